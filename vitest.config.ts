@@ -1,0 +1,22 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
+const project = (name: string, include: string[]) => ({ extends: true as const, test: { name, include } });
+
+export default defineConfig({
+  resolve: {
+    // Tests read the sources and need no build; only the tests of the command run what was built.
+    alias: { "@qdb/format": source("format"), "@qdb/io-node": source("io-node"), "@qdb/qcow2": source("qcow2") },
+  },
+  test: {
+    env: { QDB_NODE: process.env.QDB_NODE ?? process.execPath },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    projects: [
+      ...["format", "io-node", "qcow2", "cli"].map((name) => project(name, [`packages/${name}/test/**/*.test.ts`])),
+      project("repository", ["scripts/**/*.test.ts", "conformance/**/*.test.ts"]),
+    ],
+  },
+});
