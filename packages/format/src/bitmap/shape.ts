@@ -1,0 +1,100 @@
+import { QdbError } from "../errors.ts";
+import { MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY } from "../limits.ts";
+
+/** What a bitmap covers: `size` bytes of a disk at `granularity` bytes a bit (spec §1). */
+export interface BitmapShape {
+  /** Length of the tracked disk in bytes, 0..2^63-1. */
+  readonly size: bigint;
+  /** Bytes a bit: a power of two, 512..2^31. */
+  readonly granularity: number;
+}
+
+/** A range of the tracked disk in bytes. Offsets past 2^53 are given as bigint, so that nothing is rounded. */
+export interface DiskRange {
+  readonly offset: number | bigint;
+  readonly length: number | bigint;
+}
+
+/** A run of bits: `first` up to, not including, `end` (which may be 2^32). */
+export interface BitRange {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Number of bits of a shape, ceil(size / granularity). @throws {QdbError} USAGE for a shape that the format does not have, LIMIT above 2^32 bits */
+export function bitsOfShape({ size, granularity }: BitmapShape): number {
+  const power = Number.isInteger(Math.log2(granularity));
+  if (!power || granularity < MIN_GRANULARITY || granularity > MAX_GRANULARITY) {
+    throw new QdbError("USAGE", `granularity ${granularity} is no power of two from 512 to 2147483648`, {
+      field: "granularity",
+    });
+  }
+  if (size < 0n || size > MAX_DISK_SIZE) {
+    throw new QdbError("USAGE", `size ${size} is not in 0..2^63-1`, { field: "size" });
+  }
+  const bits = size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
+  if (bits > BigInt(MAX_BITS)) {
+    throw new QdbError("LIMIT", `${bits} bits are more than 2^32; use a coarser granularity for ${size} bytes`, {
+      field: "size",
+    });
+  }
+  return Number(bits);
+}
+
+function exact(value: number | bigint, field: string): bigint {
+  if (typeof value === "bigint") return value;
+  if (!Number.isSafeInteger(value)) {
+    throw new QdbError("USAGE", `${field} ${value} is no whole number below 2^53; give larger ones as bigint`, {
+      field,
+    });
+  }
+  return BigInt(value);
+}
+
+/** Start and end of a range, in bytes. @throws {QdbError} USAGE when it is negative, not exact, or ends past the disk */
+function bounds(range: DiskRange, shape: BitmapShape): readonly [start: bigint, end: bigint] {
+  const start = exact(range.offset, "offset");
+  const length = exact(range.length, "length");
+  if (start < 0n || length < 0n || start + length > shape.size) {
+    throw new QdbError("USAGE", `the range ${start}+${length} does not lie inside the disk's ${shape.size} bytes`, {
+      field: "offset",
+    });
+  }
+  return [start, start + length];
+}
+
+/** The bits that a range touches: rounded outward, as everything that marks dirty is. @throws {QdbError} USAGE */
+export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
+  const { offset, length } = range;
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && Number(offset) >= 0 && Number(length) > 0) {
+    // Most ranges are plain numbers, and millions of them are marked one by one: no bigint where a double is exact.
+    const end = Number(offset) + Number(length);
+    if (end <= Number.MAX_SAFE_INTEGER && end <= Number(shape.size)) {
+      return {
+        first: Math.floor(Number(offset) / shape.granularity),
+        end: Math.floor((end - 1) / shape.granularity) + 1,
+      };
+    }
+  }
+  const [start, end] = bounds(range, shape);
+  const granularity = BigInt(shape.granularity);
+  if (start === end) return { first: 0, end: 0 };
+  return { first: Number(start / granularity), end: Number((end - 1n) / granularity) + 1 };
+}
+
+/** The bits whose whole granule (clipped to the disk) lies in a range: rounded inward, as everything that marks clean is. @throws {QdbError} USAGE */
+export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
+  const [start, end] = bounds(range, shape);
+  const granularity = BigInt(shape.granularity);
+  const first = Number((start + granularity - 1n) / granularity);
+  const last = end === shape.size ? bitsOfShape(shape) : Number(end / granularity);
+  return first < last ? { first, end: last } : { first: 0, end: 0 };
+}
+
+/** Bytes of the disk that bits cover, clipped to its size; exact at any size. */
+export function bytesOfBits(bits: BitRange, shape: BitmapShape): { readonly offset: bigint; readonly length: bigint } {
+  const granularity = BigInt(shape.granularity);
+  const offset = BigInt(bits.first) * granularity;
+  const end = BigInt(bits.end) * granularity;
+  return { offset, length: (end < shape.size ? end : shape.size) - offset };
+}

@@ -1,0 +1,133 @@
+// Kernels over bits in 32-bit words: bit n is `1 << (n % 32)` of word n / 32. Everything that knows
+// how bits are stored is in this file and in runs.ts, so that other stores (WebAssembly memory, a
+// summary level) can take over without the rest noticing.
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+/** Words that hold so many bits. */
+export function wordsFor(bits: number): number {
+  return Math.ceil(bits / 32);
+}
+
+function swapEach(words: Uint32Array): Uint32Array {
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? 0;
+    words[index] = (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
+  }
+  return words;
+}
+
+/** Words of LSB-first bytes, as a copy; a last word that the bytes do not fill is padded with zero bits. */
+export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(bytes.length / 4));
+  new Uint8Array(words.buffer).set(bytes);
+  if (!LITTLE_ENDIAN) swapEach(words);
+  return words;
+}
+
+/** Words of LSB-first bytes to be read only: a view where the machine allows it, else a copy. */
+export function viewAsWords(bytes: Uint8Array): Uint32Array {
+  if (LITTLE_ENDIAN && bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
+    return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  }
+  return wordsFromBytes(bytes);
+}
+
+/** LSB-first bytes [start, start + length) of words, as a copy; bytes behind the last word are zero. */
+export function bytesFromWords(words: Uint32Array, start: number, length: number): Uint8Array {
+  const result = new Uint8Array(length);
+  if (LITTLE_ENDIAN) {
+    const have = Math.max(0, Math.min(length, words.byteLength - start));
+    result.set(new Uint8Array(words.buffer, words.byteOffset + start, have));
+    return result;
+  }
+  for (let index = 0; index < length; index++) {
+    const at = start + index;
+    result[index] = (words[at >>> 2] ?? 0) >>> ((at & 3) * 8);
+  }
+  return result;
+}
+
+/** Sets or clears the bits [first, end). */
+export function fillBits(words: Uint32Array, first: number, end: number, value: boolean): void {
+  if (first >= end) return;
+  const firstWord = Math.floor(first / 32);
+  const lastWord = Math.floor((end - 1) / 32);
+  const head = -1 << (first % 32);
+  const tail = -1 >>> (31 - ((end - 1) % 32));
+  const apply = (index: number, mask: number): void => {
+    const word = words[index] ?? 0;
+    words[index] = value ? word | mask : word & ~mask;
+  };
+  if (firstWord === lastWord) {
+    apply(firstWord, head & tail);
+    return;
+  }
+  apply(firstWord, head);
+  words.fill(value ? 0xffffffff : 0, firstWord + 1, lastWord);
+  apply(lastWord, tail);
+}
+
+function popcount(word: number): number {
+  let value = word - ((word >>> 1) & 0x55555555);
+  value = (value & 0x33333333) + ((value >>> 2) & 0x33333333);
+  return Math.imul((value + (value >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Number of set bits. */
+export function countBits(words: Uint32Array): number {
+  let count = 0;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? 0;
+    if (word !== 0) count += popcount(word);
+  }
+  return count;
+}
+
+/** The first bit from `from` on, below `bits`, that has the value; -1 when there is none. */
+export function nextBit(words: Uint32Array, from: number, bits: number, value: boolean): number {
+  if (from >= bits) return -1;
+  const flip = value ? 0 : -1;
+  let index = Math.floor(from / 32);
+  let word = ((words[index] ?? 0) ^ flip) & (-1 << (from % 32));
+  const last = wordsFor(bits);
+  while (word === 0) {
+    index++;
+    if (index >= last) return -1;
+    word = (words[index] ?? 0) ^ flip;
+  }
+  const bit = index * 32 + 31 - Math.clz32(word & -word);
+  return bit < bits ? bit : -1;
+}
+
+/** target |= source */
+export function orWords(target: Uint32Array, source: Uint32Array): void {
+  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) | (source[index] ?? 0);
+}
+
+/** target &= source */
+export function andWords(target: Uint32Array, source: Uint32Array): void {
+  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) & (source[index] ?? 0);
+}
+
+/** target &= ~source */
+export function andNotWords(target: Uint32Array, source: Uint32Array): void {
+  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) & ~(source[index] ?? 0);
+}
+
+/** target ^= source */
+export function xorWords(target: Uint32Array, source: Uint32Array): void {
+  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) ^ (source[index] ?? 0);
+}
+
+/** target = ~target; the caller clears the bits behind the last one. */
+export function notWords(target: Uint32Array): void {
+  for (let index = 0; index < target.length; index++) target[index] = ~(target[index] ?? 0);
+}
+
+/** Whether all words are equal. */
+export function equalWords(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}

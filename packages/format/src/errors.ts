@@ -1,0 +1,100 @@
+import { quote } from "./quote.ts";
+
+/** Every code that the library throws or reports; `spec/errors.json` tells each one's meaning (spec §7). */
+export const ERROR_CODES = [
+  "BAD_MAGIC",
+  "UNSUPPORTED_VERSION",
+  "UNSUPPORTED_FEATURE",
+  "TRUNCATED",
+  "BAD_FIELD",
+  "RESERVED_NOT_ZERO",
+  "MISALIGNED",
+  "OUT_OF_BOUNDS",
+  "OVERLAP",
+  "DUPLICATE_NAME",
+  "DUPLICATE_TYPE",
+  "BAD_CHECKSUM",
+  "INCONSISTENT",
+  "LIMIT",
+  "SIZE_MISMATCH",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "WRONG_DISK",
+  "IO",
+  "SHORT_READ",
+  "SOURCE_CHANGED",
+  "LOCKED",
+  "POISONED",
+  "ABORTED",
+  "NOT_SUPPORTED",
+  "USAGE",
+] as const;
+
+/** A stable error code. */
+export type QdbErrorCode = (typeof ERROR_CODES)[number];
+
+/** Where an error is: what could be said of it. `offset` is bytes from the start of the file. */
+export interface Where {
+  readonly structure?: string;
+  readonly field?: string;
+  readonly offset?: number | bigint;
+  readonly bitmap?: string;
+}
+
+/** What is wrong, as plain data: validators report it, {@link QdbError} carries it, `check` lists it. */
+export interface Problem {
+  readonly code: QdbErrorCode;
+  readonly message: string;
+  readonly where: Where;
+}
+
+/** Receives the problems of a structure in the order in which the spec (§7) ranks them. */
+export type Report = (problem: Problem) => void;
+
+const BRAND = Symbol.for("@qdb/format/QdbError");
+
+/**
+ * The one error class of the QDB libraries: a stable `code`, and `where` it happened.
+ * The message says what is wrong, where, and what to do; names in it are escaped already.
+ */
+export class QdbError extends Error implements Problem {
+  override readonly name = "QdbError";
+  readonly code: QdbErrorCode;
+  readonly where: Where;
+
+  constructor(code: QdbErrorCode, message: string, where: Where = {}, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+    this.where = where;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** The error that a problem amounts to. */
+  static from(problem: Problem): QdbError {
+    return new QdbError(problem.code, problem.message, problem.where);
+  }
+}
+
+/** Whether a value is a {@link QdbError} (of any copy of this package), with one of the codes when codes are given. */
+export function isQdbError<C extends QdbErrorCode = QdbErrorCode>(
+  value: unknown,
+  ...codes: readonly C[]
+): value is QdbError & { readonly code: C } {
+  if (typeof value !== "object" || value === null || !(BRAND in value) || !("code" in value)) return false;
+  return codes.length === 0 || codes.some((code) => code === value.code);
+}
+
+/** A {@link Report} that throws the first problem. @throws {QdbError} the problem's code */
+export function throwFirst(problem: Problem): never {
+  throw QdbError.from(problem);
+}
+
+/** Puts `where` into words: `bitmap "daily", L1 table, offset 8192`. */
+export function describeWhere(where: Where): string {
+  const parts: string[] = [];
+  if (where.bitmap !== undefined) parts.push(`bitmap ${quote(where.bitmap)}`);
+  if (where.structure !== undefined) parts.push(where.structure);
+  if (where.field !== undefined) parts.push(where.field);
+  if (where.offset !== undefined) parts.push(`offset ${where.offset}`);
+  return parts.join(", ");
+}

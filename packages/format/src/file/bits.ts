@@ -1,0 +1,116 @@
+import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
+import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
+import { type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import * as kernel from "../bitmap/words.ts";
+import { QdbError } from "../errors.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import { type Plan, put, read } from "../ports/plan.ts";
+import type { ClusterMap } from "./cluster-map.ts";
+import { type BitVisitor, windows } from "./windows.ts";
+
+/** Tells how far a long call is: bits of the bitmap, or bytes where a call works on bytes. */
+export type Progress = (done: number, total: number) => void;
+
+/** What the plans over one bitmap's bits take. */
+export interface BitOptions {
+  /** Only this range of the disk, in bytes; the bits that it touches. */
+  readonly within?: DiskRange | undefined;
+  readonly onProgress?: Progress | undefined;
+}
+
+function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
+  return within === undefined ? { first: 0, end: map.bits } : bitsOutward(within, map.shape);
+}
+
+/**
+ * Puts out the dirty extents of a bitmap in batches, each cluster verified before its first extent leaves. `also` is shown the same bits.
+ * @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk
+ */
+export function* extentsPlan(
+  map: ClusterMap,
+  options: BitOptions & { readonly also?: BitVisitor } = {},
+): Plan<void, ExtentBatch> {
+  const { within } = options;
+  const bits = rangeOf(map, within);
+  const start = within === undefined ? 0n : BigInt(within.offset);
+  const end = within === undefined ? map.shape.size : start + BigInt(within.length);
+  const collector = new RunCollector();
+  for (const window of windows(map, bits)) {
+    const pieces = yield* read(window.ranges);
+    window.visit(pieces, collector);
+    if (options.also !== undefined) window.visit(pieces, options.also);
+    for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
+    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
+  }
+  for (const runs of collector.finish(bits.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
+}
+
+/** How much of a bitmap is dirty. */
+export interface DirtyCount {
+  /** Dirty bits. */
+  readonly bits: number;
+  /** Dirty bytes of the disk; the last granule is clipped to it. */
+  readonly bytes: bigint;
+}
+
+class Counter implements BitVisitor {
+  count = 0;
+  lastIsDirty = false;
+  readonly #last: number;
+
+  constructor(bits: number) {
+    this.#last = bits - 1;
+  }
+
+  pushWords(words: Uint32Array, base: number): void {
+    this.count += kernel.countBits(words);
+    const at = this.#last - base;
+    if (at >= 0 && at < words.length * 32) this.lastIsDirty = kernel.nextBit(words, at, at + 1, true) === at;
+  }
+
+  pushDirty({ first, end }: BitRange): void {
+    this.count += end - first;
+    if (end > this.#last) this.lastIsDirty = true;
+  }
+
+  pushClean(): void {
+    // Clean bits count for nothing.
+  }
+}
+
+/** Counts the dirty bits of a bitmap. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
+export function* countPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> = {}): Plan<DirtyCount> {
+  const counter = new Counter(map.bits);
+  for (const window of windows(map)) {
+    window.visit(yield* read(window.ranges), counter);
+    options.onProgress?.(window.endBit, map.bits);
+  }
+  return { bits: counter.count, bytes: dirtyBytes(counter.count, counter.lastIsDirty, map.shape) };
+}
+
+/** Bytes of stored clusters that loading a whole bitmap reads in one round. */
+const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
+export function* bitmapPlan(map: ClusterMap, options: BitOptions & Limits = {}): Plan<Bitmap> {
+  const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const needed = Math.ceil(map.bits / 8);
+  if (needed > most) {
+    throw new QdbError(
+      "LIMIT",
+      `the bitmap takes ${needed} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
+      { bitmap: map.label },
+    );
+  }
+  const bitmap = Bitmap.clean(map.shape);
+  const visitor: BitVisitor = {
+    pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
+    pushDirty: (bits) => bitmap.markBits(bits),
+    pushClean: () => undefined,
+  };
+  for (const window of windows(map, { first: 0, end: map.bits }, LOAD_WINDOW_BYTES)) {
+    window.visit(yield* read(window.ranges), visitor);
+    options.onProgress?.(window.endBit, map.bits);
+  }
+  return bitmap;
+}

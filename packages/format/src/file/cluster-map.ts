@@ -1,0 +1,72 @@
+import type { BitmapShape } from "../bitmap/shape.ts";
+import type { Problem } from "../errors.ts";
+import type { Crc32 } from "../ports/digest.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import { type ClusterKind, type L1Area, l1Problem } from "../records/l1.ts";
+
+/**
+ * Where the data of one bitmap is: a kind and, for stored clusters, a place for each cluster of its bits.
+ * QDB's L1 area is one; the bitmap table of a qcow2 file is another. What reads bits knows only this.
+ */
+export interface ClusterMap {
+  readonly shape: BitmapShape;
+  /** Number of bits. */
+  readonly bits: number;
+  /** Name, for messages. */
+  readonly label: string;
+  /** Bytes a cluster. */
+  readonly clusterSize: number;
+  /** Number of clusters: ceil(ceil(bits / 8) / clusterSize). */
+  readonly count: number;
+  kind(cluster: number): ClusterKind;
+  /** File offset of a stored cluster in bytes. */
+  offset(cluster: number): number;
+  /** What is wrong with a stored cluster's bytes; undefined when nothing is. */
+  verify(cluster: number, bytes: Uint8Array): Problem | undefined;
+}
+
+/** The cluster map of a QDB bitmap, over an L1 area that was validated. */
+export class QdbClusterMap implements ClusterMap {
+  readonly entry: BitmapEntry;
+  readonly area: L1Area;
+  readonly areaOffset: number;
+  readonly shape: BitmapShape;
+  readonly bits: number;
+  readonly label: string;
+  readonly clusterSize: number;
+  readonly count: number;
+  readonly #crc32: Crc32;
+
+  constructor(entry: BitmapEntry, area: L1Area, areaOffset: number, clusterSize: number, crc32: Crc32) {
+    this.entry = entry;
+    this.area = area;
+    this.areaOffset = areaOffset;
+    this.shape = { size: entry.fields.size, granularity: entry.fields.granularity };
+    this.bits = entry.bits;
+    this.label = entry.label;
+    this.clusterSize = clusterSize;
+    this.count = area.count;
+    this.#crc32 = crc32;
+  }
+
+  kind(cluster: number): ClusterKind {
+    return this.area.kind(cluster);
+  }
+
+  offset(cluster: number): number {
+    return this.area.offset(cluster);
+  }
+
+  verify(cluster: number, bytes: Uint8Array): Problem | undefined {
+    const expected = this.area.checksum(cluster);
+    if (expected === undefined || this.#crc32(bytes) === expected) return undefined;
+    const problem = l1Problem(
+      "BAD_CHECKSUM",
+      this.label,
+      this.areaOffset,
+      cluster,
+      `the data cluster at ${this.offset(cluster)} does not match its checksum; qdb check -r makes its range dirty`,
+    );
+    return { ...problem, where: { ...problem.where, structure: "data cluster", offset: this.offset(cluster) } };
+  }
+}

@@ -1,0 +1,146 @@
+import type { Problem, Report } from "../errors.ts";
+import { align8, fileOffset } from "../layout/numbers.ts";
+import { specName } from "../layout/struct.ts";
+import {
+  HEADER_AREA_SIZE,
+  MAX_BITMAPS,
+  MAX_CLUSTER_BITS,
+  MAX_EXTENSIONS,
+  MAX_TABLE_SIZE,
+  MIN_CLUSTER_BITS,
+} from "../limits.ts";
+import { announcedFeatures } from "../records/extensions.ts";
+import { featureName, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
+import { DRAFT_HEADER_LENGTH, type Form, FULL_HEADER_LENGTH, HEADER, type Header, VERSION } from "../records/header.ts";
+import { type TlvWalk, walkTlv } from "../records/tlv.ts";
+import { checkAligned, checkPlace, layoutOf } from "./layout.ts";
+
+/** A header area that was chosen, and how to speak of it. */
+export interface HeaderArea {
+  readonly form: Form;
+  readonly header: Header;
+  /** The bytes of the area: 4096, a draft's may be fewer. */
+  readonly bytes: Uint8Array;
+  /** Where it was read: 0, or the mirror's offset. */
+  readonly offset: number;
+}
+
+/** Where extensions stand in a header area: from align8(header_length), in draft form from 32, to min(cluster size, 4096). */
+export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [start: number, end: number] {
+  const start = form === "draft" ? align8(DRAFT_HEADER_LENGTH) : align8(header.headerLength);
+  const end = Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE, bytes.length);
+  return [Math.min(start, end), end];
+}
+
+/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT. */
+export function walkExtensions(area: HeaderArea, report: Report): TlvWalk {
+  const [start, end] = extensionSpace(area);
+  return walkTlv(
+    area.bytes.subarray(start, end),
+    { structure: "header extension", endMark: true, maxItems: MAX_EXTENSIONS, fileOffset: area.offset + start },
+    report,
+  );
+}
+
+function whereOf(area: HeaderArea, field: keyof Header): Problem["where"] {
+  return { structure: "header", field: specName(field), offset: area.offset + HEADER.fields[field][0] };
+}
+
+/** What must be known before anything else is looked at: version and incompatible bits. Reports UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE. */
+export function validateIdentity(area: HeaderArea, report: Report): void {
+  const { header } = area;
+  if (header.version !== VERSION) {
+    report({
+      code: "UNSUPPORTED_VERSION",
+      message: `version ${header.version} is not known; this reader knows version ${VERSION}`,
+      where: whereOf(area, "version"),
+    });
+    return;
+  }
+  const unknown = header.incompatibleFeatures & ~KNOWN_INCOMPATIBLE;
+  if (unknown === 0n) return;
+  // Names come from a part of the header that has not been validated yet: whatever is broken there only costs the name.
+  const bitsOk = header.clusterBits >= MIN_CLUSTER_BITS && header.clusterBits <= MAX_CLUSTER_BITS;
+  const table = bitsOk ? announcedFeatures(walkExtensions(area, () => undefined).items) : [];
+  const names = setBits(unknown).map((bit) => {
+    const name = featureName("incompatible", bit, table);
+    return name === undefined ? `bit ${bit}` : `bit ${bit} (${JSON.stringify(name)})`;
+  });
+  report({
+    code: "UNSUPPORTED_FEATURE",
+    message: `the file needs incompatible feature ${names.join(", ")}, which this reader does not know`,
+    where: whereOf(area, "incompatibleFeatures"),
+  });
+}
+
+/** The rules of the header's other fields, by offset (spec §2, §7). Gives false when nothing behind the header can be found. */
+export function validateHeader(area: HeaderArea, fileSize: number, report: Report): boolean {
+  const { header, form } = area;
+  const full = form === "full";
+  let usable = true;
+  const bad = (field: keyof Header, code: Problem["code"], message: string): void => {
+    report({ code, message, where: whereOf(area, field) });
+  };
+  const bitsOk = header.clusterBits >= MIN_CLUSTER_BITS && header.clusterBits <= MAX_CLUSTER_BITS;
+  if (!bitsOk) {
+    usable = false;
+    bad(
+      "clusterBits",
+      "BAD_FIELD",
+      `cluster_bits is ${header.clusterBits}, allowed are ${MIN_CLUSTER_BITS} to ${MAX_CLUSTER_BITS}`,
+    );
+  }
+  if (header.nbBitmaps > MAX_BITMAPS) {
+    usable = false;
+    bad("nbBitmaps", "LIMIT", `nb_bitmaps is ${header.nbBitmaps}, at most ${MAX_BITMAPS} are allowed`);
+  }
+  if (bitsOk && !validateTablePlace(area, fileSize, report)) usable = false;
+  const largest = bitsOk ? Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE) : HEADER_AREA_SIZE;
+  if (
+    full &&
+    (header.headerLength % 8 !== 0 || header.headerLength < FULL_HEADER_LENGTH || header.headerLength > largest)
+  ) {
+    usable = false;
+    bad(
+      "headerLength",
+      "BAD_FIELD",
+      `header_length is ${header.headerLength}: neither 28 (draft form, bytes 28-31 zero) nor a multiple of 8 from ${FULL_HEADER_LENGTH} to ${largest}`,
+    );
+  }
+  if (!full) return usable;
+  if (header.bitmapsSize > MAX_TABLE_SIZE) {
+    usable = false;
+    bad("bitmapsSize", "LIMIT", `bitmaps_size is ${header.bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
+  } else if (header.nbBitmaps === 0 && header.bitmapsSize !== 0) {
+    usable = false;
+    bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
+  }
+  if (header.generation === 0n) bad("generation", "BAD_FIELD", "generation is 0; the first one is 1");
+  if (header.nbBitmaps === 0 && header.tableChecksum !== 0) {
+    bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 where nb_bitmaps is 0");
+  }
+  return usable;
+}
+
+function validateTablePlace(area: HeaderArea, fileSize: number, report: Report): boolean {
+  const { header, form } = area;
+  const where = whereOf(area, "bitmapsOffset");
+  if ((header.bitmapsOffset === 0n) !== (header.nbBitmaps === 0)) {
+    report({
+      code: "BAD_FIELD",
+      message: `bitmaps_offset is ${header.bitmapsOffset} where nb_bitmaps is ${header.nbBitmaps}: it is 0 exactly when there are none`,
+      where,
+    });
+    return false;
+  }
+  if (header.nbBitmaps === 0) return true;
+  const layout = layoutOf(header, form, fileSize);
+  const reference = {
+    offset: fileOffset(header.bitmapsOffset),
+    // A draft's table has no length of its own; its first byte at least must be there.
+    length: form === "full" ? header.bitmapsSize : 1,
+    what: "the bitmap table",
+    where,
+  };
+  return checkAligned(reference, layout, report) && checkPlace(reference, layout, report);
+}

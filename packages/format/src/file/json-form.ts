@@ -1,0 +1,48 @@
+// What both directions of the JSON form (spec §6) agree on: how a field's value looks as JSON.
+
+import { type Fields, type Struct, specName } from "../layout/struct.ts";
+import { hex32, hex64, toHex, toUuid } from "../layout/text.ts";
+import type { ExtensionName } from "../records/extensions.ts";
+import type { FeatureName } from "../records/features.ts";
+
+/** A value of the JSON form: u64 are strings, u32 numbers. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** Most bits whose digest is computed without being asked for. */
+export const SHA256_BITS = 2 ** 27;
+
+/** A field's value as JSON: u64 as a decimal string, feature words and checksums as hex, 16 bytes as a UUID, the others as numbers. */
+function fieldJson(key: string, value: unknown): JsonValue {
+  if (typeof value === "bigint") return key.endsWith("Features") ? hex64(value) : value.toString();
+  if (value instanceof Uint8Array) return value.length === 16 ? toUuid(value) : toHex(value);
+  if (typeof value === "number") return key.endsWith("Checksum") ? hex32(value) : value;
+  throw new Error(`no JSON form for field ${key}`);
+}
+
+/** A structure's fields as JSON, under the spec's names, in the order of the field table. */
+export function structJson<F extends Fields>(
+  layout: Struct<F>,
+  value: Readonly<Record<string, unknown>>,
+  omit: readonly string[] = [],
+): Record<string, JsonValue> {
+  const result: Record<string, JsonValue> = {};
+  for (const key of Object.keys(layout.fields)) {
+    if (!omit.includes(key)) result[specName(key)] = fieldJson(key, value[key]);
+  }
+  return result;
+}
+
+/** A record's or an extension's type as JSON. */
+export function typeJson(type: number): string {
+  return `0x${hex32(type)}`;
+}
+
+/** Feature names as JSON. */
+export function featureJson(names: readonly FeatureName[]): JsonValue {
+  return names.map(({ kind, bit, name }) => ({ kind, bit, name }));
+}
+
+/** Extension names as JSON. */
+export function extensionNameJson(names: readonly ExtensionName[]): JsonValue {
+  return names.map(({ type, name }) => ({ type: typeJson(type), name }));
+}

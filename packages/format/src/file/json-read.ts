@@ -1,0 +1,329 @@
+import { Bitmap } from "../bitmap/bitmap.ts";
+import { bitsOfShape } from "../bitmap/shape.ts";
+import { QdbError } from "../errors.ts";
+import { encodeUtf8, toHex } from "../layout/text.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTENSIONS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
+import type { Digests } from "../ports/digest.ts";
+import { FLAG } from "../records/bitmap-entry.ts";
+import { EXTENSION_NAME_TABLE, encodeExtensionNames, FEATURE_NAME_TABLE } from "../records/extensions.ts";
+import { isBitmapName } from "../records/extra-data.ts";
+import { ALL_ONES_CLUSTERS, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
+import type { Form } from "../records/header.ts";
+import { type Tlv, tlvSize } from "../records/tlv.ts";
+import {
+  extensionNameObject,
+  featureNameObject,
+  hexBytes,
+  hexWord,
+  recordObject,
+  u64Text,
+  uuid,
+} from "./json-fields.ts";
+import { JsonScanner, type Parse } from "./json-scanner.ts";
+import type { BitmapContents, FileContents } from "./write.ts";
+
+/** What a loader needs beside the JSON. */
+export interface LoadOptions extends Limits {
+  /** Make a draft file, whatever the JSON says. */
+  readonly draft?: boolean;
+  /** 16 random bytes: the file id, where the JSON gives none. */
+  readonly fileId: Uint8Array;
+  /** 16 random bytes. */
+  readonly writerId: Uint8Array;
+  /** Needed for a JSON form with `bits_sha256`. */
+  readonly digests?: Digests;
+}
+
+/** Bytes that are hashed at a time. */
+const HASH_BLOCK = 1024 * 1024;
+
+/** A pair of the usual spelling, with what follows it: most of a large JSON form is these. */
+const PAIR =
+  /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
+
+/**
+ * Reads the JSON form (spec §6) as its text comes in, and gives what a file of it holds. Ranges are rounded outward.
+ * What is derived in the form is looked at for its syntax; `dirty_bytes` and `bits_sha256` must match.
+ */
+export class JsonLoader {
+  readonly #scanner = new JsonScanner();
+  readonly #options: LoadOptions;
+  readonly #parser: Parse<FileContents>;
+  #result: FileContents | undefined;
+  #bytes = 0;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.#parser = this.#file();
+    this.#parser.next();
+  }
+
+  /** Takes the next piece of text. @throws {QdbError} USAGE with the place in the JSON, LIMIT, NOT_SUPPORTED */
+  push(text: string): void {
+    if (text.length > 0) this.#step(text);
+  }
+
+  /** Ends the input. @throws {QdbError} as {@link push}; USAGE when the JSON is not complete */
+  finish(): FileContents {
+    while (this.#result === undefined) this.#step(undefined);
+    return this.#result;
+  }
+
+  #step(text: string | undefined): void {
+    const step = this.#parser.next(text);
+    if (step.done === true) this.#result = step.value;
+  }
+
+  *#file(): Parse<FileContents> {
+    const scanner: JsonScanner = this.#scanner;
+    const header: { form?: Form; clusterBits?: number; fileId: Uint8Array; allOnes: boolean } = {
+      fileId: this.#options.fileId,
+      allOnes: false,
+    };
+    const extensions: Tlv[] = [];
+    const bitmaps: BitmapContents[] = [];
+    const names = new Set<string>();
+    const keys = yield* scanner.object("", {
+      *format(path) {
+        if ((yield* scanner.string(path)) !== "qdb")
+          scanner.fail(path, 'this is no JSON form of a QDB file: "qdb" expected');
+      },
+      header: (path) => this.#header(path, header),
+      extensions: (path) => scanner.array(path, (place) => this.#extension(place, extensions)),
+      bitmaps: (path) => scanner.array(path, (place) => this.#bitmap(place, bitmaps, names)),
+    });
+    yield* scanner.end();
+    if (!keys.has("header") || !keys.has("bitmaps")) scanner.fail("", "header and bitmaps are needed");
+    if (header.form === undefined || header.clusterBits === undefined)
+      scanner.fail("header", "form and cluster_bits are needed");
+    const form = this.#options.draft === true ? "draft" : header.form;
+    return {
+      form,
+      clusterBits: header.clusterBits,
+      fileId: header.fileId,
+      writerId: this.#options.writerId,
+      allOnes: form === "full" && header.allOnes,
+      extensions,
+      bitmaps,
+    };
+  }
+
+  *#header(
+    path: string,
+    header: { form?: Form; clusterBits?: number; fileId: Uint8Array; allOnes: boolean },
+  ): Parse<void> {
+    const scanner: JsonScanner = this.#scanner;
+    const number = function* (place: string): Parse<void> {
+      yield* scanner.u32(place);
+    };
+    const long = function* (place: string): Parse<void> {
+      yield* u64Text(scanner, place);
+    };
+    const word = function* (place: string): Parse<void> {
+      yield* hexWord(scanner, place, 16);
+    };
+    const checksum = function* (place: string): Parse<void> {
+      yield* hexBytes(scanner, place, 4);
+    };
+    yield* scanner.object(path, {
+      *form(place) {
+        const form = yield* scanner.string(place);
+        if (form !== "full" && form !== "draft") scanner.fail(place, '"full" or "draft" expected');
+        header.form = form;
+      },
+      version: number,
+      *cluster_bits(place) {
+        header.clusterBits = yield* scanner.u32(place);
+      },
+      nb_bitmaps: number,
+      bitmaps_offset: long,
+      header_length: number,
+      bitmaps_size: number,
+      *incompatible_features(place) {
+        const bits = yield* hexWord(scanner, place, 16);
+        const unknown = setBits(bits & ~KNOWN_INCOMPATIBLE);
+        if (unknown.length > 0)
+          scanner.fail(place, `incompatible bits ${unknown.join(", ")} are not known to this writer`);
+        header.allOnes = (bits & ALL_ONES_CLUSTERS) !== 0n;
+      },
+      compatible_features: word,
+      autoclear_features: word,
+      generation: long,
+      table_checksum: checksum,
+      header_checksum: checksum,
+      *writer_id(place) {
+        yield* uuid(scanner, place);
+      },
+      *file_id(place) {
+        header.fileId = yield* uuid(scanner, place);
+      },
+    });
+  }
+
+  *#extension(path: string, extensions: Tlv[]): Parse<void> {
+    const scanner: JsonScanner = this.#scanner;
+    let type = -1;
+    let data: Uint8Array | undefined;
+    const names: Parameters<typeof encodeExtensionNames>[0][number][] = [];
+    const keys = yield* scanner.object(path, {
+      *type(place) {
+        type = Number(yield* hexWord(scanner, place, 8));
+      },
+      *data(place) {
+        data = yield* hexBytes(scanner, place);
+      },
+      features: (place) =>
+        scanner.array(place, function* (item) {
+          yield* featureNameObject(scanner, item);
+        }),
+      names: (place) =>
+        scanner.array(place, function* (item) {
+          names.push(yield* extensionNameObject(scanner, item));
+        }),
+    });
+    if (!keys.has("type") || keys.size !== 2) scanner.fail(path, "type, and one of data, features, names are needed");
+    if (keys.has("features") && type !== FEATURE_NAME_TABLE) scanner.fail(path, "features belong to type 0x6803f857");
+    if (keys.has("names") && type !== EXTENSION_NAME_TABLE) scanner.fail(path, "names belong to type 0x51444e4d");
+    // A new file's feature table names what its writer sets: a given one is derived anew.
+    if (type === FEATURE_NAME_TABLE) return;
+    if (extensions.length >= MAX_EXTENSIONS) scanner.fail(path, `more than ${MAX_EXTENSIONS} extensions`);
+    extensions.push({ type, data: data ?? encodeExtensionNames(names) });
+  }
+
+  *#bitmap(path: string, bitmaps: BitmapContents[], names: Set<string>): Parse<void> {
+    const scanner: JsonScanner = this.#scanner;
+    if (bitmaps.length >= MAX_BITMAPS) scanner.fail(path, `more than ${MAX_BITMAPS} bitmaps`);
+    let nameBytes: Uint8Array | undefined;
+    let size: bigint | undefined;
+    let granularity: number | undefined;
+    let flags = 0;
+    let bits: Bitmap | undefined;
+    let dirtyBytes: bigint | undefined;
+    let sha256: string | undefined;
+    const extraData: Tlv[] = [];
+    const load = this.#dirty.bind(this);
+    yield* scanner.object(path, {
+      *name(place) {
+        nameBytes = encodeUtf8(yield* scanner.string(place));
+      },
+      *name_hex(place) {
+        nameBytes = yield* hexBytes(scanner, place);
+      },
+      *size(place) {
+        size = yield* u64Text(scanner, place);
+      },
+      *granularity(place) {
+        granularity = yield* scanner.u32(place);
+      },
+      flags: (place) =>
+        scanner.array(place, function* (item) {
+          const flag = yield* scanner.string(item);
+          const bit = new Map<string, number>(Object.entries(FLAG)).get(flag);
+          if (bit === undefined) scanner.fail(item, "enabled, in_use or frozen expected");
+          flags |= bit;
+        }),
+      *l1_table_offset(place) {
+        yield* u64Text(scanner, place);
+      },
+      *l1_size(place) {
+        yield* scanner.u32(place);
+      },
+      *l1_checksum(place) {
+        yield* hexBytes(scanner, place, 4);
+      },
+      extra_data: (place) =>
+        scanner.array(place, function* (item) {
+          extraData.push(yield* recordObject(scanner, item));
+          if (tlvSize(extraData) > MAX_EXTRA_DATA_SIZE)
+            scanner.fail(item, `more than ${MAX_EXTRA_DATA_SIZE} bytes of records`);
+        }),
+      *dirty(place) {
+        if (size === undefined || granularity === undefined)
+          scanner.fail(place, "size and granularity must stand before dirty");
+        bits = yield* load(place, size, granularity);
+      },
+      *dirty_bytes(place) {
+        dirtyBytes = yield* u64Text(scanner, place);
+      },
+      *bits_sha256(place) {
+        sha256 = toHex(yield* hexBytes(scanner, place, 32));
+      },
+      error: (place) =>
+        scanner.fail(
+          place,
+          "the bits of this bitmap could not be read when the form was made: there is nothing to load",
+        ),
+    });
+    if (nameBytes === undefined || !isBitmapName(nameBytes))
+      scanner.fail(path, "a name of 1 to 1023 bytes of UTF-8 without NUL is needed");
+    if (bits === undefined) scanner.fail(path, "size, granularity and dirty are needed");
+    const key = toHex(nameBytes);
+    if (names.has(key)) scanner.fail(path, "a bitmap of the same name stands there already");
+    names.add(key);
+    this.#verify(path, bits, dirtyBytes, sha256);
+    bitmaps.push({ nameBytes, flags, extraData, bits });
+  }
+
+  *#dirty(path: string, size: bigint, granularity: number): Parse<Bitmap> {
+    const scanner: JsonScanner = this.#scanner;
+    const shape = { size, granularity };
+    let bits: Bitmap;
+    try {
+      this.#bytes += Math.ceil(bitsOfShape(shape) / 8);
+      const most = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+      if (this.#bytes > most) {
+        throw new QdbError(
+          "LIMIT",
+          `${path}: the bitmaps take ${this.#bytes} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
+        );
+      }
+      bits = Bitmap.clean(shape);
+    } catch (error) {
+      if (error instanceof QdbError && error.code === "USAGE") scanner.fail(path, error.message);
+      throw error;
+    }
+    const mark = (offset: bigint | number, length: bigint | number, place: string): void => {
+      if (BigInt(offset) + BigInt(length) > size)
+        scanner.fail(place, `the range ${offset}+${length} ends past the size ${size}`);
+      bits.mark({ offset, length });
+    };
+    yield* scanner.expect("[", path);
+    if ((yield* scanner.peek()) !== "]") {
+      for (let index = 0; ; index++) {
+        const pair = scanner.takeMatch(PAIR);
+        const place = `${path}[${index}]`;
+        if (pair !== undefined) {
+          mark(Number(pair[1]), Number(pair[2]), place);
+          continue;
+        }
+        const ends: bigint[] = [];
+        yield* scanner.array(place, function* (item) {
+          ends.push(yield* u64Text(scanner, item));
+        });
+        const [offset, length] = ends;
+        if (offset === undefined || length === undefined || ends.length !== 2)
+          scanner.fail(place, "[offset, length] expected");
+        mark(offset, length, place);
+        if ((yield* scanner.peek()) !== ",") break;
+        yield* scanner.expect(",", path);
+      }
+    }
+    yield* scanner.expect("]", path);
+    return bits;
+  }
+
+  #verify(path: string, bits: Bitmap, dirtyBytes: bigint | undefined, sha256: string | undefined): void {
+    if (dirtyBytes !== undefined && dirtyBytes !== bits.dirtyBytes()) {
+      this.#scanner.fail(path, `dirty_bytes is ${dirtyBytes}, but the ranges come to ${bits.dirtyBytes()}`);
+    }
+    if (sha256 === undefined) return;
+    const make = this.#options.digests?.sha256;
+    if (make === undefined)
+      throw new QdbError("NOT_SUPPORTED", `${path}: bits_sha256 cannot be verified: this host brought no SHA-256`);
+    const hash = make();
+    const length = Math.ceil(bits.bits / 8);
+    for (let start = 0; start < length; start += HASH_BLOCK)
+      hash.update(bits.bytesAt(start, Math.min(HASH_BLOCK, length - start)));
+    if (hash.hex() !== sha256) this.#scanner.fail(path, "the ranges do not match bits_sha256");
+  }
+}

@@ -1,0 +1,65 @@
+import type { Problem, Report } from "../errors.ts";
+import { isInside } from "../layout/numbers.ts";
+import { ALL_ONES_CLUSTERS } from "../records/features.ts";
+import { type Form, type Header, mirrorOffset } from "../records/header.ts";
+
+/** What the rules about places in a file depend on. */
+export interface FileLayout {
+  readonly form: Form;
+  /** Bytes. */
+  readonly clusterSize: number;
+  /** Length of the file in bytes. */
+  readonly fileSize: number;
+  /** First file offset that a structure may have: behind the mirror (full) or the first cluster (draft). */
+  readonly floor: number;
+  /** Whether incompatible bit 0 is set. */
+  readonly allOnes: boolean;
+}
+
+/** The layout that a header announces. */
+export function layoutOf(header: Header, form: Form, fileSize: number): FileLayout {
+  const clusterSize = 2 ** header.clusterBits;
+  return {
+    form,
+    clusterSize,
+    fileSize,
+    floor: form === "full" ? 2 * mirrorOffset(clusterSize) : clusterSize,
+    allOnes: (header.incompatibleFeatures & ALL_ONES_CLUSTERS) !== 0n,
+  };
+}
+
+/** A reference to a structure: what §7 looks at in the order MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
+export interface Reference {
+  /** File offset in bytes; Infinity for one above 2^53. */
+  readonly offset: number;
+  readonly length: number;
+  readonly what: string;
+  readonly where: Problem["where"];
+}
+
+/** MISALIGNED, where a reference is not to a cluster's start. */
+export function checkAligned(reference: Reference, layout: FileLayout, report: Report): boolean {
+  if (reference.offset % layout.clusterSize === 0 || reference.offset === Number.POSITIVE_INFINITY) return true;
+  report({
+    code: "MISALIGNED",
+    message: `${reference.what} at ${reference.offset} is not aligned to the cluster size ${layout.clusterSize}`,
+    where: reference.where,
+  });
+  return false;
+}
+
+/** OUT_OF_BOUNDS or OVERLAP (with header and mirror), where a reference is to bytes that the file does not have for it. */
+export function checkPlace(reference: Reference, layout: FileLayout, report: Report): boolean {
+  const { offset, length, what, where } = reference;
+  if (!isInside(offset, length, layout.fileSize)) {
+    const end =
+      offset === Number.POSITIVE_INFINITY ? "lies past 2^53" : `of ${length} bytes at ${offset} runs past the end`;
+    report({ code: "OUT_OF_BOUNDS", message: `${what} ${end}; the file has ${layout.fileSize} bytes`, where });
+    return false;
+  }
+  if (offset < layout.floor) {
+    report({ code: "OVERLAP", message: `${what} at ${offset} lies over the header or its mirror`, where });
+    return false;
+  }
+  return true;
+}

@@ -1,0 +1,280 @@
+import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { ExtentBatch } from "../bitmap/runs.ts";
+import type { BitmapShape } from "../bitmap/shape.ts";
+import { isQdbError, QdbError } from "../errors.ts";
+import type { Limits } from "../limits.ts";
+import type { Digests } from "../ports/digest.ts";
+import { type Plan, quietly, type RunOptions, run, stream } from "../ports/plan.ts";
+import type { AnySource } from "../ports/source.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
+import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
+import { type DumpOptions, dumpPlan } from "./json-write.ts";
+import { type MappedBitmap, readMap, readMaps } from "./maps.ts";
+import { readArea } from "./open.ts";
+import { findBitmap, type QdbIndex, readIndex } from "./qdb-index.ts";
+
+/** What opening takes: checksums of the host, bounds, a signal. */
+export interface OpenOptions extends RunOptions, Limits {
+  readonly digests?: Digests;
+}
+
+/** What a long call over a bitmap takes. */
+export type CallOptions = RunOptions & BitOptions;
+
+/** Times that a reader starts over when commits pass by, before it gives up with LOCKED (spec §5, Readers). */
+const MAX_ATTEMPTS = 8;
+
+/** A bitmap of a file with what its bits count up to. */
+export interface CountedBitmap extends MappedBitmap {
+  /** Undefined when the bits cannot be used; `problem` then says why. */
+  readonly dirty: DirtyCount | undefined;
+}
+
+/**
+ * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, and what has
+ * put something out already ends with SOURCE_CHANGED (spec §5, Readers).
+ */
+export class QdbFile {
+  readonly #source: AnySource;
+  readonly #options: OpenOptions;
+  #index: QdbIndex;
+
+  private constructor(source: AnySource, options: OpenOptions, index: QdbIndex) {
+    this.#source = source;
+    this.#options = options;
+    this.#index = index;
+  }
+
+  /** Opens a file: reads header and bitmap table. @throws {QdbError} the first error of the file (spec §7); LOCKED */
+  static async open(source: AnySource, options: OpenOptions = {}): Promise<QdbFile> {
+    return new QdbFile(source, options, await openStable(source, options));
+  }
+
+  /** Header, extensions and table as they were last read. */
+  get index(): QdbIndex {
+    return this.#index;
+  }
+
+  /** The bitmaps in the order of the table. */
+  get bitmaps(): readonly StoredBitmap[] {
+    return this.#index.table.entries.map((entry) => new StoredBitmap(this, entry));
+  }
+
+  /** The bitmap of a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME */
+  bitmap(name: string): StoredBitmap {
+    return new StoredBitmap(this, findBitmap(this.#index, name));
+  }
+
+  /** Every bitmap with its dirty bits counted; one in error gives its problem, and does not take the others with it. */
+  async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
+    return this.runStable((index) => countAll(index, this.#digests, options.onProgress), options);
+  }
+
+  /** Looks at everything and gives every finding; throws only what keeps it from looking. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+  static async *check(source: AnySource, options: OpenOptions = {}): AsyncGenerator<Finding, CheckSummary> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const before = await run(readArea(0, source.size), source, options);
+      let put = false;
+      const findings = stream(checkPlan(source.size, options.digests ?? {}), source, options);
+      for (;;) {
+        const step = await findings.next();
+        // Nothing is reported before the primary was read again: a finding may only be a commit that passed by.
+        if (!put && !(await isUnchanged(source, before, options))) break;
+        if (step.done === true) {
+          if (await isUnchanged(source, before, options)) return step.value;
+          throw sourceChanged();
+        }
+        put = true;
+        yield step.value;
+      }
+      await source.refresh?.();
+    }
+    throw busy();
+  }
+
+  /** The JSON form (spec §6) in pieces of text. @throws {QdbError} SOURCE_CHANGED when a commit came in between */
+  async *dump(options: RunOptions & DumpOptions = {}): AsyncGenerator<string, { readonly errors: number }> {
+    return yield* this.streamStable((index) => dumpPlan(index, this.#digests, options), options);
+  }
+
+  /** Closes the source. */
+  async close(): Promise<void> {
+    await this.#source.close?.();
+  }
+
+  get #digests(): Digests {
+    return this.#options.digests ?? {};
+  }
+
+  /** Runs a plan on the file's present state, anew when a commit passed by. @internal */
+  async runStable<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      let result: { value: T } | { error: unknown };
+      try {
+        result = { value: await run(plan(this.#index), this.#source, options) };
+      } catch (error) {
+        result = { error };
+      }
+      if (await isUnchanged(this.#source, this.#index.opened.primary, options)) {
+        if ("error" in result) throw result.error;
+        return result.value;
+      }
+      this.#index = await openStable(this.#source, this.#options);
+    }
+    throw busy();
+  }
+
+  /** The same for a plan that puts out: what has left cannot be taken back. @internal */
+  async *streamStable<T, O>(plan: (index: QdbIndex) => Plan<T, O>, options: RunOptions): AsyncGenerator<O, T> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      let put = false;
+      let result: { value: T } | { error: unknown };
+      try {
+        const steps = stream(plan(this.#index), this.#source, options);
+        for (;;) {
+          const step = await steps.next();
+          if (step.done === true) {
+            result = { value: step.value };
+            break;
+          }
+          put = true;
+          yield step.value;
+        }
+      } catch (error) {
+        result = { error };
+      }
+      if (await isUnchanged(this.#source, this.#index.opened.primary, options)) {
+        if ("error" in result) throw result.error;
+        return result.value;
+      }
+      if (put) throw sourceChanged();
+      this.#index = await openStable(this.#source, this.#options);
+    }
+    throw busy();
+  }
+
+  /** Options with which the file was opened. @internal */
+  get options(): OpenOptions {
+    return this.#options;
+  }
+}
+
+/** One bitmap of a file. */
+export class StoredBitmap {
+  readonly #file: QdbFile;
+  readonly entry: BitmapEntry;
+
+  /** @internal */
+  constructor(file: QdbFile, entry: BitmapEntry) {
+    this.#file = file;
+    this.entry = entry;
+  }
+
+  /** The name; undefined when it is not UTF-8. */
+  get name(): string | undefined {
+    return this.entry.name;
+  }
+
+  /** Disk size in bytes and bytes a bit. */
+  get shape(): BitmapShape {
+    return { size: this.entry.fields.size, granularity: this.entry.fields.granularity };
+  }
+
+  /** The dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
+  async *extents(options: CallOptions = {}): AsyncGenerator<ExtentBatch, void> {
+    const { entry } = this;
+    const digests = this.#file.options.digests;
+    yield* this.#file.streamStable(function* (index) {
+      yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
+    }, options);
+  }
+
+  /** Counts the dirty bits. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED */
+  async count(options: CallOptions = {}): Promise<DirtyCount> {
+    const { entry } = this;
+    const digests = this.#file.options.digests;
+    return this.#file.runStable(function* (index) {
+      return yield* countPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
+    }, options);
+  }
+
+  /** The bits in memory. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
+  async read(options: CallOptions = {}): Promise<Bitmap> {
+    const { entry } = this;
+    const { digests, maxBitmapBytes } = this.#file.options;
+    const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
+    return this.#file.runStable(function* (index) {
+      return yield* bitmapPlan(yield* readMap(index, sameBitmap(index, entry), digests), { ...options, ...bounds });
+    }, options);
+  }
+}
+
+/** The entry in the state that was last read: the one at its place when that state did not change, else the one of its name. */
+function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
+  const same = index.table.entries[entry.index];
+  if (same === entry || entry.name === undefined) return same ?? entry;
+  return findBitmap(index, entry.name);
+}
+
+function* countAll(index: QdbIndex, digests: Digests, onProgress: BitOptions["onProgress"]): Plan<CountedBitmap[]> {
+  const mapped = yield* quietly(readMaps(index, index.table.entries, digests));
+  const total = mapped.reduce((sum, { map, problem }) => sum + (problem === undefined ? (map?.bits ?? 0) : 0), 0);
+  const result: CountedBitmap[] = [];
+  let done = 0;
+  for (const bitmap of mapped) {
+    const { map, problem } = bitmap;
+    if (map === undefined || problem !== undefined) {
+      result.push({ ...bitmap, dirty: undefined });
+      continue;
+    }
+    try {
+      const before = done;
+      result.push({
+        ...bitmap,
+        dirty: yield* countPlan(map, { onProgress: (bits) => onProgress?.(before + bits, total) }),
+      });
+    } catch (error) {
+      if (!isQdbError(error, "BAD_CHECKSUM", "IO", "SHORT_READ")) throw error;
+      result.push({ ...bitmap, problem: error, dirty: undefined });
+    }
+    done += map.bits;
+  }
+  return result;
+}
+
+async function openStable(source: AnySource, options: OpenOptions): Promise<QdbIndex> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (attempt > 0) await source.refresh?.();
+    const primary = await run(readArea(0, source.size), source, options);
+    let result: { value: QdbIndex } | { error: unknown };
+    try {
+      result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
+    } catch (error) {
+      result = { error };
+    }
+    if (!(await isUnchanged(source, primary, options))) continue;
+    if ("error" in result) throw result.error;
+    return result.value;
+  }
+  throw busy();
+}
+
+async function isUnchanged(source: AnySource, primary: Uint8Array, options: RunOptions): Promise<boolean> {
+  const now = await run(readArea(0, Math.min(source.size, Math.max(primary.length, 4096))), source, options);
+  return now.length === primary.length && now.every((byte, index) => byte === primary[index]);
+}
+
+function busy(): QdbError {
+  return new QdbError(
+    "LOCKED",
+    `the file changed ${MAX_ATTEMPTS} times while it was read; try again when its writer is less busy`,
+  );
+}
+
+function sourceChanged(): QdbError {
+  return new QdbError(
+    "SOURCE_CHANGED",
+    "a writer committed to the file while it was read, and a part of the old state is out already; start again",
+  );
+}

@@ -1,0 +1,212 @@
+import { type Problem, QdbError, type Report } from "../errors.ts";
+import { align8, fileOffset } from "../layout/numbers.ts";
+import { MAX_TABLE_SIZE } from "../limits.ts";
+import type { Crc32 } from "../ports/digest.ts";
+import { type Plan, read } from "../ports/plan.ts";
+import { BITMAP_ENTRY, BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
+import { decodeRecord, RECORD } from "../records/extra-data.ts";
+import type { Header } from "../records/header.ts";
+import { l1AreaSize } from "../records/l1.ts";
+import { checkAligned, type FileLayout, type Reference } from "./layout.ts";
+
+/** A draft's table has no announced length: it is read in pieces of at least this many bytes. */
+const DRAFT_STEP = 32 * 1024;
+
+/** The bitmap table and its entries. */
+export interface BitmapTable {
+  /** Bytes of the entries, exactly. */
+  readonly bytes: Uint8Array;
+  readonly entries: readonly BitmapEntry[];
+}
+
+function tableProblem(code: Problem["code"], message: string, offset: number, field?: string): Problem {
+  return { code, message, where: { structure: "bitmap table", offset, ...(field === undefined ? {} : { field }) } };
+}
+
+/** Bytes of the entry that starts at `at`, padding included; undefined when the bytes end inside it. */
+function lengthAt(bytes: Uint8Array, at: number): number | undefined {
+  const left = bytes.length - at;
+  if (left < BITMAP_ENTRY.size) return undefined;
+  const { nameSize, extraDataSize } = BITMAP_ENTRY.decode(bytes, at);
+  const length = entryLength(extraDataSize, nameSize);
+  return length <= left ? length : undefined;
+}
+
+function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number): BitmapTable {
+  return { bytes, entries: starts.map((start, index) => new BitmapEntry(index, bytes, start, offset)) };
+}
+
+/**
+ * Reads and walks the bitmap table. What breaks the walk is an error of the file.
+ * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT
+ */
+export function* readTable(header: Header, layout: FileLayout, crc32: Crc32, known?: Uint8Array): Plan<BitmapTable> {
+  if (header.nbBitmaps === 0) return { bytes: new Uint8Array(0), entries: [] };
+  const offset = fileOffset(header.bitmapsOffset);
+  if (layout.form === "draft") return yield* readDraftTable(header.nbBitmaps, offset, layout);
+  let bytes = known;
+  if (bytes === undefined) [bytes] = yield* read([{ offset, length: header.bitmapsSize }]);
+  if (bytes === undefined || crc32(bytes) !== header.tableChecksum) {
+    throw QdbError.from(tableProblem("BAD_CHECKSUM", "the bitmap table does not match table_checksum", offset));
+  }
+  const starts: number[] = [];
+  let at = 0;
+  while (starts.length < header.nbBitmaps) {
+    const length = lengthAt(bytes, at);
+    if (length === undefined) {
+      const message = `entry ${starts.length} of ${header.nbBitmaps} runs past bitmaps_size, which is ${bytes.length}`;
+      throw QdbError.from(tableProblem("OUT_OF_BOUNDS", message, offset + at));
+    }
+    starts.push(at);
+    at += length;
+  }
+  if (at !== bytes.length) {
+    const message = `the entries take ${at} bytes, bitmaps_size is ${bytes.length}`;
+    throw QdbError.from(tableProblem("BAD_FIELD", message, offset + at, "bitmaps_size"));
+  }
+  return splitTable(bytes, starts, offset);
+}
+
+/** A draft's table has no announced length: the walk itself tells how much more to read, never far past the table's end. */
+function* readDraftTable(count: number, offset: number, layout: FileLayout): Plan<BitmapTable> {
+  const most = Math.min(MAX_TABLE_SIZE, layout.fileSize - offset);
+  const starts: number[] = [];
+  let buffer = new Uint8Array(0);
+  let have = 0;
+  let at = 0;
+  while (starts.length < count) {
+    const length = lengthAt(buffer.subarray(0, have), at);
+    if (length !== undefined) {
+      starts.push(at);
+      at += length;
+      continue;
+    }
+    if (have === most) {
+      const limit = most === MAX_TABLE_SIZE;
+      const end = limit ? "64 MiB, the most that a table may take" : "the end of the file";
+      throw QdbError.from(
+        tableProblem(
+          limit ? "LIMIT" : "OUT_OF_BOUNDS",
+          `entry ${starts.length} of ${count} runs past ${end}`,
+          offset + at,
+        ),
+      );
+    }
+    const least = (count - starts.length) * entryLength(0, 1) - (have - at);
+    const [piece] = yield* read([
+      { offset: offset + have, length: Math.min(most - have, Math.max(least, DRAFT_STEP)) },
+    ]);
+    if (piece === undefined) continue;
+    if (have + piece.length > buffer.length) {
+      const grown = new Uint8Array(Math.max(have + piece.length, Math.min(most, 2 * buffer.length)));
+      grown.set(buffer.subarray(0, have));
+      buffer = grown;
+    }
+    buffer.set(piece, have);
+    have += piece.length;
+  }
+  return splitTable(buffer.subarray(0, at), starts, offset);
+}
+
+/** The reference to a bitmap's L1 area. */
+export function l1Reference(entry: BitmapEntry, layout: FileLayout): Reference {
+  return {
+    offset: fileOffset(entry.fields.l1TableOffset),
+    length: l1AreaSize(entry.fields.l1Size, layout.form),
+    what: "the L1 area",
+    where: entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where,
+  };
+}
+
+/** A problem of one bitmap. */
+export interface BitmapProblem {
+  readonly entry: BitmapEntry;
+  readonly problem: Problem;
+}
+
+/**
+ * The rules of every entry but its L1 area, in the order of spec §7, entry by entry.
+ * Gives BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
+ */
+export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLayout): Generator<BitmapProblem, void> {
+  const byName = new Map<string, BitmapEntry[]>();
+  for (const entry of entries) {
+    const key = nameKey(entry);
+    const same = byName.get(key);
+    if (same === undefined) byName.set(key, [entry]);
+    else same.push(entry);
+  }
+  const draft = layout.form === "draft";
+  for (const entry of entries) {
+    const found: Problem[] = [];
+    const tell = (problem: Problem): void => {
+      found.push(problem);
+    };
+    const doubleName = (byName.get(nameKey(entry))?.length ?? 0) > 1;
+    validateEntry(entry, { clusterSize: layout.clusterSize, draft, doubleName }, tell);
+    validateL1Value(entry, layout, tell);
+    validateFrozen(entry, byName, tell);
+    if (entry.has("in_use")) {
+      const message =
+        "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty";
+      tell(entryProblem(entry, "flags", "INCONSISTENT", message));
+    }
+    for (const problem of found) yield { entry, problem };
+  }
+}
+
+/** Names are compared byte for byte; those that are not UTF-8 get a key that no text has. */
+function nameKey(entry: BitmapEntry): string {
+  return entry.name ?? `\ud800${entry.label}`;
+}
+
+function validateL1Value(entry: BitmapEntry, layout: FileLayout, report: Report): void {
+  const { l1TableOffset, l1Size } = entry.fields;
+  if ((l1TableOffset === 0n) !== (l1Size === 0)) {
+    report(
+      entryProblem(
+        entry,
+        "l1TableOffset",
+        "BAD_FIELD",
+        `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`,
+      ),
+    );
+  } else if (l1Size !== 0) {
+    checkAligned(l1Reference(entry, layout), layout, report);
+  }
+}
+
+function validateFrozen(entry: BitmapEntry, byName: ReadonlyMap<string, readonly BitmapEntry[]>, report: Report): void {
+  const record = entry.records?.find((item) => item.type === RECORD.successor);
+  const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
+  if (!entry.has("frozen")) {
+    if (record !== undefined) bad("a successor is named, but the bitmap is not frozen");
+    return;
+  }
+  if (entry.has("enabled")) bad("the bitmap is frozen and enabled at once");
+  if (record === undefined) {
+    bad("the bitmap is frozen, but names no successor");
+    return;
+  }
+  const decoded = decodeRecord(record);
+  if (decoded.kind !== "successor") {
+    bad("the successor's name is no name of a bitmap");
+    return;
+  }
+  const named = byName.get(decoded.text) ?? [];
+  const [successor] = named;
+  if (named.length !== 1 || successor === undefined || successor === entry) {
+    bad(
+      `${named.length === 1 ? "the bitmap itself has" : `${named.length} bitmaps have`} the name of its successor; exactly one other must`,
+    );
+  } else if (successor.has("frozen")) {
+    bad("its successor is frozen too");
+  } else if (successor.fields.size !== entry.fields.size) {
+    bad(`its successor covers ${successor.fields.size} bytes, not ${entry.fields.size}`);
+  }
+}
+
+/** Bytes that an entry with such a name and extra data takes in the table. */
+export function entryLength(extraDataSize: number, nameSize: number): number {
+  return align8(BITMAP_ENTRY.size + extraDataSize + nameSize);
+}

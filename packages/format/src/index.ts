@@ -1,0 +1,86 @@
+// errors
+
+// bitmap: bits, which know no files
+export { Bitmap } from "./bitmap/bitmap.ts";
+export { ExtentBatch } from "./bitmap/runs.ts";
+export {
+  type BitmapShape,
+  type BitRange,
+  bitsInward,
+  bitsOfShape,
+  bitsOutward,
+  bytesOfBits,
+  type DiskRange,
+} from "./bitmap/shape.ts";
+export {
+  describeWhere,
+  ERROR_CODES,
+  isQdbError,
+  type Problem,
+  QdbError,
+  type QdbErrorCode,
+  type Report,
+  type Where,
+} from "./errors.ts";
+export { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan, type Progress } from "./file/bits.ts";
+export {
+  type CheckSummary,
+  checkPlan,
+  type Finding,
+  type FindingCode,
+  type Severity,
+  type SeverityCounts,
+} from "./file/check.ts";
+// file: the order of reads and writes
+export type { ClusterMap } from "./file/cluster-map.ts";
+export { JsonLoader, type LoadOptions } from "./file/json-read.ts";
+export { type DumpOptions, dumpPlan } from "./file/json-write.ts";
+export { type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
+export { type CallOptions, type CountedBitmap, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
+export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
+export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";
+// layout: bytes and fields
+export { bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
+export { type Decoded, type FieldRow, type Fields, type Struct, specName, struct } from "./layout/struct.ts";
+export { fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";
+export type { Limits } from "./limits.ts";
+export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
+export type { FileChunk, FileImage } from "./ports/image.ts";
+export {
+  mapPut,
+  type Plan,
+  put,
+  quietly,
+  type RunOptions,
+  read,
+  run,
+  runSync,
+  type Step,
+  stream,
+  streamSync,
+} from "./ports/plan.ts";
+// ports: where bytes come from, and who reads them
+export {
+  type AnySource,
+  type ByteRange,
+  type ByteSource,
+  bytesSource,
+  type SyncByteSource,
+  shortRead,
+} from "./ports/source.ts";
+export { quote, quoteJson } from "./quote.ts";
+export { BITMAP_ENTRY, BitmapEntry, FLAG, type FlagName, flagNames } from "./records/bitmap-entry.ts";
+export { EXTENSION_NAME, extensionName, FEATURE_NAME } from "./records/extensions.ts";
+export {
+  DISK_STAMP,
+  type DiskStamp,
+  decodeRecord,
+  type ExtraRecord,
+  encodeRecord,
+  RECORD,
+} from "./records/extra-data.ts";
+export { FEATURES, type FeatureKind, type FeatureName } from "./records/features.ts";
+// records: one structure of the format each
+export { DRAFT_HEADER, type Form, HEADER, type Header } from "./records/header.ts";
+export { type ClusterKind, DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";
+export { TLV_HEAD, type Tlv } from "./records/tlv.ts";

@@ -1,0 +1,53 @@
+import { type FieldType, viewOf } from "./fields.ts";
+
+/** A row of a field table: offset in the structure (bytes), type, meaning with unit, id of its rule in `spec/qdb.md`. */
+export type FieldRow<T> = readonly [offset: number, type: FieldType<T>, meaning: string, rule: string];
+
+/** A field table. Keys are the spec's names in camelCase. */
+export type Fields = Readonly<Record<string, FieldRow<unknown>>>;
+
+/** The value that a field table describes. */
+export type Decoded<F extends Fields> = { -readonly [K in keyof F]: F[K] extends FieldRow<infer T> ? T : never };
+
+/** A structure of the format: read, written and described from its one field table. */
+export interface Struct<F extends Fields> {
+  readonly name: string;
+  /** Length in bytes. */
+  readonly size: number;
+  readonly fields: F;
+  /** Reads the structure at `at`; the bytes must hold it whole (RangeError else: a bug of the caller). */
+  decode(bytes: Uint8Array, at?: number): Decoded<F>;
+  /** Writes the structure at `at`. */
+  encode(value: Readonly<Decoded<F>>, bytes: Uint8Array, at?: number): void;
+}
+
+/** The spec's name of a field: `clusterBits` is `cluster_bits`. */
+export function specName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Declares a structure. A gap, an overlap or a wrong size in the table is thrown at once, when the module loads. */
+export function struct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
+  const rows = Object.entries(fields) as [keyof F & string, FieldRow<unknown>][];
+  let end = 0;
+  for (const [key, [offset, type]] of rows) {
+    if (offset !== end) throw new Error(`layout ${name}.${key}: declared at ${offset}, previous field ends at ${end}`);
+    end += type.size;
+  }
+  if (end !== size) throw new Error(`layout ${name}: declared ${size} bytes, fields take ${end}`);
+  return {
+    name,
+    size,
+    fields,
+    decode(bytes, at = 0) {
+      const view = viewOf(bytes);
+      const value: Record<string, unknown> = {};
+      for (const [key, [offset, type]] of rows) value[key] = type.read(view, at + offset);
+      return value as Decoded<F>;
+    },
+    encode(value, bytes, at = 0) {
+      const view = viewOf(bytes);
+      for (const [key, [offset, type]] of rows) type.write(view, at + offset, value[key]);
+    },
+  };
+}

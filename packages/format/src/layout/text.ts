@@ -1,0 +1,63 @@
+import { QdbError } from "../errors.ts";
+
+const encoder = new TextEncoder();
+// ignoreBOM keeps a leading U+FEFF: a decoder that drops it would make two names of different bytes equal.
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 bytes of a text. Lone surrogates must have been refused before (they would turn into U+FFFD). */
+export function encodeUtf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** The text of UTF-8 bytes; undefined when they are not UTF-8. Never normalised, a BOM is kept. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text has a surrogate without its pair, which UTF-8 cannot hold. */
+export function hasLoneSurrogate(text: string): boolean {
+  return /\p{Cs}/u.test(text);
+}
+
+/** Bytes as lower-case hex. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
+
+/** Bytes of a hex text of either case; undefined when it is none. */
+export function fromHex(text: string): Uint8Array | undefined {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return undefined;
+  const result = new Uint8Array(text.length / 2);
+  for (let index = 0; index < result.length; index++)
+    result[index] = Number.parseInt(text.slice(index * 2, index * 2 + 2), 16);
+  return result;
+}
+
+/** 16 bytes as a UUID in 8-4-4-4-12, lower case (bytes stand in the order of the text, spec §1). */
+export function toUuid(bytes: Uint8Array): string {
+  return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** The 16 bytes of a UUID text. @throws {QdbError} USAGE when it is none */
+export function fromUuid(text: string): Uint8Array {
+  const match = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i.exec(text);
+  const value = match === null ? undefined : fromHex(match.slice(1).join(""));
+  if (value === undefined) throw new QdbError("USAGE", `${JSON.stringify(text)} is no UUID (8-4-4-4-12 hex digits)`);
+  return value;
+}
+
+/** A 32-bit value as 8 hex digits. */
+export function hex32(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}
+
+/** A 64-bit value as `0x` and 16 hex digits. */
+export function hex64(value: bigint): string {
+  return `0x${value.toString(16).padStart(16, "0")}`;
+}

@@ -1,0 +1,34 @@
+/** Largest `cluster_bits` (spec QDB-HDR: 2 MiB clusters, as in QEMU). */
+export const MAX_CLUSTER_BITS = 21;
+/** Smallest `cluster_bits` (posted in 2014). */
+export const MIN_CLUSTER_BITS = 9;
+/** Most bitmaps of one file. */
+export const MAX_BITMAPS = 65535;
+/** Largest bitmap table, in bytes. */
+export const MAX_TABLE_SIZE = 64 * 1024 * 1024;
+/** Most header extensions of one file. */
+export const MAX_EXTENSIONS = 64;
+/** Longest bitmap name, in bytes of UTF-8. */
+export const MAX_NAME_SIZE = 1023;
+/** Most bytes of extra data of one bitmap. */
+export const MAX_EXTRA_DATA_SIZE = 4096;
+/** Finest granularity, in bytes a bit. */
+export const MIN_GRANULARITY = 512;
+/** Coarsest granularity, in bytes a bit. */
+export const MAX_GRANULARITY = 2 ** 31;
+/** Most bits of one bitmap: 512 MiB of data, as in QEMU. */
+export const MAX_BITS = 2 ** 32;
+/** Largest disk that a bitmap can track, in bytes. */
+export const MAX_DISK_SIZE: bigint = 2n ** 63n - 1n;
+/** The header area, always bytes [0, 4096) of a full file. */
+export const HEADER_AREA_SIZE = 4096;
+/** File offsets above this count as past the end of the file (spec §1). */
+export const MAX_FILE_OFFSET = 2 ** 53;
+
+/** What a caller may bound; every field has a default. */
+export interface Limits {
+  /** Most bytes of bits that one Bitmap in memory may take, else LIMIT (default 512 MiB). */
+  readonly maxBitmapBytes?: number;
+}
+/** Default of {@link Limits.maxBitmapBytes}. */
+export const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;

@@ -1,0 +1,64 @@
+/**
+ * CRC-32 as IEEE 802.3 has it (zlib's `crc32`): `123456789` gives CBF43926.
+ * `previous` continues the CRC of the bytes before. Node's `zlib.crc32` has this shape.
+ */
+export type Crc32 = (bytes: Uint8Array, previous?: number) => number;
+
+/** An incremental SHA-256: `hex` ends it. */
+export interface Sha256 {
+  update(bytes: Uint8Array): void;
+  hex(): string;
+}
+
+/** The checksums that a host brings; without them the library uses its own CRC-32 and leaves `bits_sha256` out. */
+export interface Digests {
+  readonly crc32?: Crc32;
+  readonly sha256?: () => Sha256;
+}
+
+const POLYNOMIAL = 0xedb88320;
+let tables: Uint32Array | undefined;
+
+/** Eight tables, so that the loop takes eight bytes at a time; made on first use, since hosts with zlib never need them. */
+function makeTables(): Uint32Array {
+  const result = new Uint32Array(8 * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte;
+    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ POLYNOMIAL : value >>> 1;
+    result[byte] = value;
+  }
+  for (let index = 256; index < result.length; index++) {
+    const previous = result[index - 256] ?? 0;
+    result[index] = (previous >>> 8) ^ (result[previous & 255] ?? 0);
+  }
+  return result;
+}
+
+/** CRC-32 in plain JavaScript, for hosts without zlib. Spec §1. */
+export function crc32(bytes: Uint8Array, previous = 0): number {
+  tables ??= makeTables();
+  const table = tables;
+  const at = (row: number, byte: number): number => table[row * 256 + byte] ?? 0;
+  let crc = ~previous;
+  let index = 0;
+  const end8 = bytes.length - (bytes.length % 8);
+  for (; index < end8; index += 8) {
+    const low =
+      crc ^
+      ((bytes[index] ?? 0) |
+        ((bytes[index + 1] ?? 0) << 8) |
+        ((bytes[index + 2] ?? 0) << 16) |
+        ((bytes[index + 3] ?? 0) << 24));
+    crc =
+      at(7, low & 255) ^
+      at(6, (low >>> 8) & 255) ^
+      at(5, (low >>> 16) & 255) ^
+      at(4, low >>> 24) ^
+      at(3, bytes[index + 4] ?? 0) ^
+      at(2, bytes[index + 5] ?? 0) ^
+      at(1, bytes[index + 6] ?? 0) ^
+      at(0, bytes[index + 7] ?? 0);
+  }
+  for (; index < bytes.length; index++) crc = (crc >>> 8) ^ at(0, (crc ^ (bytes[index] ?? 0)) & 255);
+  return ~crc >>> 0;
+}

@@ -1,0 +1,196 @@
+import { isQdbError, QdbError } from "../errors.ts";
+import type { AnySource, ByteRange, SyncByteSource } from "./source.ts";
+
+/** One step of a plan: ranges that it wants read (in one round), or a value that it puts out. */
+export type Step<O> = { readonly read: readonly ByteRange[] } | { readonly put: O };
+
+/**
+ * The order of reads, written once: a generator that asks for ranges and is handed their bytes.
+ * It runs under a synchronous driver (files, memory) or an asynchronous one (HTTP, browsers), and can be
+ * tested without either. `O` is what it puts out on the way, `T` what it returns.
+ */
+export type Plan<T, O = never> = Generator<Step<O>, T, readonly Uint8Array[]>;
+
+/** What every long call takes. */
+export interface RunOptions {
+  /** Ends the call with ABORTED at its next step. */
+  readonly signal?: AbortSignal;
+}
+
+const NOTHING: readonly Uint8Array[] = [];
+
+/** Asks for ranges and gives their bytes, in order: one round. Empty ranges are not asked for. */
+export function* read(ranges: readonly ByteRange[]): Plan<readonly Uint8Array[]> {
+  if (ranges.length === 0) return NOTHING;
+  return yield { read: ranges };
+}
+
+/**
+ * Asks for ranges as {@link read} does; where the round fails, asks again one by one, so that bytes that cannot be read do not take the
+ * others with them: their error stands in their place.
+ */
+export function* readEach(ranges: readonly ByteRange[]): Plan<readonly (Uint8Array | QdbError)[]> {
+  try {
+    return yield* read(ranges);
+  } catch (error) {
+    if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
+  }
+  const result: (Uint8Array | QdbError)[] = [];
+  for (const range of ranges) {
+    try {
+      result.push(...(yield* read([range])));
+    } catch (error) {
+      if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
+      result.push(error);
+    }
+  }
+  return result;
+}
+
+/** Puts a value out. */
+export function* put<O>(value: O): Plan<void, O> {
+  yield { put: value };
+}
+
+/** Runs a plan inside another one and changes what it puts out; what becomes undefined is dropped. */
+export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | undefined): Plan<T, B> {
+  let step = plan.next(NOTHING);
+  while (step.done !== true) {
+    if ("put" in step.value) {
+      const changed = change(step.value.put);
+      if (changed !== undefined) yield { put: changed };
+      step = plan.next(NOTHING);
+      continue;
+    }
+    let bytes: readonly Uint8Array[];
+    try {
+      bytes = yield step.value;
+    } catch (error) {
+      step = plan.throw(error);
+      continue;
+    }
+    step = plan.next(bytes);
+  }
+  return step.value;
+}
+
+/** Runs a plan inside another one and drops what it puts out. */
+export function quietly<T, O>(plan: Plan<T, O>): Plan<T> {
+  return mapPut<T, O, never>(plan, () => undefined);
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
+  }
+}
+
+function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
+  // A port that breaks its promise must not turn into clean bits.
+  if (bytes.length === range.length) return bytes;
+  throw new QdbError(
+    "SHORT_READ",
+    `a source gave ${bytes.length} bytes where ${range.length} at offset ${range.offset} were asked for`,
+    { offset: range.offset },
+  );
+}
+
+/** Runs a plan on a synchronous source, giving what it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
+export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
+  let finished = false;
+  try {
+    let step = plan.next(NOTHING);
+    for (;;) {
+      if (step.done === true) {
+        finished = true;
+        return step.value;
+      }
+      checkSignal(options.signal);
+      if ("put" in step.value) {
+        yield step.value.put;
+        step = plan.next(NOTHING);
+        continue;
+      }
+      let input: readonly Uint8Array[];
+      try {
+        input = step.value.read.map((range) => exact(source.readSync(range.offset, range.length), range));
+      } catch (error) {
+        // The plan hears of it: for a header, bytes that cannot be read are wrong bytes (spec §2).
+        step = plan.throw(error);
+        continue;
+      }
+      step = plan.next(input);
+    }
+  } finally {
+    if (!finished) plan.return(undefined as T);
+  }
+}
+
+/** How long a synchronous source may keep the event loop before timers and signals get their turn, in ms. */
+const BREATH_MS = 15;
+
+/** Runs a plan on any source, giving what it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
+export async function* stream<T, O>(
+  plan: Plan<T, O>,
+  source: AnySource,
+  options: RunOptions = {},
+): AsyncGenerator<O, T> {
+  let finished = false;
+  try {
+    let since = performance.now();
+    let step = plan.next(NOTHING);
+    for (;;) {
+      if (step.done === true) {
+        finished = true;
+        return step.value;
+      }
+      checkSignal(options.signal);
+      if ("put" in step.value) {
+        yield step.value.put;
+        step = plan.next(NOTHING);
+        continue;
+      }
+      let input: readonly Uint8Array[];
+      try {
+        input = await fetchRanges(step.value.read, source, options);
+      } catch (error) {
+        step = plan.throw(error);
+        continue;
+      }
+      step = plan.next(input);
+      if ("readSync" in source && performance.now() - since > BREATH_MS) {
+        await new Promise<void>((resolve) => setTimeout(resolve, 0));
+        since = performance.now();
+      }
+    }
+  } finally {
+    if (!finished) plan.return(undefined as T);
+  }
+}
+
+async function fetchRanges(
+  ranges: readonly ByteRange[],
+  source: AnySource,
+  options: RunOptions,
+): Promise<readonly Uint8Array[]> {
+  if ("readSync" in source) return ranges.map((range) => exact(source.readSync(range.offset, range.length), range));
+  return Promise.all(ranges.map(async (range) => exact(await source.read(range.offset, range.length, options), range)));
+}
+
+/** Runs a plan that puts nothing out on a synchronous source. @throws {QdbError} ABORTED, and what plan and source throw */
+export function runSync<T>(plan: Plan<T>, source: SyncByteSource, options: RunOptions = {}): T {
+  const steps = streamSync(plan, source, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Runs a plan that puts nothing out on any source. @throws {QdbError} ABORTED, and what plan and source throw */
+export async function run<T>(plan: Plan<T>, source: AnySource, options: RunOptions = {}): Promise<T> {
+  const steps = stream(plan, source, options);
+  for (;;) {
+    const step = await steps.next();
+    if (step.done === true) return step.value;
+  }
+}

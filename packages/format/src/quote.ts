@@ -1,0 +1,27 @@
+/** Control, format, surrogate, separator and bidirectional characters: all that could act on a terminal or mislead a reader. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"\\]/gu;
+
+function escapeCharacter(character: string): string {
+  if (character === '"' || character === "\\") return `\\${character}`;
+  const code = character.codePointAt(0) ?? 0;
+  if (code <= 0xff) return `\\x${code.toString(16).padStart(2, "0")}`;
+  if (code <= 0xffff) return `\\u${code.toString(16).padStart(4, "0")}`;
+  return `\\u{${code.toString(16)}}`;
+}
+
+/** A name or path from outside in double quotes, harmless on any terminal: what could act on it is escaped. */
+export function quote(text: string): string {
+  return `"${text.replace(UNSAFE, escapeCharacter)}"`;
+}
+
+/** A text as a JSON string that is harmless on any terminal: valid JSON, with everything that could act on it as \u escapes. */
+export function quoteJson(text: string): string {
+  return JSON.stringify(text).replace(UNSAFE, (character) => {
+    if (character === '"' || character === "\\") return character;
+    let escaped = "";
+    for (let index = 0; index < character.length; index++) {
+      escaped += `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`;
+    }
+    return escaped;
+  });
+}

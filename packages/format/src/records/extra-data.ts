@@ -1,0 +1,112 @@
+import type { Report } from "../errors.ts";
+import { i64, u64 } from "../layout/fields.ts";
+import { struct } from "../layout/struct.ts";
+import { decodeUtf8, encodeUtf8, fromUuid, toUuid } from "../layout/text.ts";
+import { MAX_NAME_SIZE } from "../limits.ts";
+import { type Tlv, walkTlv } from "./tlv.ts";
+
+/** Types of the extra-data records of version 1 (spec §3; 7 is free). */
+export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment: 6, successor: 8 } as const;
+
+/** Data of record 2, the disk at the last clean store: spec §3, 24 bytes. */
+export const DISK_STAMP = struct("disk stamp", 24, {
+  length: [0, u64, "length of the disk in bytes", "QDB-REC-010"],
+  mtime: [8, i64, "last modification in ns since the epoch; 0 where the disk is no regular file", "QDB-REC-011"],
+  file: [16, u64, "file id (inode); 0 where the disk is no regular file", "QDB-REC-012"],
+});
+
+/** The disk as it was at the last clean store. */
+export interface DiskStamp {
+  readonly length: bigint;
+  readonly mtime: bigint;
+  readonly file: bigint;
+}
+
+/** A record of version 1, decoded; `unknown` ones (and those that break their own rule) keep their bytes. */
+export type ExtraRecord =
+  | { readonly kind: "disk" | "comment" | "successor"; readonly text: string }
+  | { readonly kind: "stamp"; readonly stamp: DiskStamp }
+  | { readonly kind: "id" | "parent"; readonly uuid: string }
+  | { readonly kind: "created"; readonly ns: bigint }
+  | { readonly kind: "unknown"; readonly type: number; readonly data: Uint8Array };
+
+const created = struct("created", 8, {
+  ns: [0, i64, "creation in ns since the epoch", "QDB-REC-005"],
+});
+
+/** Whether a name can be one of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */
+export function isBitmapName(bytes: Uint8Array): boolean {
+  return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && decodeUtf8(bytes) !== undefined;
+}
+
+/** Decodes a record. One of a known type that breaks its own rule comes back as unknown. */
+export function decodeRecord({ type, data }: Tlv): ExtraRecord {
+  const unknown: ExtraRecord = { kind: "unknown", type, data };
+  const text = (kind: "disk" | "comment" | "successor"): ExtraRecord => {
+    const value = decodeUtf8(data);
+    return value === undefined ? unknown : { kind, text: value };
+  };
+  switch (type) {
+    case RECORD.disk:
+      return text("disk");
+    case RECORD.stamp:
+      return data.length === DISK_STAMP.size ? { kind: "stamp", stamp: DISK_STAMP.decode(data) } : unknown;
+    case RECORD.id:
+    case RECORD.parent:
+      return data.length === 16 ? { kind: type === RECORD.id ? "id" : "parent", uuid: toUuid(data) } : unknown;
+    case RECORD.created:
+      return data.length === created.size ? { kind: "created", ns: created.decode(data).ns } : unknown;
+    case RECORD.comment:
+      return text("comment");
+    case RECORD.successor:
+      return isBitmapName(data) ? text("successor") : unknown;
+    default:
+      return unknown;
+  }
+}
+
+/** Whether a record's type is one of version 1. */
+export function isKnownRecordType(type: number): boolean {
+  return Object.values<number>(RECORD).includes(type);
+}
+
+/** Encodes a record. */
+export function encodeRecord(record: ExtraRecord): Tlv {
+  switch (record.kind) {
+    case "unknown":
+      return { type: record.type, data: record.data };
+    case "stamp": {
+      const data = new Uint8Array(DISK_STAMP.size);
+      DISK_STAMP.encode(record.stamp, data);
+      return { type: RECORD.stamp, data };
+    }
+    case "id":
+    case "parent":
+      return { type: RECORD[record.kind], data: fromUuid(record.uuid) };
+    case "created": {
+      const data = new Uint8Array(created.size);
+      created.encode({ ns: record.ns }, data);
+      return { type: RECORD.created, data };
+    }
+    default:
+      return { type: RECORD[record.kind], data: encodeUtf8(record.text) };
+  }
+}
+
+/** Walks the extra data of a bitmap; undefined when it is no row of records (the problem is reported: BAD_FIELD, DUPLICATE_TYPE). */
+export function parseExtraData(
+  area: Uint8Array,
+  place: { readonly fileOffset: number; readonly bitmap: string },
+  report: Report,
+): { readonly records: readonly Tlv[]; readonly padding: readonly number[] } | undefined {
+  let broken = false;
+  const walk = walkTlv(
+    area,
+    { structure: "extra data", endMark: false, maxItems: Number.POSITIVE_INFINITY, ...place },
+    (problem) => {
+      broken = true;
+      report(problem);
+    },
+  );
+  return broken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
+}

@@ -1,0 +1,68 @@
+import { bytes, u32, u64 } from "../layout/fields.ts";
+import { type Decoded, struct } from "../layout/struct.ts";
+import { HEADER_AREA_SIZE } from "../limits.ts";
+import type { Crc32 } from "../ports/digest.ts";
+
+/** `51 44 42 00`, as posted. */
+export const MAGIC = 0x51444200;
+/** The version that this library reads and writes. */
+export const VERSION = 1;
+/** header_length of the draft form, and length of the posted header. */
+export const DRAFT_HEADER_LENGTH = 28;
+/** header_length of a new full header. */
+export const FULL_HEADER_LENGTH = 104;
+
+/** The header exactly as posted in 2014: draft form, spec §2, 28 bytes at file offset 0. */
+export const DRAFT_HEADER = struct("header", DRAFT_HEADER_LENGTH, {
+  magic: [0, u32, "51 44 42 00 (QDB and a zero byte)", "QDB-HDR-001"],
+  version: [4, u32, "1", "QDB-HDR-002"],
+  clusterBits: [8, u32, "log2 of the cluster size in bytes, 9..21", "QDB-HDR-003"],
+  nbBitmaps: [12, u32, "entries of the bitmap table, 0..65535", "QDB-HDR-004"],
+  bitmapsOffset: [16, u64, "file offset of the bitmap table in bytes, cluster-aligned", "QDB-HDR-005"],
+  headerLength: [24, u32, "length of this structure in bytes, without extensions", "QDB-HDR-006"],
+});
+
+/** The full header: spec §2, 104 bytes at file offset 0 (and in the mirror). */
+export const HEADER = struct("header", FULL_HEADER_LENGTH, {
+  ...DRAFT_HEADER.fields,
+  bitmapsSize: [28, u32, "length of the bitmap table in bytes", "QDB-HDR-007"],
+  incompatibleFeatures: [32, u64, "bits a reader must know", "QDB-HDR-008"],
+  compatibleFeatures: [40, u64, "bits that are harmless to who does not know them", "QDB-HDR-009"],
+  autoclearFeatures: [48, u64, "bits that a writer clears when it does not know them", "QDB-HDR-010"],
+  generation: [56, u64, "1 at creation, one more at every commit", "QDB-HDR-011"],
+  tableChecksum: [64, u32, "CRC-32 of the bitmap table", "QDB-HDR-012"],
+  headerChecksum: [68, u32, "CRC-32 of the header area, these four bytes taken as zero", "QDB-HDR-013"],
+  writerId: [72, bytes(16), "random, new each time the file is opened for writing", "QDB-HDR-014"],
+  fileId: [88, bytes(16), "UUID, set at creation", "QDB-HDR-015"],
+});
+
+/** Decoded full header; see {@link HEADER}. */
+export type Header = Decoded<typeof HEADER.fields>;
+
+/** `full`: checksums, mirror, features. `draft`: the 28 posted bytes and nothing else. */
+export type Form = "full" | "draft";
+
+const CHECKSUM_OFFSET = HEADER.fields.headerChecksum[0];
+
+/** CRC-32 of a 4096-byte header area with its own checksum field taken as zero (QDB-HDR-013). */
+export function headerChecksum(area: Uint8Array, crc32: Crc32): number {
+  const before = crc32(area.subarray(0, CHECKSUM_OFFSET));
+  const zeros = crc32(new Uint8Array(4), before);
+  return crc32(area.subarray(CHECKSUM_OFFSET + 4, HEADER_AREA_SIZE), zeros);
+}
+
+/** Writes the checksum into a header area that is otherwise complete. */
+export function sealHeaderArea(area: Uint8Array, crc32: Crc32): void {
+  u32.write(new DataView(area.buffer, area.byteOffset, area.byteLength), CHECKSUM_OFFSET, headerChecksum(area, crc32));
+}
+
+/** The header of a draft file as if it were a full one: everything the draft does not have is zero. */
+export function fromDraft(draft: Decoded<typeof DRAFT_HEADER.fields>): Header {
+  const area = new Uint8Array(FULL_HEADER_LENGTH);
+  return { ...HEADER.decode(area), ...draft };
+}
+
+/** H: where the mirror lies, max(cluster size, 4096) (spec §1). */
+export function mirrorOffset(clusterSize: number): number {
+  return Math.max(clusterSize, HEADER_AREA_SIZE);
+}

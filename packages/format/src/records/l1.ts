@@ -1,0 +1,146 @@
+import type { Problem } from "../errors.ts";
+import { u32, u64, viewOf } from "../layout/fields.ts";
+import { align8 } from "../layout/numbers.ts";
+import { struct } from "../layout/struct.ts";
+import type { Form } from "./header.ts";
+
+/** An L1 entry, a Standard Cluster Descriptor: spec §4. */
+export const L1_ENTRY = struct("L1 entry", 8, {
+  descriptor: [0, u64, "where the data cluster is, or that it reads as zeros or ones", "QDB-MAP-001"],
+});
+
+/** What stands behind the entries in the L1 area of a full file: spec §4. */
+export const L1_CHECKSUM = struct("L1 checksum", 4, {
+  clusterChecksum: [0, u32, "CRC-32 of the whole data cluster; 0 where none is read", "QDB-MAP-002"],
+});
+
+/** Bits of a descriptor: first, last, name, meaning. */
+export const DESCRIPTOR_BITS = [
+  [0, 0, "zeros", "reads as zeros; the offset, if any, is a preallocation", "QDB-MAP-010"],
+  [1, 1, "ones", "reads as ones; only with incompatible bit 0, and then bit 0 and the offset are 0", "QDB-MAP-011"],
+  [2, 8, "reserved", "0", "QDB-MAP-012"],
+  [
+    9,
+    55,
+    "offset",
+    "file offset of the data cluster, cluster-aligned; 0 with bits 0 and 1 clear: unallocated",
+    "QDB-MAP-013",
+  ],
+  [56, 63, "reserved", "0", "QDB-MAP-012"],
+] as const;
+
+/** What a cluster of a bitmap's data reads as; `data` ones stand in the file. */
+export type ClusterKind = "zeros" | "ones" | "data";
+
+const ZEROS_BIT = 1;
+const ONES_BIT = 2;
+const RESERVED_LOW = 0x1fc;
+const OFFSET_LOW = 0xfffffe00;
+const OFFSET_HIGH = 0x00ffffff;
+
+/** Bytes of an L1 area: the entries, in full form their checksums, padding to 8 (spec §4). */
+export function l1AreaSize(entries: number, form: Form): number {
+  return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
+}
+
+/** An L1 area as it stands in the file; entries are decoded where they are looked at. */
+export class L1Area {
+  readonly bytes: Uint8Array;
+  /** Number of entries. */
+  readonly count: number;
+  readonly form: Form;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array, count: number, form: Form) {
+    this.bytes = bytes;
+    this.count = count;
+    this.form = form;
+    this.#view = viewOf(bytes);
+  }
+
+  /** Whether the bits 2-8 or 56-63 are set, or bit 1 where the feature is off. */
+  hasReservedBits(index: number, allOnes: boolean): boolean {
+    const high = this.#view.getUint32(index * 8);
+    const low = this.#view.getUint32(index * 8 + 4);
+    return high > OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0);
+  }
+
+  /** Whether bit 1 stands beside bit 0 or an offset. */
+  isContradictory(index: number): boolean {
+    const low = this.#view.getUint32(index * 8 + 4);
+    return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || this.offset(index) !== 0);
+  }
+
+  /** What the entry reads as, by its bits; validate it first. */
+  kind(index: number): ClusterKind {
+    const low = this.#view.getUint32(index * 8 + 4);
+    if ((low & ONES_BIT) !== 0) return "ones";
+    if ((low & ZEROS_BIT) !== 0) return "zeros";
+    return this.offset(index) === 0 ? "zeros" : "data";
+  }
+
+  /** The offset in the descriptor, in bytes; a preallocation's too; 0 when there is none. Exact below 2^53, and a multiple of 512 above. */
+  offset(index: number): number {
+    const high = this.#view.getUint32(index * 8) & OFFSET_HIGH;
+    return high * 2 ** 32 + ((this.#view.getUint32(index * 8 + 4) & OFFSET_LOW) >>> 0);
+  }
+
+  /** CRC-32 of the data cluster; undefined in draft form, which has none. */
+  checksum(index: number): number | undefined {
+    return this.form === "full" ? this.#view.getUint32(this.count * 8 + index * 4) : undefined;
+  }
+
+  /** The padding behind the checksums. */
+  get padding(): Uint8Array {
+    return this.form === "full"
+      ? this.bytes.subarray(this.count * (L1_ENTRY.size + L1_CHECKSUM.size))
+      : this.bytes.subarray(0, 0);
+  }
+}
+
+/** Builds an L1 area; `set` gives each entry once. */
+export class L1Builder {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #count: number;
+  readonly #form: Form;
+
+  constructor(count: number, form: Form) {
+    this.bytes = new Uint8Array(l1AreaSize(count, form));
+    this.#view = viewOf(this.bytes);
+    this.#count = count;
+    this.#form = form;
+  }
+
+  /** A cluster of zeros that owns no space: the entry 0. */
+  setZeros(index: number): void {
+    this.#view.setBigUint64(index * 8, 0n);
+  }
+
+  /** A cluster of ones; the file must have incompatible bit 0. */
+  setOnes(index: number): void {
+    this.#view.setBigUint64(index * 8, BigInt(ONES_BIT));
+  }
+
+  /** A stored cluster at a file offset (bytes, cluster-aligned) with the CRC-32 of all its bytes. */
+  setData(index: number, offset: number, checksum: number): void {
+    this.#view.setBigUint64(index * 8, BigInt(offset));
+    if (this.#form === "full") this.#view.setUint32(this.#count * 8 + index * 4, checksum);
+  }
+}
+
+/** A problem of an L1 entry. */
+export function l1Problem(
+  code: Problem["code"],
+  bitmap: string,
+  areaOffset: number,
+  index: number,
+  message: string,
+  field = "descriptor",
+): Problem {
+  return {
+    code,
+    message: `L1 entry ${index}: ${message}`,
+    where: { structure: L1_ENTRY.name, field, offset: areaOffset + index * 8, bitmap },
+  };
+}
