@@ -33,6 +33,16 @@ export {
 } from "./file/check.ts";
 // file: the order of reads and writes
 export type { ClusterMap } from "./file/cluster-map.ts";
+export type {
+  QdbJson,
+  QdbJsonBitmap,
+  QdbJsonDraftHeader,
+  QdbJsonError,
+  QdbJsonExtension,
+  QdbJsonExtensionName,
+  QdbJsonFullHeader,
+  QdbJsonRecord,
+} from "./file/json-types.ts";
 export { JsonLoader, type LoadOptions } from "./file/json-read.ts";
 export { type DumpOptions, dumpPlan } from "./file/json-write.ts";
 export { type MappedBitmap, readMap, readMaps } from "./file/maps.ts";

@@ -2,23 +2,13 @@ import { Bitmap } from "../bitmap/bitmap.ts";
 import { bitsOfShape } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
 import { encodeUtf8, toHex } from "../layout/text.ts";
-import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTENSIONS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
-import { EXTENSION_NAME_TABLE, encodeExtensionNames, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { isBitmapName } from "../records/extra-data.ts";
-import { ALL_ONES_CLUSTERS, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
-import type { Form } from "../records/header.ts";
 import { type Tlv, tlvSize } from "../records/tlv.ts";
-import {
-  extensionNameObject,
-  featureNameObject,
-  hexBytes,
-  hexWord,
-  recordObject,
-  u64Text,
-  uuid,
-} from "./json-fields.ts";
+import { hexBytes, recordObject, u64Text } from "./json-fields.ts";
+import { extensionObject, type HeaderValues, headerObject } from "./json-head.ts";
 import { JsonScanner, type Parse } from "./json-scanner.ts";
 import type { BitmapContents, FileContents } from "./write.ts";
 
@@ -76,10 +66,7 @@ export class JsonLoader {
 
   *#file(): Parse<FileContents> {
     const scanner: JsonScanner = this.#scanner;
-    const header: { form?: Form; clusterBits?: number; fileId: Uint8Array; allOnes: boolean } = {
-      fileId: this.#options.fileId,
-      allOnes: false,
-    };
+    const header: HeaderValues = { fileId: this.#options.fileId, allOnes: false };
     const extensions: Tlv[] = [];
     const bitmaps: BitmapContents[] = [];
     const names = new Set<string>();
@@ -88,8 +75,8 @@ export class JsonLoader {
         if ((yield* scanner.string(path)) !== "qdb")
           scanner.fail(path, 'this is no JSON form of a QDB file: "qdb" expected');
       },
-      header: (path) => this.#header(path, header),
-      extensions: (path) => scanner.array(path, (place) => this.#extension(place, extensions)),
+      header: (path) => headerObject(scanner, path, header),
+      extensions: (path) => scanner.array(path, (place) => extensionObject(scanner, place, extensions)),
       bitmaps: (path) => scanner.array(path, (place) => this.#bitmap(place, bitmaps, names)),
     });
     yield* scanner.end();
@@ -106,88 +93,6 @@ export class JsonLoader {
       extensions,
       bitmaps,
     };
-  }
-
-  *#header(
-    path: string,
-    header: { form?: Form; clusterBits?: number; fileId: Uint8Array; allOnes: boolean },
-  ): Parse<void> {
-    const scanner: JsonScanner = this.#scanner;
-    const number = function* (place: string): Parse<void> {
-      yield* scanner.u32(place);
-    };
-    const long = function* (place: string): Parse<void> {
-      yield* u64Text(scanner, place);
-    };
-    const word = function* (place: string): Parse<void> {
-      yield* hexWord(scanner, place, 16);
-    };
-    const checksum = function* (place: string): Parse<void> {
-      yield* hexBytes(scanner, place, 4);
-    };
-    yield* scanner.object(path, {
-      *form(place) {
-        const form = yield* scanner.string(place);
-        if (form !== "full" && form !== "draft") scanner.fail(place, '"full" or "draft" expected');
-        header.form = form;
-      },
-      version: number,
-      *cluster_bits(place) {
-        header.clusterBits = yield* scanner.u32(place);
-      },
-      nb_bitmaps: number,
-      bitmaps_offset: long,
-      header_length: number,
-      bitmaps_size: number,
-      *incompatible_features(place) {
-        const bits = yield* hexWord(scanner, place, 16);
-        const unknown = setBits(bits & ~KNOWN_INCOMPATIBLE);
-        if (unknown.length > 0)
-          scanner.fail(place, `incompatible bits ${unknown.join(", ")} are not known to this writer`);
-        header.allOnes = (bits & ALL_ONES_CLUSTERS) !== 0n;
-      },
-      compatible_features: word,
-      autoclear_features: word,
-      generation: long,
-      table_checksum: checksum,
-      header_checksum: checksum,
-      *writer_id(place) {
-        yield* uuid(scanner, place);
-      },
-      *file_id(place) {
-        header.fileId = yield* uuid(scanner, place);
-      },
-    });
-  }
-
-  *#extension(path: string, extensions: Tlv[]): Parse<void> {
-    const scanner: JsonScanner = this.#scanner;
-    let type = -1;
-    let data: Uint8Array | undefined;
-    const names: Parameters<typeof encodeExtensionNames>[0][number][] = [];
-    const keys = yield* scanner.object(path, {
-      *type(place) {
-        type = Number(yield* hexWord(scanner, place, 8));
-      },
-      *data(place) {
-        data = yield* hexBytes(scanner, place);
-      },
-      features: (place) =>
-        scanner.array(place, function* (item) {
-          yield* featureNameObject(scanner, item);
-        }),
-      names: (place) =>
-        scanner.array(place, function* (item) {
-          names.push(yield* extensionNameObject(scanner, item));
-        }),
-    });
-    if (!keys.has("type") || keys.size !== 2) scanner.fail(path, "type, and one of data, features, names are needed");
-    if (keys.has("features") && type !== FEATURE_NAME_TABLE) scanner.fail(path, "features belong to type 0x6803f857");
-    if (keys.has("names") && type !== EXTENSION_NAME_TABLE) scanner.fail(path, "names belong to type 0x51444e4d");
-    // A new file's feature table names what its writer sets: a given one is derived anew.
-    if (type === FEATURE_NAME_TABLE) return;
-    if (extensions.length >= MAX_EXTENSIONS) scanner.fail(path, `more than ${MAX_EXTENSIONS} extensions`);
-    extensions.push({ type, data: data ?? encodeExtensionNames(names) });
   }
 
   *#bitmap(path: string, bitmaps: BitmapContents[], names: Set<string>): Parse<void> {

@@ -30,7 +30,8 @@ export type ExtraRecord =
   | { readonly kind: "created"; readonly ns: bigint }
   | { readonly kind: "unknown"; readonly type: number; readonly data: Uint8Array };
 
-const created = struct("created", 8, {
+/** Data of record 5: spec §3, 8 bytes. */
+export const CREATED = struct("created", 8, {
   ns: [0, i64, "creation in ns since the epoch", "QDB-REC-005"],
 });
 
@@ -55,7 +56,7 @@ export function decodeRecord({ type, data }: Tlv): ExtraRecord {
     case RECORD.parent:
       return data.length === 16 ? { kind: type === RECORD.id ? "id" : "parent", uuid: toUuid(data) } : unknown;
     case RECORD.created:
-      return data.length === created.size ? { kind: "created", ns: created.decode(data).ns } : unknown;
+      return data.length === CREATED.size ? { kind: "created", ns: CREATED.decode(data).ns } : unknown;
     case RECORD.comment:
       return text("comment");
     case RECORD.successor:
@@ -84,8 +85,8 @@ export function encodeRecord(record: ExtraRecord): Tlv {
     case "parent":
       return { type: RECORD[record.kind], data: fromUuid(record.uuid) };
     case "created": {
-      const data = new Uint8Array(created.size);
-      created.encode({ ns: record.ns }, data);
+      const data = new Uint8Array(CREATED.size);
+      CREATED.encode({ ns: record.ns }, data);
       return { type: RECORD.created, data };
     }
     default:
