@@ -1,0 +1,176 @@
+import {
+  type Decoded,
+  FEATURE_NAME,
+  type Problem,
+  QdbError,
+  quote,
+  specName,
+  struct,
+  TLV_HEAD,
+  u32,
+  u64,
+} from "@qdb/format";
+import { headerError, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
+import { MAX_BITMAPS, MAX_DIRECTORY_SIZE } from "./limits.ts";
+import { align8, decodeUtf8 } from "./numbers.ts";
+
+/** Data of the bitmaps extension (qcow2: Bitmaps extension). */
+export const BITMAPS_EXTENSION = struct("bitmaps extension", 24, {
+  nbBitmaps: [0, u32, "number of bitmaps, 1 or more", "qcow2: Bitmaps extension"],
+  reserved: [4, u32, "0", "qcow2: Bitmaps extension"],
+  bitmapDirectorySize: [
+    8,
+    u64,
+    "length of the bitmap directory in bytes, padding included",
+    "qcow2: Bitmaps extension",
+  ],
+  bitmapDirectoryOffset: [
+    16,
+    u64,
+    "file offset of the bitmap directory in bytes, cluster-aligned",
+    "qcow2: Bitmaps extension",
+  ],
+});
+
+/** The decoded bitmaps extension, and where its data is in the file (bytes). */
+export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.fields> {
+  readonly fileOffset: number;
+}
+
+/** Type of the bitmaps extension (qcow2: Header extensions). */
+const BITMAPS = 0x23852875;
+/** Type of the feature name table (qcow2: Feature name table). */
+const FEATURE_NAMES = 0x6803f857;
+
+/** A header extension: its type, its data, and where the data is in the file (bytes). */
+interface Extension {
+  readonly type: number;
+  readonly data: Uint8Array;
+  readonly fileOffset: number;
+}
+
+/** Where extensions must end: before the name of the backing file, else with the first cluster. */
+export function extensionsEnd(header: Qcow2Header): number {
+  return header.backingFileOffset === 0n ? 2 ** header.clusterBits : Number(header.backingFileOffset);
+}
+
+/** The extensions of the first cluster, in order. @throws {QdbError} BAD_FIELD when one runs past the space for them */
+function* extensions(bytes: Uint8Array, start: number, end: number): Generator<Extension, void> {
+  for (let at = start; at + TLV_HEAD.size <= end; ) {
+    const { type, length } = TLV_HEAD.decode(bytes, at);
+    if (type === 0) return;
+    const fileOffset = at + TLV_HEAD.size;
+    if (length > end - fileOffset) {
+      throw new QdbError(
+        "BAD_FIELD",
+        `the header extension 0x${type.toString(16).padStart(8, "0")} has ${length} bytes, only ${end - fileOffset} are left for it`,
+        {
+          structure: "header extension",
+          field: "length",
+          offset: at + 4,
+        },
+      );
+    }
+    yield { type, data: bytes.subarray(fileOffset, fileOffset + length), fileOffset };
+    at = fileOffset + align8(length);
+  }
+}
+
+/**
+ * Refuses an image that needs a feature this reader does not know, by name where the image tells it: `bytes` are the first
+ * of the file, as many as are there. @throws {QdbError} UNSUPPORTED_FEATURE
+ */
+export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
+  const known = Object.values(INCOMPATIBLE).reduce((sum, bit) => sum | bit, 0n);
+  const unknown = header.incompatibleFeatures & ~known;
+  if (unknown === 0n) return;
+  const names: string[] = [];
+  for (let bit = 0; bit < 64; bit++) {
+    if ((unknown >> BigInt(bit)) % 2n === 0n) continue;
+    const name = nameOfFeature(bit, header, bytes);
+    names.push(name === undefined ? `bit ${bit}` : `bit ${bit} (${quote(name)})`);
+  }
+  throw headerError(
+    "incompatibleFeatures",
+    "UNSUPPORTED_FEATURE",
+    `the image needs incompatible feature ${names.join(", ")}, which this reader does not know`,
+  );
+}
+
+/** The name of an incompatible feature. The space it is looked for in has not been validated: what is wrong there costs the name only. */
+function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
+  try {
+    for (const { type, data } of extensions(bytes, header.headerLength, bytes.length)) {
+      if (type !== FEATURE_NAMES) continue;
+      for (let at = 0; at + FEATURE_NAME.size <= data.length; at += FEATURE_NAME.size) {
+        const entry = FEATURE_NAME.decode(data, at);
+        if (entry.kind === 0 && entry.bit === bit) return decodeUtf8(entry.name)?.replace(/\0.*$/s, "");
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  return undefined;
+}
+
+function extensionError(
+  at: number,
+  field: keyof typeof BITMAPS_EXTENSION.fields,
+  code: Problem["code"],
+  message: string,
+): QdbError {
+  return new QdbError(code, message, {
+    structure: BITMAPS_EXTENSION.name,
+    field: specName(field),
+    offset: at + BITMAPS_EXTENSION.fields[field][0],
+  });
+}
+
+/** An error of the directory as a whole: what is wrong with the reference to it. */
+export function directoryError(extension: BitmapsExtension, code: Problem["code"], message: string): QdbError {
+  return extensionError(extension.fileOffset, "bitmapDirectoryOffset", code, message);
+}
+
+/**
+ * The bitmaps extension among those of the first cluster, undefined when there is none.
+ * @throws {QdbError} BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT
+ */
+export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): BitmapsExtension | undefined {
+  let found: Extension | undefined;
+  for (const extension of extensions(bytes, header.headerLength, extensionsEnd(header))) {
+    if (extension.type !== BITMAPS) continue;
+    if (found !== undefined) {
+      throw new QdbError("DUPLICATE_TYPE", "there are two bitmaps extensions; which one holds is not known", {
+        structure: BITMAPS_EXTENSION.name,
+        offset: extension.fileOffset,
+      });
+    }
+    found = extension;
+  }
+  if (found === undefined) return undefined;
+  const { data, fileOffset } = found;
+  if (data.length !== BITMAPS_EXTENSION.size) {
+    throw new QdbError("BAD_FIELD", `the bitmaps extension has ${data.length} bytes, not ${BITMAPS_EXTENSION.size}`, {
+      structure: BITMAPS_EXTENSION.name,
+      field: "length",
+      offset: fileOffset - 4,
+    });
+  }
+  const fields = BITMAPS_EXTENSION.decode(data);
+  const bad = (field: keyof typeof fields, code: Problem["code"], message: string): QdbError =>
+    extensionError(fileOffset, field, code, message);
+  const { nbBitmaps, reserved, bitmapDirectorySize } = fields;
+  if (nbBitmaps === 0)
+    throw bad("nbBitmaps", "BAD_FIELD", "nb_bitmaps is 0; without bitmaps there is no bitmaps extension");
+  if (nbBitmaps > MAX_BITMAPS)
+    throw bad("nbBitmaps", "LIMIT", `nb_bitmaps is ${nbBitmaps}, at most ${MAX_BITMAPS} are read`);
+  if (reserved !== 0) throw bad("reserved", "RESERVED_NOT_ZERO", "the reserved bytes 4-7 are not zero");
+  if (bitmapDirectorySize > BigInt(MAX_DIRECTORY_SIZE)) {
+    throw bad(
+      "bitmapDirectorySize",
+      "LIMIT",
+      `bitmap_directory_size is ${bitmapDirectorySize}, at most ${MAX_DIRECTORY_SIZE} are read`,
+    );
+  }
+  return { ...fields, fileOffset };
+}

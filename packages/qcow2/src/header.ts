@@ -1,0 +1,133 @@
+import { type Decoded, type Problem, QdbError, specName, struct, u32, u64 } from "@qdb/format";
+import { CLUSTER_BITS, MAX_DISK_SIZE } from "./limits.ts";
+
+/** First 104 bytes of an image (qcow2: Header). A version 2 header is the first 72 of them. */
+export const QCOW2_HEADER = struct("qcow2 header", 104, {
+  magic: [0, u32, "51 46 49 fb", "qcow2: Header"],
+  version: [4, u32, "2 or 3", "qcow2: Header"],
+  backingFileOffset: [8, u64, "place of the backing file's name, where extensions end; 0: none", "qcow2: Header"],
+  backingFileSize: [16, u32, "length of the backing file's name in bytes", "qcow2: Header"],
+  clusterBits: [20, u32, "a cluster is 1 << cluster_bits bytes", "qcow2: Header"],
+  size: [24, u64, "length of the virtual disk in bytes", "qcow2: Header"],
+  cryptMethod: [32, u32, "encryption of guest data; bitmaps are not encrypted", "qcow2: Header"],
+  l1Size: [36, u32, "entries of the active L1 table, 8 bytes each", "qcow2: Header"],
+  l1TableOffset: [40, u64, "file offset of the active L1 table in bytes", "qcow2: Header"],
+  refcountTableOffset: [48, u64, "file offset of the refcount table in bytes", "qcow2: Header"],
+  refcountTableClusters: [56, u32, "clusters of the refcount table", "qcow2: Header"],
+  nbSnapshots: [60, u32, "number of snapshots", "qcow2: Header"],
+  snapshotsOffset: [64, u64, "file offset of the snapshot table in bytes", "qcow2: Header"],
+  incompatibleFeatures: [72, u64, "bits that a reader must know", "qcow2: Header"],
+  compatibleFeatures: [80, u64, "bits that a reader may ignore", "qcow2: Header"],
+  autoclearFeatures: [88, u64, "bits that a writer clears when it does not know them", "qcow2: Header"],
+  refcountOrder: [96, u32, "width of a refcount: 1 << refcount_order bits", "qcow2: Header"],
+  headerLength: [100, u32, "length of the header without extensions, in bytes", "qcow2: Header"],
+});
+/** A decoded header. */
+export type Qcow2Header = Decoded<typeof QCOW2_HEADER.fields>;
+
+/** `QFI` and fb, the magic of every version. */
+const MAGIC = 0x514649fb;
+/** Length of a version 2 header in bytes. */
+const V2_SIZE = 72;
+
+/** Incompatible feature bits that this reader knows (qcow2: Header, incompatible_features). */
+export const INCOMPATIBLE = {
+  /** Refcounts may be wrong; nothing that bitmaps are read by. */
+  dirty: 1n << 0n,
+  /** Some structure of the image is known to be wrong: the bits are in doubt. */
+  corrupt: 1n << 1n,
+  /** Guest data is in another file; bitmaps never are. */
+  externalDataFile: 1n << 2n,
+  compressionType: 1n << 3n,
+  extendedL2: 1n << 4n,
+} as const;
+
+/** Autoclear bit 0: whoever wrote the image last kept the bitmaps up to date (qcow2: Header, autoclear_features). */
+export const AUTOCLEAR_BITMAPS = 1n;
+
+/** Whether bytes, the first of a file, are those of a qcow2 image of any version: at least 4 of them with the magic. */
+export function isQcow2(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) === MAGIC;
+}
+
+/** The error of a header field. */
+export function headerError(field: keyof Qcow2Header, code: Problem["code"], message: string): QdbError {
+  return new QdbError(code, message, {
+    structure: QCOW2_HEADER.name,
+    field: specName(field),
+    offset: QCOW2_HEADER.fields[field][0],
+  });
+}
+
+/**
+ * Reads a header of version 2 or 3; the fields behind byte 72 of a version 2 header are zero.
+ * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION
+ */
+export function decodeHeader(bytes: Uint8Array): Qcow2Header {
+  if (!isQcow2(bytes))
+    throw headerError("magic", "BAD_MAGIC", "the file is no qcow2 image: it does not start with 51 46 49 fb");
+  const whole = new Uint8Array(QCOW2_HEADER.size);
+  whole.set(bytes.subarray(0, whole.length));
+  const { version } = QCOW2_HEADER.decode(whole);
+  if (bytes.length >= 8 && version !== 2 && version !== 3) {
+    throw headerError(
+      "version",
+      "UNSUPPORTED_VERSION",
+      `qcow2 version ${version} is not known; this reader knows 2 and 3`,
+    );
+  }
+  const needed = version === 2 ? V2_SIZE : QCOW2_HEADER.size;
+  if (bytes.length < needed) {
+    throw new QdbError("TRUNCATED", `the image ends after ${bytes.length} bytes, inside its header of ${needed}`, {
+      structure: QCOW2_HEADER.name,
+      offset: bytes.length,
+    });
+  }
+  if (version === 2) whole.fill(0, V2_SIZE);
+  return QCOW2_HEADER.decode(whole);
+}
+
+/**
+ * The rules of the fields by which bitmaps are found, in the order of the header.
+ * @throws {QdbError} BAD_FIELD; TRUNCATED when the first cluster, which header and extensions share, is not there whole
+ */
+export function validateHeader(header: Qcow2Header, fileSize: number): void {
+  const { clusterBits, size, version, headerLength, backingFileOffset } = header;
+  if (clusterBits < CLUSTER_BITS.min || clusterBits > CLUSTER_BITS.max) {
+    throw headerError(
+      "clusterBits",
+      "BAD_FIELD",
+      `cluster_bits is ${clusterBits}, allowed are ${CLUSTER_BITS.min} to ${CLUSTER_BITS.max}`,
+    );
+  }
+  const clusterSize = 2 ** clusterBits;
+  if (size > MAX_DISK_SIZE) throw headerError("size", "BAD_FIELD", `size ${size} is above 2^63-1`);
+  if (version === 3 && (headerLength < QCOW2_HEADER.size || headerLength > clusterSize || headerLength % 8 !== 0)) {
+    throw headerError(
+      "headerLength",
+      "BAD_FIELD",
+      `header_length is ${headerLength}, no multiple of 8 from ${QCOW2_HEADER.size} to ${clusterSize}`,
+    );
+  }
+  if (
+    version === 3 &&
+    backingFileOffset !== 0n &&
+    (backingFileOffset < BigInt(headerLength) || backingFileOffset > BigInt(clusterSize))
+  ) {
+    throw headerError(
+      "backingFileOffset",
+      "BAD_FIELD",
+      `backing_file_offset ${backingFileOffset} is not behind the header and in the first cluster`,
+    );
+  }
+  if (fileSize < clusterSize) {
+    throw new QdbError(
+      "TRUNCATED",
+      `the image ends after ${fileSize} bytes, inside its first cluster of ${clusterSize}`,
+      {
+        structure: QCOW2_HEADER.name,
+        offset: fileSize,
+      },
+    );
+  }
+}

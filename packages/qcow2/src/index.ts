@@ -1,0 +1,9 @@
+// facade: an image, its bitmaps, the clusters of one
+
+export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
+export { confirmQcow2 } from "./confirm.ts";
+export { BITMAPS_EXTENSION } from "./extensions.ts";
+export { isQcow2, QCOW2_HEADER, type Qcow2Header } from "./header.ts";
+export type { Image, Owner } from "./image.ts";
+export { BITMAP_TABLE_ENTRY, readQcow2Map } from "./map.ts";
+export { type Qcow2Index, readQcow2Index } from "./qcow2-index.ts";
