@@ -1,0 +1,113 @@
+import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
+import { Handle } from "./handle.ts";
+import { requireWritableHost } from "./host.ts";
+import { WatchedImage } from "./images.ts";
+import { type LongCallOptions, Pace } from "./pace.ts";
+
+/** Dirty extents of one disk in ascending order: a bitmap, or batches as bitmaps and files give them out. */
+export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
+
+/** Bytes moved at a time. */
+const PIECE = 2 ** 20;
+
+/**
+ * Copies the dirty extents of one raw image onto another existing one (files or block devices) of the same size, and
+ * flushes it. Clean ranges of the target are neither read nor written; the source is opened for reading only.
+ * Progress counts bytes of the disk that are passed. After an error, a part of the ranges may have been copied.
+ * @returns bytes copied
+ * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
+ * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the target is to be copied again then);
+ * LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
+ */
+export async function copyExtents(
+  extents: Extents,
+  source: string,
+  target: string,
+  options: LongCallOptions = {},
+): Promise<number> {
+  requireWritableHost();
+  const from = new WatchedImage(source);
+  try {
+    const to = Handle.openForWriting(target);
+    let copied: number;
+    try {
+      checkPair(from, to);
+      copied = await new Copy(from, to, new Pace(options)).run(extents);
+      to.sync();
+    } catch (error) {
+      to.closeAfterError();
+      throw error;
+    }
+    to.close();
+    from.checkUnchanged();
+    return copied;
+  } finally {
+    from.handle.close();
+  }
+}
+
+function checkPair(from: WatchedImage, to: Handle): void {
+  const { key, size } = to.facts();
+  const names = `${quote(from.handle.path)} and ${quote(to.path)}`;
+  if (key === from.key) throw new QdbError("USAGE", `${names} are the same file; name two different images`);
+  if (size !== from.size) {
+    throw new QdbError("SIZE_MISMATCH", `${names} have ${from.size} and ${size} bytes; make them the same size first`);
+  }
+}
+
+class Copy {
+  readonly #from: WatchedImage;
+  readonly #to: Handle;
+  readonly #pace: Pace;
+  readonly #total: number;
+  readonly #buffer: Buffer;
+  /** The range that was met last and not yet copied; the next one may continue it. */
+  #start = 0;
+  #end = 0;
+  #copied = 0;
+
+  constructor(from: WatchedImage, to: Handle, pace: Pace) {
+    this.#from = from;
+    this.#to = to;
+    this.#pace = pace;
+    this.#total = Number(from.size);
+    this.#buffer = Buffer.allocUnsafeSlow(PIECE);
+  }
+
+  async run(extents: Extents): Promise<number> {
+    this.#pace.checkSignal();
+    if (extents instanceof Bitmap) this.#checkShape(extents);
+    for await (const batch of extents instanceof Bitmap ? extents.extents() : extents) {
+      this.#checkShape(batch.shape);
+      for (const { offset, length } of batch.ranges()) {
+        if (offset !== this.#end) {
+          await this.#flush();
+          this.#start = offset;
+        }
+        this.#end = offset + length;
+      }
+    }
+    await this.#flush();
+    this.#pace.finish(this.#total);
+    return this.#copied;
+  }
+
+  #checkShape({ size }: BitmapShape): void {
+    if (size !== this.#from.size) {
+      const image = quote(this.#from.handle.path);
+      throw new QdbError("SIZE_MISMATCH", `the bitmap is for a disk of ${size} bytes, ${image} has ${this.#from.size}`);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    for (let at = this.#start; at < this.#end; at += PIECE) {
+      const length = Math.min(PIECE, this.#end - at);
+      this.#from.readInto(this.#buffer, length, at);
+      this.#to.write(this.#buffer.subarray(0, length), at);
+      this.#copied += length;
+      const pause = this.#pace.step(at + length, this.#total);
+      if (pause !== undefined) await pause;
+    }
+    this.#start = this.#end;
+  }
+}

@@ -1,0 +1,131 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, linkSync, openSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { FileImage } from "@qdb/format";
+import { createOnDevice } from "./create-device.ts";
+import { alreadyExists, errnoOf, fromNode, remarkOf, withRemark } from "./errors.ts";
+import { factsIfThere } from "./facts.ts";
+import { Handle } from "./handle.ts";
+import { requireWritableHost } from "./host.ts";
+import { primaryOf, writeFrom } from "./image-writer.ts";
+import { type LongCallOptions, Pace } from "./pace.ts";
+
+/**
+ * Makes a new file that is there whole or not at all, and on the disk when this returns (spec §5, Creation): a
+ * temporary file beside it, fsync, link(2) without overwriting, fsync of the directory. Where links are impossible the
+ * file is written in place, its header last. A path that leads to a block device is written to it, header last too.
+ * Nothing that exists is overwritten. Progress counts bytes of the image, and begins anew where it is written in place.
+ *
+ * @throws {QdbError} ALREADY_EXISTS, also for a device that begins with a QDB header; NOT_FOUND without its directory;
+ * USAGE for a directory and the like; LIMIT for a device that is too small; LOCKED for one that is in use;
+ * NOT_SUPPORTED on other hosts than Linux; ABORTED; IO. After any of them the file is not there, or the message says so
+ */
+export async function createFile(path: string, image: FileImage, options: LongCallOptions = {}): Promise<void> {
+  requireWritableHost();
+  const existing = factsIfThere(path);
+  if (existing?.kind === "file") throw alreadyExists(path);
+  const pace = new Pace(options);
+  pace.checkSignal();
+  if (existing?.kind === "block") await createOnDevice(path, image, pace);
+  else if (!(await createByLink(path, image, pace))) await createInPlace(path, image, pace);
+  pace.finish(image.length);
+}
+
+/** False where the file system has no links; nothing is left then. */
+async function createByLink(path: string, image: FileImage, pace: Pace): Promise<boolean> {
+  const temporary = join(dirname(path), `.qdb-${randomBytes(8).toString("hex")}.tmp`);
+  const file = Handle.create(temporary, path);
+  const made = [temporary];
+  try {
+    await filled(file, async () => {
+      file.truncate(image.length);
+      await writeFrom(file, image, 0, "holes", pace);
+    });
+    pace.checkSignal();
+    const linked = link(temporary, path);
+    if (linked) made.push(path);
+    remove(temporary);
+    if (linked) syncDirectory(path);
+    return linked;
+  } catch (error) {
+    throw undone(error, path, made);
+  }
+}
+
+async function createInPlace(path: string, image: FileImage, pace: Pace): Promise<void> {
+  const file = Handle.create(path, path);
+  try {
+    await filled(file, async () => {
+      const primary = primaryOf(image);
+      file.truncate(image.length);
+      await writeFrom(file, image, primary.length, "holes", pace);
+      file.sync();
+      file.write(primary, 0);
+    });
+    syncDirectory(path);
+  } catch (error) {
+    throw undone(error, path, [path]);
+  }
+}
+
+/** Writes, flushes and closes a file; each of these can be where a failed write comes out. */
+async function filled(file: Handle, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+    file.sync();
+  } catch (error) {
+    file.closeAfterError();
+    throw error;
+  }
+  file.close();
+}
+
+/** What file systems without hard links, or with all of them used up, say to link(2). */
+const NO_LINKS: readonly (string | undefined)[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"];
+
+function link(temporary: string, path: string): boolean {
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (NO_LINKS.includes(errnoOf(error))) return false;
+    throw fromNode(error, "create", path);
+  }
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    throw fromNode(error, "remove", path);
+  }
+}
+
+/** The name of a new file is on the disk when its directory is. */
+function syncDirectory(path: string): void {
+  const directory = dirname(path);
+  try {
+    const fd = openSync(directory, "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw fromNode(error, "flush (fsync) the directory", directory);
+  }
+}
+
+/** The error, after the files made so far are gone again; those that would not go are named in it. */
+function undone(error: unknown, path: string, made: readonly string[]): unknown {
+  let result = error;
+  for (const name of made) {
+    try {
+      unlinkSync(name);
+    } catch (failure) {
+      if (errnoOf(failure) !== "ENOENT")
+        result = withRemark(result, "create", path, remarkOf("removed", name, failure));
+    }
+  }
+  return result;
+}

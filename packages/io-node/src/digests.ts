@@ -1,0 +1,20 @@
+import { createHash } from "node:crypto";
+import zlib from "node:zlib";
+import { type Digests, QdbError } from "@qdb/format";
+
+/** Checksums by Node: zlib's CRC-32 and OpenSSL's SHA-256. `crc32` throws NOT_SUPPORTED under a Node older than 20.15. */
+export const nodeDigests: Digests = {
+  crc32(bytes, previous = 0) {
+    if (typeof zlib.crc32 !== "function") {
+      throw new QdbError(
+        "NOT_SUPPORTED",
+        `Node.js 20.15 or newer is needed for its zlib.crc32; this is ${process.version}`,
+      );
+    }
+    return zlib.crc32(bytes, previous);
+  },
+  sha256() {
+    const hash = createHash("sha256");
+    return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+  },
+};

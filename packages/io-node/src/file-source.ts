@@ -1,0 +1,74 @@
+import { QdbError, quote, type SyncByteSource, shortRead } from "@qdb/format";
+import type { FileIdentity } from "./facts.ts";
+import { Handle } from "./handle.ts";
+
+/**
+ * A file or block device as a source, open for reading only. Every read gives exactly what was asked for, in a
+ * buffer of its own that starts at a multiple of 8, or throws.
+ */
+export class FileSource implements SyncByteSource {
+  /** The path as it was given. */
+  readonly path: string;
+  readonly #handle: Handle;
+  #size: number;
+
+  /** @throws {QdbError} NOT_FOUND; USAGE for a directory, pipe, socket or character device; NOT_SUPPORTED for a block device whose length cannot be found out; LIMIT from 2^53 bytes on; IO */
+  constructor(path: string) {
+    this.path = path;
+    this.#handle = Handle.openForReading(path);
+    try {
+      this.#size = Number(this.#handle.facts().size);
+    } catch (error) {
+      this.#handle.closeAfterError();
+      throw error;
+    }
+  }
+
+  /** Length in bytes when it was opened or last refreshed; what lies behind it is not read. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Asks for the length again, for who reads a file that others write. @throws {QdbError} IO; USAGE once closed */
+  refresh(): void {
+    this.#size = Number(this.#handle.facts().size);
+  }
+
+  /** What the system says about the file now, whatever the path leads to by now. @throws {QdbError} IO; USAGE once closed */
+  identity(): FileIdentity {
+    const { kind, size, mtimeNs, file } = this.#handle.facts();
+    return { kind, size, mtimeNs, file };
+  }
+
+  /**
+   * Reads exactly `length` bytes at `offset`.
+   * @throws {QdbError} SHORT_READ where the file ends before that (or ended when it was opened); IO; LIMIT for more than memory takes; USAGE once closed
+   */
+  readSync(offset: number, length: number): Uint8Array {
+    // Before anything is allocated: lengths come from files that may lie.
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#size)) throw shortRead(offset, length, this.#size);
+    const target = allocate(length, this.path);
+    this.#handle.readInto(target, length, offset);
+    return target;
+  }
+
+  /** Closes the file; does nothing the second time. @throws {QdbError} IO */
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+/** Never from Node's pool, whose pieces start anywhere. */
+function allocate(length: number, path: string): Uint8Array {
+  try {
+    return Buffer.allocUnsafeSlow(length);
+  } catch (error) {
+    const message = `${length} bytes of ${quote(path)} do not fit into memory in one piece`;
+    throw new QdbError("LIMIT", message, {}, { cause: error });
+  }
+}
+
+/** Opens a file or block device for reading. @throws {QdbError} as the constructor of {@link FileSource} */
+export function openFileSource(path: string): FileSource {
+  return new FileSource(path);
+}

@@ -1,0 +1,146 @@
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { QdbError, quote, shortRead } from "@qdb/format";
+import { errnoOf, fromNode } from "./errors.ts";
+import { type Facts, factsAt, factsOf } from "./facts.ts";
+
+/** Bytes of one read or write at most: Node takes lengths below 2^31 only. */
+const PIECE = 2 ** 30;
+
+/** An open file or block device. Reads and writes are exact; what fails comes out as a QdbError that names the path. */
+export class Handle {
+  /** The path that messages name. */
+  readonly path: string;
+  /** -1 once closed, so that no later call can hit another file that got the same number. */
+  #fd: number;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  /** Opens for reading only. @throws {QdbError} NOT_FOUND, USAGE, IO */
+  static openForReading(path: string): Handle {
+    // First: to open a pipe would wait for its other end, and some devices act when they are opened.
+    factsAt(path);
+    return Handle.#open(path, path, constants.O_RDONLY);
+  }
+
+  /** Opens what exists for reading and writing. @throws {QdbError} NOT_FOUND, USAGE, IO; LOCKED for a device that is mounted or otherwise taken */
+  static openForWriting(path: string): Handle {
+    const { kind } = factsAt(path);
+    // On a block device O_EXCL asks the kernel for sole use.
+    return Handle.#open(path, path, constants.O_RDWR | (kind === "block" ? constants.O_EXCL : 0));
+  }
+
+  /** Makes a new file; messages speak of `label`. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  static create(path: string, label: string): Handle {
+    return Handle.#open(path, label, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
+  }
+
+  static #open(path: string, label: string, flags: number): Handle {
+    const creates = (flags & constants.O_CREAT) !== 0;
+    try {
+      return new Handle(label, openSync(path, flags, 0o666));
+    } catch (error) {
+      if (errnoOf(error) === "EBUSY") {
+        throw new QdbError(
+          "LOCKED",
+          `${quote(label)} is mounted or taken by another program; free it first`,
+          {},
+          { cause: error },
+        );
+      }
+      if (creates && errnoOf(error) === "ENOENT") {
+        throw new QdbError(
+          "NOT_FOUND",
+          `cannot create ${quote(label)}: its directory does not exist`,
+          {},
+          { cause: error },
+        );
+      }
+      throw fromNode(error, creates ? "create" : "open", label);
+    }
+  }
+
+  /** What the system says about it now. @throws {QdbError} IO, USAGE once closed */
+  facts(): Facts {
+    return this.#call("stat", (fd) => factsOf(fstatSync(fd, { bigint: true }), this.path));
+  }
+
+  /** Fills `target[0, length)` with the bytes from `offset` on. @throws {QdbError} SHORT_READ where the file ends before that, IO */
+  readInto(target: Uint8Array, length: number, offset: number): void {
+    let done = 0;
+    while (done < length) {
+      const start = done;
+      const count = this.#call("read", (fd) =>
+        readOnce(fd, target, start, Math.min(PIECE, length - start), offset + start),
+      );
+      if (count === 0) throw shortRead(offset, length, offset + done);
+      done += count;
+    }
+  }
+
+  /** Writes all bytes at `offset`. @throws {QdbError} IO */
+  write(bytes: Uint8Array, offset: number): void {
+    let done = 0;
+    while (done < bytes.length) {
+      const start = done;
+      const length = Math.min(PIECE, bytes.length - start);
+      const count = this.#call("write", (fd) => writeSync(fd, bytes, start, length, offset + start));
+      if (count === 0)
+        throw new QdbError("IO", `cannot write ${quote(this.path)}: the system took no byte and told no error`);
+      done += count;
+    }
+  }
+
+  /** Makes the file `length` bytes long; new bytes are a hole of zeros. @throws {QdbError} IO */
+  truncate(length: number): void {
+    this.#call("write", (fd) => ftruncateSync(fd, length));
+  }
+
+  /** fsync(2): returns when everything written is on the disk. @throws {QdbError} IO; nothing may be assumed about what was written then */
+  sync(): void {
+    this.#call("flush (fsync)", (fd) => fsyncSync(fd));
+  }
+
+  /** Closes; does nothing the second time. @throws {QdbError} IO */
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    try {
+      closeSync(fd);
+    } catch (error) {
+      throw fromNode(error, "close", this.path);
+    }
+  }
+
+  /** Closes where an error is on its way already, which another one must not hide. */
+  closeAfterError(): void {
+    try {
+      this.close();
+    } catch {
+      // The first error is the one to report.
+    }
+  }
+
+  #call<T>(doing: string, call: (fd: number) => T): T {
+    if (this.#fd < 0) throw new QdbError("USAGE", `${quote(this.path)} was closed; open it again`);
+    try {
+      return call(this.#fd);
+    } catch (error) {
+      throw fromNode(error, doing, this.path);
+    }
+  }
+}
+
+/** libuv repeats everything that a signal interrupts, but for reads. */
+function readOnce(fd: number, target: Uint8Array, start: number, length: number, offset: number): number {
+  for (;;) {
+    try {
+      return readSync(fd, target, start, length, offset);
+    } catch (error) {
+      if (errnoOf(error) !== "EINTR") throw error;
+    }
+  }
+}

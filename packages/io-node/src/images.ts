@@ -1,0 +1,50 @@
+import { isQdbError, QdbError, quote } from "@qdb/format";
+import type { Facts } from "./facts.ts";
+import { Handle } from "./handle.ts";
+
+/** A disk image that is read through, and must stay as it is meanwhile. */
+export class WatchedImage {
+  readonly handle: Handle;
+  readonly #before: Facts;
+
+  /** @throws {QdbError} as opening a file source */
+  constructor(path: string) {
+    this.handle = Handle.openForReading(path);
+    try {
+      this.#before = this.handle.facts();
+    } catch (error) {
+      this.handle.closeAfterError();
+      throw error;
+    }
+  }
+
+  /** Length in bytes. */
+  get size(): bigint {
+    return this.#before.size;
+  }
+
+  /** See {@link Facts.key}. */
+  get key(): string {
+    return this.#before.key;
+  }
+
+  /** As the handle's; an image that became shorter has changed. @throws {QdbError} SOURCE_CHANGED, IO */
+  readInto(target: Uint8Array, length: number, offset: number): void {
+    try {
+      this.handle.readInto(target, length, offset);
+    } catch (error) {
+      throw isQdbError(error, "SHORT_READ") ? this.#changed(error) : error;
+    }
+  }
+
+  /** @throws {QdbError} SOURCE_CHANGED when length or mtime are not what they were, IO */
+  checkUnchanged(): void {
+    const now = this.handle.facts();
+    if (now.size !== this.#before.size || now.mtimeNs !== this.#before.mtimeNs) throw this.#changed(undefined);
+  }
+
+  #changed(cause: unknown): QdbError {
+    const message = `${quote(this.handle.path)} was changed while it was read; stop what writes to it, or take a snapshot, and start again`;
+    return new QdbError("SOURCE_CHANGED", message, {}, { cause });
+  }
+}

@@ -1,0 +1,11 @@
+export { copyExtents, type Extents } from "./copy.ts";
+export { createFile } from "./create-file.ts";
+export { type DiffOptions, diffImages } from "./diff.ts";
+export { nodeDigests } from "./digests.ts";
+export type { FileIdentity } from "./facts.ts";
+export { FileSource, openFileSource } from "./file-source.ts";
+export { detectForeignImage } from "./foreign.ts";
+export { requireWritableHost } from "./host.ts";
+export { openQdb } from "./open-qdb.ts";
+export type { LongCallOptions } from "./pace.ts";
+export { diskStamp, stampDiffers } from "./stamp.ts";

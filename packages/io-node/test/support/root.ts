@@ -1,0 +1,79 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { temporaryDirectory } from "./temp.ts";
+
+/** Debian's packages of what is not on every machine. */
+const packages: Record<string, string> = {
+  losetup: "mount",
+  mount: "mount",
+  umount: "mount",
+  "qemu-img": "qemu-utils",
+  cmp: "diffutils",
+  blockdev: "util-linux",
+};
+
+/** Runs a program of the machine, gives what it printed; `answers` are exit codes that are no failure. */
+export function commandWith(answers: readonly number[], name: string, ...args: string[]): string {
+  // Debian keeps losetup where an ordinary PATH does not look.
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+  const { error, status, stdout, stderr } = spawnSync(name, args, { encoding: "utf8", env });
+  if (error) throw new Error(`${name} is missing: apt-get install ${packages[name] ?? "coreutils"}`, { cause: error });
+  if (!answers.includes(status ?? -1)) throw new Error(`${name} ${args.join(" ")}: ${stderr}`);
+  return stdout.trim();
+}
+
+/** The same for a program that must succeed. */
+export function command(name: string, ...args: string[]): string {
+  return commandWith([0], name, ...args);
+}
+
+/** Fails the test where it cannot do its work. */
+function requireRoot(what: string): void {
+  if (process.getuid?.() !== 0)
+    throw new Error(`this test needs ${what}, which only root can make: run the tests as root`);
+}
+
+/** A block device over a file, for one test. */
+export function loopDevice(file: string, ...options: string[]): string {
+  requireRoot("a loop device (losetup, of Debian's package mount)");
+  const device = command("losetup", "--find", "--show", ...options, file);
+  onTestFinished(() => void command("losetup", "--detach", device));
+  return device;
+}
+
+/** A file system in memory of a few bytes, for one test. */
+export function tinyFileSystem(bytes: number): string {
+  requireRoot("a small tmpfs (mount)");
+  const directory = temporaryDirectory();
+  command("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "qdb-test", directory);
+  onTestFinished(() => void command("umount", directory));
+  return directory;
+}
+
+/** Does something as a user whom permissions bind. */
+export async function asOrdinaryUser<T>(call: () => T | Promise<T>): Promise<T> {
+  if (process.getuid?.() !== 0) return call();
+  process.seteuid?.(65534);
+  try {
+    return await call();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+/** A directory in which an ordinary user may look but not write. */
+export function readOnlyDirectory(): string {
+  const directory = temporaryDirectory();
+  chmodSync(directory, 0o555);
+  onTestFinished(() => chmodSync(directory, 0o755));
+  return directory;
+}
+
+/** A pipe. */
+export function pipe(): string {
+  const path = join(temporaryDirectory(), "pipe");
+  command("mkfifo", path);
+  return path;
+}
