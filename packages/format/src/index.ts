@@ -1,17 +1,6 @@
-// errors
+// Named exports only, grouped by room; a change here is a change of the public interface.
 
-// bitmap: bits, which know no files
-export { Bitmap } from "./bitmap/bitmap.ts";
-export { ExtentBatch } from "./bitmap/runs.ts";
-export {
-  type BitmapShape,
-  type BitRange,
-  bitsInward,
-  bitsOfShape,
-  bitsOutward,
-  bytesOfBits,
-  type DiskRange,
-} from "./bitmap/shape.ts";
+// errors
 export {
   describeWhere,
   ERROR_CODES,
@@ -22,38 +11,10 @@ export {
   type Report,
   type Where,
 } from "./errors.ts";
-export { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan, type Progress } from "./file/bits.ts";
-export {
-  type CheckSummary,
-  checkPlan,
-  type Finding,
-  type FindingCode,
-  type Severity,
-  type SeverityCounts,
-} from "./file/check.ts";
-// file: the order of reads and writes
-export type { ClusterMap } from "./file/cluster-map.ts";
-export type {
-  QdbJson,
-  QdbJsonBitmap,
-  QdbJsonDraftHeader,
-  QdbJsonError,
-  QdbJsonExtension,
-  QdbJsonExtensionName,
-  QdbJsonFullHeader,
-  QdbJsonRecord,
-} from "./file/json-types.ts";
-export { JsonLoader, type LoadOptions } from "./file/json-read.ts";
-export { type DumpOptions, dumpPlan } from "./file/json-write.ts";
-export { type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
-export { type CallOptions, type CountedBitmap, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
-export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
-export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";
-// layout: bytes and fields
-export { bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
-export { type Decoded, type FieldRow, type Fields, type Struct, specName, struct } from "./layout/struct.ts";
-export { fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";
 export type { Limits } from "./limits.ts";
+export { quote, quoteJson } from "./quote.ts";
+
+// ports: where bytes come from and go, and who runs a plan
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
 export type { FileChunk, FileImage } from "./ports/image.ts";
 export {
@@ -69,7 +30,6 @@ export {
   stream,
   streamSync,
 } from "./ports/plan.ts";
-// ports: where bytes come from, and who reads them
 export {
   type AnySource,
   type ByteRange,
@@ -78,7 +38,15 @@ export {
   type SyncByteSource,
   shortRead,
 } from "./ports/source.ts";
-export { quote, quoteJson } from "./quote.ts";
+export { type AnyStore, runStore, runStoreSync, type Store, type StorePlan, type SyncStore } from "./ports/store.ts";
+
+// layout: bytes and fields
+export { bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
+export { align8, bitsOf } from "./layout/numbers.ts";
+export { type Decoded, type FieldRow, type Fields, type Struct, specName, struct } from "./layout/struct.ts";
+export { decodeUtf8, fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";
+
+// records: one structure of the format each
 export { BITMAP_ENTRY, BitmapEntry, FLAG, type FlagName, flagNames } from "./records/bitmap-entry.ts";
 export { EXTENSION_NAME, extensionName, FEATURE_NAME } from "./records/extensions.ts";
 export {
@@ -90,7 +58,51 @@ export {
   RECORD,
 } from "./records/extra-data.ts";
 export { FEATURES, type FeatureKind, type FeatureName } from "./records/features.ts";
-// records: one structure of the format each
 export { DRAFT_HEADER, type Form, HEADER, type Header } from "./records/header.ts";
 export { type ClusterKind, DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";
 export { TLV_HEAD, type Tlv } from "./records/tlv.ts";
+
+// bitmap: bits, which know no files
+export { Bitmap } from "./bitmap/bitmap.ts";
+export { ExtentBatch } from "./bitmap/runs.ts";
+export {
+  type BitmapShape,
+  type BitRange,
+  bitsInward,
+  bitsOfShape,
+  bitsOutward,
+  bytesOfBits,
+  type DiskRange,
+} from "./bitmap/shape.ts";
+
+// file: the order of reads and writes
+export { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan, type Progress } from "./file/bits.ts";
+export {
+  type CheckSummary,
+  checkPlan,
+  type Finding,
+  type FindingCode,
+  type Severity,
+  type SeverityCounts,
+} from "./file/check.ts";
+export type { ClusterMap } from "./file/cluster-map.ts";
+export { type EditorOptions, QdbEditor, type RepairReport } from "./file/editor.ts";
+export { type EditOptions, Edits, type NewBitmap } from "./file/edits.ts";
+export { JsonLoader, type LoadOptions } from "./file/json-read.ts";
+export type {
+  QdbJson,
+  QdbJsonBitmap,
+  QdbJsonDraftHeader,
+  QdbJsonError,
+  QdbJsonExtension,
+  QdbJsonExtensionName,
+  QdbJsonFullHeader,
+  QdbJsonRecord,
+} from "./file/json-types.ts";
+export { type DumpOptions, dumpPlan } from "./file/json-write.ts";
+export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
+export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
+export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
+export { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./file/read-all.ts";
+export { Session, type SessionOptions } from "./file/session.ts";
+export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";

@@ -32,3 +32,5 @@ export interface Limits {
 }
 /** Default of {@link Limits.maxBitmapBytes}. */
 export const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;
+/** The last generation of a file: no commit can follow it (spec §2). */
+export const MAX_GENERATION = 2n ** 64n - 1n;

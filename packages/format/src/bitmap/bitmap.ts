@@ -72,6 +72,11 @@ export class Bitmap implements BitmapShape {
     return kernel.bytesFromWords(this.#words, start, length);
   }
 
+  /** The same bytes to be read at once, before the bitmap changes: shared with it where the machine's byte order allows. */
+  viewAt(start: number, length: number): Uint8Array {
+    return kernel.viewAsBytes(this.#words, start, length);
+  }
+
   /** Takes bits as words from bit `base` (a multiple of 32) on, by OR; words behind the last bit are not looked at. For readers that fill a bitmap piece by piece. */
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = base / 32;
@@ -101,7 +106,7 @@ export class Bitmap implements BitmapShape {
 
   /** Marks bits dirty. @throws {QdbError} USAGE for bits that the bitmap does not have */
   markBits({ first, end }: BitRange): void {
-    if (!(first >= 0 && first <= end && end <= this.bits)) {
+    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bits)) {
       throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bits}`);
     }
     kernel.fillBits(this.#words, first, end, true);
@@ -177,6 +182,7 @@ export class Bitmap implements BitmapShape {
 
   /** Whether size, granularity and every bit are the same. */
   equals(other: Bitmap): boolean {
+    if (this === other) return true;
     return (
       this.size === other.size && this.granularity === other.granularity && kernel.equalWords(this.#words, other.#words)
     );

@@ -59,7 +59,8 @@ export class ExtentBatch {
 /** Collects dirty bits, given in ascending order, into runs, and hands them out in batches. */
 export class RunCollector {
   readonly #full: Uint32Array[] = [];
-  #runs: Uint32Array<ArrayBuffer> = new Uint32Array(2 * BATCH_RUNS);
+  /** Grows with what comes: most bitmaps of a file with many have few runs. */
+  #runs: Uint32Array<ArrayBuffer> = new Uint32Array(64);
   #used = 0;
   /** First bit of the run that is still open, -1 when none is. */
   #open = -1;
@@ -105,6 +106,12 @@ export class RunCollector {
     this.#runs[this.#used + 1] = last;
     this.#used += 2;
     if (this.#used < this.#runs.length) return;
+    if (this.#runs.length < 2 * BATCH_RUNS) {
+      const grown = new Uint32Array(4 * this.#runs.length);
+      grown.set(this.#runs);
+      this.#runs = grown;
+      return;
+    }
     this.#full.push(this.#runs);
     this.#runs = new Uint32Array(2 * BATCH_RUNS);
     this.#used = 0;

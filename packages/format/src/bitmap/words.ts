@@ -38,7 +38,7 @@ export function bytesFromWords(words: Uint32Array, start: number, length: number
   const result = new Uint8Array(length);
   if (LITTLE_ENDIAN) {
     const have = Math.max(0, Math.min(length, words.byteLength - start));
-    result.set(new Uint8Array(words.buffer, words.byteOffset + start, have));
+    if (have > 0) result.set(new Uint8Array(words.buffer, words.byteOffset + start, have));
     return result;
   }
   for (let index = 0; index < length; index++) {
@@ -46,6 +46,12 @@ export function bytesFromWords(words: Uint32Array, start: number, length: number
     result[index] = (words[at >>> 2] ?? 0) >>> ((at & 3) * 8);
   }
   return result;
+}
+
+/** The same bytes to be read only: a view where the machine's byte order allows and the words reach so far, else a copy. */
+export function viewAsBytes(words: Uint32Array, start: number, length: number): Uint8Array {
+  if (!LITTLE_ENDIAN || start + length > words.byteLength) return bytesFromWords(words, start, length);
+  return new Uint8Array(words.buffer, words.byteOffset + start, length);
 }
 
 /** Sets or clears the bits [first, end). */

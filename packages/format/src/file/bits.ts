@@ -1,6 +1,6 @@
 import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
-import { type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { QdbError } from "../errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
@@ -53,24 +53,32 @@ export interface DirtyCount {
   readonly bytes: bigint;
 }
 
-class Counter implements BitVisitor {
-  count = 0;
-  lastIsDirty = false;
+/** Counts the dirty bits that it is shown. */
+export class Counter implements BitVisitor {
+  #count = 0;
+  #lastIsDirty = false;
+  readonly #shape: BitmapShape;
   readonly #last: number;
 
-  constructor(bits: number) {
-    this.#last = bits - 1;
+  constructor(map: ClusterMap) {
+    this.#shape = map.shape;
+    this.#last = map.bits - 1;
+  }
+
+  /** What it came to. */
+  total(): DirtyCount {
+    return { bits: this.#count, bytes: dirtyBytes(this.#count, this.#lastIsDirty, this.#shape) };
   }
 
   pushWords(words: Uint32Array, base: number): void {
-    this.count += kernel.countBits(words);
+    this.#count += kernel.countBits(words);
     const at = this.#last - base;
-    if (at >= 0 && at < words.length * 32) this.lastIsDirty = kernel.nextBit(words, at, at + 1, true) === at;
+    if (at >= 0 && at < words.length * 32) this.#lastIsDirty = kernel.nextBit(words, at, at + 1, true) === at;
   }
 
   pushDirty({ first, end }: BitRange): void {
-    this.count += end - first;
-    if (end > this.#last) this.lastIsDirty = true;
+    this.#count += end - first;
+    if (end > this.#last) this.#lastIsDirty = true;
   }
 
   pushClean(): void {
@@ -80,12 +88,12 @@ class Counter implements BitVisitor {
 
 /** Counts the dirty bits of a bitmap. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
 export function* countPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> = {}): Plan<DirtyCount> {
-  const counter = new Counter(map.bits);
+  const counter = new Counter(map);
   for (const window of windows(map)) {
     window.visit(yield* read(window.ranges), counter);
     options.onProgress?.(window.endBit, map.bits);
   }
-  return { bits: counter.count, bytes: dirtyBytes(counter.count, counter.lastIsDirty, map.shape) };
+  return counter.total();
 }
 
 /** Bytes of stored clusters that loading a whole bitmap reads in one round. */

@@ -1,5 +1,6 @@
-import { u32 } from "../layout/fields.ts";
+import { isZero } from "../layout/bytes.ts";
 import { hex32 } from "../layout/text.ts";
+import { MAX_EXTRA_DATA_SIZE } from "../limits.ts";
 import { quote } from "../quote.ts";
 import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
 import {
@@ -9,28 +10,22 @@ import {
   parseFeatureNames,
 } from "../records/extensions.ts";
 import { decodeRecord, isKnownRecordType, parseExtraData, RECORD } from "../records/extra-data.ts";
-import { isZero, TLV_HEAD, type TlvWalk } from "../records/tlv.ts";
+import type { TlvWalk } from "../records/tlv.ts";
 import { type Finding, finding } from "./findings.ts";
 import { extensionSpace, type HeaderArea } from "./header-rules.ts";
 
 /** Findings about header extensions and the padding of the header area: legal, but no canonical file has it. */
 export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Finding, void> {
-  const [start, end] = extensionSpace(area);
+  const [start] = extensionSpace(area);
   const pad = (offset: number, what: string): Finding =>
     finding("PADDING", "noncanonical", `${what} is not zero`, {
       structure: "header extension",
       offset: area.offset + offset,
     });
-  for (const piece of walk.padding) yield pad(start + piece.offset, "the padding of a header extension");
-  const behind = start + walk.end;
-  // The end mark's length is written 0 and not read.
-  if (behind - TLV_HEAD.size >= start && behind <= end) {
-    const mark = TLV_HEAD.decode(area.bytes, behind - TLV_HEAD.size);
-    if (mark.type === 0 && mark.length !== 0) yield pad(behind - u32.size, "the length of the end mark");
-  }
-  // A draft's first cluster goes on behind the extensions too; in full form the header area does, to its end.
-  const limit = area.form === "full" ? area.bytes.length : end;
-  if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
+  for (const { offset, what } of walk.padding)
+    yield pad(start + offset, what === "padding" ? "the padding of a header extension" : `the ${what}`);
+  // What a broken extension hides is not known to be padding.
+  if (!walk.isBroken) yield* checkEndOfArea(area, walk, pad);
   for (const { type, data } of walk.items) {
     const broken =
       (type === FEATURE_NAME_TABLE && parseFeatureNames(data) === undefined) ||
@@ -39,6 +34,19 @@ export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Fin
     const message = `header extension 0x${hex32(type)} breaks the rules of its name table; it is treated as unknown bytes`;
     yield finding("BAD_RECORD", "noncanonical", message, { structure: "header extension" }, false);
   }
+}
+
+/** What is left of the header area behind it. */
+function* checkEndOfArea(
+  area: HeaderArea,
+  walk: TlvWalk,
+  pad: (offset: number, what: string) => Finding,
+): Generator<Finding, void> {
+  const [start, end] = extensionSpace(area);
+  const behind = start + walk.end;
+  // A draft's first cluster goes on behind the extensions too; in full form the header area does, to its end.
+  const limit = area.form === "full" ? area.bytes.length : end;
+  if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
 }
 
 /** Findings about a table entry's records and padding. */
@@ -53,6 +61,7 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
       bitmap,
     });
   }
+  if (entry.fields.extraDataSize > MAX_EXTRA_DATA_SIZE) return;
   const parsed = parseExtraData(entry.extraData, { fileOffset: start, bitmap }, () => undefined);
   if (parsed === undefined) return;
   for (const offset of parsed.padding) {

@@ -1,19 +1,30 @@
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
-import { alignUp, fileOffset } from "../layout/numbers.ts";
+import { equalBytes, isZero } from "../layout/bytes.ts";
+import { MAX_CLUSTER_BITS, MAX_GENERATION, MIN_CLUSTER_BITS } from "../limits.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
-import { mapPut, type Plan, put, read, readEach } from "../ports/plan.ts";
+import { mapPut, type Plan, put } from "../ports/plan.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { mirrorOffset } from "../records/header.ts";
-import { isZero, type TlvWalk } from "../records/tlv.ts";
 import { checkEntry, checkExtensions, nameTwins } from "./check-records.ts";
 import type { QdbClusterMap } from "./cluster-map.ts";
-import { type Finding, finding, findingOf, type Severity, type SeverityCounts } from "./findings.ts";
+import { hasTail, readClusters } from "./clusters.ts";
+import {
+  beyondRepair,
+  type Finding,
+  finding,
+  findingOf,
+  isPlaceProblem,
+  type Severity,
+  type SeverityCounts,
+} from "./findings.ts";
+import { allMapped, endOfUse } from "./free-space.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
-import { type MappedBitmap, readMaps } from "./maps.ts";
+import { loadMaps, type MappedBitmap } from "./maps.ts";
 import { isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
-import { l1Reference, readTable, validateEntries } from "./table.ts";
-import { type Window, windows } from "./windows.ts";
+import { type BitmapProblem, readTable, validateEntries } from "./table.ts";
+import { windows } from "./windows.ts";
 
 export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
 
@@ -26,19 +37,23 @@ export interface CheckSummary {
 
 /**
  * Looks at every rule of a file and puts out every finding; nothing that is wrong with the file is thrown, but what keeps
- * it from being looked at at all.
+ * it from being looked at at all. On a device (`fixedSize`) what lies behind the last cluster is no leak.
  * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE
  */
-export function* checkPlan(fileSize: number, digests: Digests = {}): Plan<CheckSummary, Finding> {
+export function* checkPlan(
+  fileSize: number,
+  digests: Digests = {},
+  options: { readonly fixedSize?: boolean | undefined } = {},
+): Plan<CheckSummary, Finding> {
   const counts: Record<Severity, number> = { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 };
-  const complete = yield* mapPut(checkFile(fileSize, digests), (found) => {
+  const complete = yield* mapPut(checkFile(fileSize, digests, options.fixedSize === true), (found) => {
     counts[found.severity]++;
     return found;
   });
   return { counts, complete };
 }
 
-function* checkFile(fileSize: number, digests: Digests): Plan<boolean, Finding> {
+function* checkFile(fileSize: number, digests: Digests, fixedSize: boolean): Plan<boolean, Finding> {
   const crc32 = digests.crc32 ?? ownCrc32;
   let opened: OpenedHeader;
   try {
@@ -49,25 +64,67 @@ function* checkFile(fileSize: number, digests: Digests): Plan<boolean, Finding> 
   validateIdentity(opened, (problem) => {
     throw QdbError.from(problem);
   });
-  yield* checkHeaderCopies(opened, fileSize, crc32);
+  const copies = yield* checkHeaderCopies(opened, fileSize, crc32);
   const problems: Problem[] = [];
-  const usable = validateHeader(opened, fileSize, (problem) => problems.push(problem));
-  const walk: TlvWalk | undefined = usable ? walkExtensions(opened, (problem) => problems.push(problem)) : undefined;
-  for (const problem of problems) yield* put(findingOf(problem, false));
-  if (walk === undefined) return false;
-  for (const found of checkExtensions(opened, walk)) yield* put(found);
+  const findable = validateHeader(opened, fileSize, (problem) => problems.push(problem));
+  const walk = findable.extensions ? walkExtensions(opened, (problem) => problems.push(problem)) : undefined;
+  const heads = [...copies, ...problems.map((problem) => findingOf(problem, false))];
+  if (walk !== undefined) heads.push(...checkExtensions(opened, walk));
+  if (!findable.table) {
+    for (const found of heads) yield* put({ ...found, repairable: false });
+    return false;
+  }
   const layout = layoutOf(opened.header, opened.form, fileSize);
   let index: QdbIndex;
   try {
-    index = indexOf(opened, layout, walk.items, yield* readTable(opened.header, layout, crc32, opened.table));
+    index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));
   } catch (error) {
+    for (const found of heads) yield* put({ ...found, repairable: false });
     return yield* giveUp(error);
   }
-  for (const { problem } of validateEntries(index.table.entries, layout)) yield* put(findingOf(problem, false));
-  for (const entry of index.table.entries) for (const found of checkEntry(entry)) yield* put(found);
-  for (const found of nameTwins(index.table.entries)) yield* put(found);
-  yield* checkBits(index, digests);
-  return true;
+  const maps = yield* loadMaps(index, index.table.entries, digests);
+  // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
+  const refused =
+    problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION || hasOverlap(maps);
+  const said = (found: Finding): Finding => (refused ? { ...found, repairable: false } : found);
+  for (const found of heads) yield* put(said(found));
+  const mapped = yield* mapPut(checkBitmaps(index, maps), said);
+  if (!fixedSize) yield* mapPut(checkEnd(index, mapped), said);
+  return walk?.isBroken === false && allMapped(mapped);
+}
+
+/** What goes through the problems of L1 areas, as {@link loadMaps} gives it. */
+type Maps = () => Generator<BitmapProblem, MappedBitmap[]>;
+
+/** Two owners of one cluster: nothing tells whose it is, so nothing may write. */
+function hasOverlap(maps: Maps): boolean {
+  for (const { problem } of maps()) if (problem.code === "OVERLAP") return true;
+  return false;
+}
+
+/** The findings of table entries and of what they lead to. */
+function* checkBitmaps(index: QdbIndex, maps: Maps): Plan<readonly MappedBitmap[], Finding> {
+  const { entries } = index.table;
+  const beyond = beyondRepair(entries, index);
+  const said = (found: Finding, entry: BitmapEntry): Finding =>
+    beyond.has(entry.index) ? { ...found, repairable: false } : found;
+  for (const { entry, problem } of validateEntries(entries, index)) {
+    yield* put(said(findingOf(problem, isPlaceProblem(problem)), entry));
+  }
+  for (const entry of entries) for (const found of checkEntry(entry)) yield* put(said(found, entry));
+  for (const found of nameTwins(entries)) yield* put(found);
+  const problems = maps();
+  let step = problems.next();
+  for (; step.done !== true; step = problems.next()) {
+    const { entry, problem } = step.value;
+    yield* put(said(findingOf(problem, true), entry));
+  }
+  const mapped = step.value;
+  for (const { entry, map, area } of mapped) {
+    if (area !== undefined) for (const found of checkPadding(area)) yield* put(said(found, entry));
+    if (map !== undefined) yield* mapPut(checkData(map), (found) => said(found, entry));
+  }
+  return mapped;
 }
 
 /** Ends a check at an error of the file; what the caller names, and what is no error of the file, is thrown. */
@@ -79,53 +136,36 @@ function* giveUp(error: unknown, ...thrown: readonly QdbError["code"][]): Plan<b
 }
 
 /** A damaged primary, a draft's lack of protection, a mirror that is bad or differs. */
-function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32): Plan<void, Finding> {
+function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32): Plan<readonly Finding[]> {
   if (opened.form === "draft") {
-    yield* put(
-      finding("UNPROTECTED", "info", "draft form has no checksums: damage of its bits cannot be found", {
-        structure: "header",
-        offset: 0,
-      }),
-    );
-    return;
+    const message = "draft form has no checksums: damage of its bits cannot be found";
+    return [finding("UNPROTECTED", "info", message, { structure: "header", offset: 0 })];
   }
   if (opened.offset !== 0) {
     const message = `the header is damaged; its mirror at ${opened.offset} was used; qdb check -r restores it`;
-    yield* put(finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true));
-    return;
+    return [finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true)];
   }
+  // Where the mirror is nobody knows then.
+  if (opened.header.clusterBits < MIN_CLUSTER_BITS || opened.header.clusterBits > MAX_CLUSTER_BITS) return [];
   const offset = mirrorOffset(2 ** opened.header.clusterBits);
   const mirror = yield* readArea(offset, fileSize);
-  if (mirror.length === opened.bytes.length && mirror.every((byte, at) => byte === opened.bytes[at])) return;
+  if (equalBytes(mirror, opened.bytes)) return [];
   const what = isGoodArea(mirror, crc32)
     ? "differs from the header: a commit that never happened"
     : "is damaged or missing";
-  yield* put(
+  return [
     finding("MIRROR", "info", `the mirror ${what}; the header itself is good`, { structure: "mirror", offset }, true),
-  );
+  ];
 }
 
-/** L1 areas, data clusters, and what lies behind the last of them. */
-function* checkBits(index: QdbIndex, digests: Digests): Plan<void, Finding> {
-  // Two owners of one cluster: nothing tells whose it is, so nothing may write.
-  const mapped = yield* mapPut(readMaps(index, index.table.entries, digests), ({ problem }) =>
-    findingOf(problem, problem.code !== "OVERLAP"),
-  );
-  for (const { map } of mapped) if (map !== undefined) yield* checkData(map);
-  yield* checkEnd(index, mapped);
+function* checkPadding(map: QdbClusterMap): Generator<Finding, void> {
+  if (isZero(map.area.padding)) return;
+  const offset = map.areaOffset + map.area.bytes.length - map.area.padding.length;
+  const where = { structure: "L1 area", offset, bitmap: map.label };
+  yield finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where);
 }
 
 function* checkData(map: QdbClusterMap): Plan<void, Finding> {
-  if (!isZero(map.area.padding)) {
-    const offset = map.areaOffset + map.area.bytes.length - map.area.padding.length;
-    yield* put(
-      finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", {
-        structure: "L1 area",
-        offset,
-        bitmap: map.label,
-      }),
-    );
-  }
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {
       const offset = map.offset(cluster);
@@ -145,50 +185,10 @@ function* checkData(map: QdbClusterMap): Plan<void, Finding> {
   }
 }
 
-/** The stored clusters of a window, each with its bytes or the error of reading them. */
-function* readClusters(map: QdbClusterMap, window: Window): Plan<Iterable<readonly [number, Uint8Array | QdbError]>> {
-  try {
-    return window.stored(yield* read(window.ranges));
-  } catch (error) {
-    if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
-  }
-  const clusters = window.storedClusters();
-  const pieces = yield* readEach(clusters.map((cluster) => ({ offset: map.offset(cluster), length: map.clusterSize })));
-  return clusters.map((cluster, at) => [cluster, pieces[at] ?? new Uint8Array(0)] as const);
-}
-
-function hasTail(map: QdbClusterMap, cluster: number, bytes: Uint8Array): boolean {
-  const validBits = map.bits - cluster * map.clusterSize * 8;
-  if (validBits >= bytes.length * 8) return false;
-  const whole = Math.floor(validBits / 8);
-  return (
-    !isZero(bytes.subarray(Math.ceil(validBits / 8))) ||
-    (validBits % 8 !== 0 && (bytes[whole] ?? 0) >> (validBits % 8) !== 0)
-  );
-}
-
-/** File offset behind the last cluster that something owns; undefined when an L1 area could not be read. */
-export function endOfUse(index: QdbIndex, mapped: readonly MappedBitmap[]): number | undefined {
-  const { clusterSize } = index;
-  let end = index.floor;
-  const use = (offset: number, length: number): void => {
-    end = Math.max(end, alignUp(offset + length, clusterSize));
-  };
-  if (index.table.bytes.length > 0) use(fileOffset(index.header.bitmapsOffset), index.table.bytes.length);
-  for (const { entry, map } of mapped) {
-    if (map === undefined) return undefined;
-    if (map.count > 0) use(map.areaOffset, l1Reference(entry, index).length);
-    for (let cluster = 0; cluster < map.count; cluster++) {
-      const offset = map.area.offset(cluster);
-      if (offset !== 0) use(offset, clusterSize);
-    }
-  }
-  return end;
-}
-
 function* checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): Plan<void, Finding> {
+  if (!allMapped(mapped)) return;
   const end = endOfUse(index, mapped);
-  if (end === undefined || index.fileSize <= end) return;
+  if (index.fileSize <= end) return;
   const message = `${index.fileSize - end} bytes behind the last cluster in use belong to nothing; qdb check -r cuts them off`;
   yield* put(finding("LEAK", "leak", message, { structure: "file", offset: end }));
 }

@@ -30,9 +30,7 @@ export class QdbClusterMap implements ClusterMap {
   readonly entry: BitmapEntry;
   readonly area: L1Area;
   readonly areaOffset: number;
-  readonly shape: BitmapShape;
   readonly bits: number;
-  readonly label: string;
   readonly clusterSize: number;
   readonly count: number;
   readonly #crc32: Crc32;
@@ -41,12 +39,18 @@ export class QdbClusterMap implements ClusterMap {
     this.entry = entry;
     this.area = area;
     this.areaOffset = areaOffset;
-    this.shape = { size: entry.fields.size, granularity: entry.fields.granularity };
     this.bits = entry.bits;
-    this.label = entry.label;
     this.clusterSize = clusterSize;
     this.count = area.count;
     this.#crc32 = crc32;
+  }
+
+  get shape(): BitmapShape {
+    return { size: this.entry.fields.size, granularity: this.entry.fields.granularity };
+  }
+
+  get label(): string {
+    return this.entry.label;
   }
 
   kind(cluster: number): ClusterKind {

@@ -1,4 +1,7 @@
 import type { Problem, QdbErrorCode } from "../errors.ts";
+import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
+import type { FileLayout } from "./layout.ts";
+import { validateEntries } from "./table.ts";
 
 /** How bad a finding is. `corrupt` and `unsafe` ones make `qdb check` exit with 2, `leak` with 3, the others with 0. */
 export type Severity = "corrupt" | "unsafe" | "leak" | "noncanonical" | "info";
@@ -43,4 +46,21 @@ export function findingOf(problem: Problem, repairable: boolean): Finding {
   const { code, message, where } = problem;
   const unsafe = code === "INCONSISTENT" || (code === "UNSUPPORTED_FEATURE" && where.field === "flags");
   return { code, severity: unsafe ? "unsafe" : "corrupt", message, where, repairable };
+}
+
+/** Whether a problem of a table entry is only about where its L1 area is: making the whole bitmap dirty puts that right. */
+export function isPlaceProblem(problem: Problem): boolean {
+  const { structure, field } = problem.where;
+  return (
+    structure === BITMAP_ENTRY.name && (field === "l1_size" || field === "l1_table_offset" || field === "l1_checksum")
+  );
+}
+
+/** Places in the table of the bitmaps that break a rule which making them dirty does not mend: a repair leaves them byte for byte. */
+export function beyondRepair(entries: readonly BitmapEntry[], layout: FileLayout): ReadonlySet<number> {
+  const beyond = new Set<number>();
+  for (const { entry, problem } of validateEntries(entries, layout)) {
+    if (problem.code !== "INCONSISTENT" && !isPlaceProblem(problem)) beyond.add(entry.index);
+  }
+  return beyond;
 }

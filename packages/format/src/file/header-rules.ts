@@ -9,6 +9,7 @@ import {
   MAX_TABLE_SIZE,
   MIN_CLUSTER_BITS,
 } from "../limits.ts";
+import { quote } from "../quote.ts";
 import { announcedFeatures } from "../records/extensions.ts";
 import { featureName, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
 import { DRAFT_HEADER_LENGTH, type Form, FULL_HEADER_LENGTH, HEADER, type Header, VERSION } from "../records/header.ts";
@@ -64,7 +65,7 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   const table = bitsOk ? announcedFeatures(walkExtensions(area, () => undefined).items) : [];
   const names = setBits(unknown).map((bit) => {
     const name = featureName("incompatible", bit, table);
-    return name === undefined ? `bit ${bit}` : `bit ${bit} (${JSON.stringify(name)})`;
+    return name === undefined ? `bit ${bit}` : `bit ${bit} (${quote(name)})`;
   });
   report({
     code: "UNSUPPORTED_FEATURE",
@@ -73,17 +74,25 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   });
 }
 
-/** The rules of the header's other fields, by offset (spec §2, §7). Gives false when nothing behind the header can be found. */
-export function validateHeader(area: HeaderArea, fileSize: number, report: Report): boolean {
+/** What can be found by a header whose fields were looked at. */
+export interface Findable {
+  readonly table: boolean;
+  readonly extensions: boolean;
+}
+
+/** The rules of the header's other fields, by offset (spec §2, §7). Gives what can be found by them all the same. */
+export function validateHeader(area: HeaderArea, fileSize: number, report: Report): Findable {
   const { header, form } = area;
   const full = form === "full";
-  let usable = true;
+  let table = true;
+  let extensions = true;
   const bad = (field: keyof Header, code: Problem["code"], message: string): void => {
     report({ code, message, where: whereOf(area, field) });
   };
   const bitsOk = header.clusterBits >= MIN_CLUSTER_BITS && header.clusterBits <= MAX_CLUSTER_BITS;
   if (!bitsOk) {
-    usable = false;
+    table = false;
+    extensions = false;
     bad(
       "clusterBits",
       "BAD_FIELD",
@@ -91,35 +100,35 @@ export function validateHeader(area: HeaderArea, fileSize: number, report: Repor
     );
   }
   if (header.nbBitmaps > MAX_BITMAPS) {
-    usable = false;
+    table = false;
     bad("nbBitmaps", "LIMIT", `nb_bitmaps is ${header.nbBitmaps}, at most ${MAX_BITMAPS} are allowed`);
   }
-  if (bitsOk && !validateTablePlace(area, fileSize, report)) usable = false;
+  if (bitsOk && !validateTablePlace(area, fileSize, report)) table = false;
   const largest = bitsOk ? Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE) : HEADER_AREA_SIZE;
   if (
     full &&
     (header.headerLength % 8 !== 0 || header.headerLength < FULL_HEADER_LENGTH || header.headerLength > largest)
   ) {
-    usable = false;
+    extensions = false;
     bad(
       "headerLength",
       "BAD_FIELD",
       `header_length is ${header.headerLength}: neither 28 (draft form, bytes 28-31 zero) nor a multiple of 8 from ${FULL_HEADER_LENGTH} to ${largest}`,
     );
   }
-  if (!full) return usable;
+  if (!full) return { table, extensions };
   if (header.bitmapsSize > MAX_TABLE_SIZE) {
-    usable = false;
+    table = false;
     bad("bitmapsSize", "LIMIT", `bitmaps_size is ${header.bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
   } else if (header.nbBitmaps === 0 && header.bitmapsSize !== 0) {
-    usable = false;
+    table = false;
     bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
   }
   if (header.generation === 0n) bad("generation", "BAD_FIELD", "generation is 0; the first one is 1");
   if (header.nbBitmaps === 0 && header.tableChecksum !== 0) {
     bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 where nb_bitmaps is 0");
   }
-  return usable;
+  return { table, extensions };
 }
 
 function validateTablePlace(area: HeaderArea, fileSize: number, report: Report): boolean {
@@ -137,6 +146,7 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
   const layout = layoutOf(header, form, fileSize);
   const reference = {
     offset: fileOffset(header.bitmapsOffset),
+    value: header.bitmapsOffset,
     // A draft's table has no length of its own; its first byte at least must be there.
     length: form === "full" ? header.bitmapsSize : 1,
     what: "the bitmap table",

@@ -41,6 +41,13 @@ export function* hexWord(scanner: JsonScanner, path: string, digits: number): Pa
   return BigInt(text);
 }
 
+/** The type of an extension or record: `0x` and 8 hex digits, not 0, which ends a row of them. */
+export function* typeWord(scanner: JsonScanner, path: string): Parse<number> {
+  const type = Number(yield* hexWord(scanner, path, 8));
+  if (type === 0) scanner.fail(path, "a type other than 0 expected");
+  return type;
+}
+
 /** A UUID's 16 bytes. */
 export function* uuid(scanner: JsonScanner, path: string): Parse<Uint8Array> {
   const text = yield* scanner.string(path);
@@ -87,7 +94,7 @@ export function* extensionNameObject(scanner: JsonScanner, path: string): Parse<
   let entry: { type?: number; name?: string } = {};
   yield* scanner.object(path, {
     *type(place) {
-      entry = { ...entry, type: Number(yield* hexWord(scanner, place, 8)) };
+      entry = { ...entry, type: yield* typeWord(scanner, place) };
     },
     *name(place) {
       entry = { ...entry, name: yield* name(scanner, place, 44) };
@@ -120,7 +127,7 @@ export function* recordObject(scanner: JsonScanner, path: string): Parse<Tlv> {
   };
   const keys = yield* scanner.object(path, {
     *type(place) {
-      type = Number(yield* hexWord(scanner, place, 8));
+      type = yield* typeWord(scanner, place);
     },
     *data(place) {
       data = new Uint8Array(yield* hexBytes(scanner, place));

@@ -3,7 +3,7 @@ import { EXTENSION_NAME_TABLE, encodeExtensionNames, FEATURE_NAME_TABLE } from "
 import { ALL_ONES_CLUSTERS, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
 import type { Form } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { extensionNameObject, featureNameObject, hexBytes, hexWord, u64Text, uuid } from "./json-fields.ts";
+import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./json-fields.ts";
 import type { JsonScanner, Parse } from "./json-scanner.ts";
 
 /** What `load` takes of the header. */
@@ -70,7 +70,7 @@ export function* extensionObject(scanner: JsonScanner, path: string, extensions:
   const names: Parameters<typeof encodeExtensionNames>[0][number][] = [];
   const keys = yield* scanner.object(path, {
     *type(place) {
-      type = Number(yield* hexWord(scanner, place, 8));
+      type = yield* typeWord(scanner, place);
     },
     *data(place) {
       data = yield* hexBytes(scanner, place);

@@ -1,7 +1,7 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { bitsOfShape } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
-import { encodeUtf8, toHex } from "../layout/text.ts";
+import { decodeUtf8, encodeUtf8, toHex } from "../layout/text.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
@@ -10,7 +10,7 @@ import { type Tlv, tlvSize } from "../records/tlv.ts";
 import { hexBytes, recordObject, u64Text } from "./json-fields.ts";
 import { extensionObject, type HeaderValues, headerObject } from "./json-head.ts";
 import { JsonScanner, type Parse } from "./json-scanner.ts";
-import type { BitmapContents, FileContents } from "./write.ts";
+import { type BitmapContents, type FileContents, validateContents } from "./write.ts";
 
 /** What a loader needs beside the JSON. */
 export interface LoadOptions extends Limits {
@@ -61,7 +61,10 @@ export class JsonLoader {
 
   #step(text: string | undefined): void {
     const step = this.#parser.next(text);
-    if (step.done === true) this.#result = step.value;
+    if (step.done !== true) return;
+    // A generator that has ended gives undefined for ever: finish() would wait for a result without end.
+    if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
+    this.#result = step.value;
   }
 
   *#file(): Parse<FileContents> {
@@ -80,11 +83,11 @@ export class JsonLoader {
       bitmaps: (path) => scanner.array(path, (place) => this.#bitmap(place, bitmaps, names)),
     });
     yield* scanner.end();
-    if (!keys.has("header") || !keys.has("bitmaps")) scanner.fail("", "header and bitmaps are needed");
+    if (!keys.has("header")) scanner.fail("", "header is needed");
     if (header.form === undefined || header.clusterBits === undefined)
       scanner.fail("header", "form and cluster_bits are needed");
     const form = this.#options.draft === true ? "draft" : header.form;
-    return {
+    const contents: FileContents = {
       form,
       clusterBits: header.clusterBits,
       fileId: header.fileId,
@@ -93,6 +96,22 @@ export class JsonLoader {
       extensions,
       bitmaps,
     };
+    this.#validate(contents);
+    return contents;
+  }
+
+  /** Refuses a document whose file would break a rule of the format, with the place in the form that the rule is about. */
+  #validate(contents: FileContents): void {
+    try {
+      validateContents(contents);
+    } catch (error) {
+      if (!(error instanceof QdbError)) throw error;
+      const { bitmap, structure, field } = error.where;
+      const index = contents.bitmaps.findIndex(({ nameBytes }) => decodeUtf8(nameBytes) === bitmap);
+      const inHeader = structure === "header" ? `header${field === undefined ? "" : `.${field}`}` : "";
+      const path = structure === "header extension" ? "extensions" : inHeader;
+      this.#scanner.fail(index < 0 ? path : `bitmaps[${index}]`, error.message);
+    }
   }
 
   *#bitmap(path: string, bitmaps: BitmapContents[], names: Set<string>): Parse<void> {
@@ -111,9 +130,7 @@ export class JsonLoader {
       *name(place) {
         nameBytes = encodeUtf8(yield* scanner.string(place));
       },
-      *name_hex(place) {
-        nameBytes = yield* hexBytes(scanner, place);
-      },
+      name_hex: (place) => scanner.fail(place, "a bitmap whose name is not UTF-8 cannot be loaded"),
       *size(place) {
         size = yield* u64Text(scanner, place);
       },
@@ -125,6 +142,7 @@ export class JsonLoader {
           const flag = yield* scanner.string(item);
           const bit = new Map<string, number>(Object.entries(FLAG)).get(flag);
           if (bit === undefined) scanner.fail(item, "enabled, in_use or frozen expected");
+          if ((flags & bit) !== 0) scanner.fail(item, "the flag stands there twice");
           flags |= bit;
         }),
       *l1_table_offset(place) {
@@ -172,35 +190,32 @@ export class JsonLoader {
   *#dirty(path: string, size: bigint, granularity: number): Parse<Bitmap> {
     const scanner: JsonScanner = this.#scanner;
     const shape = { size, granularity };
-    let bits: Bitmap;
     try {
       this.#bytes += Math.ceil(bitsOfShape(shape) / 8);
-      const most = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-      if (this.#bytes > most) {
-        throw new QdbError(
-          "LIMIT",
-          `${path}: the bitmaps take ${this.#bytes} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
-        );
-      }
-      bits = Bitmap.clean(shape);
     } catch (error) {
-      if (error instanceof QdbError && error.code === "USAGE") scanner.fail(path, error.message);
+      if (error instanceof QdbError) scanner.fail(path, error.message);
       throw error;
     }
-    const mark = (offset: bigint | number, length: bigint | number, place: string): void => {
-      if (BigInt(offset) + BigInt(length) > size)
-        scanner.fail(place, `the range ${offset}+${length} ends past the size ${size}`);
-      bits.mark({ offset, length });
-    };
+    const most = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+    if (this.#bytes > most) {
+      throw new QdbError(
+        "LIMIT",
+        `${path}: the bitmaps take ${this.#bytes} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
+      );
+    }
+    const bits = Bitmap.clean(shape);
+    // Exact: the pairs of the usual spelling stay below 2^53.
+    const sizeNumber = Number(size);
+    const inside = (pair: RegExpExecArray): boolean => Number(pair[1]) + Number(pair[2]) <= sizeNumber;
     yield* scanner.expect("[", path);
     if ((yield* scanner.peek()) !== "]") {
       for (let index = 0; ; index++) {
-        const pair = scanner.takeMatch(PAIR);
-        const place = `${path}[${index}]`;
+        const pair = scanner.takeMatch(PAIR, inside);
         if (pair !== undefined) {
-          mark(Number(pair[1]), Number(pair[2]), place);
+          bits.mark({ offset: Number(pair[1]), length: Number(pair[2]) });
           continue;
         }
+        const place = `${path}[${index}]`;
         const ends: bigint[] = [];
         yield* scanner.array(place, function* (item) {
           ends.push(yield* u64Text(scanner, item));
@@ -208,7 +223,8 @@ export class JsonLoader {
         const [offset, length] = ends;
         if (offset === undefined || length === undefined || ends.length !== 2)
           scanner.fail(place, "[offset, length] expected");
-        mark(offset, length, place);
+        if (offset + length > size) scanner.fail(place, `the range ${offset}+${length} ends past the size ${size}`);
+        bits.mark({ offset, length });
         if ((yield* scanner.peek()) !== ",") break;
         yield* scanner.expect(",", path);
       }

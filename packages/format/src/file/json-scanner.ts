@@ -10,6 +10,11 @@ const MAX_TOKEN = 256 * 1024;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9.eE+-]*/y;
 
+/** The beginning of a text in quotes: messages stay short, whatever the input is. */
+function excerpt(text: string): string {
+  return text.length > 40 ? `${quote(text.slice(0, 40))}…` : quote(text);
+}
+
 /**
  * Reads JSON piece by piece, as text comes in: what is asked for is read, anything else is refused with its place.
  * `path` is the place in words of the form, `bitmaps[2].size`.
@@ -69,11 +74,11 @@ export class JsonScanner {
     this.#at++;
   }
 
-  /** Takes text that matches, when the whole match is there already: a way past the single steps for long lists. */
-  takeMatch(sticky: RegExp): RegExpExecArray | undefined {
+  /** Takes text that matches and is accepted, when the whole match is there already: a way past the single steps for long lists. */
+  takeMatch(sticky: RegExp, accept: (match: RegExpExecArray) => boolean): RegExpExecArray | undefined {
     sticky.lastIndex = this.#at;
     const match = sticky.exec(this.#text);
-    if (match === null) return undefined;
+    if (match === null || !accept(match)) return undefined;
     this.#at = sticky.lastIndex;
     return match;
   }
@@ -119,7 +124,7 @@ export class JsonScanner {
     }
     const raw = this.#text.slice(this.#at, NUMBER.lastIndex);
     if (!/^(0|[1-9][0-9]{0,9})$/.test(raw) || Number(raw) > 0xffffffff) {
-      this.fail(path, `a whole number from 0 to 4294967295 expected, ${raw === "" ? quote(found) : quote(raw)} found`);
+      this.fail(path, `a whole number from 0 to 4294967295 expected, ${excerpt(raw === "" ? found : raw)} found`);
     }
     this.#at = NUMBER.lastIndex;
     return Number(raw);
@@ -135,7 +140,7 @@ export class JsonScanner {
         const key = yield* this.string(path);
         const reader = readers.get(key);
         const place = path === "" ? key : `${path}.${key}`;
-        if (reader === undefined) this.fail(path, `the key ${quote(key)} is not known`);
+        if (reader === undefined) this.fail(path, `the key ${excerpt(key)} is not known`);
         if (seen.has(key)) this.fail(place, "the key stands there twice");
         seen.add(key);
         yield* this.expect(":", place);

@@ -32,6 +32,8 @@ export function layoutOf(header: Header, form: Form, fileSize: number): FileLayo
 export interface Reference {
   /** File offset in bytes; Infinity for one above 2^53. */
   readonly offset: number;
+  /** The offset as the file has it, where that is a u64: alignment is looked at first, whatever the value. */
+  readonly value?: bigint;
   readonly length: number;
   readonly what: string;
   readonly where: Problem["where"];
@@ -39,10 +41,11 @@ export interface Reference {
 
 /** MISALIGNED, where a reference is not to a cluster's start. */
 export function checkAligned(reference: Reference, layout: FileLayout, report: Report): boolean {
-  if (reference.offset % layout.clusterSize === 0 || reference.offset === Number.POSITIVE_INFINITY) return true;
+  const { value = BigInt(reference.offset) } = reference;
+  if (value % BigInt(layout.clusterSize) === 0n) return true;
   report({
     code: "MISALIGNED",
-    message: `${reference.what} at ${reference.offset} is not aligned to the cluster size ${layout.clusterSize}`,
+    message: `${reference.what} at ${value} is not aligned to the cluster size ${layout.clusterSize}`,
     where: reference.where,
   });
   return false;
@@ -50,15 +53,23 @@ export function checkAligned(reference: Reference, layout: FileLayout, report: R
 
 /** OUT_OF_BOUNDS or OVERLAP (with header and mirror), where a reference is to bytes that the file does not have for it. */
 export function checkPlace(reference: Reference, layout: FileLayout, report: Report): boolean {
-  const { offset, length, what, where } = reference;
+  const { offset, length, what } = reference;
   if (!isInside(offset, length, layout.fileSize)) {
     const end =
       offset === Number.POSITIVE_INFINITY ? "lies past 2^53" : `of ${length} bytes at ${offset} runs past the end`;
-    report({ code: "OUT_OF_BOUNDS", message: `${what} ${end}; the file has ${layout.fileSize} bytes`, where });
+    report({
+      code: "OUT_OF_BOUNDS",
+      message: `${what} ${end}; the file has ${layout.fileSize} bytes`,
+      where: reference.where,
+    });
     return false;
   }
   if (offset < layout.floor) {
-    report({ code: "OVERLAP", message: `${what} at ${offset} lies over the header or its mirror`, where });
+    report({
+      code: "OVERLAP",
+      message: `${what} at ${offset} lies over the header or its mirror`,
+      where: reference.where,
+    });
     return false;
   }
   return true;

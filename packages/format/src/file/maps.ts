@@ -1,9 +1,9 @@
 import { type Problem, QdbError, type Report } from "../errors.ts";
-import { fileOffset } from "../layout/numbers.ts";
+import { fileOffset, isInside } from "../layout/numbers.ts";
 import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import { type Plan, put, quietly, readEach } from "../ports/plan.ts";
 import { type BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
-import { L1Area, l1Problem } from "../records/l1.ts";
+import { L1_CHECKSUM, L1_ENTRY, L1Area, l1Problem } from "../records/l1.ts";
 import { QdbClusterMap } from "./cluster-map.ts";
 import { checkAligned, checkPlace, type FileLayout } from "./layout.ts";
 import { duplicates, type Extent, Extents, overlapping } from "./ownership.ts";
@@ -15,8 +15,17 @@ export interface MappedBitmap {
   readonly entry: BitmapEntry;
   /** Undefined when the L1 area could not be trusted. */
   readonly map: QdbClusterMap | undefined;
+  /** Its L1 area where it has its place and matches its checksum, whatever its entries say. */
+  readonly area?: QdbClusterMap | undefined;
   /** First problem of the bitmap, in the order of spec §7; its bits are refused while there is one. */
   readonly problem: Problem | undefined;
+}
+
+/** What a file says, as a writer knows it: one generation. */
+export interface FileState {
+  readonly index: QdbIndex;
+  /** Every bitmap of the table, in its order. */
+  readonly mapped: readonly MappedBitmap[];
 }
 
 /**
@@ -29,15 +38,37 @@ export function* readMaps(
   selected: readonly BitmapEntry[],
   digests: Digests = {},
 ): Plan<MappedBitmap[], BitmapProblem> {
-  const crc32 = digests.crc32 ?? ownCrc32;
-  const firsts = new Map<BitmapEntry, Problem>();
-  const tell = function* (entry: BitmapEntry, problem: Problem): Plan<void, BitmapProblem> {
-    if (!firsts.has(entry)) firsts.set(entry, problem);
-    yield* put({ entry, problem });
-  };
+  const problems = (yield* loadMaps(index, selected, digests))();
+  for (;;) {
+    const step = problems.next();
+    if (step.done === true) return step.value;
+    yield* put(step.value);
+  }
+}
+
+/** Reads the L1 areas as {@link readMaps} does, and gives what goes through their problems: as often as it is asked to, reading nothing more. */
+export function* loadMaps(
+  index: QdbIndex,
+  selected: readonly BitmapEntry[],
+  digests: Digests = {},
+): Plan<() => Generator<BitmapProblem, MappedBitmap[]>> {
   const { inside, placed, problems } = placeAreas(index, selected);
-  for (const { entry, problem } of problems) yield* tell(entry, problem);
   const areas = yield* readEach(placed.map((entry) => l1Range(entry, index)));
+  return () => mapAreas(index, selected, digests.crc32 ?? ownCrc32, { inside, placed, problems, areas });
+}
+
+function* mapAreas(
+  index: QdbIndex,
+  selected: readonly BitmapEntry[],
+  crc32: NonNullable<Digests["crc32"]>,
+  { inside, placed, problems, areas }: ReturnType<typeof placeAreas> & { areas: readonly (Uint8Array | QdbError)[] },
+): Generator<BitmapProblem, MappedBitmap[]> {
+  const firsts = new Map<BitmapEntry, Problem>();
+  const tell = function* (entry: BitmapEntry, problem: Problem): Generator<BitmapProblem, void> {
+    if (!firsts.has(entry)) firsts.set(entry, problem);
+    yield { entry, problem };
+  };
+  for (const { entry, problem } of problems) yield* tell(entry, problem);
   const maps = new Map<BitmapEntry, QdbClusterMap>();
   for (const [position, entry] of placed.entries()) {
     const bytes = areas[position];
@@ -58,6 +89,7 @@ export function* readMaps(
     maps.set(entry, new QdbClusterMap(entry, area, l1Range(entry, index).offset, index.clusterSize, crc32));
   }
   const owners = findOwners(index, inside, maps);
+  const read = new Map(maps);
   for (const entry of inside) {
     const map = maps.get(entry);
     if (map !== undefined) for (const problem of validateL1(map, index, owners.isDouble)) yield* tell(entry, problem);
@@ -69,6 +101,7 @@ export function* readMaps(
   }
   return selected.map((entry) => ({
     entry,
+    area: read.get(entry),
     map: entry.fields.l1Size === 0 ? emptyMap(entry, index, crc32) : maps.get(entry),
     problem: index.problems.get(entry.index) ?? firsts.get(entry),
   }));
@@ -89,14 +122,16 @@ export function usable(mapped: MappedBitmap | undefined): QdbClusterMap {
   return mapped.map;
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 function emptyMap(
   entry: BitmapEntry,
   index: QdbIndex,
   crc32: NonNullable<Digests["crc32"]>,
 ): QdbClusterMap | undefined {
   // A size or granularity out of range leaves the number of entries unknown: no map then, not one of no clusters.
-  if (entry.fields.size !== 0n) return undefined;
-  return new QdbClusterMap(entry, new L1Area(new Uint8Array(0), 0, index.form), 0, index.clusterSize, crc32);
+  if (entry.fields.size !== 0n || index.unplaced.has(entry.index)) return undefined;
+  return new QdbClusterMap(entry, new L1Area(NO_BYTES, 0, index.form), 0, index.clusterSize, crc32);
 }
 
 function l1Range(entry: BitmapEntry, layout: FileLayout): { offset: number; length: number } {
@@ -146,7 +181,7 @@ function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileLayout): b
     offset !== 0 &&
     offset % layout.clusterSize === 0 &&
     offset >= layout.floor &&
-    offset + layout.clusterSize <= layout.fileSize
+    isInside(offset, layout.clusterSize, layout.fileSize)
   );
 }
 
@@ -163,21 +198,27 @@ function findOwners(
     tableExtent(index),
   ]);
   const offsets = new Float64Array(total);
-  const hit = new Set<BitmapEntry>();
+  // Groups, not bitmaps: thousands of areas at one place, named by a million entries, are looked at once.
+  const groups = new Set<number>();
   let used = 0;
   for (const map of maps.values()) {
     for (let cluster = 0; cluster < map.count; cluster++) {
       if (!ownsCluster(map, cluster, index)) continue;
       const offset = map.area.offset(cluster);
       offsets[used++] = offset;
-      for (const position of structures.at(offset)) {
-        const owner = inside[position];
-        if (owner !== undefined) hit.add(owner);
-      }
+      const group = structures.groupAt(offset);
+      if (group >= 0) groups.add(group);
+    }
+  }
+  const hit = new Set<BitmapEntry>();
+  for (const group of groups) {
+    for (const position of structures.positions(group)) {
+      const owner = inside[position];
+      if (owner !== undefined) hit.add(owner);
     }
   }
   const twice = duplicates(offsets.subarray(0, used));
-  return { isDouble: (offset) => twice(offset) || structures.at(offset).length > 0, hit };
+  return { isDouble: (offset) => twice(offset) || structures.groupAt(offset) >= 0, hit };
 }
 
 /** The rules of an L1 area's entries, in order (spec §4). Gives RESERVED_NOT_ZERO, BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
@@ -188,31 +229,31 @@ function* validateL1(
 ): Generator<Problem, void> {
   const { area } = map;
   for (let cluster = 0; cluster < map.count; cluster++) {
-    const bad = (code: Problem["code"], message: string, field?: string): Problem =>
-      l1Problem(code, map.label, map.areaOffset, cluster, message, field);
+    const bad = (code: Problem["code"], message: string): Problem =>
+      l1Problem(code, map.label, map.areaOffset, cluster, message);
     if (area.hasReservedBits(cluster, layout.allOnes)) {
       yield bad(
         "RESERVED_NOT_ZERO",
         layout.allOnes ? "reserved bits are set" : "reserved bits are set (bit 1 needs the all-ones feature)",
       );
-      continue;
     }
-    if (area.isContradictory(cluster)) {
+    if (layout.allOnes && area.isContradictory(cluster)) {
       yield bad("BAD_FIELD", "it reads as ones, and bit 0 or an offset is set beside");
-      continue;
     }
     if (area.kind(cluster) !== "data" && (area.checksum(cluster) ?? 0) !== 0) {
-      yield bad("BAD_FIELD", "it reads no cluster, but has a checksum", "cluster_checksum");
+      const problem = bad("BAD_FIELD", "it reads no cluster, but has a checksum");
+      const offset = map.areaOffset + map.count * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
+      yield { ...problem, where: { ...problem.where, structure: L1_CHECKSUM.name, field: "cluster_checksum", offset } };
     }
     const offset = area.offset(cluster);
     if (offset === 0) continue;
-    if (!ownsCluster(map, cluster, layout)) yield misplaced(map, cluster, layout);
+    if (!ownsCluster(map, cluster, layout)) yield* misplaced(map, cluster, layout);
     else if (doubled(offset)) yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
   }
 }
 
 /** What is wrong with the place that an entry gives its cluster. */
-function misplaced(map: QdbClusterMap, cluster: number, layout: FileLayout): Problem {
+function misplaced(map: QdbClusterMap, cluster: number, layout: FileLayout): readonly Problem[] {
   const found: Problem[] = [];
   const reference = {
     offset: map.area.offset(cluster),
@@ -221,8 +262,8 @@ function misplaced(map: QdbClusterMap, cluster: number, layout: FileLayout): Pro
     where: l1Problem("BAD_FIELD", map.label, map.areaOffset, cluster, "").where,
   };
   const tell: Report = (problem) => found.push(problem);
-  if (checkAligned(reference, layout, tell)) checkPlace(reference, layout, tell);
-  const [problem] = found;
-  if (problem === undefined) throw new Error("a cluster without a good place must break a rule");
-  return problem;
+  // A reference that is misaligned owns nothing: it can only run past the end beside.
+  const aligned = checkAligned(reference, layout, tell);
+  if (aligned || !isInside(reference.offset, reference.length, layout.fileSize)) checkPlace(reference, layout, tell);
+  return found;
 }

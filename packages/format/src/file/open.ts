@@ -1,4 +1,5 @@
 import { isQdbError, QdbError } from "../errors.ts";
+import { isZero } from "../layout/bytes.ts";
 import { u32, viewOf } from "../layout/fields.ts";
 import { fileOffset, isInside } from "../layout/numbers.ts";
 import { HEADER_AREA_SIZE, MAX_CLUSTER_BITS, MAX_TABLE_SIZE, MIN_CLUSTER_BITS } from "../limits.ts";
@@ -16,7 +17,6 @@ import {
   mirrorOffset,
   VERSION,
 } from "../records/header.ts";
-import { isZero } from "../records/tlv.ts";
 import type { HeaderArea } from "./header-rules.ts";
 
 /** The header that the opening rule (spec §2) chose, and the primary's bytes as they were read. */
@@ -27,9 +27,24 @@ export interface OpenedHeader extends HeaderArea {
   readonly table?: Uint8Array;
 }
 
-/** Reads a header area, as much of it as the file has; none where it cannot be read. */
-export function readArea(offset: number, fileSize: number): Plan<Uint8Array> {
-  return readOrNothing({ offset, length: Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset)) });
+/** Smallest piece of a disk that fails alone, in bytes. */
+const SECTOR = 512;
+
+/** Reads a header area, as much of it as the file has, up to the first sector that cannot be read. */
+export function* readArea(offset: number, fileSize: number): Plan<Uint8Array> {
+  const length = Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset));
+  const whole = yield* readOrNothing({ offset, length });
+  if (whole.length === length) return whole;
+  // What stands before the bad sector still tells a draft, or a file of this format from any other.
+  const area = new Uint8Array(length);
+  let have = 0;
+  while (have < length) {
+    const sector = yield* readOrNothing({ offset: offset + have, length: Math.min(SECTOR, length - have) });
+    if (sector.length === 0) break;
+    area.set(sector, have);
+    have += sector.length;
+  }
+  return area.subarray(0, have);
 }
 
 /** Reads a range; bytes that cannot be read are wrong bytes: an empty array (spec §2, Opening). */

@@ -57,33 +57,48 @@ export function duplicates(numbers: Float64Array): (value: number) => boolean {
   return used === 0 ? () => false : (value) => holds(twice, value);
 }
 
-/** Extents, asked which of them hold an offset; those that overlap answer together. */
+/** Extents, asked which of them hold an offset; those that overlap, even through others, are one group and answer together. */
 export class Extents {
+  /** Places in the list given, by offset; a group's stand together. Plain numbers: hostile files have tens of thousands. */
+  readonly #order: Uint32Array;
+  /** Of each group: where its places begin in the order, its first byte, the end of its last. */
+  readonly #firsts: Uint32Array;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
-  readonly #positions: readonly (readonly number[])[];
 
   constructor(extents: readonly Extent[]) {
-    const merged: { start: number; end: number; positions: number[] }[] = [];
-    const sorted = extents.map((extent, position) => ({ ...extent, position })).filter((extent) => extent.length > 0);
-    sorted.sort((a, b) => a.offset - b.offset);
-    for (const { offset, length, position } of sorted) {
-      const last = merged.at(-1);
-      if (last === undefined || offset >= last.end) {
-        merged.push({ start: offset, end: offset + length, positions: [position] });
-      } else {
-        last.end = Math.max(last.end, offset + length);
-        last.positions.push(position);
+    const at = (position: number): Extent => extents[position] ?? { offset: 0, length: 0 };
+    this.#order = Uint32Array.from(extents.keys()).filter((position) => at(position).length > 0);
+    this.#order.sort((a, b) => at(a).offset - at(b).offset);
+    const firsts = new Uint32Array(this.#order.length);
+    const starts = new Float64Array(this.#order.length);
+    const ends = new Float64Array(this.#order.length);
+    let groups = 0;
+    for (const [place, position] of this.#order.entries()) {
+      const { offset, length } = at(position);
+      const end = ends[groups - 1] ?? 0;
+      if (groups > 0 && offset < end) {
+        ends[groups - 1] = Math.max(end, offset + length);
+        continue;
       }
+      firsts[groups] = place;
+      starts[groups] = offset;
+      ends[groups] = offset + length;
+      groups++;
     }
-    this.#starts = Float64Array.from(merged, ({ start }) => start);
-    this.#ends = Float64Array.from(merged, ({ end }) => end);
-    this.#positions = merged.map(({ positions }) => positions);
+    this.#firsts = firsts.subarray(0, groups);
+    this.#starts = starts.subarray(0, groups);
+    this.#ends = ends.subarray(0, groups);
   }
 
-  /** Places (in the list given) of the extents around an offset; none when nothing holds it. */
-  at(offset: number): readonly number[] {
-    const after = lowerBound(this.#starts, offset + 1);
-    return after > 0 && offset < (this.#ends[after - 1] ?? 0) ? (this.#positions[after - 1] ?? []) : [];
+  /** The group around an offset; -1 when nothing holds it. */
+  groupAt(offset: number): number {
+    const group = lowerBound(this.#starts, offset + 1) - 1;
+    return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
+  }
+
+  /** Places (in the list given) of the extents of a group. */
+  positions(group: number): Uint32Array {
+    return this.#order.subarray(this.#firsts[group], this.#firsts[group + 1]);
   }
 }

@@ -1,18 +1,20 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import { isQdbError, QdbError } from "../errors.ts";
+import { QdbError } from "../errors.ts";
+import { equalBytes } from "../layout/bytes.ts";
 import type { Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
-import { type Plan, quietly, type RunOptions, run, stream } from "../ports/plan.ts";
+import { type Plan, type RunOptions, run, stream } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
 import { type DumpOptions, dumpPlan } from "./json-write.ts";
-import { type MappedBitmap, readMap, readMaps } from "./maps.ts";
+import { readMap } from "./maps.ts";
 import { readArea } from "./open.ts";
 import { findBitmap, type QdbIndex, readIndex } from "./qdb-index.ts";
+import { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./read-all.ts";
 
 /** What opening takes: checksums of the host, bounds, a signal. */
 export interface OpenOptions extends RunOptions, Limits {
@@ -25,11 +27,8 @@ export type CallOptions = RunOptions & BitOptions;
 /** Times that a reader starts over when commits pass by, before it gives up with LOCKED (spec §5, Readers). */
 const MAX_ATTEMPTS = 8;
 
-/** A bitmap of a file with what its bits count up to. */
-export interface CountedBitmap extends MappedBitmap {
-  /** Undefined when the bits cannot be used; `problem` then says why. */
-  readonly dirty: DirtyCount | undefined;
-}
+/** Findings held back, to begin with, until the primary was read again; twice as many each time, so that this is seldom done. */
+const HELD_FINDINGS = 256;
 
 /**
  * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, and what has
@@ -68,27 +67,50 @@ export class QdbFile {
 
   /** Every bitmap with its dirty bits counted; one in error gives its problem, and does not take the others with it. */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
-    return this.runStable((index) => countAll(index, this.#digests, options.onProgress), options);
+    return this.runStable((index) => countAllPlan(index, this.#digests, options.onProgress), options);
+  }
+
+  /**
+   * Every bitmap in memory: with opening, four rounds for any number of small ones. One in error has its problem in place of its bits.
+   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`
+   */
+  async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
+    const { maxBitmapBytes } = this.#options;
+    const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
+    return this.runStable((index) => readAllPlan(index, this.#digests, { ...options, ...bounds }), options);
   }
 
   /** Looks at everything and gives every finding; throws only what keeps it from looking. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
   static async *check(source: AnySource, options: OpenOptions = {}): AsyncGenerator<Finding, CheckSummary> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const before = await run(readArea(0, source.size), source, options);
-      let put = false;
-      const findings = stream(checkPlan(source.size, options.digests ?? {}), source, options);
-      for (;;) {
-        const step = await findings.next();
-        // Nothing is reported before the primary was read again: a finding may only be a commit that passed by.
-        if (!put && !(await isUnchanged(source, before, options))) break;
-        if (step.done === true) {
-          if (await isUnchanged(source, before, options)) return step.value;
-          throw sourceChanged();
-        }
-        put = true;
-        yield step.value;
-      }
       await source.refresh?.();
+      const findings = stream(checkPlan(source.size, options.digests, source), source, options);
+      let put = false;
+      let held: Finding[] = [];
+      for (let most = HELD_FINDINGS; ; most *= 2) {
+        let end: { value: CheckSummary } | { error: unknown } | undefined;
+        try {
+          for (let step = await findings.next(); ; step = await findings.next()) {
+            if (step.done === true) end = { value: step.value };
+            else held.push(step.value);
+            if (end !== undefined || held.length === most) break;
+          }
+        } catch (error) {
+          end = { error };
+        }
+        // Nothing is reported before the primary was read again: a finding may only be a commit that passed by.
+        if (!(await isUnchanged(source, before, options))) {
+          if (put) throw sourceChanged();
+          break;
+        }
+        yield* held;
+        put ||= held.length > 0;
+        held = [];
+        if (end === undefined) continue;
+        if ("error" in end) throw end.error;
+        return end.value;
+      }
     }
     throw busy();
   }
@@ -136,6 +158,11 @@ export class QdbFile {
           const step = await steps.next();
           if (step.done === true) {
             result = { value: step.value };
+            break;
+          }
+          // A commit since the file was opened shows before the first output leaves, and then only costs another attempt.
+          if (!put && !(await isUnchanged(this.#source, this.#index.opened.primary, options))) {
+            result = { error: sourceChanged() };
             break;
           }
           put = true;
@@ -213,40 +240,18 @@ export class StoredBitmap {
 /** The entry in the state that was last read: the one at its place when that state did not change, else the one of its name. */
 function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
   const same = index.table.entries[entry.index];
-  if (same === entry || entry.name === undefined) return same ?? entry;
+  if (same === entry) return entry;
+  // Its bits are refused for its name, whatever the place that it had holds now.
+  if (entry.name === undefined)
+    throw new QdbError("NOT_FOUND", "there is no such bitmap in the file any more", { bitmap: entry.label });
   return findBitmap(index, entry.name);
-}
-
-function* countAll(index: QdbIndex, digests: Digests, onProgress: BitOptions["onProgress"]): Plan<CountedBitmap[]> {
-  const mapped = yield* quietly(readMaps(index, index.table.entries, digests));
-  const total = mapped.reduce((sum, { map, problem }) => sum + (problem === undefined ? (map?.bits ?? 0) : 0), 0);
-  const result: CountedBitmap[] = [];
-  let done = 0;
-  for (const bitmap of mapped) {
-    const { map, problem } = bitmap;
-    if (map === undefined || problem !== undefined) {
-      result.push({ ...bitmap, dirty: undefined });
-      continue;
-    }
-    try {
-      const before = done;
-      result.push({
-        ...bitmap,
-        dirty: yield* countPlan(map, { onProgress: (bits) => onProgress?.(before + bits, total) }),
-      });
-    } catch (error) {
-      if (!isQdbError(error, "BAD_CHECKSUM", "IO", "SHORT_READ")) throw error;
-      result.push({ ...bitmap, problem: error, dirty: undefined });
-    }
-    done += map.bits;
-  }
-  return result;
 }
 
 async function openStable(source: AnySource, options: OpenOptions): Promise<QdbIndex> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    if (attempt > 0) await source.refresh?.();
     const primary = await run(readArea(0, source.size), source, options);
+    // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
+    await source.refresh?.();
     let result: { value: QdbIndex } | { error: unknown };
     try {
       result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
@@ -262,7 +267,7 @@ async function openStable(source: AnySource, options: OpenOptions): Promise<QdbI
 
 async function isUnchanged(source: AnySource, primary: Uint8Array, options: RunOptions): Promise<boolean> {
   const now = await run(readArea(0, Math.min(source.size, Math.max(primary.length, 4096))), source, options);
-  return now.length === primary.length && now.every((byte, index) => byte === primary[index]);
+  return equalBytes(now, primary);
 }
 
 function busy(): QdbError {

@@ -1,13 +1,19 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
+import { isZero } from "../layout/bytes.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
 import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
-import { isZero } from "../records/tlv.ts";
 
 /** Gives the file offset of free space of so many bytes, cluster-aligned, never the same twice. */
 export type Allocate = (length: number) => number;
+
+/** A cluster that stands in the file already with the same bytes. */
+export interface KnownCluster {
+  readonly offset: number;
+  readonly checksum: number;
+}
 
 /** A bitmap's bits with their places in the file: an L1 area and the data clusters behind it. */
 export interface StoredBits {
@@ -20,7 +26,7 @@ export interface StoredBits {
 }
 
 /** Whether every bit of a cluster's bytes that belongs to the bitmap is one; those behind the last bit count as one (spec §4). */
-function isOnes(bytes: Uint8Array, validBits: number): boolean {
+export function isOnes(bytes: Uint8Array, validBits: number): boolean {
   const whole = Math.floor(validBits / 8);
   for (let index = 0; index < whole; index++) if (bytes[index] !== 0xff) return false;
   const rest = validBits % 8;
@@ -30,12 +36,14 @@ function isOnes(bytes: Uint8Array, validBits: number): boolean {
 /**
  * Lays out the bits of a bitmap: no cluster of zeros is stored and, where the file has all-ones clusters, none of ones
  * (spec §4, Canonical file). The allocator decides where: behind everything in a whole file, into free space in a commit.
+ * `known` tells of clusters that need not be stored again.
  */
 export function storeBits(
   bits: Bitmap,
   file: { readonly clusterSize: number; readonly form: Form; readonly allOnes: boolean },
   allocate: Allocate,
   crc32: Crc32,
+  known: (cluster: number, bytes: Uint8Array) => KnownCluster | undefined = () => undefined,
 ): StoredBits {
   const { clusterSize, form, allOnes } = file;
   const l1Size = l1EntriesFor(bits.bits, clusterSize);
@@ -44,13 +52,18 @@ export function storeBits(
   const builder = new L1Builder(l1Size, form);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0; cluster < l1Size; cluster++) {
-    const bytes = bits.bytesAt(cluster * clusterSize, clusterSize);
+    const bytes = bits.viewAt(cluster * clusterSize, clusterSize);
     const validBits = Math.min(clusterSize * 8, bits.bits - cluster * clusterSize * 8);
     if (isZero(bytes)) {
       builder.setZeros(cluster);
     } else if (allOnes && isOnes(bytes, validBits)) {
       builder.setOnes(cluster);
     } else {
+      const same = known(cluster, bytes);
+      if (same !== undefined) {
+        builder.setData(cluster, same.offset, same.checksum);
+        continue;
+      }
       const offset = allocate(clusterSize);
       builder.setData(cluster, offset, crc32(bytes));
       stored.push([cluster, offset]);
@@ -62,7 +75,7 @@ export function storeBits(
     area: builder.bytes,
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
-      for (const [cluster, offset] of stored) yield { offset, bytes: bits.bytesAt(cluster * clusterSize, clusterSize) };
+      for (const [cluster, offset] of stored) yield { offset, bytes: bits.viewAt(cluster * clusterSize, clusterSize) };
     },
   };
 }

@@ -2,7 +2,7 @@ import { type Problem, QdbError, type Report } from "../errors.ts";
 import { align8, fileOffset } from "../layout/numbers.ts";
 import { MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, read } from "../ports/plan.ts";
+import { type Plan, read, readEach } from "../ports/plan.ts";
 import { BITMAP_ENTRY, BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
 import { decodeRecord, RECORD } from "../records/extra-data.ts";
 import type { Header } from "../records/header.ts";
@@ -67,6 +67,22 @@ export function* readTable(header: Header, layout: FileLayout, crc32: Crc32, kno
   return splitTable(bytes, starts, offset);
 }
 
+/** Bytes that are missing of the entry that starts at `at`, as far as can be told. */
+function missingAt(bytes: Uint8Array, at: number): number {
+  const left = bytes.length - at;
+  if (left < BITMAP_ENTRY.size) return BITMAP_ENTRY.size - left;
+  const { nameSize, extraDataSize } = BITMAP_ENTRY.decode(bytes, at);
+  return entryLength(extraDataSize, nameSize) - left;
+}
+
+/** Reads `least` bytes and, where they can be read, some more; a bad sector behind the table is no error of the table. */
+function* readAhead(offset: number, least: number, most: number): Plan<Uint8Array> {
+  const [ahead] = yield* readEach([{ offset, length: Math.min(most, Math.max(least, DRAFT_STEP)) }]);
+  if (ahead instanceof Uint8Array) return ahead;
+  const [piece] = yield* read([{ offset, length: Math.min(most, least) }]);
+  return piece ?? new Uint8Array(0);
+}
+
 /** A draft's table has no announced length: the walk itself tells how much more to read, never far past the table's end. */
 function* readDraftTable(count: number, offset: number, layout: FileLayout): Plan<BitmapTable> {
   const most = Math.min(MAX_TABLE_SIZE, layout.fileSize - offset);
@@ -92,11 +108,11 @@ function* readDraftTable(count: number, offset: number, layout: FileLayout): Pla
         ),
       );
     }
-    const least = (count - starts.length) * entryLength(0, 1) - (have - at);
-    const [piece] = yield* read([
-      { offset: offset + have, length: Math.min(most - have, Math.max(least, DRAFT_STEP)) },
-    ]);
-    if (piece === undefined) continue;
+    const least = Math.max(
+      (count - starts.length) * entryLength(0, 1) - (have - at),
+      missingAt(buffer.subarray(0, have), at),
+    );
+    const piece = yield* readAhead(offset + have, least, most - have);
     if (have + piece.length > buffer.length) {
       const grown = new Uint8Array(Math.max(have + piece.length, Math.min(most, 2 * buffer.length)));
       grown.set(buffer.subarray(0, have));
@@ -112,9 +128,13 @@ function* readDraftTable(count: number, offset: number, layout: FileLayout): Pla
 export function l1Reference(entry: BitmapEntry, layout: FileLayout): Reference {
   return {
     offset: fileOffset(entry.fields.l1TableOffset),
+    value: entry.fields.l1TableOffset,
     length: l1AreaSize(entry.fields.l1Size, layout.form),
     what: "the L1 area",
-    where: entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where,
+    // Asked for where something is wrong only: the name in it has to be decoded.
+    get where() {
+      return entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where;
+    },
   };
 }
 
@@ -129,12 +149,12 @@ export interface BitmapProblem {
  * Gives BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
  */
 export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLayout): Generator<BitmapProblem, void> {
-  const byName = new Map<string, BitmapEntry[]>();
+  const byName: Names = new Map();
+  const doubles = new Set<string>();
   for (const entry of entries) {
     const key = nameKey(entry);
-    const same = byName.get(key);
-    if (same === undefined) byName.set(key, [entry]);
-    else same.push(entry);
+    if (byName.has(key)) doubles.add(key);
+    else byName.set(key, entry);
   }
   const draft = layout.form === "draft";
   for (const entry of entries) {
@@ -142,10 +162,10 @@ export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLa
     const tell = (problem: Problem): void => {
       found.push(problem);
     };
-    const doubleName = (byName.get(nameKey(entry))?.length ?? 0) > 1;
+    const doubleName = doubles.size > 0 && doubles.has(nameKey(entry));
     validateEntry(entry, { clusterSize: layout.clusterSize, draft, doubleName }, tell);
     validateL1Value(entry, layout, tell);
-    validateFrozen(entry, byName, tell);
+    validateFrozen(entry, { byName, doubles }, tell);
     if (entry.has("in_use")) {
       const message =
         "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty";
@@ -176,14 +196,24 @@ function validateL1Value(entry: BitmapEntry, layout: FileLayout, report: Report)
   }
 }
 
-function validateFrozen(entry: BitmapEntry, byName: ReadonlyMap<string, readonly BitmapEntry[]>, report: Report): void {
-  const record = entry.records?.find((item) => item.type === RECORD.successor);
+/** The first entry of each name. */
+type Names = Map<string, BitmapEntry>;
+
+function validateFrozen(
+  entry: BitmapEntry,
+  { byName, doubles }: { readonly byName: Names; readonly doubles: ReadonlySet<string> },
+  report: Report,
+): void {
+  const { records } = entry;
+  const record = records?.find((item) => item.type === RECORD.successor);
   const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
   if (!entry.has("frozen")) {
     if (record !== undefined) bad("a successor is named, but the bitmap is not frozen");
     return;
   }
   if (entry.has("enabled")) bad("the bitmap is frozen and enabled at once");
+  // Extra data in error is told of already; whom it names cannot be.
+  if (records === undefined) return;
   if (record === undefined) {
     bad("the bitmap is frozen, but names no successor");
     return;
@@ -193,12 +223,15 @@ function validateFrozen(entry: BitmapEntry, byName: ReadonlyMap<string, readonly
     bad("the successor's name is no name of a bitmap");
     return;
   }
-  const named = byName.get(decoded.text) ?? [];
-  const [successor] = named;
-  if (named.length !== 1 || successor === undefined || successor === entry) {
-    bad(
-      `${named.length === 1 ? "the bitmap itself has" : `${named.length} bitmaps have`} the name of its successor; exactly one other must`,
-    );
+  const successor = byName.get(decoded.text);
+  if (successor === undefined || successor === entry || doubles.has(decoded.text)) {
+    const whose =
+      successor === undefined
+        ? "no bitmap has"
+        : successor === entry
+          ? "the bitmap itself has"
+          : "several bitmaps have";
+    bad(`${whose} the name of its successor; exactly one other must`);
   } else if (successor.has("frozen")) {
     bad("its successor is frozen too");
   } else if (successor.fields.size !== entry.fields.size) {

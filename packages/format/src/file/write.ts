@@ -1,6 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import { QdbError, throwFirst } from "../errors.ts";
 import { alignUp } from "../layout/numbers.ts";
+import { specName } from "../layout/struct.ts";
 import {
   HEADER_AREA_SIZE,
   MAX_BITMAPS,
@@ -11,7 +12,7 @@ import {
 } from "../limits.ts";
 import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk, FileImage } from "../ports/image.ts";
-import { BITMAP_ENTRY, BitmapEntry } from "../records/bitmap-entry.ts";
+import { BITMAP_ENTRY, BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { encodeFeatureNames, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { ALL_ONES_CLUSTERS, FEATURES } from "../records/features.ts";
 import {
@@ -29,6 +30,7 @@ import {
 import { type Tlv, tlvSize, writeTlv } from "../records/tlv.ts";
 import { extensionSpace, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
+import type { NextEntry } from "./next-bitmap.ts";
 import { type StoredBits, storeBits } from "./store-bits.ts";
 import { entryLength, validateEntries } from "./table.ts";
 
@@ -53,7 +55,7 @@ export interface FileContents {
   readonly writerId: Uint8Array;
   /** Whether the file uses all-ones clusters (incompatible bit 0); never in draft form. */
   readonly allOnes: boolean;
-  /** Header extensions but the feature name table, which is derived. */
+  /** Header extensions; a feature name table among them is left out, since the writer derives its own. */
   readonly extensions: readonly Tlv[];
   readonly bitmaps: readonly BitmapContents[];
 }
@@ -72,15 +74,7 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
     end = alignUp(end + length, layout.clusterSize);
     return offset;
   };
-  const tableSize = contents.bitmaps.reduce(
-    (sum, bitmap) => sum + entryLength(tlvSize(bitmap.extraData), bitmap.nameBytes.length),
-    0,
-  );
-  if (tableSize > MAX_TABLE_SIZE)
-    throw new QdbError(
-      "LIMIT",
-      `the bitmap table would take ${tableSize} bytes, at most ${MAX_TABLE_SIZE} are allowed`,
-    );
+  const tableSize = tableSizeOf(contents);
   const tableOffset = contents.bitmaps.length === 0 ? 0 : allocate(tableSize);
   const stored = contents.bitmaps.map((bitmap) => storeBits(bitmap.bits, layout, allocate, crc32));
   const table = encodeTable(contents, stored, tableSize, layout, crc32);
@@ -98,6 +92,27 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
       for (const bits of stored) yield* bits.chunks();
     },
   };
+}
+
+/** Looks at contents as {@link writeImage} does, but lays no bits out. @throws {QdbError} as {@link writeImage} */
+export function validateContents(contents: FileContents): void {
+  const header = newHeader(contents);
+  const layout = layoutOf(header, contents.form, Number.MAX_SAFE_INTEGER);
+  const placed = contents.bitmaps.map(({ bits }): StoredBits => {
+    const l1Size = l1EntriesFor(bits.bits, layout.clusterSize);
+    return { l1Size, areaOffset: l1Size === 0 ? 0 : layout.floor, area: new Uint8Array(0), *chunks() {} };
+  });
+  encodeTable(contents, placed, tableSizeOf(contents), layout, () => 0);
+  encodeHeaderArea(header, contents.form, contents.extensions);
+}
+
+function tableSizeOf({ bitmaps }: FileContents): number {
+  const size = bitmaps.reduce(
+    (sum, { extraData, nameBytes }) => sum + entryLength(tlvSize(extraData), nameBytes.length),
+    0,
+  );
+  if (size <= MAX_TABLE_SIZE) return size;
+  throw new QdbError("LIMIT", `the bitmap table would take ${size} bytes, at most ${MAX_TABLE_SIZE} are allowed`);
 }
 
 /** The bytes of a whole file in memory. @throws {QdbError} as {@link writeImage} */
@@ -129,6 +144,7 @@ function newHeader(contents: FileContents): Header {
     });
   }
   const full = form === "full";
+  if (full) for (const field of ["fileId", "writerId"] as const) requireId(contents[field], field);
   return {
     magic: MAGIC,
     version: VERSION,
@@ -148,6 +164,12 @@ function newHeader(contents: FileContents): Header {
   };
 }
 
+function requireId(id: Uint8Array, field: "fileId" | "writerId"): void {
+  if (id.length === 16) return;
+  const name = specName(field);
+  throw new QdbError("BAD_FIELD", `${name} has ${id.length} bytes, it needs 16`, { structure: "header", field: name });
+}
+
 /** The 4096 bytes of a header area (a draft's: the first cluster's, at most 4096), checksum not yet set. */
 function encodeHeaderArea(header: Header, form: Form, given: readonly Tlv[]): Uint8Array {
   const size = form === "full" ? HEADER_AREA_SIZE : Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE);
@@ -158,7 +180,15 @@ function encodeHeaderArea(header: Header, form: Form, given: readonly Tlv[]): Ui
     ({ kind, bit }) => kind === "incompatible" && ((header.incompatibleFeatures >> BigInt(bit)) & 1n) === 1n,
   );
   const features = { type: FEATURE_NAME_TABLE, data: encodeFeatureNames(names) };
-  const extensions = names.length === 0 ? given : [features, ...given];
+  const others = given.filter(({ type }) => type !== FEATURE_NAME_TABLE);
+  const extensions = names.length === 0 ? others : [features, ...others];
+  if (others.some(({ type }) => type === 0)) {
+    // Readers would take it for the end mark, and it and all behind it would be gone.
+    throw new QdbError("BAD_FIELD", "a header extension of type 0 cannot be stored", {
+      structure: "header extension",
+      field: "type",
+    });
+  }
   const area = { form, header, bytes, offset: 0 };
   const [start, end] = extensionSpace(area);
   if (extensions.length > MAX_EXTENSIONS || start + tlvSize(extensions) > end) {
@@ -187,9 +217,16 @@ function encodeTable(
   for (const [index, bitmap] of contents.bitmaps.entries()) {
     const bits = stored[index];
     if (bits === undefined) continue;
-    at = encodeEntry(bitmap, bits, contents.form, table, at, crc32);
-    const length = entryLength(tlvSize(bitmap.extraData), bitmap.nameBytes.length);
-    entries.push(new BitmapEntry(index, table, at - length, 0));
+    const entry = encodeEntry(bitmap, {
+      l1TableOffset: BigInt(bits.areaOffset),
+      l1Size: bits.l1Size,
+      granularity: bitmap.bits.granularity,
+      size: bitmap.bits.size,
+      l1Checksum: contents.form === "full" && bits.l1Size > 0 ? crc32(bits.area) : 0,
+    });
+    table.set(entry, at);
+    entries.push(new BitmapEntry(index, table, at, 0));
+    at += entry.length;
   }
   for (const { problem } of validateEntries(entries, layout)) {
     // in_use is a fact that a file may state, not a mistake of who writes it.
@@ -198,32 +235,20 @@ function encodeTable(
   return table;
 }
 
-/** Writes one entry at `at` and gives the offset behind it. */
-function encodeEntry(
-  bitmap: BitmapContents,
-  bits: StoredBits,
-  form: Form,
-  table: Uint8Array,
-  at: number,
-  crc32: NonNullable<Digests["crc32"]>,
-): number {
-  const extraDataSize = tlvSize(bitmap.extraData);
+/** The bytes of a table entry: what it says, and where its bits are. */
+export function encodeEntry(
+  { nameBytes, flags, extraData }: NextEntry,
+  place: Pick<BitmapEntry["fields"], "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum">,
+): Uint8Array {
+  const extraDataSize = tlvSize(extraData);
+  const bytes = new Uint8Array(entryLength(extraDataSize, nameBytes.length));
+  // A name too long for its field breaks a rule all the same: the validator says so.
+  const nameSize = Math.min(nameBytes.length, 0xffff);
+  const { l1TableOffset, l1Size, granularity, size, l1Checksum } = place;
   BITMAP_ENTRY.encode(
-    {
-      l1TableOffset: BigInt(bits.areaOffset),
-      l1Size: bits.l1Size,
-      granularity: bitmap.bits.granularity,
-      size: bitmap.bits.size,
-      flags: bitmap.flags,
-      nameSize: Math.min(bitmap.nameBytes.length, 0xffff),
-      l1Checksum: form === "full" && bits.l1Size > 0 ? crc32(bits.area) : 0,
-      reserved: 0,
-      extraDataSize,
-    },
-    table,
-    at,
+    { l1TableOffset, l1Size, granularity, size, flags, nameSize, l1Checksum, reserved: 0, extraDataSize },
+    bytes,
   );
-  const name = writeTlv(bitmap.extraData, table, at + BITMAP_ENTRY.size);
-  table.set(bitmap.nameBytes, name);
-  return at + entryLength(extraDataSize, bitmap.nameBytes.length);
+  bytes.set(nameBytes, writeTlv(extraData, bytes, BITMAP_ENTRY.size));
+  return bytes;
 }

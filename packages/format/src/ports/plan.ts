@@ -21,8 +21,11 @@ const NOTHING: readonly Uint8Array[] = [];
 
 /** Asks for ranges and gives their bytes, in order: one round. Empty ranges are not asked for. */
 export function* read(ranges: readonly ByteRange[]): Plan<readonly Uint8Array[]> {
-  if (ranges.length === 0) return NOTHING;
-  return yield { read: ranges };
+  const asked = ranges.filter((range) => range.length > 0);
+  if (asked.length === ranges.length) return asked.length === 0 ? NOTHING : yield { read: asked };
+  const pieces = asked.length === 0 ? NOTHING : yield { read: asked };
+  let next = 0;
+  return ranges.map((range) => (range.length === 0 ? undefined : pieces[next++]) ?? new Uint8Array(0));
 }
 
 /**
@@ -54,24 +57,29 @@ export function* put<O>(value: O): Plan<void, O> {
 
 /** Runs a plan inside another one and changes what it puts out; what becomes undefined is dropped. */
 export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | undefined): Plan<T, B> {
-  let step = plan.next(NOTHING);
-  while (step.done !== true) {
-    if ("put" in step.value) {
-      const changed = change(step.value.put);
-      if (changed !== undefined) yield { put: changed };
-      step = plan.next(NOTHING);
-      continue;
+  try {
+    let step = plan.next(NOTHING);
+    while (step.done !== true) {
+      if ("put" in step.value) {
+        const changed = change(step.value.put);
+        if (changed !== undefined) yield { put: changed };
+        step = plan.next(NOTHING);
+        continue;
+      }
+      let bytes: readonly Uint8Array[];
+      try {
+        bytes = yield step.value;
+      } catch (error) {
+        step = plan.throw(error);
+        continue;
+      }
+      step = plan.next(bytes);
     }
-    let bytes: readonly Uint8Array[];
-    try {
-      bytes = yield step.value;
-    } catch (error) {
-      step = plan.throw(error);
-      continue;
-    }
-    step = plan.next(bytes);
+    return step.value;
+  } finally {
+    // Ends the inner plan where the outer one was ended early; one that has ended already takes no notice.
+    plan.return(undefined as T);
   }
-  return step.value;
 }
 
 /** Runs a plan inside another one and drops what it puts out. */
@@ -113,7 +121,7 @@ export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, opti
       }
       let input: readonly Uint8Array[];
       try {
-        input = step.value.read.map((range) => exact(source.readSync(range.offset, range.length), range));
+        input = fetchSync(step.value.read, source);
       } catch (error) {
         // The plan hears of it: for a header, bytes that cannot be read are wrong bytes (spec §2).
         step = plan.throw(error);
@@ -126,7 +134,7 @@ export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, opti
   }
 }
 
-/** How long a synchronous source may keep the event loop before timers and signals get their turn, in ms. */
+/** How long a plan may keep the event loop before timers and signals get their turn, in ms. */
 const BREATH_MS = 15;
 
 /** Runs a plan on any source, giving what it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
@@ -148,17 +156,11 @@ export async function* stream<T, O>(
       if ("put" in step.value) {
         yield step.value.put;
         step = plan.next(NOTHING);
-        continue;
+      } else {
+        step = await advance(plan, step.value.read, source, options);
+        if (!("readSync" in source)) since = performance.now();
       }
-      let input: readonly Uint8Array[];
-      try {
-        input = await fetchRanges(step.value.read, source, options);
-      } catch (error) {
-        step = plan.throw(error);
-        continue;
-      }
-      step = plan.next(input);
-      if ("readSync" in source && performance.now() - since > BREATH_MS) {
+      if (performance.now() - since > BREATH_MS) {
         await new Promise<void>((resolve) => setTimeout(resolve, 0));
         since = performance.now();
       }
@@ -168,12 +170,36 @@ export async function* stream<T, O>(
   }
 }
 
-async function fetchRanges(
+/** Reads what a plan asks for and hands it over; an error of the source is thrown into the plan. @throws {QdbError} ABORTED */
+async function advance<T, O>(
+  plan: Plan<T, O>,
+  ranges: readonly ByteRange[],
+  source: AnySource,
+  options: RunOptions,
+): Promise<IteratorResult<Step<O>, T>> {
+  let input: readonly Uint8Array[];
+  try {
+    input = await fetchRanges(ranges, source, options);
+  } catch (error) {
+    // A source that was told to stop says so in its own words, which are no error of its bytes.
+    checkSignal(options.signal);
+    return plan.throw(error);
+  }
+  return plan.next(input);
+}
+
+/** Reads the ranges of one round. @internal */
+export function fetchSync(ranges: readonly ByteRange[], source: SyncByteSource): readonly Uint8Array[] {
+  return ranges.map((range) => exact(source.readSync(range.offset, range.length), range));
+}
+
+/** Reads the ranges of one round, awaited where the source wants it. @internal */
+export async function fetchRanges(
   ranges: readonly ByteRange[],
   source: AnySource,
   options: RunOptions,
 ): Promise<readonly Uint8Array[]> {
-  if ("readSync" in source) return ranges.map((range) => exact(source.readSync(range.offset, range.length), range));
+  if ("readSync" in source) return fetchSync(ranges, source);
   return Promise.all(ranges.map(async (range) => exact(await source.read(range.offset, range.length, options), range)));
 }
 

@@ -14,6 +14,8 @@ export interface ByteRange {
 export interface ByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
+  /** Whether the length is not the file's own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  readonly fixedSize?: boolean;
   /** Looks at the length anew: a file may have grown by a commit. */
   refresh?(): void | Promise<void>;
   close?(): void | Promise<void>;
@@ -25,6 +27,8 @@ export interface ByteSource {
 export interface SyncByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
+  /** Whether the length is not the file's own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  readonly fixedSize?: boolean;
   /** Looks at the length anew: a file may have grown by a commit. */
   refresh?(): void | Promise<void>;
   close?(): void | Promise<void>;
@@ -40,7 +44,9 @@ export function bytesSource(bytes: Uint8Array): SyncByteSource {
   return {
     size: bytes.length,
     readSync(offset, length) {
-      if (offset < 0 || length < 0 || offset + length > bytes.length) throw shortRead(offset, length, bytes.length);
+      // Written so that a NaN is refused too.
+      if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length))
+        throw shortRead(offset, length, bytes.length);
       return bytes.subarray(offset, offset + length);
     },
   };

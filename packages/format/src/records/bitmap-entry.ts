@@ -1,7 +1,7 @@
 import type { Problem, Report } from "../errors.ts";
 import { u16, u32, u64 } from "../layout/fields.ts";
 import { align8, bitsOf, isPowerOfTwo } from "../layout/numbers.ts";
-import { type Decoded, struct } from "../layout/struct.ts";
+import { type Decoded, specName, struct } from "../layout/struct.ts";
 import { decodeUtf8, toHex } from "../layout/text.ts";
 import {
   MAX_BITS,
@@ -33,12 +33,14 @@ export const FLAG = { enabled: 1, in_use: 2, frozen: 4 } as const;
 export type FlagName = keyof typeof FLAG;
 const KNOWN_FLAGS = FLAG.enabled | FLAG.in_use | FLAG.frozen;
 
+const FLAG_NAMES: readonly FlagName[] = ["enabled", "in_use", "frozen"];
+
 /** Flags as names, unknown ones as `bit3` (spec §6). */
 export function flagNames(flags: number): string[] {
   const names: string[] = [];
   for (let bit = 0; bit < 16; bit++) {
     if ((flags & (1 << bit)) === 0) continue;
-    names.push(Object.entries(FLAG).find(([, value]) => value === 1 << bit)?.[0] ?? `bit${bit}`);
+    names.push(FLAG_NAMES[bit] ?? `bit${bit}`);
   }
   return names;
 }
@@ -104,8 +106,9 @@ export class BitmapEntry {
     return (this.fields.flags & FLAG[flag]) !== 0;
   }
 
-  /** The extra-data records; undefined when the extra data is no row of records. */
+  /** The extra-data records; undefined when the extra data is too long (a hostile table is not walked twice), or no row of records. */
   get records(): readonly Tlv[] | undefined {
+    if (this.fields.extraDataSize > MAX_EXTRA_DATA_SIZE) return undefined;
     return parseExtraData(this.extraData, { fileOffset: 0, bitmap: "" }, () => undefined)?.records;
   }
 
@@ -114,6 +117,10 @@ export class BitmapEntry {
     return Number(bitsOf(this.fields.size, this.fields.granularity));
   }
 }
+
+const FIELD_NAMES: ReadonlyMap<string, string> = new Map(
+  Object.keys(BITMAP_ENTRY.fields).map((key) => [key, specName(key)]),
+);
 
 /** Where a problem of an entry is; `field` is the spec's name. */
 export function entryProblem(
@@ -128,7 +135,7 @@ export function entryProblem(
     message,
     where: {
       structure: BITMAP_ENTRY.name,
-      field: field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      field: FIELD_NAMES.get(field) ?? field,
       offset: entry.fileOffset + at,
       bitmap: entry.label,
     },

@@ -94,20 +94,16 @@ export function encodeRecord(record: ExtraRecord): Tlv {
   }
 }
 
-/** Walks the extra data of a bitmap; undefined when it is no row of records (the problem is reported: BAD_FIELD, DUPLICATE_TYPE). */
+/** Walks the extra data of a bitmap; undefined when it is no row of records (the problem is reported: BAD_FIELD). Reports DUPLICATE_TYPE too. */
 export function parseExtraData(
   area: Uint8Array,
   place: { readonly fileOffset: number; readonly bitmap: string },
   report: Report,
 ): { readonly records: readonly Tlv[]; readonly padding: readonly number[] } | undefined {
-  let broken = false;
   const walk = walkTlv(
     area,
     { structure: "extra data", endMark: false, maxItems: Number.POSITIVE_INFINITY, ...place },
-    (problem) => {
-      broken = true;
-      report(problem);
-    },
+    report,
   );
-  return broken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
+  return walk.isBroken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
 }

@@ -49,31 +49,36 @@ export class L1Area {
   /** Number of entries. */
   readonly count: number;
   readonly form: Form;
-  readonly #view: DataView;
 
   constructor(bytes: Uint8Array, count: number, form: Form) {
     this.bytes = bytes;
     this.count = count;
     this.form = form;
-    this.#view = viewOf(bytes);
+  }
+
+  /** The u32 at an offset in the area; without a view of its own, which costs more than a small area does. */
+  #u32(at: number): number {
+    const { bytes } = this;
+    const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
+    return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
   }
 
   /** Whether the bits 2-8 or 56-63 are set, or bit 1 where the feature is off. */
   hasReservedBits(index: number, allOnes: boolean): boolean {
-    const high = this.#view.getUint32(index * 8);
-    const low = this.#view.getUint32(index * 8 + 4);
+    const high = this.#u32(index * 8);
+    const low = this.#u32(index * 8 + 4);
     return high > OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0);
   }
 
   /** Whether bit 1 stands beside bit 0 or an offset. */
   isContradictory(index: number): boolean {
-    const low = this.#view.getUint32(index * 8 + 4);
+    const low = this.#u32(index * 8 + 4);
     return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || this.offset(index) !== 0);
   }
 
   /** What the entry reads as, by its bits; validate it first. */
   kind(index: number): ClusterKind {
-    const low = this.#view.getUint32(index * 8 + 4);
+    const low = this.#u32(index * 8 + 4);
     if ((low & ONES_BIT) !== 0) return "ones";
     if ((low & ZEROS_BIT) !== 0) return "zeros";
     return this.offset(index) === 0 ? "zeros" : "data";
@@ -81,13 +86,13 @@ export class L1Area {
 
   /** The offset in the descriptor, in bytes; a preallocation's too; 0 when there is none. Exact below 2^53, and a multiple of 512 above. */
   offset(index: number): number {
-    const high = this.#view.getUint32(index * 8) & OFFSET_HIGH;
-    return high * 2 ** 32 + ((this.#view.getUint32(index * 8 + 4) & OFFSET_LOW) >>> 0);
+    const high = this.#u32(index * 8) & OFFSET_HIGH;
+    return high * 2 ** 32 + ((this.#u32(index * 8 + 4) & OFFSET_LOW) >>> 0);
   }
 
   /** CRC-32 of the data cluster; undefined in draft form, which has none. */
   checksum(index: number): number | undefined {
-    return this.form === "full" ? this.#view.getUint32(this.count * 8 + index * 4) : undefined;
+    return this.form === "full" ? this.#u32(this.count * 8 + index * 4) : undefined;
   }
 
   /** The padding behind the checksums. */
@@ -136,11 +141,7 @@ export function l1Problem(
   areaOffset: number,
   index: number,
   message: string,
-  field = "descriptor",
 ): Problem {
-  return {
-    code,
-    message: `L1 entry ${index}: ${message}`,
-    where: { structure: L1_ENTRY.name, field, offset: areaOffset + index * 8, bitmap },
-  };
+  const where = { structure: L1_ENTRY.name, field: "descriptor", offset: areaOffset + index * L1_ENTRY.size, bitmap };
+  return { code, message: `L1 entry ${index}: ${message}`, where };
 }

@@ -1,5 +1,6 @@
 import type { Report } from "../errors.ts";
-import { u32, viewOf } from "../layout/fields.ts";
+import { isZero } from "../layout/bytes.ts";
+import { u32 } from "../layout/fields.ts";
 import { align8 } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import { hex32 } from "../layout/text.ts";
@@ -20,6 +21,7 @@ export interface Tlv {
 export interface DirtyPadding {
   /** Bytes from the start of the walked area. */
   readonly offset: number;
+  readonly what: "padding" | "length of the end mark";
 }
 
 /** What a walk over a row of them found. */
@@ -28,6 +30,8 @@ export interface TlvWalk {
   /** Where the row ends, in bytes from the start of the area: behind the end mark, when there is one. */
   readonly end: number;
   readonly padding: readonly DirtyPadding[];
+  /** Whether something broke the walk: what lies behind was not looked at. */
+  readonly isBroken: boolean;
 }
 
 /** How the row behaves; the header's ends at a mark or with its space, a record row fills its space. */
@@ -49,6 +53,7 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
   const padding: DirtyPadding[] = [];
   const seen = new Set<number>();
   let at = 0;
+  let isBroken = false;
   const problem = (code: Parameters<Report>[0]["code"], field: string, message: string): void =>
     report({
       code,
@@ -63,21 +68,30 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
   while (at < area.length) {
     if (area.length - at < TLV_HEAD.size) {
       problem("BAD_FIELD", "length", `${area.length - at} bytes are left where a type and a length need 8`);
+      isBroken = true;
       break;
     }
     const head = TLV_HEAD.decode(area, at);
     if (head.type === 0) {
-      if (rules.endMark) at += TLV_HEAD.size;
-      else problem("BAD_FIELD", "type", "a record of type 0 is not allowed");
+      if (rules.endMark) {
+        // Written 0, and not read.
+        if (head.length !== 0) padding.push({ offset: at + u32.size, what: "length of the end mark" });
+        at += TLV_HEAD.size;
+      } else {
+        isBroken = true;
+        problem("BAD_FIELD", "type", "a record of type 0 is not allowed");
+      }
       break;
     }
     const left = area.length - at - TLV_HEAD.size;
     if (head.length > left || align8(head.length) > left) {
       problem("BAD_FIELD", "length", `type 0x${hex32(head.type)} claims ${head.length} bytes, ${left} are left`);
+      isBroken = true;
       break;
     }
     if (items.length === rules.maxItems) {
       problem("LIMIT", "type", `more than ${rules.maxItems} of them`);
+      isBroken = true;
       break;
     }
     if (seen.has(head.type)) problem("DUPLICATE_TYPE", "type", `type 0x${hex32(head.type)} stands there twice`);
@@ -85,9 +99,9 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
     const start = at + TLV_HEAD.size;
     items.push({ type: head.type, data: area.subarray(start, start + head.length) });
     at = start + align8(head.length);
-    if (!isZero(area.subarray(start + head.length, at))) padding.push({ offset: start + head.length });
+    if (!isZero(area.subarray(start + head.length, at))) padding.push({ offset: start + head.length, what: "padding" });
   }
-  return { items, end: at, padding };
+  return { items, end: at, padding, isBroken };
 }
 
 /** Bytes that the items take, each padded to 8, without an end mark. */
@@ -104,14 +118,4 @@ export function writeTlv(items: readonly Tlv[], target: Uint8Array, at: number):
     next += TLV_HEAD.size + align8(item.data.length);
   }
   return next;
-}
-
-/** Whether all bytes are zero. */
-export function isZero(bytes: Uint8Array): boolean {
-  const words = bytes.length >> 3;
-  const view = viewOf(bytes);
-  for (let index = 0; index < words; index++)
-    if (view.getUint32(index * 8) !== 0 || view.getUint32(index * 8 + 4) !== 0) return false;
-  for (let index = words * 8; index < bytes.length; index++) if (bytes[index] !== 0) return false;
-  return true;
 }

@@ -1,0 +1,167 @@
+import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { BitmapShape } from "../bitmap/shape.ts";
+import { QdbError } from "../errors.ts";
+import type { Limits } from "../limits.ts";
+import type { Digests } from "../ports/digest.ts";
+import { mapPut, type Plan, run } from "../ports/plan.ts";
+import { type AnyStore, runStore } from "../ports/store.ts";
+import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
+import { Edits } from "./edits.ts";
+import type { FileState } from "./maps.ts";
+import { repairPlan } from "./repair.ts";
+import { Session } from "./session.ts";
+import { writeImage } from "./write.ts";
+
+/** What an editor needs. */
+export interface EditorOptions extends Limits {
+  readonly digests?: Digests;
+  /** 16 random bytes at each call: the writer id, and ids of bitmaps. */
+  readonly randomId: () => Uint8Array;
+  /** A repair that was asked for: a primary with bad magic is not refused. */
+  readonly repair?: boolean;
+}
+
+/** What a repair came to. */
+export interface RepairReport {
+  /** What was found before. */
+  readonly before: readonly Finding[];
+  /** What is left. */
+  readonly after: readonly Finding[];
+  readonly summary: CheckSummary;
+  /** Whether the file was written to. */
+  readonly written: boolean;
+}
+
+/**
+ * A QDB file open for changes. Who makes one holds the file's lock (spec §5, step 1). Changes gather in `edits`, and reach the
+ * disk in one commit, all of them or none. A draft file is rewritten whole, in full form.
+ */
+export class QdbEditor {
+  readonly #store: AnyStore;
+  readonly #options: EditorOptions;
+  #session: Session;
+  #edits: Edits;
+
+  private constructor(store: AnyStore, options: EditorOptions, session: Session) {
+    this.#store = store;
+    this.#options = options;
+    this.#session = session;
+    this.#edits = this.#newEdits();
+  }
+
+  /** Opens a file for changes. @throws {QdbError} the first error of the file; OVERLAP, BAD_MAGIC */
+  static async open(store: AnyStore, options: EditorOptions): Promise<QdbEditor> {
+    return new QdbEditor(store, options, await openSession(store, options));
+  }
+
+  /** What the file says: the generation that was opened, or committed last. */
+  get state(): FileState {
+    return this.#session.state;
+  }
+
+  /** The changes that the next commit makes. After a failed action start over from a new editor: a part of it may be in them. */
+  get edits(): Edits {
+    return this.#edits;
+  }
+
+  /** Runs a plan of `edits` that reads. @throws {QdbError} what it throws */
+  async read<T>(plan: Plan<T>): Promise<T> {
+    return run(plan, this.#store);
+  }
+
+  /** The bits of a bitmap with the changes so far, to be read only. @throws {QdbError} NOT_FOUND; the bitmap's problem; LIMIT */
+  async bits(name: string): Promise<Bitmap> {
+    return this.read(this.#edits.bits(name));
+  }
+
+  /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
+  shape(name: string): BitmapShape {
+    return this.#edits.shape(name);
+  }
+
+  /** Changes the bits of a bitmap; `removes` says whether dirt may go. @throws {QdbError} as {@link Edits.change} */
+  async change(name: string, change: (bits: Bitmap) => Bitmap, removes: boolean): Promise<void> {
+    await this.read(this.#edits.change(name, change, removes));
+  }
+
+  /**
+   * Brings the changes to the disk. When it resolves they are there; without any change, what was opened is known to be.
+   * @throws {QdbError} POISONED, the message says which state the file is in; the rule that a change would break; NOT_SUPPORTED
+   */
+  async commit(): Promise<void> {
+    if (!this.#edits.isChange) await runStore(this.#session.fence(), this.#store);
+    else if (this.state.index.form === "draft") await this.#rewrite();
+    else await runStore(this.#session.commit(this.#edits.next()), this.#store);
+    this.#edits = this.#newEdits();
+  }
+
+  /**
+   * Puts right what can be put right without losing a dirty bit, by a commit (spec §7.3): a bad header copy, what cannot be trusted
+   * becomes dirty, tails and padding become zero, leaks are cut off. Nothing is written where there is nothing to put right.
+   * @throws {QdbError} POISONED
+   */
+  async repair(): Promise<RepairReport> {
+    if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
+    const before: Finding[] = [];
+    await this.#store.refresh?.();
+    const first = await this.#check(before);
+    const repairable = before.filter((finding) => finding.repairable);
+    if (repairable.length === 0) return { before, after: before, summary: first, written: false };
+    if (repairable.every(({ code }) => code === "LEAK")) {
+      await runStore(this.#session.fence(), this.#store);
+      await runStore(this.#session.cut(), this.#store);
+    } else {
+      const next = await run(repairPlan(this.state), this.#store);
+      await runStore(this.#session.commit(next), this.#store);
+    }
+    this.#edits = this.#newEdits();
+    const after: Finding[] = [];
+    await this.#store.refresh?.();
+    return { before, after, summary: await this.#check(after), written: true };
+  }
+
+  /** Closes the store, and with it the lock. */
+  async close(): Promise<void> {
+    await this.#store.close?.();
+  }
+
+  async #check(findings: Finding[]): Promise<CheckSummary> {
+    const plan = mapPut<CheckSummary, Finding, never>(
+      checkPlan(this.#store.size, this.#options.digests, this.#store),
+      (found) => {
+        findings.push(found);
+        return undefined;
+      },
+    );
+    return run(plan, this.#store);
+  }
+
+  async #rewrite(): Promise<void> {
+    const ids = { fileId: this.#options.randomId(), writerId: this.#options.randomId() };
+    const contents = await this.read(this.#edits.contents("full", ids));
+    const image = writeImage(contents, this.#options.digests);
+    if ("replaceSync" in this.#store && this.#store.replaceSync !== undefined) this.#store.replaceSync(image);
+    else if ("replace" in this.#store && this.#store.replace !== undefined) await this.#store.replace(image);
+    else
+      throw new QdbError(
+        "NOT_SUPPORTED",
+        "a draft file is changed by rewriting it whole, which cannot be done here; write its JSON form into a new file",
+      );
+    // Another file stands there now.
+    await this.#store.refresh?.();
+    this.#session = await openSession(this.#store, this.#options);
+  }
+
+  #newEdits(): Edits {
+    const { maxBitmapBytes, randomId } = this.#options;
+    return new Edits(this.state, { newId: randomId, ...(maxBitmapBytes === undefined ? {} : { maxBitmapBytes }) });
+  }
+}
+
+async function openSession(store: AnyStore, options: EditorOptions): Promise<Session> {
+  const { digests = {}, randomId, repair = false } = options;
+  return runStore(
+    Session.open(store.size, { digests, writerId: randomId(), repair, fixedSize: store.fixedSize }),
+    store,
+  );
+}

@@ -1,0 +1,255 @@
+import { isQdbError, type Problem, QdbError } from "../errors.ts";
+import { equalBytes } from "../layout/bytes.ts";
+import { HEADER_AREA_SIZE, MAX_GENERATION } from "../limits.ts";
+import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
+import type { FileChunk } from "../ports/image.ts";
+import { mapPut, type Plan, read } from "../ports/plan.ts";
+import { flush, type StorePlan, truncate, write } from "../ports/store.ts";
+import { mirrorOffset } from "../records/header.ts";
+import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
+import { allMapped, endOfUse, FreeSpace } from "./free-space.ts";
+import { type FileState, type MappedBitmap, readMaps } from "./maps.ts";
+import type { NextBitmap } from "./next-bitmap.ts";
+import { readArea } from "./open.ts";
+import { canonicalLength, movesOf } from "./packing.ts";
+import { type QdbIndex, readIndex } from "./qdb-index.ts";
+import type { BitmapProblem } from "./table.ts";
+
+/** What opening for writing takes. */
+export interface SessionOptions {
+  readonly digests: Digests;
+  /** 16 random bytes, new for each session. */
+  readonly writerId: Uint8Array;
+  /** A repair that was asked for: a primary with bad magic is not refused. */
+  readonly repair: boolean;
+  /** Whether the file's length is not its own to choose, as a device's: nothing is cut then, and it cannot be too long. */
+  readonly fixedSize?: boolean | undefined;
+}
+
+/** Times that a file is packed anew before it is left as it is: two always do. */
+const MAX_PACKINGS = 3;
+/** How much longer than its content a file may be (spec §5, Space). */
+const SLACK = 64 * 1024;
+
+/** What is true of a file when a commit fails: before the primary is touched, and from then on. */
+interface Outcome {
+  readonly before: string;
+  readonly within: string;
+}
+const CHANGE: Outcome = {
+  before: "the file is in its old state",
+  within: "whether the file is in its old or its new state is unknown; both are whole",
+};
+const STORED = "the change itself is stored; only packing the file failed";
+const PACKING: Outcome = { before: STORED, within: STORED };
+
+/**
+ * One opening of a file for writing, under its lock: the only way in which a full file changes (spec §5).
+ *
+ * I1: the primary is only overwritten with bytes that the mirror holds and an fsync has covered since.
+ *
+ * I2: the mirror is only overwritten while the primary is known to be on the disk, and with a higher generation than the
+ * primary's (creation excepted; repair too is a commit).
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #crc32: Crc32;
+  #state: FileState;
+  /** The 4096 bytes of the primary that this session opened with or wrote last. */
+  #primary: Uint8Array;
+  /** The mirror's bytes as they were at opening; never read again. */
+  readonly #mirror: Uint8Array;
+  #fileSize: number;
+  #fenced = false;
+  #poisoned: QdbError | undefined;
+
+  private constructor(options: SessionOptions, state: FileState, mirror: Uint8Array) {
+    this.#options = options;
+    this.#crc32 = options.digests.crc32 ?? ownCrc32;
+    this.#state = state;
+    this.#primary = state.index.opened.primary;
+    this.#mirror = mirror;
+    this.#fileSize = state.index.fileSize;
+  }
+
+  /**
+   * Step 1 of a commit, the lock being held: reads primary and mirror once, chooses the header, validates header, table,
+   * all L1 areas, ownership.
+   * @throws {QdbError} the first error of the file; OVERLAP when two structures own one cluster; BAD_MAGIC
+   */
+  static *open(fileSize: number, options: SessionOptions): StorePlan<Session> {
+    const index = yield* readIndex(fileSize, options.digests);
+    if (index.opened.offset !== 0 && !options.repair && !hasMagic(index.opened.primary)) {
+      throw new QdbError(
+        "BAD_MAGIC",
+        "the file does not begin with 51 44 42 00, but a mirror of a header stands in it; qdb check -r restores it",
+        {
+          structure: "header",
+          offset: 0,
+        },
+      );
+    }
+    // A second owner counts behind any other problem too: nothing tells whose the cluster is.
+    const overlaps: Problem[] = [];
+    const mapped = yield* mapPut<MappedBitmap[], BitmapProblem, never>(
+      readMaps(index, index.table.entries, options.digests),
+      ({ problem }) => {
+        if (problem.code === "OVERLAP" && overlaps.length === 0) overlaps.push(problem);
+        return undefined;
+      },
+    );
+    for (const problem of overlaps) throw QdbError.from(problem);
+    const mirror = yield* keptMirror(index, fileSize);
+    return new Session(options, { index, mapped }, mirror);
+  }
+
+  /** What ended the session; undefined while it goes on. */
+  get poisoned(): QdbError | undefined {
+    return this.#poisoned;
+  }
+
+  /** What the file says now: the generation that was opened, or committed last. */
+  get state(): FileState {
+    return this.#state;
+  }
+
+  /**
+   * Step 2, once a session, before its first write, and before anything that it opened counts as acknowledged.
+   * @throws {QdbError} POISONED
+   */
+  *fence(): StorePlan<void> {
+    if (this.#poisoned !== undefined) throw this.#poisoned;
+    if (this.#fenced) return;
+    yield* this.#guard("nothing was changed", function* (this: Session) {
+      yield* flush();
+      // The primary was bad, or equal: an earlier write of it may not have reached the disk, the mirror has. Good but
+      // different: the primary is on the disk, and the mirror is a commit that never happened.
+      if (equalBytes(this.#mirror, this.#state.index.opened.bytes)) {
+        yield* write([{ offset: 0, bytes: this.#mirror }]);
+        this.#primary = this.#mirror;
+        yield* flush();
+      }
+    });
+    this.#fenced = true;
+  }
+
+  /**
+   * Commits what the file is to say: the bitmaps of the next generation, in order. When it returns, they are on the disk.
+   * The file is then cut, and packed where it would stay too long.
+   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; LIMIT
+   */
+  *commit(bitmaps: readonly NextBitmap[]): StorePlan<void> {
+    yield* this.#commit(bitmaps, CHANGE);
+    for (let packing = 0; packing < MAX_PACKINGS && this.#isTooLong(); packing++) {
+      yield* this.#commit(yield* movesOf(this.#state, this.#crc32), PACKING);
+    }
+    yield* this.cut();
+  }
+
+  /** Cuts off what lies behind the last cluster in use. Only after a commit or a fence. @throws {QdbError} POISONED */
+  *cut(): StorePlan<void> {
+    const { index, mapped } = this.#state;
+    if (this.#options.fixedSize === true || !allMapped(mapped)) return;
+    const end = endOfUse(index, mapped);
+    if (this.#fileSize <= end) return;
+    yield* this.#guard("the change is stored; only the space behind it was not given back", function* (this: Session) {
+      yield* truncate(end);
+      yield* flush();
+    });
+    this.#fileSize = end;
+  }
+
+  /** Whether the file, cut, would be longer than its content allows (spec §5, Space). */
+  #isTooLong(): boolean {
+    const { index, mapped } = this.#state;
+    // The last generation stays as long as it is: no commit can follow to pack it.
+    if (index.header.generation >= MAX_GENERATION) return false;
+    return allMapped(mapped) && endOfUse(index, mapped) >= 3 * canonicalLength(index, mapped, this.#crc32) + SLACK;
+  }
+
+  /** Steps 2 to 7. */
+  *#commit(bitmaps: readonly NextBitmap[], outcome: Outcome): StorePlan<void> {
+    const { index, mapped } = this.#state;
+    if (index.form === "draft")
+      throw new QdbError("NOT_SUPPORTED", "a draft file is never changed in place; it is rewritten whole");
+    if (index.header.generation >= MAX_GENERATION) {
+      throw new QdbError(
+        "LIMIT",
+        "the file's generation is 2^64-1: no commit can follow; dump it and load it into a new file",
+        { structure: "header", field: "generation" },
+      );
+    }
+    const space = new FreeSpace(index, mapped, this.#fileSize);
+    const placed = placeAll(bitmaps, space, index, this.#crc32);
+    const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
+    yield* this.fence();
+    let end = Math.max(this.#fileSize, index.floor);
+    const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
+      for (const chunk of chunks) {
+        const padded = padToCluster(chunk, index.clusterSize);
+        end = Math.max(end, padded.offset + padded.bytes.length);
+        yield* write([padded]);
+      }
+    };
+    let seen: Uint8Array | undefined;
+    yield* this.#guard(outcome.before, function* () {
+      // Step 3: data clusters, L1 areas and table into free space, then the mirror with generation N+1.
+      for (const { chunks, copies } of placed) {
+        yield* store(chunks());
+        for (const { from, to } of copies) {
+          const [bytes] = yield* read([{ offset: from, length: index.clusterSize }]);
+          if (bytes !== undefined) yield* store([{ offset: to, bytes }]);
+        }
+      }
+      if (next.tableOffset > 0) yield* store([{ offset: next.tableOffset, bytes: next.table }]);
+      yield* write([{ offset: mirrorOffset(index.clusterSize), bytes: next.area }]);
+      // Step 4.
+      yield* flush();
+      // Step 5.
+      [seen] = yield* read([{ offset: 0, length: HEADER_AREA_SIZE }]);
+    });
+    if (seen === undefined || !equalBytes(seen, this.#primary)) {
+      this.#poisoned = new QdbError(
+        "POISONED",
+        "another writer committed meanwhile, the lock did not keep it out; what this one wrote may lie over it: check the file",
+        { structure: "header", offset: 0 },
+      );
+      throw this.#poisoned;
+    }
+    yield* this.#guard(outcome.within, function* () {
+      // Step 6 and step 7.
+      yield* write([{ offset: 0, bytes: next.area }]);
+      yield* flush();
+    });
+    this.#primary = next.area;
+    this.#fileSize = end;
+    this.#state = nextState(this.#state, next, placed, this.#crc32, end);
+  }
+
+  /** Runs steps that write; the first that fails ends the session (spec §5, Failure). */
+  *#guard<T>(outcome: string, steps: (this: Session) => StorePlan<T>): StorePlan<T> {
+    if (this.#poisoned !== undefined) throw this.#poisoned;
+    try {
+      return yield* steps.call(this);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const { message } = error;
+      const where = isQdbError(error) ? error.where : {};
+      this.#poisoned = new QdbError("POISONED", `${message}; ${outcome}; open the file anew to go on`, where, {
+        cause: error,
+      });
+      throw this.#poisoned;
+    }
+  }
+}
+
+/** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
+function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
+  if (index.form === "draft") return new Uint8Array(0);
+  if (index.opened.offset !== 0) return index.opened.bytes;
+  return yield* readArea(mirrorOffset(index.clusterSize), fileSize);
+}
+
+function hasMagic(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x51 && bytes[1] === 0x44 && bytes[2] === 0x42 && bytes[3] === 0;
+}
