@@ -1,0 +1,125 @@
+// Files made to hurt, against the bounds of section 7.4: each runs through everything that a reader does, in a process of its own.
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Bitmap, bitmapPlan, readMap, runSync } from "@qdb/format";
+import { describe, expect, it } from "vitest";
+import { HOSTILE } from "./hostile-files.ts";
+import type { Measured } from "./memory-child.ts";
+import { index, thrown, ZLIB } from "./reading.ts";
+
+const MIB = 2 ** 20;
+const CHILD = fileURLToPath(new URL("memory-child.ts", import.meta.url));
+
+/**
+ * What objects of the engine cost beside the bytes that they stand for: an entry, its map and its place in lists are half a
+ * KiB a bitmap, where the smallest bitmap is 64 bytes of the file. At most 32 MiB; nothing else in a file multiplies like that.
+ */
+const OBJECTS_PER_BITMAP = 512;
+
+interface Run {
+  readonly size: number;
+  readonly heap: number;
+  readonly bitmaps: number;
+  readonly results: readonly Measured[];
+}
+
+/** Runs a hostile file in a process whose heap can be limited; one that grows past it dies, and the test with it. */
+async function measured(name: string, heapMib?: number): Promise<Run> {
+  const limit = heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`];
+  const child = spawn(process.execPath, ["--expose-gc", ...limit, CHILD, name], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let err = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+  });
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  if (code !== 0) throw new Error(`${name} ended with ${code}: ${err.slice(-2000)}`);
+  return JSON.parse(out) as Run;
+}
+
+/** What every call on the file is to come to; extents are those of the first, the second and the last bitmap. */
+const EXPECTED: Record<string, readonly string[]> = {
+  "counts of a tiny file": ["open OUT_OF_BOUNDS", "check ok 1"],
+  "a tiny draft file with 65535 bitmaps": ["open OUT_OF_BOUNDS", "check ok 2"],
+  "2^50 bytes of zeros, a table of 64 MiB": ["open BAD_FIELD", "check ok 1"],
+  "2^50 bytes, a draft table of 65535 empty entries": ["open ok 65535", "count ok 65535"],
+  "2^50 bytes, a draft table past 64 MiB": ["open LIMIT", "check ok 2"],
+  "2^50 bytes, a draft table of the longest entries": ["open ok 60", "count ok 60"],
+  "2^50 bytes, L1 areas far apart": ["open ok 8192", "count ok 8192", "extents 0 ok 0", "check ok 1"],
+  "65535 bitmaps, every one in error": ["open ok 65535", "count ok 65535"],
+  "65535 good bitmaps, each with a data cluster": [
+    "open ok 65535",
+    "count ok 65535",
+    "extents 65534 ok 1",
+    "check ok 0",
+  ],
+  "65534 L1 areas at one place, and 2^20 entries that name it": [
+    "open ok 65535",
+    "count ok 65535",
+    `check ok ${2 ** 20 + 2 * 65534}`,
+  ],
+  "2^20 entries of one cluster": ["count ok 1", "extents 0 OVERLAP", `check ok ${2 ** 20}`],
+  "2^20 entries past the end": ["count ok 1", "extents 0 OUT_OF_BOUNDS", `check ok ${2 ** 20}`],
+  "2^20 entries, ones and zeros in turn": ["count ok 1", `extents 0 ok ${2 ** 19}`, "check ok 0"],
+  "2^20 preallocations": ["count ok 1", "extents 0 ok 0", "check ok 1"],
+  "2^32 dirty bits": ["count ok 1", "extents 0 ok 1", "check ok 0"],
+  "extensions of nothing": ["open LIMIT", "check ok 1"],
+  "64 MiB of records in one entry": ["open ok 1", "extents 0 BAD_FIELD"],
+  "16000 bitmaps with 512 records each": ["open ok 16000", "count ok 16000", "extents 0 ok 0"],
+  "every second bit of 1 MiB dirty": ["open ok 1", `extents 0 ok ${4 * MIB}`, "check ok 0"],
+  "ten header areas that could be mirrors": ["open BAD_CHECKSUM", "check ok 1"],
+  "a mirror far behind, a table of 64 MiB": ["open BAD_FIELD", "check ok 2"],
+};
+
+describe("a hostile file", () => {
+  it("has an expectation each", () => {
+    expect(Object.keys(EXPECTED).sort()).toEqual(Object.keys(HOSTILE).sort());
+  });
+
+  it.each(Object.keys(HOSTILE))(
+    "%s",
+    async (name) => {
+      const { size, heap, bitmaps, results } = await measured(name);
+      const said = results.map(({ call, outcome, put }) => `${call} ${outcome}${outcome === "ok" ? ` ${put}` : ""}`);
+      for (const expected of EXPECTED[name] ?? []) expect(said).toContain(expected);
+      const objects = bitmaps * OBJECTS_PER_BITMAP;
+      for (const { call, bytesRead, peak, bound, ms, put } of results) {
+        const attempts = call === "dump" ? 2 : 1;
+        expect(`${call}: ${bytesRead <= attempts * (size + 65536)}`).toBe(`${call}: true`);
+        expect(`${call}: ${peak <= bound + objects ? "in bounds" : `${peak} of ${bound} bytes held`}`).toBe(
+          `${call}: in bounds`,
+        );
+        // Linear, with room for a machine that has other things to do: a pair of loops over 2^16 or 2^20 takes hours.
+        expect(`${call}: ${ms < 2000 + 0.002 * bytesRead + 0.5 * put ? "in time" : `${ms} ms`}`).toBe(
+          `${call}: in time`,
+        );
+      }
+      // Once more, with a heap that holds no more than the bound: what was held between two looks is seen too.
+      const most = Math.max(...results.map(({ bound }) => bound));
+      const limit = Math.ceil((heap + most + objects) / MIB);
+      if (limit < 128) await measured(name, limit);
+    },
+    600_000,
+  );
+});
+
+describe("a bitmap in memory", () => {
+  it("is refused above maxBitmapBytes before anything is taken for it", () => {
+    const source = HOSTILE["2^32 dirty bits"]?.();
+    if (source === undefined) throw new Error("no such file");
+    const opened = index(source);
+    const [entry] = opened.table.entries;
+    if (entry === undefined) throw new Error("no bitmap");
+    const map = runSync(readMap(opened, entry, ZLIB), source);
+    const before = process.memoryUsage().arrayBuffers;
+    expect(thrown(() => runSync(bitmapPlan(map, { maxBitmapBytes: 2 ** 29 - 1 }), source)).code).toBe("LIMIT");
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(MIB);
+    const loaded = runSync(bitmapPlan(map, { maxBitmapBytes: 2 ** 29 }), source);
+    expect(loaded.count()).toBe(2 ** 32);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1.3 * 2 ** 29);
+    expect(loaded).toBeInstanceOf(Bitmap);
+  });
+});

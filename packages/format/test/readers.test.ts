@@ -1,0 +1,340 @@
+// Readers beside a writer (spec section 5, Readers): the primary is read again after reading and before any error.
+import { crc32 } from "node:zlib";
+import { type AnySource, type ByteSource, isQdbError, QdbFile, type SyncByteSource } from "@qdb/format";
+import { describe, expect, it } from "vitest";
+import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
+import { brief, ZLIB } from "./reading.ts";
+
+const OPTIONS = { digests: ZLIB };
+/** 2000 clusters of 512 bytes of every second bit: many batches of extents, and more than one window. */
+const LARGE = { size: 4096n * 2000n * 65536n, clusters: Array.from({ length: 2000 }, () => rep(0x55, 512)) };
+
+/** State `n` of a file: bitmap a has bit n dirty; the bytes of the states before it are overwritten, as a writer does. */
+function state(n: number, more: object = {}): Uint8Array {
+  return file({
+    header: { generation: BigInt(n + 1) },
+    bitmaps: [{ name: "a", size: 65536n * 100n, clusters: [bits(13, n)], ...more }],
+    length: 20480,
+  });
+}
+
+/** A table in which bitmap a has no bits any more. */
+const NEXT_TABLE: Uint8Array = file({ bitmaps: [{ name: "a", size: 0n }] }).slice(8192, 8192 + 48);
+
+/** A file that a writer changes: `before` is told the number of each read, and may set other bytes. */
+interface Changing {
+  bytes: Uint8Array;
+  reads: number;
+  before: (read: number, offset: number) => void;
+}
+
+const KINDS = ["sync", "async"] as const;
+
+function changing(bytes: Uint8Array): Changing {
+  return { bytes, reads: 0, before: () => undefined };
+}
+
+function source(disk: Changing, kind: (typeof KINDS)[number]): AnySource & { size: number } {
+  const read = (offset: number, length: number): Uint8Array => {
+    disk.before(disk.reads++, offset);
+    const piece = disk.bytes.slice(offset, offset + length);
+    if (piece.length < length)
+      throw new Error(`the test's file ends at ${disk.bytes.length}, read ${offset}+${length}`);
+    return piece;
+  };
+  const common = {
+    size: disk.bytes.length,
+    refresh() {
+      this.size = disk.bytes.length;
+    },
+  };
+  const sync: SyncByteSource & { size: number } = { ...common, readSync: read };
+  const awaited: ByteSource & { size: number } = { ...common, read: async (offset, length) => read(offset, length) };
+  return kind === "sync" ? sync : awaited;
+}
+
+async function code(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call();
+    return "ok";
+  } catch (error) {
+    if (isQdbError(error)) return error.code;
+    throw error;
+  }
+}
+
+/** Dirty bits of a bitmap by its extents. */
+async function extents(opened: QdbFile, name: string): Promise<number[]> {
+  const runs: number[] = [];
+  for await (const batch of opened.bitmap(name).extents()) runs.push(...batch.runs);
+  return runs;
+}
+
+describe.each(KINDS)("a reader of a %s source", (kind) => {
+  it("reads what does not change once, and the primary again", async () => {
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    expect(disk.reads).toBe(3); // primary, table, primary
+    expect((await opened.bitmap("a").read()).nextDirty()).toBe(3);
+    expect(disk.reads).toBe(6); // L1 area, data, primary
+  });
+
+  it("starts over where a commit comes in while it opens", async () => {
+    for (const at of [1, 2]) {
+      const disk = changing(state(3));
+      disk.before = (read) => {
+        if (read === at) disk.bytes = state(4);
+      };
+      const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+      expect(opened.index.header.generation).toBe(5n);
+      expect(await extents(opened, "a")).toEqual([4, 4]);
+    }
+  });
+
+  it("starts over where a commit comes in during a call, and gives the new state", async () => {
+    const calls: Record<string, (opened: QdbFile) => Promise<unknown>> = {
+      read: async (opened) => (await opened.bitmap("a").read()).nextDirty(),
+      count: async (opened) => (await opened.bitmap("a").count()).bits,
+      "count of all": async (opened) => (await opened.count()).map(({ dirty }) => dirty?.bits),
+      extents: (opened) => extents(opened, "a"),
+    };
+    const expected: Record<string, unknown> = { read: 4, count: 2, "count of all": [2], extents: [4, 5] };
+    for (const [name, call] of Object.entries(calls)) {
+      // The primary is read last; extents, which leave, are not to leave before that.
+      for (const at of [0, 1, 2]) {
+        const disk = changing(state(3));
+        const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+        const start = disk.reads;
+        disk.before = (read) => {
+          if (read === start + at) disk.bytes = state(4, { clusters: [bits(13, 4, 5)] });
+        };
+        expect([name, at, await call(opened)]).toEqual([name, at, expected[name]]);
+        expect(opened.index.header.generation).toBe(5n);
+      }
+    }
+  });
+
+  it("says nothing of an error that only a commit made", async () => {
+    // The data cluster is overwritten before its reader gets to it: BAD_CHECKSUM, but for the new primary.
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const start = disk.reads;
+    disk.before = (read) => {
+      if (read === start + 1) disk.bytes = state(9);
+    };
+    expect(await code(() => opened.bitmap("a").count())).toBe("ok");
+    // With the same primary it is what it looks like.
+    const damaged = changing(edit(state(3), [9216, rep(0xff, 1)]));
+    const other = await QdbFile.open(source(damaged, kind), OPTIONS);
+    expect(await code(() => other.bitmap("a").count())).toBe("BAD_CHECKSUM");
+  });
+
+  it("starts over where the error is one of opening", async () => {
+    const disk = changing(edit(state(3), [8192, hex("ff")]));
+    disk.before = (read) => {
+      if (read === 2) disk.bytes = state(4);
+    };
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    expect(opened.index.header.generation).toBe(5n);
+    const bad = changing(edit(state(3), [8192, hex("ff")]));
+    expect(await code(() => QdbFile.open(source(bad, kind), OPTIONS))).toBe("BAD_CHECKSUM");
+  });
+
+  it("sees a file that grew", async () => {
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const grown = file({ header: { generation: 9n }, bitmaps: [{ name: "a", ...LARGE }] });
+    disk.bytes = grown;
+    expect((await opened.bitmap("a").count()).bits).toBe(2000 * 2048);
+    expect(opened.index.fileSize).toBe(grown.length);
+  });
+
+  it("gives LOCKED when the file changes each time, and not one time less", async () => {
+    for (const [changes, expected] of [
+      [7, "ok"],
+      [8, "LOCKED"],
+    ] as const) {
+      const disk = changing(state(0));
+      let left: number = changes;
+      disk.before = (_read, offset) => {
+        if (offset !== 8192 || left === 0) return;
+        left--;
+        disk.bytes = state(changes - left);
+      };
+      expect(await code(() => QdbFile.open(source(disk, kind), OPTIONS))).toBe(expected);
+    }
+    const disk = changing(state(0));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    let n = 0;
+    disk.before = (_read, offset) => {
+      if (offset === 9216) disk.bytes = state(++n % 90);
+    };
+    expect(await code(() => opened.bitmap("a").count())).toBe("LOCKED");
+    expect(n).toBe(8);
+  });
+
+  it("gives SOURCE_CHANGED for output that has left, whether the data is still there or not", async () => {
+    for (const next of [state(5), file({ header: { generation: 2n }, bitmaps: [{ name: "a", ...LARGE }] })]) {
+      const first = file({ bitmaps: [{ name: "a", ...LARGE }] });
+      const disk = changing(first);
+      const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+      let batches = 0;
+      const call = async (): Promise<void> => {
+        for await (const batch of opened.bitmap("a").extents()) {
+          expect(batch.count).toBeGreaterThan(0);
+          if (batches++ > 0) continue;
+          const longer = rep(0, first.length);
+          longer.set(next);
+          disk.bytes = longer;
+        }
+      };
+      expect(await code(call)).toBe("SOURCE_CHANGED");
+      expect(batches).toBeGreaterThan(0);
+      expect(await code(() => opened.bitmap("a").count())).toBe("ok");
+    }
+  });
+
+  it("gives SOURCE_CHANGED for a dump in which a commit came in", async () => {
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const call = async (): Promise<void> => {
+      for await (const text of opened.dump()) if (text.includes('"name"')) disk.bytes = state(4);
+    };
+    expect(await code(call)).toBe("SOURCE_CHANGED");
+    // Whoever does what the message says gets the new state, and gets it again.
+    for (const _again of [1, 2]) {
+      let text = "";
+      for await (const piece of opened.dump()) text += piece;
+      expect(text).toContain('"generation": "5"');
+    }
+  });
+
+  it("that opened before a commit streams the new state, its own old one being whole still", async () => {
+    // Commits write into free space: the old state stays readable for a while.
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const next = file({ header: { generation: 9n, bitmapsOffset: 10240n, tableChecksum: crc32(NEXT_TABLE) } });
+    disk.bytes = edit(
+      disk.bytes,
+      [0, sealed(edit(next, [12, be(1, 4)], [28, be(NEXT_TABLE.length, 4)])).slice(0, 4096)],
+      [10240, NEXT_TABLE],
+    );
+    for (const _again of [1, 2]) expect(await extents(opened, "a")).toEqual([]);
+    expect(opened.index.header.generation).toBe(9n);
+  });
+
+  it("lets a caller stop in the middle", async () => {
+    const opened = await QdbFile.open(source(changing(file({ bitmaps: [{ name: "a", ...LARGE }] })), kind), OPTIONS);
+    for await (const batch of opened.bitmap("a").extents()) {
+      expect(batch.count).toBeGreaterThan(0);
+      break;
+    }
+    expect((await opened.bitmap("a").count()).bits).toBe(2000 * 2048);
+  });
+
+  it("that used the mirror starts over when the primary has become good", async () => {
+    const damaged = edit(state(3), [0, rep(0, 4096)]);
+    const disk = changing(damaged);
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    expect(opened.index.headerOffset).toBe(4096);
+    expect(await extents(opened, "a")).toEqual([3, 3]);
+    disk.bytes = state(4);
+    expect(await extents(opened, "a")).toEqual([4, 4]);
+    expect(opened.index.headerOffset).toBe(0);
+    // The same commit, finished: the mirror was its new state already.
+    const again = changing(damaged);
+    const other = await QdbFile.open(source(again, kind), OPTIONS);
+    again.bytes = state(3);
+    expect(await extents(other, "a")).toEqual([3, 3]);
+    expect(other.index.headerOffset).toBe(0);
+  });
+
+  it("follows a bitmap by its name, not by its place", async () => {
+    const two = (first: string, second: string, generation: bigint): Uint8Array =>
+      file({
+        header: { generation },
+        bitmaps: [
+          { name: first, size: 65536n * 100n, clusters: [bits(13, first === "a" ? 1 : 2)] },
+          { name: second, size: 65536n * 100n, clusters: [bits(13, second === "a" ? 1 : 2)] },
+        ],
+      });
+    const disk = changing(two("a", "b", 1n));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const a = opened.bitmap("a");
+    disk.bytes = two("b", "a", 2n);
+    expect((await a.read()).nextDirty()).toBe(1);
+    disk.bytes = two("b", "c", 3n);
+    expect(await code(() => a.count())).toBe("NOT_FOUND");
+  });
+
+  it("never takes another bitmap for one whose name is no UTF-8", async () => {
+    const disk = changing(state(3, { name: hex("ff") }));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const [odd] = opened.bitmaps;
+    if (odd === undefined) throw new Error("no bitmap");
+    expect(await code(() => odd.count())).toBe("BAD_FIELD");
+    disk.bytes = state(4);
+    expect(await code(() => odd.count())).toBe("NOT_FOUND");
+  });
+
+  it("passes on an error of reading, after the primary was read again", async () => {
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const start = disk.reads;
+    disk.before = (_read, offset) => {
+      if (offset === 9216) throw Object.assign(new Error("EIO"), { code: "EIO" });
+    };
+    await expect(opened.bitmap("a").count()).rejects.toThrow("EIO");
+    expect(disk.reads).toBe(start + 3);
+  });
+});
+
+describe.each(KINDS)("check of a %s source", (kind) => {
+  const checkAll = async (disk: Changing): Promise<string[]> => {
+    const codes: string[] = [];
+    for await (const finding of QdbFile.check(source(disk, kind), OPTIONS)) codes.push(brief(finding));
+    return codes;
+  };
+
+  it("says nothing of what only a commit made, be it a finding or an error", async () => {
+    const broken = edit(state(3), [9216, rep(0xff, 1)]);
+    expect(await checkAll(changing(broken))).toEqual(["BAD_CHECKSUM descriptor a", "LEAK file"]);
+    for (const wrong of [
+      broken,
+      edit(state(3), [8192, hex("ff")]),
+      rep(0, 20480),
+      file({ header: { version: 2 }, length: 20480 }),
+    ]) {
+      const disk = changing(wrong);
+      let primaries = 0;
+      disk.before = (_read, offset) => {
+        // After the first look at everything: the next read of the primary finds another one.
+        if (offset === 0 && ++primaries === 3) disk.bytes = state(5);
+      };
+      expect(await checkAll(disk)).toEqual(["LEAK file"]);
+    }
+    expect(await code(() => checkAll(changing(rep(0, 20480))))).toBe("BAD_MAGIC");
+  });
+
+  it("gives LOCKED when the file changes each time", async () => {
+    const disk = changing(state(0));
+    let n = 0;
+    disk.before = (_read, offset) => {
+      if (offset === 8192) disk.bytes = state(++n);
+    };
+    expect(await code(() => checkAll(disk))).toBe("LOCKED");
+    expect(n).toBe(8);
+  });
+
+  it("gives SOURCE_CHANGED where findings have left", async () => {
+    // More findings than are held back: every entry of 4096 is past the end.
+    const clusters = Array.from({ length: 40_000 }, () => ({ descriptor: 2n ** 50n }));
+    const bytes = file({ bitmaps: [{ name: "a", size: 4096n * 40_000n * 512n, granularity: 512, clusters }] });
+    const disk = changing(bytes);
+    const call = async (): Promise<void> => {
+      for await (const _finding of QdbFile.check(source(disk, kind), OPTIONS))
+        disk.bytes = edit(bytes, [4095, rep(1, 1)]);
+    };
+    expect(await code(call)).toBe("SOURCE_CHANGED");
+  });
+});

@@ -1,0 +1,271 @@
+// Files in memory for the tests of what writes: they keep every operation, fail or stop where they are told, and show what was
+// on the disk when. And what reads such a file back into plain values.
+import { crc32 } from "node:zlib";
+import {
+  type AnyStore,
+  Bitmap,
+  bitmapPlan,
+  bytesSource,
+  type Digests,
+  Edits,
+  type FileContents,
+  type FileImage,
+  imageBytes,
+  isQdbError,
+  QdbEditor,
+  QdbError,
+  quietly,
+  readIndex,
+  readMaps,
+  runStoreSync,
+  runSync,
+  Session,
+  type Store,
+  type SyncStore,
+  shortRead,
+  writeImage,
+} from "@qdb/format";
+
+export const ZLIB: Digests = { crc32 };
+
+/** An operation as a store saw it. */
+export type Op =
+  | { readonly kind: "read"; readonly offset: number; readonly length: number }
+  | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: "flush" }
+  | { readonly kind: "truncate"; readonly length: number }
+  | { readonly kind: "replace"; readonly bytes: Uint8Array };
+
+/** An operation that changes a file or waits for it. */
+export type Change = Exclude<Op, { readonly kind: "read" } | { readonly kind: "replace" }>;
+
+export function io(what: string): QdbError {
+  return new QdbError("IO", what);
+}
+
+/** A file in memory. What it hands out are copies: bytes kept do not change when the file does. */
+export class MemoryStore implements SyncStore {
+  #bytes: Uint8Array;
+  readonly log: Op[] = [];
+  /** Seen before each operation is done; what it throws is the operation's failure. */
+  before: (op: Op) => void = () => undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes.slice();
+  }
+
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes.slice();
+  }
+
+  /** Everything but the reads. */
+  get changes(): Change[] {
+    return this.log.filter((op): op is Change => op.kind !== "read" && op.kind !== "replace");
+  }
+
+  #do(op: Op): void {
+    this.before(op);
+    this.log.push(op);
+  }
+
+  readSync(offset: number, length: number): Uint8Array {
+    this.#do({ kind: "read", offset, length });
+    if (offset + length > this.#bytes.length) throw shortRead(offset, length, this.#bytes.length);
+    return this.#bytes.slice(offset, offset + length);
+  }
+
+  writeSync(offset: number, bytes: Uint8Array): void {
+    this.#do({ kind: "write", offset, bytes: bytes.slice() });
+    this.#bytes = written(this.#bytes, offset, bytes);
+  }
+
+  flushSync(): void {
+    this.#do({ kind: "flush" });
+  }
+
+  truncateSync(length: number): void {
+    this.#do({ kind: "truncate", length });
+    this.#bytes = this.#bytes.slice(0, length);
+  }
+
+  replaceSync(image: FileImage): void {
+    const bytes = imageBytes(image);
+    this.#do({ kind: "replace", bytes });
+    this.#bytes = bytes;
+  }
+}
+
+/** The bytes with some written over; the file grows where it must. */
+export function written(bytes: Uint8Array, offset: number, piece: Uint8Array): Uint8Array {
+  const target = offset + piece.length > bytes.length ? new Uint8Array(offset + piece.length) : bytes;
+  if (target !== bytes) target.set(bytes);
+  target.set(piece, offset);
+  return target;
+}
+
+/** A store over a file in memory that answers later. */
+export function asyncStore(store: MemoryStore): Store {
+  const later = async <T>(call: () => T): Promise<T> => {
+    await Promise.resolve();
+    return call();
+  };
+  return {
+    get size() {
+      return store.size;
+    },
+    read: (offset, length) => later(() => store.readSync(offset, length)),
+    write: (offset, bytes) => later(() => store.writeSync(offset, bytes)),
+    flush: () => later(() => store.flushSync()),
+    truncate: (length) => later(() => store.truncateSync(length)),
+    replace: (image) => later(() => store.replaceSync(image)),
+  };
+}
+
+/** Fails the n-th operation (from 0) that is no read, and all behind it. */
+export function failFrom(store: MemoryStore, n: number): void {
+  let at = 0;
+  store.before = (op) => {
+    if (op.kind !== "read" && at++ >= n) throw io(`${op.kind} failed`);
+  };
+}
+
+/** Numbers that look random and are the same each time. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Ids of 16 bytes, each another one. */
+export function ids(): () => Uint8Array {
+  let next = 1;
+  return () => {
+    const id = new Uint8Array(16);
+    new DataView(id.buffer).setUint32(12, next++);
+    return id;
+  };
+}
+
+export function openEditor(store: AnyStore, options: { readonly repair?: boolean } = {}): Promise<QdbEditor> {
+  return QdbEditor.open(store, { digests: ZLIB, randomId: ids(), ...options });
+}
+
+export function openSession(store: SyncStore, options: { readonly repair?: boolean } = {}): Session {
+  const given = { digests: ZLIB, writerId: new Uint8Array(16).fill(0x77), repair: false, ...options };
+  return runStoreSync(Session.open(store.size, given), store);
+}
+
+export function editsOf(session: Session): Edits {
+  return new Edits(session.state, { newId: ids() });
+}
+
+export function commit(store: SyncStore, session: Session, edits: Edits): void {
+  runStoreSync(edits.isChange ? session.commit(edits.next()) : session.fence(), store);
+}
+
+/** Marks some bits of a bitmap dirty, or clean, in one commit. */
+export function flip(
+  store: SyncStore,
+  session: Session,
+  name: string,
+  dirty: boolean,
+  first: number,
+  end: number,
+): void {
+  const edits = editsOf(session);
+  runSync(
+    edits.change(
+      name,
+      (bits) => {
+        if (dirty) bits.markBits({ first, end });
+        else bits.unmark({ offset: first * bits.granularity, length: (end - first) * bits.granularity });
+        return bits;
+      },
+      !dirty,
+    ),
+    store,
+  );
+  commit(store, session, edits);
+}
+
+/** Everything that a file says of its bitmaps, in one text; an error of the file in its place. */
+export function view(bytes: Uint8Array): string {
+  const source = bytesSource(bytes);
+  try {
+    const index = runSync(readIndex(bytes.length, ZLIB), source);
+    const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+    return mapped
+      .map(({ entry, map, problem }) => {
+        const { size, granularity, flags } = entry.fields;
+        const bits = map === undefined ? "none" : hexOf(runSync(bitmapPlan(map), source).toBytes());
+        const records = hexOf(entry.extraData);
+        return [entry.label, size, granularity, flags, records, problem?.code ?? "ok", bits].join("|");
+      })
+      .join("\n");
+  } catch (error) {
+    if (isQdbError(error)) return `error ${error.code}`;
+    throw error;
+  }
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+}
+
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** A bitmap in which these bits are dirty. */
+export function bitmap(bits: number, dirty: Iterable<number> = [], granularity = 512): Bitmap {
+  const made = Bitmap.clean({ size: BigInt(bits) * BigInt(granularity), granularity });
+  for (const bit of dirty) made.markBits({ first: bit, end: bit + 1 });
+  return made;
+}
+
+/** A whole file of bitmaps by name. */
+export function fileOf(bitmaps: Readonly<Record<string, Bitmap>>, over: Partial<FileContents> = {}): Uint8Array {
+  return imageBytes(
+    writeImage(
+      {
+        form: "full",
+        clusterBits: 9,
+        fileId: new Uint8Array(16).fill(0xf1),
+        writerId: new Uint8Array(16).fill(0x31),
+        allOnes: true,
+        extensions: [],
+        bitmaps: Object.entries(bitmaps).map(([name, bits]) => ({
+          nameBytes: utf8(name),
+          flags: 0,
+          extraData: [],
+          bits,
+        })),
+        ...over,
+      },
+      ZLIB,
+    ),
+  );
+}
+
+/** Length in bytes of the canonical file that says the same. */
+export function canonicalLength(bytes: Uint8Array): number {
+  const source = bytesSource(bytes);
+  const index = runSync(readIndex(bytes.length, ZLIB), source);
+  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  const bitmaps = mapped.map(({ entry, map }) => {
+    if (map === undefined || entry.records === undefined) throw new Error(`${entry.label} has no canonical form`);
+    const bits = runSync(bitmapPlan(map), source);
+    return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: entry.records, bits };
+  });
+  const { fileId, writerId, clusterBits } = index.header;
+  const { extensions, allOnes } = index;
+  return writeImage({ form: "full", clusterBits, fileId, writerId, allOnes, extensions, bitmaps }, ZLIB).length;
+}
