@@ -1,8 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, unlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { linkSync, unlinkSync } from "node:fs";
 import type { FileImage } from "@qdb/format";
 import { createOnDevice } from "./create-device.ts";
+import { syncDirectory, temporaryBeside } from "./directory.ts";
 import { alreadyExists, errnoOf, fromNode, remarkOf, withRemark } from "./errors.ts";
 import { factsIfThere } from "./facts.ts";
 import { Handle } from "./handle.ts";
@@ -33,7 +32,7 @@ export async function createFile(path: string, image: FileImage, options: LongCa
 
 /** False where the file system has no links; nothing is left then. */
 async function createByLink(path: string, image: FileImage, pace: Pace): Promise<boolean> {
-  const temporary = join(dirname(path), `.qdb-${randomBytes(8).toString("hex")}.tmp`);
+  const temporary = temporaryBeside(path);
   const file = Handle.create(temporary, path);
   const made = [temporary];
   try {
@@ -98,21 +97,6 @@ function remove(path: string): void {
     unlinkSync(path);
   } catch (error) {
     throw fromNode(error, "remove", path);
-  }
-}
-
-/** The name of a new file is on the disk when its directory is. */
-function syncDirectory(path: string): void {
-  const directory = dirname(path);
-  try {
-    const fd = openSync(directory, "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    throw fromNode(error, "flush (fsync) the directory", directory);
   }
 }
 

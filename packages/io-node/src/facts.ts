@@ -44,20 +44,29 @@ function blockDeviceSize(numbers: string, path: string): bigint {
   }
 }
 
+/** Which file of the machine it is: see {@link Facts.key}. */
+export function keyOf(stats: BigIntStats): string {
+  return stats.isBlockDevice() ? `block ${deviceNumbers(u64(stats.rdev))}` : `file ${u64(stats.dev)} ${u64(stats.ino)}`;
+}
+
+/** The numbers of the device that a file is on, as the kernel's own lists have them. */
+export function fileSystemNumbers(stats: BigIntStats): string {
+  return deviceNumbers(u64(stats.dev));
+}
+
 /** @throws {QdbError} USAGE for what is neither a regular file nor a block device; NOT_SUPPORTED; LIMIT from 2^53 bytes on */
 export function factsOf(stats: BigIntStats, path: string): Facts {
   const { mtimeNs } = stats;
   const file = u64(stats.ino);
   if (stats.isBlockDevice()) {
-    const numbers = deviceNumbers(u64(stats.rdev));
-    const size = addressable(blockDeviceSize(numbers, path), path);
-    return { kind: "block", size, mtimeNs, file, key: `block ${numbers}` };
+    const size = addressable(blockDeviceSize(deviceNumbers(u64(stats.rdev)), path), path);
+    return { kind: "block", size, mtimeNs, file, key: keyOf(stats) };
   }
   if (!stats.isFile()) {
     const kind = stats.isDirectory() ? "a directory" : "no regular file and no block device";
     throw new QdbError("USAGE", `${quote(path)} is ${kind}; name a file`);
   }
-  return { kind: "file", size: addressable(stats.size, path), mtimeNs, file, key: `file ${u64(stats.dev)} ${file}` };
+  return { kind: "file", size: addressable(stats.size, path), mtimeNs, file, key: keyOf(stats) };
 }
 
 function addressable(size: bigint, path: string): bigint {

@@ -1,4 +1,5 @@
-import { QdbError, quote, type SyncByteSource, shortRead } from "@qdb/format";
+import type { SyncByteSource } from "@qdb/format";
+import { readExactly } from "./exact.ts";
 import type { FileIdentity } from "./facts.ts";
 import { Handle } from "./handle.ts";
 
@@ -29,6 +30,11 @@ export class FileSource implements SyncByteSource {
     return this.#size;
   }
 
+  /** Whether this is a block device, whose length is not the file's own to choose. */
+  get fixedSize(): boolean {
+    return this.#handle.facts().kind === "block";
+  }
+
   /** Asks for the length again, for who reads a file that others write. @throws {QdbError} IO; USAGE once closed */
   refresh(): void {
     this.#size = Number(this.#handle.facts().size);
@@ -45,26 +51,12 @@ export class FileSource implements SyncByteSource {
    * @throws {QdbError} SHORT_READ where the file ends before that (or ended when it was opened); IO; LIMIT for more than memory takes; USAGE once closed
    */
   readSync(offset: number, length: number): Uint8Array {
-    // Before anything is allocated: lengths come from files that may lie.
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.#size)) throw shortRead(offset, length, this.#size);
-    const target = allocate(length, this.path);
-    this.#handle.readInto(target, length, offset);
-    return target;
+    return readExactly(this.#handle, this.#size, offset, length);
   }
 
   /** Closes the file; does nothing the second time. @throws {QdbError} IO */
   close(): void {
     this.#handle.close();
-  }
-}
-
-/** Never from Node's pool, whose pieces start anywhere. */
-function allocate(length: number, path: string): Uint8Array {
-  try {
-    return Buffer.allocUnsafeSlow(length);
-  } catch (error) {
-    const message = `${length} bytes of ${quote(path)} do not fit into memory in one piece`;
-    throw new QdbError("LIMIT", message, {}, { cause: error });
   }
 }
 

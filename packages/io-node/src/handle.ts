@@ -1,7 +1,20 @@
-import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  type Stats,
+  writeSync,
+} from "node:fs";
 import { QdbError, quote, shortRead } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 import { type Facts, factsAt, factsOf } from "./facts.ts";
+import { tryFlock } from "./flock.ts";
 
 /** Bytes of one read or write at most: Node takes lengths below 2^31 only. */
 const PIECE = 2 ** 30;
@@ -37,10 +50,15 @@ export class Handle {
     return Handle.#open(path, label, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   }
 
-  static #open(path: string, label: string, flags: number): Handle {
+  /** Makes a new file that nobody else may open yet, for reading and writing. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  static createPrivate(path: string): Handle {
+    return Handle.#open(path, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  }
+
+  static #open(path: string, label: string, flags: number, mode = 0o666): Handle {
     const creates = (flags & constants.O_CREAT) !== 0;
     try {
-      return new Handle(label, openSync(path, flags, 0o666));
+      return new Handle(label, openSync(path, flags, mode));
     } catch (error) {
       if (errnoOf(error) === "EBUSY") {
         throw new QdbError(
@@ -65,6 +83,26 @@ export class Handle {
   /** What the system says about it now. @throws {QdbError} IO, USAGE once closed */
   facts(): Facts {
     return this.#call("stat", (fd) => factsOf(fstatSync(fd, { bigint: true }), this.path));
+  }
+
+  /** Who owns it, who may use it, and how many names it has. @throws {QdbError} IO, USAGE once closed */
+  access(): Stats {
+    return this.#call("stat", (fd) => fstatSync(fd));
+  }
+
+  /** Gives it the owner, group and mode of another file. @throws {QdbError} IO, where this user may not; USAGE once closed */
+  takeAccess({ uid, gid, mode }: Stats): void {
+    const now = this.access();
+    // Owner first: to change it can clear bits of the mode.
+    if (now.uid !== uid || now.gid !== gid) {
+      this.#call(`give owner ${uid} and group ${gid} to`, (fd) => fchownSync(fd, uid, gid));
+    }
+    this.#call("set the mode of", (fd) => fchmodSync(fd, mode & 0o7777));
+  }
+
+  /** Takes the kernel's exclusive lock (flock(2)), kept until this is closed. False when another opening has one. @throws {QdbError} NOT_SUPPORTED without util-linux; IO */
+  lock(): boolean {
+    return this.#call("lock", (fd) => tryFlock(fd, this.path));
   }
 
   /** Fills `target[0, length)` with the bytes from `offset` on. @throws {QdbError} SHORT_READ where the file ends before that, IO */

@@ -1,47 +1,50 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { type Ended, runToEnd, scriptCommand } from "./child.ts";
 import { temporaryDirectory } from "./temp.ts";
 
-/** What a script printed, and the system calls on its file, its directory and what else it made there. */
+/** System calls on a script's file, its directory and what else it made there: `fsync target`, `pwrite64 temporary 4096@0`, …; failed ones end with the errno. */
+type Calls = readonly string[];
+
+/** How a script ended, and what it called. */
+export interface TracedEnd extends Ended {
+  readonly calls: Calls;
+}
+
+/** What a script printed, and what it called. */
 export interface Traced {
   readonly code: string;
   readonly message: string;
-  /** `fsync target`, `pwrite64 temporary 4096@0`, …; failed calls end with the errno. */
-  readonly calls: readonly string[];
+  readonly calls: Calls;
 }
 
-/** Faults, and whether they are for calls on the script's file alone. */
+/** Faults (strace's own syntax), and whether they are for calls on the script's file alone. */
 export interface Faults {
   readonly inject?: readonly string[];
   readonly onFileOnly?: boolean;
 }
 
-const CALLS = "?open,openat,pread64,pwrite64,fsync,ftruncate,?link,?linkat,?unlink,?unlinkat,close";
+const CALLS =
+  "?open,openat,pread64,pwrite64,fsync,ftruncate,?link,?linkat,?unlink,?unlinkat,close,flock,?rename,?renameat,?renameat2,?fchown,?fchmod";
 
 /**
- * Runs a script of this directory on a file under strace, with faults injected (strace's own syntax): into calls on
- * the file alone, which `-P` sees to, or into all of the process.
+ * Runs a script of this directory on a file under strace, with faults injected: into calls on the file alone, which `-P`
+ * sees to, or into all of the process.
  */
-export function traced(script: string, path: string, faults: Faults = {}): Traced {
+export function tracedEnd(script: string, path: string, faults: Faults = {}, args: readonly string[] = []): TracedEnd {
   const log = join(temporaryDirectory(), "strace.log");
-  const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   const { inject = [], onFileOnly = false } = faults;
-  const args = ["-f", "-qq", "-y", "-o", log, "-e", `trace=${CALLS}`, ...(onFileOnly ? ["-P", path] : [])];
-  args.push(...inject.flatMap((fault) => ["-e", `inject=${fault}`]));
-  const node = [process.execPath, "--import", import.meta.resolve("tsx"), here(script), path];
-  const { NODE_OPTIONS: _, ...environment } = process.env;
-  const env = {
-    ...environment,
-    TSX_TSCONFIG_PATH: here("../../../../tsconfig.test.json"),
-    TSX_DISABLE_CACHE: "1",
-    UV_USE_IO_URING: "0",
-  };
-  const result = spawnSync("strace", [...args, ...node], { encoding: "utf8", env });
-  if (result.error) throw new Error("strace is missing: apt-get install strace", { cause: result.error });
-  if (result.status !== 0) throw new Error(`the script failed: ${result.stderr}`);
-  return { ...JSON.parse(result.stdout), calls: callsOn(path, readFileSync(log, "utf8")) };
+  const options = ["-f", "-qq", "-y", "-o", log, "-e", `trace=${CALLS}`, ...(onFileOnly ? ["-P", path] : [])];
+  options.push(...inject.flatMap((fault) => ["-e", `inject=${fault}`]));
+  const ended = runToEnd(["strace", ...options, ...scriptCommand(script, path, ...args)]);
+  return { ...ended, calls: callsOn(path, readFileSync(log, "utf8")) };
+}
+
+/** The same for a script that must end well. */
+export function traced(script: string, path: string, faults: Faults = {}): Traced {
+  const { status, stdout, stderr, calls } = tracedEnd(script, path, faults);
+  if (status !== 0) throw new Error(`the script failed: ${stderr}`);
+  return { ...JSON.parse(stdout), calls };
 }
 
 function callsOn(path: string, log: string): string[] {
@@ -55,8 +58,8 @@ function callsOn(path: string, log: string): string[] {
     if (known.length === 0) return [];
     const place = /, (\d+), (\d+)$/.exec(args);
     const range = /^p(?:read|write)64$/.test(name) && place !== null ? ` ${place[1]}@${place[2]}` : "";
-    const flags = /O_\w+(?:\|O_\w+)*(?:, 0\d+)?/.exec(args)?.[0].replace("|O_CLOEXEC", "") ?? "";
-    const text = [name.replace(/at$/, ""), ...known, flags].filter((part) => part !== "").join(" ");
+    const flags = /(?:O|LOCK)_\w+(?:\|\w+)*(?:, 0\d+)?/.exec(args)?.[0].replace("|O_CLOEXEC", "") ?? "";
+    const text = [name.replace(/at2?$/, ""), ...known, flags].filter((part) => part !== "").join(" ");
     return [`${text}${range}${errno === undefined ? "" : ` ${errno}`}`];
   });
 }
