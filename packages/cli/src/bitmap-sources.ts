@@ -1,0 +1,63 @@
+import { type Bitmap, bitmapPlan, QdbError, quote, run } from "@qdb/format";
+import { openFileSource } from "@qdb/io-node";
+import { confirmQcow2, isQcow2, readQcow2Index, readQcow2Map } from "@qdb/qcow2";
+import type { Call } from "./command.ts";
+import { about, openFile, requireFile, requireSameDisk } from "./open.ts";
+
+/** Bytes by which a qcow2 image is known. */
+const LOOK = 512;
+
+/** Another file whose bitmaps are sources. */
+export interface SourceFile {
+  /** The bits of a bitmap, checked to the last one. @throws {QdbError} NOT_FOUND; the bitmap's problem; WRONG_DISK; as reading the file */
+  read(name: string): Promise<Bitmap>;
+  close(): Promise<void>;
+}
+
+/** Opens a QDB file or a qcow2 image, whichever it is, for its bitmaps. @throws {QdbError} as opening the file */
+export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
+  requireFile(path);
+  return about(path, () => (isImage(path) ? openImage(path, call) : openQdbSource(path, call)));
+}
+
+function isImage(path: string): boolean {
+  const source = openFileSource(path);
+  try {
+    return isQcow2(source.readSync(0, Math.min(LOOK, source.size)));
+  } finally {
+    source.close();
+  }
+}
+
+async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
+  const file = await openFile(path, call);
+  return {
+    read: (name) =>
+      about(path, () => {
+        const bitmap = file.bitmap(name);
+        requireSameDisk(bitmap.entry, call);
+        return bitmap.read({ signal: call.signal });
+      }),
+    close: () => file.close(),
+  };
+}
+
+async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
+  const source = openFileSource(path);
+  try {
+    const index = await run(readQcow2Index(source.size), source, { signal });
+    const read = async (name: string): Promise<Bitmap> => {
+      const bitmap = index.bitmaps.find(({ label }) => label === name);
+      if (bitmap === undefined)
+        throw new QdbError("NOT_FOUND", `the image ${quote(path)} holds no bitmap ${quote(name)}`);
+      const map = await run(readQcow2Map(index, bitmap), source, { signal });
+      const bits = await run(bitmapPlan(map), source, { signal });
+      await run(confirmQcow2(index, bitmap), source, { signal });
+      return bits;
+    };
+    return { read: (name) => about(path, () => read(name)), close: async () => source.close() };
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}

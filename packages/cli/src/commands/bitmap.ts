@@ -1,0 +1,89 @@
+import { QdbError } from "@qdb/format";
+import { openQdbEditor } from "@qdb/io-node";
+import { ACTIONS, type Action } from "../bitmap-actions.ts";
+import { openSourceFile, type SourceFile } from "../bitmap-sources.ts";
+import type { Work } from "../bitmap-work.ts";
+import { type Call, type CommandSpec, DISK_CHANGE } from "../command.ts";
+import { about, closing, requireFile } from "../open.ts";
+
+/** Options that say how an action is done, with the actions that they go with. */
+const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
+  ["granularity", ["add"]],
+  ["size", ["add"]],
+  ["disk", ["add"]],
+  ["new-area", ["resize"]],
+  ["source-file", ["merge", "intersect", "subtract", "xor"]],
+];
+
+/** `qdb bitmap`: changes of one bitmap, committed together. */
+export const command: CommandSpec = {
+  name: "bitmap",
+  summary: "add, remove or change a bitmap of a QDB file",
+  synopsis: ["ACTION... [-g SIZE] [--size=SIZE|--disk=IMAGE] [-b FILE] FILE BITMAP"],
+  description: [
+    "Applies actions to BITMAP in the order given, and commits them once: all of them or none. Prints nothing when they are done. A second writer is refused at once, while any number of readers may read.",
+    "SRC is a bitmap of FILE itself, or of the file of -b, which may be QDB or qcow2. It must be of the same disk size; where granularities differ, rounding never loses dirt: --merge and --intersect round SRC outward, --subtract inward.",
+    "A draft file is rewritten whole, in full form.",
+  ],
+  operands: { min: 2, max: 2, names: ["FILE", "BITMAP"] },
+  options: [
+    ...ACTIONS.map(({ option }) => option),
+    { long: "granularity", short: "g", value: "SIZE", help: "with --add: bytes a bit, a power of two (default 64K)" },
+    { long: "size", value: "SIZE", help: "with --add: length of the disk" },
+    { long: "disk", value: "IMAGE", help: "with --add: the length of this raw image; it and its state are remembered" },
+    {
+      long: "new-area",
+      value: "STATE",
+      choices: ["dirty", "clean"],
+      help: "with --resize; clean is your word that no byte there changed since the bitmap began",
+    },
+    { long: "source-file", short: "b", value: "FILE", help: "the file that every SRC is in" },
+    DISK_CHANGE,
+  ],
+  examples: [
+    ["qdb bitmap --add -g 64K --disk vm.img vm.qdb daily", "a new bitmap for a disk"],
+    ["qdb bitmap --merge monday --merge tuesday -b old.qcow2 vm.qdb daily", "what QEMU collected is added"],
+    ["qdb bitmap --freeze daily-2 vm.qdb daily", "keep daily for a backup; daily-2 collects from now on"],
+    ["qdb bitmap --release=done vm.qdb daily", "the backup is complete"],
+  ],
+  run,
+};
+
+async function run(call: Call): Promise<number> {
+  const [path = "", name = ""] = call.operands;
+  requireFile(path);
+  const actions = actionsOf(call);
+  const editor = await about(path, () => openQdbEditor(path));
+  return closing(editor, async () => {
+    await applyAll(actions, { call, editor, path, name });
+    if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
+    await about(path, () => editor.commit());
+    return 0;
+  });
+}
+
+async function applyAll(actions: readonly Action[], work: Omit<Work, "sources">): Promise<void> {
+  const path = work.call.value("source-file");
+  const apply = async (sources: SourceFile | undefined): Promise<void> => {
+    const target = { ...work, sources };
+    for (const action of actions) await action(target);
+  };
+  if (path === undefined) return apply(undefined);
+  const sources = await openSourceFile(path, work.call);
+  await closing(sources, () => apply(sources));
+}
+
+/** What was asked for, in order. @throws {QdbError} USAGE; what looking at --disk throws */
+function actionsOf(call: Call): Action[] {
+  const actions = call.given.flatMap(({ long, value }) => {
+    const action = ACTIONS.find(({ option }) => option.long === long);
+    return action === undefined ? [] : [action.parse(value ?? "", call)];
+  });
+  if (actions.length === 0) throw new QdbError("USAGE", "say what to do with the bitmap; try: qdb bitmap --help");
+  for (const [option, goesWith] of GOES_WITH) {
+    if (!call.has(option) || goesWith.some((action) => call.has(action))) continue;
+    const list = goesWith.map((action) => `--${action}`).join(", ");
+    throw new QdbError("USAGE", `--${option} goes with ${list} only; try: qdb bitmap --help`);
+  }
+  return actions;
+}

@@ -1,0 +1,104 @@
+import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
+import { nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
+import { checkPrinter, isClean } from "../check-printer.ts";
+import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
+import { about, closing, requireFile } from "../open.ts";
+
+/** `qdb check`: every finding. */
+export const command: CommandSpec = {
+  name: "check",
+  summary: "look for damage and list every finding, or repair it",
+  synopsis: ["[-r] [--output=human|json] FILE"],
+  description: [
+    "Reads the whole file and lists every finding: its code, how bad it is, the structure and the offset. Nothing is changed without -r.",
+    "Severities: corrupt (a rule is broken), unsafe (bits cannot be used or trusted), leak (space is lost), noncanonical (harmless), info.",
+    "-r puts right what can be put right without losing a dirty bit, by a commit: a bad copy of the header is written anew; what cannot be trusted becomes dirty, the range of a damaged data cluster, or the whole bitmap where its L1 area is damaged; tails and padding become zero; leaks are cut off. A bitmap in use stays so: qdb bitmap --mark-all is the way back.",
+    "Exit codes, as qemu-img's, with -r by what is left: 0 no errors, 1 the file could not be checked, 2 corrupt or unsafe, 3 leaks only.",
+  ],
+  operands: { min: 1, max: 1, names: ["FILE"] },
+  options: [{ long: "repair", short: "r", help: "repair what can be repaired" }, OUTPUT],
+  examples: [
+    ["qdb check backup.qdb", "Every finding, one a line."],
+    ["qdb check --output=json backup.qdb", "The same as JSON."],
+    ["qdb check -r backup.qdb", "Repair it; what is said is what was found, and what is left."],
+  ],
+  usageExitCode: 1,
+  async run(call) {
+    const [path = ""] = call.operands;
+    requireFile(path);
+    const summary = await about(path, () => (call.has("repair") ? repair(path, call) : check(path, call)));
+    return exitCodeOf(summary);
+  },
+};
+
+function exitCodeOf({ counts }: CheckSummary): number {
+  if (counts.corrupt + counts.unsafe > 0) return 2;
+  return counts.leak > 0 ? 3 : 0;
+}
+
+async function check(path: string, call: Call): Promise<CheckSummary> {
+  const printer = checkPrinter(path, call);
+  const summary = await look(path, call, (finding) => printer.finding(finding));
+  printer.end(summary);
+  return summary;
+}
+
+async function look(path: string, call: Call, found: (finding: Finding) => void): Promise<CheckSummary> {
+  const source = openFileSource(path);
+  try {
+    const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
+    for (;;) {
+      const step = await findings.next();
+      if (step.done === true) return step.value;
+      found(step.value);
+    }
+  } finally {
+    source.close();
+  }
+}
+
+/** Codes of an opening that says nothing about what is in the file. */
+const NOT_OF_THE_FILE = [
+  "ABORTED",
+  "IO",
+  "LOCKED",
+  "NOT_FOUND",
+  "NOT_SUPPORTED",
+  "POISONED",
+  "SHORT_READ",
+  "USAGE",
+] as const;
+
+async function repair(path: string, call: Call): Promise<CheckSummary> {
+  let editor: QdbEditor;
+  try {
+    editor = await openQdbEditor(path, { repair: true });
+  } catch (error) {
+    if (isQdbError(error, ...NOT_OF_THE_FILE)) throw error;
+    return lookOnly(path, call, error);
+  }
+  return closing(editor, async () => {
+    const { before, after, summary } = await editor.repair();
+    const printer = checkPrinter(path, call);
+    const left = new Set(after.filter(({ repairable }) => repairable).map(keyOf));
+    for (const finding of before) printer.finding(finding, finding.repairable && !left.has(keyOf(finding)));
+    printer.end(summary);
+    return summary;
+  });
+}
+
+/** What tells whether a finding is still there; not its place, which a commit changes. */
+function keyOf({ code, where }: Finding): string {
+  return JSON.stringify([code, where.structure, where.field, where.bitmap]);
+}
+
+/** The findings of a file that a repair cannot be let near. @throws {unknown} why, where the findings do not show it */
+async function lookOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
+  const findings: Finding[] = [];
+  const summary = await look(path, call, (finding) => findings.push(finding));
+  if (isClean(summary.counts)) throw why;
+  const printer = checkPrinter(path, call);
+  for (const finding of findings) printer.finding(finding, false);
+  printer.end(summary);
+  return summary;
+}

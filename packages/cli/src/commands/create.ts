@@ -1,0 +1,44 @@
+import { QdbError } from "@qdb/format";
+import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
+import { emptyContents, requireNewFile, writeNewFile } from "../new-file.ts";
+import { parseSize } from "../size.ts";
+
+/** `qdb create`: an empty file. */
+export const command: CommandSpec = {
+  name: "create",
+  summary: "make an empty QDB file",
+  synopsis: ["[--cluster-size=SIZE] FILE"],
+  description: [
+    "Makes a QDB file without a bitmap. A file that exists is not overwritten.",
+    "The cluster size is the unit of space in the file: small clusters keep sparse bitmaps small, large ones keep big bitmaps quick.",
+  ],
+  operands: { min: 1, max: 1, names: ["FILE"] },
+  options: [
+    {
+      long: "cluster-size",
+      value: "SIZE",
+      help: "a power of two from 512 to 2M; 4K unless told. It never changes later",
+    },
+    OUTPUT,
+  ],
+  examples: [
+    ["qdb create backup.qdb", "An empty file with clusters of 4 KiB."],
+    ["qdb create --cluster-size=64K backup.qdb", "The same with clusters of 64 KiB."],
+  ],
+  async run(call) {
+    const [path = ""] = call.operands;
+    const clusterBits = clusterBitsOf(call);
+    requireNewFile(path);
+    await writeNewFile(path, emptyContents(clusterBits), call);
+    return 0;
+  },
+};
+
+function clusterBitsOf(call: Call): number | undefined {
+  const text = call.value("cluster-size");
+  if (text === undefined) return undefined;
+  const size = parseSize(text, "--cluster-size");
+  const bits = Math.log2(Number(size));
+  if (Number.isInteger(bits) && bits >= 9 && bits <= 21) return bits;
+  throw new QdbError("USAGE", `--cluster-size is ${size}; it must be a power of two from 512 to 2097152 (2M)`);
+}

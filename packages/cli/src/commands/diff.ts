@@ -1,0 +1,60 @@
+import type { Bitmap } from "@qdb/format";
+import { diffImages } from "@qdb/io-node";
+import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
+import { DEFAULT_GRANULARITY } from "../extents.ts";
+import { diskRecords, IMAGE_FORMAT, lookAtDisk, requireRawImages } from "../images.ts";
+import { granularityOf, newBitmapLine, requireBitmapName } from "../new-bitmaps.ts";
+import { closing } from "../open.ts";
+import { TargetFile } from "../target-file.ts";
+
+/** Name of the bitmap when none is given. */
+const DEFAULT_NAME = "diff";
+
+/** `qdb diff`: a bitmap of what differs between two images. */
+export const command: CommandSpec = {
+  name: "diff",
+  summary: "make a bitmap of what differs between two raw images",
+  synopsis: ["[-g SIZE] [-B NAME] [-f raw] BASE CURRENT FILE"],
+  description: [
+    "Reads both images and stores one bitmap in FILE, which is made when it is missing: dirty is what differs, and what only one of the images has. The bitmap is for the disk CURRENT, and remembers its path and state. A bitmap of the name must not be there yet.",
+    "An image that changes meanwhile ends the command, and nothing is stored.",
+  ],
+  operands: { min: 3, max: 3, names: ["BASE", "CURRENT", "FILE"] },
+  options: [
+    { long: "granularity", short: "g", value: "SIZE", help: "bytes a bit, a power of two (default 64K)" },
+    { long: "bitmap", short: "B", value: "NAME", help: `name of the bitmap (default ${DEFAULT_NAME})` },
+    IMAGE_FORMAT,
+    ...PROGRESS,
+  ],
+  examples: [
+    ["qdb diff monday.img tuesday.img changes.qdb", "what changed from Monday to Tuesday"],
+    ["qdb diff -g 4K -B daily old.img /dev/vg/disk daily.qdb", "finer, under another name, of a block device"],
+  ],
+  run,
+};
+
+async function run(call: Call): Promise<number> {
+  const [base = "", current = "", file = ""] = call.operands;
+  const name = requireBitmapName(call.value("bitmap") ?? DEFAULT_NAME);
+  const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
+  const target = await TargetFile.open(file, call);
+  return closing(target, async () => {
+    target.requireFree(name, "choose another name with -B");
+    requireRawImages([base, current], call);
+    const disk = lookAtDisk(current);
+    const bits = await compare(base, current, granularity, call);
+    const bitmap = { name, bits, isEnabled: false, isInUse: false, records: diskRecords(disk) };
+    await target.store([bitmap], "refuse");
+    call.output.line(newBitmapLine(bitmap));
+    return 0;
+  });
+}
+
+async function compare(base: string, current: string, granularity: number, call: Call): Promise<Bitmap> {
+  const progress = call.progress("comparing");
+  try {
+    return await diffImages(base, current, { granularity, signal: call.signal, onProgress: progress.onProgress });
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,61 @@
+import { QdbError, type QdbFile, quote } from "@qdb/format";
+import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
+import { about, openFile } from "../open.ts";
+
+/** `qdb dump`: the JSON form. */
+export const command: CommandSpec = {
+  name: "dump",
+  summary: "write a QDB file as JSON, which load takes back",
+  synopsis: ["[--all-digests] FILE"],
+  description: [
+    "Writes everything that a QDB file says as JSON to standard output: header, extensions, bitmaps with their records and dirty ranges.",
+    "A bitmap whose bits cannot be used has an error in their place; the form is whole all the same, and the exit code is 1.",
+  ],
+  operands: { min: 1, max: 1, names: ["FILE"] },
+  options: [{ long: "all-digests", help: "give bits_sha256 of bitmaps above 2^27 bits too" }, ...PROGRESS],
+  examples: [
+    ["qdb dump backup.qdb > backup.json", "The file as JSON."],
+    ["qdb dump backup.qdb | qdb load - copy.qdb", "A copy without leaks, in canonical form."],
+  ],
+  async run(call) {
+    const [path = ""] = call.operands;
+    const file = await openFile(path, call);
+    await about(path, async () => {
+      const errors = await print(file, call);
+      call.output.flush();
+      if (errors > 0) throw await unusable(file, errors);
+    });
+    await file.close();
+    return 0;
+  },
+};
+
+async function print(file: QdbFile, call: Call): Promise<number> {
+  const progress = call.progress("dumping");
+  try {
+    const pieces = file.dump({
+      signal: call.signal,
+      onProgress: progress.onProgress,
+      allDigests: call.has("all-digests"),
+    });
+    for (;;) {
+      const step = await pieces.next();
+      if (step.done === true) return step.value.errors;
+      call.output.text(step.value);
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+/** The error that tells of the first bitmap whose bits cannot be used. */
+async function unusable(file: QdbFile, errors: number): Promise<QdbError> {
+  const bad = (await file.count()).find(({ problem }) => problem !== undefined);
+  const which = bad === undefined ? "" : `; the first is ${quote(bad.entry.label)}: ${bad.problem?.message}`;
+  const what = errors === 1 ? "1 bitmap is" : `${errors} bitmaps are`;
+  return new QdbError(
+    bad?.problem?.code ?? "SOURCE_CHANGED",
+    `${what} dumped without bits, which cannot be used${which}`,
+    bad?.problem?.where,
+  );
+}

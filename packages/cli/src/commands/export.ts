@@ -1,0 +1,58 @@
+import { type Bitmap, QdbError } from "@qdb/format";
+import { type Call, type CommandSpec, DISK_CHANGE, PROGRESS } from "../command.ts";
+import { EXPORTERS } from "../export-formats.ts";
+import { requireNewOutput, writeOutput } from "../new-output.ts";
+import { about, openFile, requireSameDisk } from "../open.ts";
+
+/** `qdb export`: a bitmap for other systems. */
+export const command: CommandSpec = {
+  name: "export",
+  summary: "write a bitmap in a format of other systems",
+  synopsis: ["--to FORMAT -B NAME [--ignore-disk-change] FILE [OUT]"],
+  description: [
+    "Writes one bitmap to OUT, which must not exist, or to standard output.",
+    "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero behind the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
+  ],
+  operands: { min: 1, max: 2, names: ["FILE", "OUT"] },
+  options: [
+    { long: "to", value: "FORMAT", choices: [...EXPORTERS.keys()], help: "format to write: raw-bits or extents" },
+    { long: "bitmap", short: "B", value: "NAME", help: "the bitmap" },
+    DISK_CHANGE,
+    ...PROGRESS,
+  ],
+  examples: [
+    ["qdb export --to raw-bits -B daily vm.qdb daily.bits", "the bits as plain bytes"],
+    ["qdb export --to extents -B daily vm.qdb | jq length", "extents for another program"],
+  ],
+  run,
+};
+
+async function run(call: Call): Promise<number> {
+  const [path = "", out = "-"] = call.operands;
+  const exporter = EXPORTERS.get(call.value("to") ?? "");
+  const name = call.value("bitmap");
+  if (exporter === undefined || name === undefined) {
+    const missing = exporter === undefined ? "--to FORMAT" : "-B NAME";
+    throw new QdbError("USAGE", `${missing} is missing; try: qdb export --help`);
+  }
+  requireNewOutput(out);
+  const bits = await readBits(path, name, call);
+  await writeOutput(out, () => exporter(bits), call);
+  return 0;
+}
+
+/** All bits, checked to the last one before the first byte is written. */
+async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
+  const file = await openFile(path, call);
+  const progress = call.progress("reading");
+  try {
+    return await about(path, async () => {
+      const bitmap = file.bitmap(name);
+      requireSameDisk(bitmap.entry, call);
+      return bitmap.read({ signal: call.signal, onProgress: progress.onProgress });
+    });
+  } finally {
+    progress.end();
+    await file.close();
+  }
+}

@@ -1,0 +1,88 @@
+import { QdbError } from "@qdb/format";
+import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
+import { detectFormat, IMPORTERS } from "../import/detect.ts";
+import { requestOf } from "../import/request.ts";
+import { newBitmapLine } from "../new-bitmaps.ts";
+import { closing } from "../open.ts";
+import { type NameRule, TargetFile } from "../target-file.ts";
+
+/** `qdb import`: bitmaps and maps of other systems. */
+export const command: CommandSpec = {
+  name: "import",
+  summary: "turn other systems' bitmaps and maps into a QDB file",
+  synopsis: ["[OPTION]... [-B NAME[=NEW]]... SOURCE FILE"],
+  description: [
+    "Reads bitmaps from SOURCE and stores them in FILE, all in one commit; FILE is made when it is missing. A bitmap of a name that is there already is refused, unless --merge or --replace says what to do. Nothing of SOURCE is changed.",
+    "qcow2: the bitmaps of an image, without QEMU; all of them, or those of -B. Names, granularities and whether they are enabled stay. A bitmap that a program had in use, or did not keep, is inconsistent: it is listed, and its bits are refused, unless --inconsistent=mark-all makes it all dirty.",
+    "raw-bits: plain bytes, a bit for each granule, least significant bit first.",
+    "extents: a JSON array as nbdinfo --map=qemu:dirty-bitmap:NAME --json, oVirt and qdb map print it. What no object describes as clean is dirty. Maps of what is allocated (qemu-img map, nbdinfo --map) need --dirty.",
+  ],
+  operands: { min: 2, max: 2, names: ["SOURCE", "FILE"] },
+  options: [
+    {
+      long: "from",
+      value: "FORMAT",
+      choices: [...IMPORTERS.keys()],
+      help: "format of SOURCE; qcow2 images and JSON are recognised",
+    },
+    {
+      long: "bitmap",
+      short: "B",
+      value: "NAME[=NEW]",
+      repeatable: true,
+      help: "qcow2: import this bitmap, under the name NEW; else: the name that the bitmap gets",
+    },
+    { long: "merge", help: "add the dirt to a bitmap of the name that is there (OR); rounding only adds dirt" },
+    { long: "replace", help: "put the new bitmap in the place of one of the name that is there" },
+    {
+      long: "inconsistent",
+      value: "ACTION",
+      choices: ["keep", "mark-all"],
+      help: "keep (the default): bitmaps with unusable bits stay so; mark-all: they become all dirty, and usable",
+    },
+    { long: "granularity", short: "g", value: "SIZE", help: "bytes a bit, a power of two; rounding only adds dirt" },
+    { long: "size", value: "SIZE", help: "length of the disk, for raw-bits and extents that do not tell it" },
+    { long: "disk", value: "IMAGE", help: "take the length from this raw image, and remember it and its state" },
+    {
+      long: "dirty",
+      value: "WHAT",
+      choices: ["data", "nodata"],
+      help: "extents that tell what is allocated: data is dirty; nodata: QEMU's inverted map of an x-dirty-bitmap",
+    },
+    ...PROGRESS,
+  ],
+  examples: [
+    ["qdb import vm.qcow2 vm.qdb", "every bitmap of an image"],
+    ["qdb import -B daily=monday vm.qcow2 vm.qdb", "one bitmap, under another name"],
+    [
+      "nbdinfo --map=qemu:dirty-bitmap:b0 --json URI | qdb import --from extents -B b0 - vm.qdb",
+      "what an NBD server says",
+    ],
+    ["qdb import --from raw-bits -g 64K --size 16G -B daily bits.raw vm.qdb", "bits as plain bytes"],
+    ["qdb import --merge -B daily vm.qcow2 vm.qdb", "what QEMU collected is added to the bitmap daily"],
+  ],
+  run,
+};
+
+async function run(call: Call): Promise<number> {
+  const [source = "", file = ""] = call.operands;
+  const rule = nameRule(call);
+  const request = requestOf(call, source);
+  const target = await TargetFile.open(file, call);
+  return closing(target, async () => {
+    const format = call.value("from") ?? detectFormat(source);
+    const importer = IMPORTERS.get(format);
+    if (importer === undefined) throw new QdbError("USAGE", `--from ${format} is not known`);
+    const stored = await target.store(await importer(request), rule);
+    for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
+    return 0;
+  });
+}
+
+function nameRule(call: Call): NameRule {
+  if (call.has("merge") && call.has("replace")) {
+    throw new QdbError("USAGE", "--merge and --replace exclude each other; try: qdb import --help");
+  }
+  if (call.has("merge")) return "merge";
+  return call.has("replace") ? "replace" : "refuse";
+}

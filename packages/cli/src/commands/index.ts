@@ -1,0 +1,30 @@
+import type { CommandSpec } from "../command.ts";
+
+/** A command of which only what `qdb --help` shows is loaded. */
+export interface LazyCommand {
+  readonly name: string;
+  /** The same as the command's own, which a test holds it to. */
+  readonly summary: string;
+  /** Loads the command; its module exports it as `command`. */
+  load(): Promise<{ readonly command: CommandSpec }>;
+}
+
+/** Every command, in the order of `qdb --help`. Modules load when they are called, so that the start stays fast. */
+export const COMMANDS: readonly LazyCommand[] = [
+  { name: "create", summary: "make an empty QDB file", load: () => import("./create.ts") },
+  { name: "bitmap", summary: "add, remove or change a bitmap of a QDB file", load: () => import("./bitmap.ts") },
+  { name: "info", summary: "tell what a QDB file holds", load: () => import("./info.ts") },
+  { name: "map", summary: "list the extents of a bitmap, dirty and clean", load: () => import("./map.ts") },
+  { name: "check", summary: "look for damage and list every finding, or repair it", load: () => import("./check.ts") },
+  { name: "dump", summary: "write a QDB file as JSON, which load takes back", load: () => import("./dump.ts") },
+  { name: "load", summary: "make a QDB file from the JSON that dump writes", load: () => import("./load.ts") },
+  {
+    name: "import",
+    summary: "turn other systems' bitmaps and maps into a QDB file",
+    load: () => import("./import.ts"),
+  },
+  { name: "export", summary: "write a bitmap in a format of other systems", load: () => import("./export.ts") },
+  { name: "diff", summary: "make a bitmap of what differs between two raw images", load: () => import("./diff.ts") },
+  { name: "copy", summary: "copy the dirty extents from one raw image onto another", load: () => import("./copy.ts") },
+  { name: "show", summary: "show the map of a bitmap as a picture", load: () => import("./show.ts") },
+];

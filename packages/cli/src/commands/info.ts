@@ -1,0 +1,43 @@
+import { lockState } from "@qdb/io-node";
+import { type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
+import { fileFacts } from "../facts.ts";
+import { factLines } from "../facts-text.ts";
+import { jsonText } from "../json.ts";
+import { about, openFile } from "../open.ts";
+
+/** `qdb info`: what a file says. */
+export const command: CommandSpec = {
+  name: "info",
+  summary: "tell what a QDB file holds",
+  synopsis: ["[--output=human|json] FILE"],
+  description: [
+    "Prints the header of a QDB file, its features and header extensions by name, and every bitmap: size, granularity, how much is dirty, flags, disk, age, state.",
+    "A bitmap whose bits cannot be used is listed with the reason; that is no failure of the command. Its state is in use while a program that has the file open collects into it, and inconsistent when that one is gone.",
+  ],
+  operands: { min: 1, max: 1, names: ["FILE"] },
+  options: [OUTPUT, ...PROGRESS],
+  examples: [
+    ["qdb info backup.qdb", "Everything about the file."],
+    ["qdb info --output=json backup.qdb | jq -r '.bitmaps[].name'", "The names of its bitmaps."],
+  ],
+  async run(call) {
+    const [path = ""] = call.operands;
+    const file = await openFile(path, call);
+    const progress = call.progress("counting");
+    const facts = await about(path, async () => {
+      try {
+        const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
+        const isAnyInUse = counted.some(({ problem }) => problem?.code === "INCONSISTENT");
+        // Asked for only where it makes a difference: it can mean a look at every process.
+        const hasWriter = isAnyInUse && lockState(path)?.held === true;
+        return fileFacts(path, file.index, counted, { now: Date.now(), hasWriter });
+      } finally {
+        progress.end();
+      }
+    });
+    await file.close();
+    if (call.json) call.output.line(jsonText(facts));
+    else for (const line of factLines(facts, call.output.colors)) call.output.line(line);
+    return 0;
+  },
+};

@@ -1,0 +1,47 @@
+import { type FileContents, isQdbError, JsonLoader, QdbError } from "@qdb/format";
+import { nodeDigests } from "@qdb/io-node";
+import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
+import { inputName, readText } from "../input.ts";
+import { randomFileId, randomWriterId, requireNewFile, writeNewFile } from "../new-file.ts";
+
+/** `qdb load`: a file from the JSON form. */
+export const command: CommandSpec = {
+  name: "load",
+  summary: "make a QDB file from the JSON that dump writes",
+  synopsis: ["[--draft] JSON FILE"],
+  description: [
+    "Makes a QDB file from its JSON form; - reads it from standard input. A file that exists is not overwritten.",
+    "Taken are form, cluster_bits, file_id, the all-ones feature, extensions, and of each bitmap name, size, granularity, flags, records and dirty ranges, which are rounded outward. dirty_bytes and bits_sha256 must match where they are given; the rest is derived anew.",
+  ],
+  operands: { min: 2, max: 2, names: ["JSON", "FILE"] },
+  options: [{ long: "draft", help: "make a file in draft form, without checksums" }, OUTPUT, ...PROGRESS],
+  examples: [
+    ["qdb load backup.json backup.qdb", "A file from its JSON form."],
+    [
+      "qdb dump backup.qdb | qdb load --draft - draft.qdb",
+      "The same bitmaps for a reader that knows the posted header only.",
+    ],
+  ],
+  async run(call) {
+    const [json = "", path = ""] = call.operands;
+    requireNewFile(path);
+    await writeNewFile(path, await read(json, call), call);
+    return 0;
+  },
+};
+
+async function read(json: string, call: Call): Promise<FileContents> {
+  const loader = new JsonLoader({
+    draft: call.has("draft"),
+    fileId: randomFileId(),
+    writerId: randomWriterId(),
+    digests: nodeDigests,
+  });
+  try {
+    for await (const text of readText(json, call.signal)) loader.push(text);
+    return loader.finish();
+  } catch (error) {
+    if (!isQdbError(error) || error.message.includes(inputName(json))) throw error;
+    throw new QdbError(error.code, `${inputName(json)}: ${error.message}`, error.where, { cause: error });
+  }
+}

@@ -1,0 +1,85 @@
+import type { CallOptions, DiskRange, StoredBitmap } from "@qdb/format";
+import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../command.ts";
+import { MapPrinter } from "../map-printer.ts";
+import { about, openFile, requireSameDisk } from "../open.ts";
+import { parseSize } from "../size.ts";
+
+/** Runs that are kept until all bits are known to be good; a map with more is read twice. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+
+/** `qdb map`: the extents of a bitmap. */
+export const command: CommandSpec = {
+  name: "map",
+  summary: "list the extents of a bitmap, dirty and clean",
+  synopsis: ["[--start-offset=N] [--max-length=N] [--output=human|json] FILE BITMAP"],
+  description: [
+    "Lists the extents of a bitmap in ascending order, dirty and clean in turn, covering the disk: offset and length in bytes, type (1 dirty, 0 clean), description. Text and JSON are those of nbdinfo --map.",
+    "Nothing is printed before the bits to be printed are known to be good.",
+  ],
+  operands: { min: 2, max: 2, names: ["FILE", "BITMAP"] },
+  options: [
+    { long: "start-offset", value: "N", help: "begin at this byte of the disk" },
+    { long: "max-length", value: "N", help: "print this many bytes of the disk at most" },
+    DISK_CHANGE,
+    OUTPUT,
+  ],
+  examples: [
+    ["qdb map backup.qdb daily", "Every extent of the bitmap daily."],
+    ["qdb map --output=json --start-offset=1G --max-length=64M backup.qdb daily", "A part of it, as JSON."],
+  ],
+  async run(call) {
+    const [path = "", name = ""] = call.operands;
+    const start = sizeOption(call, "start-offset") ?? 0n;
+    const most = sizeOption(call, "max-length");
+    const file = await openFile(path, call);
+    await about(path, async () => {
+      const bitmap = file.bitmap(name);
+      requireSameDisk(bitmap.entry, call);
+      await print(bitmap, start, most, call);
+    });
+    await file.close();
+    return 0;
+  },
+};
+
+function sizeOption(call: Call, long: string): bigint | undefined {
+  const text = call.value(long);
+  return text === undefined ? undefined : parseSize(text, `--${long}`);
+}
+
+async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefined, call: Call): Promise<void> {
+  const { shape } = bitmap;
+  const start = from < shape.size ? from : shape.size;
+  const end = most === undefined || start + most > shape.size ? shape.size : start + most;
+  const options = { within: { offset: start, length: end - start }, signal: call.signal };
+  const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
+  const put = (runs: Uint32Array): void => {
+    if (!printer.hasRoomFor(runs)) printer.flush();
+    printer.push(runs);
+  };
+  // Nothing is printed before all bits were read: what has left cannot be taken back when a later cluster turns out to be bad.
+  let held: Uint32Array[] | undefined = [];
+  let heldBytes = 0;
+  for await (const { runs } of bitmap.extents(options)) {
+    if (held === undefined) {
+      put(runs);
+      continue;
+    }
+    held.push(runs);
+    heldBytes += runs.byteLength;
+    if (heldBytes < MAX_HELD_BYTES) continue;
+    await verify(bitmap, options);
+    for (const piece of held) put(piece);
+    held = undefined;
+  }
+  for (const piece of held ?? []) put(piece);
+  printer.finish();
+  printer.flush();
+}
+
+/** Reads the bits that are to be printed. @throws {QdbError} BAD_CHECKSUM */
+async function verify(bitmap: StoredBitmap, options: CallOptions & { readonly within: DiskRange }): Promise<void> {
+  // Counting is quicker, but knows no window.
+  if (BigInt(options.within.length) === bitmap.shape.size) await bitmap.count(options);
+  else for await (const _ of bitmap.extents(options));
+}

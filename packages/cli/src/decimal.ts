@@ -1,0 +1,62 @@
+// Digits and short texts straight into bytes: a map of a random bitmap is hundreds of megabytes of them, and strings would take seconds.
+
+/** Writes a number at an offset and gives the offset behind it. */
+export type PutNumber = (at: number, value: number) => number;
+
+/**
+ * Makes what writes whole numbers from 0 to 2^53 - 1 in decimal into a view; up to three bytes behind one may be overwritten too.
+ * A closure over the view, because what is constant in a closure is constant to V8 too: this makes it twice as fast.
+ */
+export function decimalWriter(view: DataView): PutNumber {
+  const E4 = 10_000;
+  const E8 = 100_000_000;
+  /** Four ASCII digits of each number below 10000, big-endian in one word. */
+  const quads = Int32Array.from({ length: E4 }, (_, value) => {
+    const digit = (unit: number): number => 0x30 + (Math.floor(value / unit) % 10);
+    return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
+  });
+
+  // `| 0` keeps numbers in integer registers; everything here but the value of the last function is below 2^31.
+
+  /** Up to four digits without leading zeros. */
+  const putStart: PutNumber = (at, value) => {
+    const digits = value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
+    view.setInt32(at, (quads[value] as number) << (32 - 8 * digits));
+    return at + digits;
+  };
+
+  const putBelowE8: PutNumber = (at, value) => {
+    if (value < E4) return putStart(at, value);
+    const high = (value / E4) | 0;
+    const next = putStart(at, high);
+    view.setInt32(next, quads[value - high * E4] as number);
+    return next + 4;
+  };
+
+  return (at, value) => {
+    if (value < E8) return putBelowE8(at, value | 0);
+    // The quotient is below 2^27: what rounding does to it never reaches the next whole number.
+    const high = (value / E8) | 0;
+    const low = (value - high * E8) | 0;
+    const next = putBelowE8(at, high);
+    const middle = (low / E4) | 0;
+    view.setInt32(next, quads[middle] as number);
+    view.setInt32(next + 4, quads[low - middle * E4] as number);
+    return next + 8;
+  };
+}
+
+/** Number of decimal digits of a whole number, 10 for all that have more. */
+export function decimalDigits(value: number): number {
+  if (value >= 1e9) return 10;
+  if (value < 1e4) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
+  if (value < 1e7) return value < 1e6 ? (value < 1e5 ? 5 : 6) : 7;
+  return value < 1e8 ? 8 : 9;
+}
+
+/** The bytes of an ASCII text as big-endian doubles, to be written eight at a time; ASCII never makes a NaN, so they keep the bytes as they are. */
+export function wordsOf(text: string): Float64Array {
+  const view = new DataView(new ArrayBuffer(Math.ceil(text.length / 8) * 8));
+  for (let index = 0; index < text.length; index++) view.setUint8(index, text.charCodeAt(index));
+  return Float64Array.from({ length: view.byteLength / 8 }, (_, word) => view.getFloat64(word * 8));
+}

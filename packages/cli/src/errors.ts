@@ -1,0 +1,61 @@
+import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/format";
+import type { Json } from "./json.ts";
+
+/** What any thrown value is to be reported as; what no code of ours stands for is IO, with the system's words. */
+export function problemOf(error: unknown): Problem {
+  if (isQdbError(error)) return error;
+  return { code: "IO", message: `unexpected: ${error instanceof Error ? error.message : String(error)}`, where: {} };
+}
+
+/** A text on one line, with everything that could act on a terminal escaped: a net below `quote`, whose quotes it leaves alone. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => quote(character).slice(1, -1));
+}
+
+/** The error line without its `qdb: `. What `where` knows is added, as far as the message does not say it already. */
+export function errorLine({ code, message, where }: Omit<Problem, "code"> & { readonly code: string }): string {
+  const parts = [
+    where.bitmap === undefined ? "" : describeWhere({ bitmap: where.bitmap }),
+    where.structure ?? "",
+    where.field ?? "",
+    where.offset === undefined ? "" : describeWhere({ offset: where.offset }),
+  ];
+  const news = parts.filter((part) => part !== "" && !message.includes(part));
+  return oneLine(`[${code}] ${message}${news.length === 0 ? "" : ` (${news.join(", ")})`}`);
+}
+
+/** `where` as JSON: offsets past 2^53 are strings (`spec/schema/error.schema.json`). */
+export function whereJson({ structure, field, offset, bitmap }: Problem["where"]): Json {
+  const exact = offset === undefined || Number.isSafeInteger(Number(offset)) ? offset : String(offset);
+  return { structure, field, offset: typeof exact === "bigint" ? Number(exact) : exact, bitmap };
+}
+
+/** The error as the document that `--output=json` gives. */
+export function errorJson({ code, message, where }: Problem): Json {
+  return { error: { code, message, where: whereJson(where) } };
+}
+
+/** What to do about an error of a file, where its message does not say so. */
+const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
+  BAD_MAGIC: "check the name; qdb import reads other formats",
+  UNSUPPORTED_VERSION: "use a newer qdb",
+  UNSUPPORTED_FEATURE: "use a newer qdb",
+  TRUNCATED: "take another copy of the file",
+  BAD_FIELD: "qdb check lists every finding",
+  RESERVED_NOT_ZERO: "qdb check lists every finding",
+  MISALIGNED: "qdb check lists every finding",
+  OUT_OF_BOUNDS: "qdb check lists every finding",
+  OVERLAP: "qdb check lists every finding",
+  BAD_CHECKSUM: "qdb check lists every finding",
+  NOT_FOUND: "qdb info lists its bitmaps",
+};
+
+/** The same error, naming the file that it is about and what to do. */
+export function inFile(path: string, error: unknown): unknown {
+  if (!isQdbError(error)) return error;
+  const name = quote(path);
+  if (error.message.includes(name)) return error;
+  const advice = ADVICE[error.code];
+  const message = `${name}: ${error.message}${advice === undefined || error.message.includes("qdb check") ? "" : `; ${advice}`}`;
+  return new QdbError(error.code, message, error.where, { cause: error });
+}

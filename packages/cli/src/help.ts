@@ -1,0 +1,69 @@
+import { type CommandSpec, HELP, type OptionSpec } from "./command.ts";
+import { COMMANDS } from "./commands/index.ts";
+import type { Colors } from "./output.ts";
+
+const WIDTH = 80;
+
+/** Text in lines of at most 80 columns. */
+function wrapped(text: string, indent: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && indent.length + line.length + 1 + word.length > WIDTH) {
+      lines.push(indent + line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, indent + line];
+}
+
+/** How an option is written: `-g, --granularity=SIZE`. */
+export function optionUsage({ long, short, value, optionalValue, choices }: OptionSpec): string {
+  const shown = choices?.join("|") ?? value;
+  const tail = shown === undefined ? "" : optionalValue === true ? `[=${shown}]` : `=${shown}`;
+  return `${short === undefined ? "    " : `-${short}, `}--${long}${tail}`;
+}
+
+function optionLines(option: OptionSpec): string[] {
+  const usage = `  ${optionUsage(option)}`;
+  const column = " ".repeat(30);
+  const help = wrapped(option.help, column);
+  if (usage.length + 2 > column.length) return [usage, ...help];
+  return [usage.padEnd(column.length) + (help[0] ?? "").trimStart(), ...help.slice(1)];
+}
+
+/** The help of one command. */
+export function commandHelp(spec: CommandSpec, colors: Colors): string {
+  const heading = (text: string): string => colors.bold(text);
+  const lines = [
+    ...spec.synopsis.map((line, index) => `${index === 0 ? heading("Usage:") : "   or:"} qdb ${spec.name} ${line}`),
+    ...spec.description.flatMap((paragraph) => ["", ...wrapped(paragraph, "")]),
+    "",
+    heading("Options:"),
+    ...[...spec.options, HELP].flatMap(optionLines),
+    "",
+    heading(spec.examples.length === 1 ? "Example:" : "Examples:"),
+    ...spec.examples.flatMap(([command, what]) => [`  ${command}`, ...wrapped(what, "      ")]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** The help of `qdb` itself. */
+export function generalHelp(colors: Colors): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const lines = [
+    `${colors.bold("Usage:")} qdb COMMAND [OPTION…] [OPERAND…]`,
+    "",
+    "Dirty bitmaps of virtual disks in a file of their own: which ranges of a disk changed.",
+    "",
+    colors.bold("Commands:"),
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    "",
+    "qdb COMMAND --help tells more about each, with examples; qdb --version gives the version.",
+    "Sizes are bytes, or take k, M, G, T, P for powers of 1024: 64K.",
+    "Exit codes: 0 done or yes, 1 no or failed, 2 wrong usage; check has its own.",
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,32 @@
+import { QdbError, quote } from "@qdb/format";
+import { openFileSource } from "@qdb/io-node";
+import { isQcow2 } from "@qdb/qcow2";
+import { importExtents } from "./extents.ts";
+import { importQcow2 } from "./qcow2.ts";
+import { importRawBits } from "./raw-bits.ts";
+import type { Importer } from "./request.ts";
+
+/** The formats that can be read, by their names. */
+export const IMPORTERS: ReadonlyMap<string, Importer> = new Map([
+  ["qcow2", importQcow2],
+  ["raw-bits", importRawBits],
+  ["extents", importExtents],
+]);
+
+/** Bytes that are looked at. */
+const LOOK = 512;
+
+/** The format of a source by its first bytes. @throws {QdbError} USAGE when they do not tell; what opening and reading throw */
+export function detectFormat(path: string): string {
+  const say = `say it with --from: ${[...IMPORTERS.keys()].join(", ")}`;
+  if (path === "-") throw new QdbError("USAGE", `the format of standard input is not looked for; ${say}`);
+  const source = openFileSource(path);
+  try {
+    const start = source.readSync(0, Math.min(LOOK, source.size));
+    if (isQcow2(start)) return "qcow2";
+    if (/^[ \t\n\r]*[[{]/.test(Buffer.from(start).toString("latin1"))) return "extents";
+  } finally {
+    source.close();
+  }
+  throw new QdbError("USAGE", `the format of ${quote(path)} is not known; ${say}`);
+}

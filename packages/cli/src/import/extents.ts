@@ -1,0 +1,23 @@
+import { QdbError } from "@qdb/format";
+import { readExtents } from "../extents.ts";
+import { diskRecords } from "../images.ts";
+import { inputName, readText } from "../input.ts";
+import { requireBitmapName } from "../new-bitmaps.ts";
+import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
+
+/** A map in JSON: what nbdinfo --map, qemu-img map, oVirt and `qdb map` print. */
+export const importExtents: Importer = async (request) => {
+  refuseOptions(request, "extents", ["inconsistent"]);
+  const name = requireBitmapName(onlyName(request, "extents"));
+  const { source, call, disk, allocation } = request;
+  const extents = await aboutSource(request, () => readExtents(readText(source, call.signal), allocation));
+  const size = request.size ?? extents.gaplessEnd;
+  if (size === undefined) {
+    throw new QdbError(
+      "USAGE",
+      `${inputName(source)} does not cover the disk from its start, so its size is not known: give --size or --disk`,
+    );
+  }
+  const bits = extents.toBitmap(size, request.granularity ?? extents.granularityFor(size));
+  return [{ name, bits, isEnabled: false, isInUse: false, records: disk === undefined ? [] : diskRecords(disk) }];
+};

@@ -1,0 +1,84 @@
+import { isQdbError, QdbError } from "@qdb/format";
+import type { Call } from "../command.ts";
+import type { AllocationRule } from "../extents-classify.ts";
+import { type Disk, lookAtDisk, requireRaw } from "../images.ts";
+import { inputName } from "../input.ts";
+import { granularityOf, type NewBitmap } from "../new-bitmaps.ts";
+import { parseSize } from "../size.ts";
+
+/** What an import is asked to do, whatever the source's format. */
+export interface ImportRequest {
+  readonly call: Call;
+  /** A path, or `-` for standard input. */
+  readonly source: string;
+  /** Values of -B, in order. */
+  readonly names: readonly string[];
+  /** Bytes a bit, when told. */
+  readonly granularity: number | undefined;
+  /** Bytes of the disk, when told or taken from `disk`. */
+  readonly size: bigint | undefined;
+  /** The disk to bind the bitmaps to. */
+  readonly disk: Disk | undefined;
+  readonly allocation: AllocationRule | undefined;
+  /** Whether bitmaps whose bits cannot be trusted become all dirty, and usable. */
+  readonly markInconsistent: boolean;
+}
+
+/** Reads one format: gives all the bitmaps that are to be put into the file. */
+export type Importer = (request: ImportRequest) => Promise<readonly NewBitmap[]>;
+
+/** @throws {QdbError} USAGE; what looking at the disk throws */
+export function requestOf(call: Call, source: string): ImportRequest {
+  const diskPath = call.value("disk");
+  const sizeText = call.value("size");
+  if (diskPath !== undefined && sizeText !== undefined) {
+    throw new QdbError("USAGE", "--size and --disk exclude each other; the size is the disk's; try: qdb import --help");
+  }
+  let disk: Disk | undefined;
+  if (diskPath !== undefined) {
+    requireRaw(diskPath, "name the raw disk, or give its size with --size");
+    disk = lookAtDisk(diskPath);
+  }
+  return {
+    call,
+    source,
+    names: call.values("bitmap"),
+    granularity: granularityOf(call),
+    size: sizeText === undefined ? disk?.stamp.length : parseSize(sizeText, "--size"),
+    disk,
+    allocation: allocationOf(call.value("dirty")),
+    markInconsistent: call.value("inconsistent") === "mark-all",
+  };
+}
+
+function allocationOf(value: string | undefined): AllocationRule | undefined {
+  return value === "data" || value === "nodata" ? value : undefined;
+}
+
+/** The one name of -B that sources without names of their own need. @throws {QdbError} USAGE */
+export function onlyName({ names }: ImportRequest, format: string): string {
+  const [name, ...more] = names;
+  if (name !== undefined && more.length === 0) return name;
+  throw new QdbError(
+    "USAGE",
+    `${format} has no names in it: give the bitmap one with -B NAME, once; try: qdb import --help`,
+  );
+}
+
+/** Refuses options that mean nothing to a format, rather than to let the user believe that they did something. @throws {QdbError} USAGE */
+export function refuseOptions({ call }: ImportRequest, format: string, options: readonly string[]): void {
+  const given = options.find((option) => call.has(option));
+  if (given === undefined) return;
+  throw new QdbError("USAGE", `--${given} does not go with ${format}; try: qdb import --help`);
+}
+
+/** Does work on the source; its errors name it. @throws {QdbError} as the work */
+export async function aboutSource<T>({ source }: ImportRequest, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const name = inputName(source);
+    if (!isQdbError(error) || error.message.includes(name)) throw error;
+    throw new QdbError(error.code, `${name}: ${error.message}`, error.where, { cause: error });
+  }
+}

@@ -1,0 +1,29 @@
+import { quoteJson } from "@qdb/format";
+
+/** What can be printed as JSON; what is undefined is left out. 64-bit values are strings before they come here. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** JSON text, indented by two spaces, and harmless on any terminal. */
+export function jsonText(value: Json, indent = ""): string {
+  if (typeof value === "string") return quoteJson(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const deeper = `${indent}  `;
+  const items = Array.isArray(value)
+    ? value.map((item: Json) => jsonText(item, deeper))
+    : Object.entries(value).flatMap(([key, item]) =>
+        item === undefined ? [] : [`${quoteJson(key)}: ${jsonText(item, deeper)}`],
+      );
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
+  return items.length === 0 ? `${open}${close}` : `${open}\n${deeper}${items.join(`,\n${deeper}`)}\n${indent}${close}`;
+}
+
+/** JSON text on one line. */
+export function jsonLine(value: Json): string {
+  if (typeof value === "string") return quoteJson(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item: Json) => jsonLine(item)).join(",")}]`;
+  const pairs = Object.entries(value).flatMap(([key, item]) =>
+    item === undefined ? [] : [`${quoteJson(key)}:${jsonLine(item)}`],
+  );
+  return `{${pairs.join(",")}}`;
+}

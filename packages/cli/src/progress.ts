@@ -1,0 +1,107 @@
+import type { Progress } from "@qdb/format";
+import type { SingleBar } from "cli-progress";
+import { jsonLine } from "./json.ts";
+import { complain } from "./output.ts";
+
+/** Shows how far long work is. */
+export interface ProgressReporter {
+  /** Takes what is done and what there is to do, in the same unit; bound, to be handed on as it is. */
+  readonly onProgress: Progress;
+  /** Takes the progress away (a bar) or says that it ended (JSON); to be called in any case. */
+  end(): void;
+}
+
+/** `bar`: on standard error, once work takes long; `forced`: the same at once; `json`: one object a line there; `none`. */
+export type ProgressMode = "bar" | "forced" | "json" | "none";
+
+/** Milliseconds between two reports. */
+const INTERVAL_MS = 100;
+/** Work that takes less, in ms, shows no bar that was not asked for. */
+const PATIENCE_MS = 300;
+
+type BarLibrary = Pick<typeof import("cli-progress"), "SingleBar" | "Presets">;
+
+/** The library behind the bars; loaded when the first bar is to be seen, since few calls show one. */
+async function loadBars(): Promise<BarLibrary> {
+  return (await import("cli-progress")).default;
+}
+
+/** Makes what starts reporters in a mode. */
+export async function progressStarter(mode: ProgressMode): Promise<(label: string) => ProgressReporter> {
+  switch (mode) {
+    case "none":
+      return () => ({ onProgress: () => undefined, end: () => undefined });
+    case "json":
+      return jsonProgress;
+    case "bar":
+      return (label) => new BarProgress(label);
+    case "forced": {
+      const library = await loadBars();
+      return (label) => new BarProgress(label, library);
+    }
+  }
+}
+
+/** Hands reports on ten times a second; the last one always. */
+function throttled(report: (done: number, total: number) => void): Progress {
+  let next = 0;
+  return (done, total) => {
+    const now = performance.now();
+    if (now < next && done < total) return;
+    next = now + INTERVAL_MS;
+    report(done, total);
+  };
+}
+
+function jsonProgress(label: string): ProgressReporter {
+  let last = "";
+  const report = (done: number, total: number): void => {
+    const percent = total === 0 ? 100 : Math.floor((1000 * done) / total) / 10;
+    const line = jsonLine({ progress: label, done, total, percent });
+    if (line !== last) complain(line);
+    last = line;
+  };
+  return { onProgress: throttled(report), end: () => undefined };
+}
+
+class BarProgress implements ProgressReporter {
+  readonly onProgress: Progress = throttled((done, total) => this.#report(done, total));
+  readonly #label: string;
+  readonly #since = performance.now();
+  #bar: SingleBar | undefined;
+  #isLoading = false;
+  #hasEnded = false;
+
+  constructor(label: string, library?: BarLibrary) {
+    this.#label = label;
+    if (library !== undefined) this.#start(library, false);
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#bar?.stop();
+  }
+
+  #report(done: number, total: number): void {
+    if (this.#bar !== undefined) {
+      this.#bar.setTotal(Math.max(1, total));
+      this.#bar.update(total === 0 ? 1 : done);
+    } else if (!this.#isLoading && performance.now() - this.#since > PATIENCE_MS) {
+      this.#isLoading = true;
+      void loadBars().then((library) => {
+        if (!this.#hasEnded) this.#start(library, true);
+      });
+    }
+  }
+
+  /** A bar that nobody asked for goes away when the work is done. */
+  #start(library: BarLibrary, clearOnComplete: boolean): void {
+    const isTerminal = process.stderr.isTTY === true;
+    // Nobody looks any more: no reason to end the work.
+    process.stderr.on("error", () => undefined);
+    const format = `${this.#label} [{bar}] {percentage} %, {eta_formatted} left`;
+    const options = { format, stream: process.stderr, hideCursor: isTerminal, noTTYOutput: true, clearOnComplete };
+    this.#bar = new library.SingleBar(options, library.Presets.legacy);
+    this.#bar.start(1, 0);
+  }
+}

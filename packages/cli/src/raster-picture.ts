@@ -1,0 +1,46 @@
+import { type BitmapShape, flagNames, quote, type StoredBitmap } from "@qdb/format";
+import type { Raster } from "./raster.ts";
+import { shortSize } from "./size.ts";
+
+/** A bitmap to be shown: its map, or why there is none. */
+export interface Picture {
+  readonly name: string;
+  readonly shape: BitmapShape;
+  readonly flags: readonly string[];
+  readonly map: Raster | { readonly problem: string };
+}
+
+/** What is known of a bitmap before its bits are read. */
+export function pictureOf(bitmap: StoredBitmap, map: Picture["map"]): Picture {
+  return { name: bitmap.entry.label, shape: bitmap.shape, flags: flagNames(bitmap.entry.fields.flags), map };
+}
+
+/** Whether there is a map, and not a problem in its place. */
+export function hasMap(map: Picture["map"]): map is Raster {
+  return !("problem" in map);
+}
+
+/** Name and facts of a bitmap, harmless on any terminal: `"daily", 16 MiB, granularity 64 KiB, enabled`. */
+export function factsLine({ name, shape, flags }: Picture, longestName = Number.POSITIVE_INFINITY): string {
+  const shown = name.length > longestName ? `${name.slice(0, longestName - 1)}…` : name;
+  return [quote(shown), shortSize(shape.size), `granularity ${shortSize(BigInt(shape.granularity))}`, ...flags].join(
+    ", ",
+  );
+}
+
+/** How much of a disk is dirty: `256 KiB of 16 MiB dirty (1.56 %), a cell is 64 KiB`. */
+export function dirtyLine(raster: Raster): string {
+  const { size } = raster.shape;
+  const share = size === 0n ? "" : ` (${percent(raster.dirtyBytes, size)})`;
+  const cell = raster.count === 0 ? "" : `, a cell is ${shortSize(raster.bytesPerCell)}`;
+  return `${shortSize(raster.dirtyBytes)} of ${shortSize(size)} dirty${share}${cell}`;
+}
+
+/** A share in percent, three digits. It is 0 only of nothing, and 100 only of everything. */
+export function percent(part: bigint, whole: bigint): string {
+  if (part === 0n) return "0 %";
+  if (part === whole) return "100 %";
+  const value = (Number(part) / Number(whole)) * 100;
+  if (value < 0.01) return "< 0.01 %";
+  return value > 99.9 ? "> 99.9 %" : `${Number(value.toPrecision(3))} %`;
+}

@@ -1,0 +1,104 @@
+import { type BitmapShape, bitsOfShape, bytesOfBits, type ExtentBatch } from "@qdb/format";
+
+/** How dirty a cell of a picture is: 0 nothing at all, 1 up to a third of its granules, 2 up to two thirds, 3 more, 4 all of them. */
+export type Level = 0 | 1 | 2 | 3 | 4;
+
+/** Every level, ascending. */
+export const LEVELS: readonly Level[] = [0, 1, 2, 3, 4];
+
+/** Cells that a picture has room for. */
+export interface RasterSpace {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/**
+ * A bitmap as a grid of cells, row by row. A cell stands for a power of two of whole granules, the fewest with which all fit, so
+ * that counts are exact, and sizes round. Only the last cell can be smaller.
+ */
+export class Raster {
+  readonly shape: BitmapShape;
+  /** Number of bits of the bitmap. */
+  readonly bits: number;
+  readonly columns: number;
+  /** Bits a cell, a power of two. */
+  readonly bitsPerCell: number;
+  /** Number of cells: ceil(bits / bitsPerCell). */
+  readonly count: number;
+  /** Dirty bits of each cell. */
+  readonly #dirty: Float64Array;
+  #lastIsDirty = false;
+
+  constructor(shape: BitmapShape, space: RasterSpace) {
+    this.shape = shape;
+    this.bits = bitsOfShape(shape);
+    this.columns = space.columns;
+    let bitsPerCell = 1;
+    while (Math.ceil(this.bits / bitsPerCell) > space.columns * space.rows) bitsPerCell *= 2;
+    this.bitsPerCell = bitsPerCell;
+    this.count = Math.ceil(this.bits / bitsPerCell);
+    this.#dirty = new Float64Array(this.count);
+  }
+
+  /** Rows that the cells take. */
+  get rows(): number {
+    return Math.ceil(this.count / this.columns);
+  }
+
+  /** Bytes of the disk that a whole cell stands for. */
+  get bytesPerCell(): bigint {
+    return BigInt(this.bitsPerCell) * BigInt(this.shape.granularity);
+  }
+
+  /** Adds dirty extents; each bit is given once. */
+  add({ runs }: ExtentBatch): void {
+    for (let index = 0; index < runs.length; index += 2) this.#addRun(runs[index] ?? 0, (runs[index + 1] ?? 0) + 1);
+  }
+
+  #addRun(first: number, end: number): void {
+    if (end === this.bits) this.#lastIsDirty = true;
+    for (let bit = first; bit < end; ) {
+      const cell = Math.floor(bit / this.bitsPerCell);
+      const stop = Math.min(end, (cell + 1) * this.bitsPerCell);
+      this.#dirty[cell] = (this.#dirty[cell] ?? 0) + stop - bit;
+      bit = stop;
+    }
+  }
+
+  /** Dirty bits of a cell. */
+  dirtyBits(cell: number): number {
+    return this.#dirty[cell] ?? 0;
+  }
+
+  /** How dirty a cell is. It is 0 only where no bit is dirty, and 4 only where all are. */
+  level(cell: number): Level {
+    const dirty = this.dirtyBits(cell);
+    const all = Math.min(this.bitsPerCell, this.bits - cell * this.bitsPerCell);
+    if (dirty === 0) return 0;
+    if (dirty === all) return 4;
+    if (dirty * 3 <= all) return 1;
+    return dirty * 3 <= all * 2 ? 2 : 3;
+  }
+
+  /** Where a row begins, in bytes of the disk. */
+  rowOffset(row: number): bigint {
+    return BigInt(row * this.columns) * this.bytesPerCell;
+  }
+
+  /** The levels of a row's cells. */
+  rowLevels(row: number): Level[] {
+    const start = row * this.columns;
+    const length = Math.min(this.columns, this.count - start);
+    return Array.from({ length }, (_, index) => this.level(start + index));
+  }
+
+  /** All dirty bytes of the disk, the last granule clipped to it. */
+  get dirtyBytes(): bigint {
+    let count = 0;
+    for (const dirty of this.#dirty) count += dirty;
+    const granularity = BigInt(this.shape.granularity);
+    const whole = BigInt(count) * granularity;
+    if (!this.#lastIsDirty) return whole;
+    return whole - granularity + bytesOfBits({ first: this.bits - 1, end: this.bits }, this.shape).length;
+  }
+}

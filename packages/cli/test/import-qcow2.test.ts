@@ -1,0 +1,137 @@
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { makeRandomImage, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
+
+const directory = temporaryDirectory();
+beforeAll(() => requirePeers("qemu-img", "qemu-io", "qemu-nbd", "nbdinfo"));
+
+/** Makes an image of 1 MiB with bitmaps of 64 KiB granularity, the first 64 KiB written. */
+function makeImage(name: string, bitmaps: readonly string[]): string {
+  const image = join(directory, name);
+  runPeer("qemu-img", ["create", "-q", "-f", "qcow2", image, "1M"]);
+  for (const bitmap of bitmaps) runPeer("qemu-img", ["bitmap", "--add", "-g", "64K", image, bitmap]);
+  runPeer("qemu-io", ["-c", "write -q 0 1", image]);
+  return image;
+}
+
+function bitmapsOf(
+  file: string,
+): { name: string; flags: string[]; granularity: number; dirty?: unknown; error?: unknown }[] {
+  return JSON.parse(qdb("dump", file)).bitmaps;
+}
+
+describe("random images", () => {
+  const IMAGES = 50;
+  let uneven = 0;
+  test.each(Array.from({ length: IMAGES }, (_, seed) => seed))("seed %i: the maps are nbdinfo's", (seed) => {
+    const folder = join(directory, `seed-${seed}`);
+    mkdirSync(folder);
+    const random = seededRandom(seed);
+    const image = makeRandomImage(folder, random);
+    const before = readFileSync(image.path);
+    const file = join(folder, "image.qdb");
+    qdb("import", image.path, file);
+    expect(readFileSync(image.path).equals(before)).toBe(true);
+    for (const { name, granularity } of image.bitmaps) {
+      if (image.size % granularity !== 0) uneven++;
+      const map: unknown = JSON.parse(qdb("map", "--output=json", file, "--", name));
+      expect(map, `seed ${seed}, bitmap ${name}`).toEqual(nbdinfoMap(image.path, name));
+    }
+    const facts = bitmapsOf(file).map(({ name, granularity, flags }) => ({ name, granularity, flags }));
+    expect(facts).toEqual(
+      image.bitmaps.map(({ name, granularity, enabled }) => ({ name, granularity, flags: enabled ? ["enabled"] : [] })),
+    );
+  });
+
+  test("sizes that are no multiple of the granularity are among them", () => {
+    expect(uneven).toBeGreaterThan(IMAGES / 5);
+  });
+});
+
+describe("which bitmaps", () => {
+  test("-B chooses and renames, in its own order", () => {
+    const image = makeImage("choose.qcow2", ["a", "b", "c"]);
+    const file = join(directory, "choose.qdb");
+    qdb("import", "-B", "c=third", "-B", "a", image, file);
+    expect(bitmapsOf(file).map(({ name }) => name)).toEqual(["third", "a"]);
+  });
+
+  test("a name with = in it is told from a rename by what the image has", () => {
+    const image = makeImage("equals.qcow2", ["k=v", "k"]);
+    qdbFails("USAGE", ["import", "-B", "k=v", image, join(directory, "equals.qdb")]);
+    const other = makeImage("equals2.qcow2", ["k=v"]);
+    qdb("import", "-B", "k=v=new=er", other, join(directory, "equals2.qdb"));
+    expect(bitmapsOf(join(directory, "equals2.qdb")).map(({ name }) => name)).toEqual(["new=er"]);
+  });
+
+  test("what is not there, and two of one name, are refused and make no file", () => {
+    const image = makeImage("names.qcow2", ["a", "b"]);
+    const file = join(directory, "names.qdb");
+    expect(qdbFails("NOT_FOUND", ["import", "-B", "x", image, file])).toContain('it has "a", "b"');
+    qdbFails("USAGE", ["import", "-B", "a=b", "-B", "b", image, file]);
+    qdbFails("USAGE", ["import", "-B", "a=", image, file]);
+    expect(readdirSync(directory)).not.toContain("names.qdb");
+  });
+
+  test("an image without bitmaps is refused", () => {
+    qdbFails("NOT_FOUND", ["import", makeImage("none.qcow2", []), join(directory, "none.qdb")]);
+  });
+});
+
+describe("bitmaps whose bits cannot be trusted", () => {
+  /** Sets the in_use flag of the first bitmap, as QEMU leaves it when it dies. */
+  function inUse(name: string): string {
+    const image = makeImage(name, ["lost", "kept"]);
+    const script = `
+import struct, sys
+f = open(sys.argv[1], 'r+b'); data = f.read()
+at = 112 if struct.unpack('>I', data[100:104])[0] >= 112 else 104
+while struct.unpack('>I', data[at:at+4])[0] != 0x23852875: at += 8 + (struct.unpack('>I', data[at+4:at+8])[0] + 7) // 8 * 8
+directory = struct.unpack('>Q', data[at+24:at+32])[0]
+f.seek(directory + 12); f.write(struct.pack('>I', 3))`;
+    runPeer("python3", ["-c", script, image]);
+    const { bitmaps } = JSON.parse(runPeer("qemu-img", ["info", "--output=json", image]))["format-specific"].data;
+    expect(bitmaps[0]).toMatchObject({ name: "lost", flags: ["in-use", "auto"] });
+    return image;
+  }
+
+  test("stay so, and the others are not touched by it", () => {
+    const image = inUse("in-use.qcow2");
+    const file = join(directory, "in-use.qdb");
+    qdb("import", image, file);
+    qdbFails("INCONSISTENT", ["map", file, "lost"]);
+    expect(JSON.parse(qdb("map", "--output=json", file, "kept"))).toEqual(nbdinfoMap(image, "kept"));
+    qdb("info", file);
+  });
+
+  test("become all dirty when told", () => {
+    const file = join(directory, "mark-all.qdb");
+    qdb("import", "--inconsistent=mark-all", inUse("mark-all.qcow2"), file);
+    expect(JSON.parse(qdb("map", "--output=json", file, "lost"))).toEqual([
+      { offset: 0, length: 1048576, type: 1, description: "dirty" },
+    ]);
+    expect(bitmapsOf(file)[0]?.flags).toEqual(["enabled"]);
+  });
+});
+
+test("-g rounds outward", () => {
+  const image = makeImage("coarse.qcow2", ["a"]);
+  const file = join(directory, "coarse.qdb");
+  qdb("import", "-g", "256K", image, file);
+  expect(bitmapsOf(file)[0]).toMatchObject({ granularity: 262144, dirty: [["0", "262144"]] });
+});
+
+test("a size that is not the image's is refused", () => {
+  const image = makeImage("size.qcow2", ["a"]);
+  qdbFails("SIZE_MISMATCH", ["import", "--size", "2M", image, join(directory, "size.qdb")]);
+});
+
+test("a file that is there stays as it is when the source is not there", () => {
+  const file = join(directory, "existing.qdb");
+  qdb("import", makeImage("existing.qcow2", ["a"]), file);
+  const before = readFileSync(file);
+  qdbFails("NOT_FOUND", ["import", join(directory, "there-is-no-source"), file]);
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
