@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: CC0-1.0 OR MIT
+"""What a file says while it is being changed: its bitmaps, those in error among them."""
+
+import os
+from dataclasses import dataclass, field
+
+from .canonical import Bitmap, Contents
+from .contents import bitmap_of
+from .model import Entry, Problem, QdbFile, Reject, reject
+
+
+@dataclass
+class Item:
+    """One bitmap: as the file has it, or made anew."""
+
+    bitmap: Bitmap
+    entry: Entry | None = None  # where the file has it, unchanged
+    problem: Problem | None = None  # its bits cannot be used: copied, removed or marked all dirty (QDB-CMT-048)
+
+    def usable(self) -> Bitmap:
+        """To be changed, or read by another change."""
+        if self.problem is not None:
+            raise Reject(self.problem)
+        return self.bitmap
+
+
+@dataclass
+class State:
+    form: str
+    cluster_bits: int
+    incompatible_features: int
+    items: list[Item] = field(default_factory=list)
+    file: QdbFile | None = None
+
+    def find(self, name: bytes) -> Item:
+        found = [item for item in self.items if item.bitmap.name == name]
+        if not found:
+            reject("NOT_FOUND", "QDB-ERR-005", bitmap=name.decode("utf-8", "replace"))
+        if len(found) > 1:
+            reject("DUPLICATE_NAME", "QDB-TBL-020", bitmap=name.decode("utf-8", "replace"))
+        return found[0]
+
+    def has(self, name: bytes) -> bool:
+        return any(item.bitmap.name == name for item in self.items)
+
+    def same_as_file(self) -> bool:
+        """Whether every bitmap is where the file has it, in the same order."""
+        if self.file is None:
+            return False
+        return [item.entry for item in self.items] == self.file.entries and all(item.entry for item in self.items)
+
+    def contents(self) -> Contents:
+        """For a file that is written whole; a bitmap in error cannot be carried over, but for in_use, which is a fact."""
+        header = self.file.header if self.file else None
+        contents = Contents(self.form, self.cluster_bits, incompatible_features=self.incompatible_features)
+        contents.writer_id = os.urandom(16)  # QDB-HDR-014
+        contents.file_id = header.file_id if header is not None and header.full else os.urandom(16)  # QDB-HDR-015
+        if header is not None:
+            contents.extensions = list(self.file.extensions)
+        contents.bitmaps = [item.usable() for item in self.items]
+        return contents
+
+
+def state_of(file: QdbFile) -> State:
+    header = file.header
+    state = State(header.form, header.cluster_bits, header.incompatible_features, file=file)
+    for entry in file.entries:
+        state.items.append(Item(bitmap_of(file, entry), entry, entry.first()))
+    return state
