@@ -75,6 +75,14 @@ def owners_of(file: QdbFile) -> dict[int, list[tuple]]:
     for entry in file.entries:
         if entry.l1_area is not None:
             own(entry.l1_table_offset, len(entry.l1_area), ("l1", entry.index))
+    shared = {number for number, held in owners.items() if len(held) > 1}
+    for entry in file.entries:
+        if entry.l1_area:
+            first = entry.l1_table_offset // cluster
+            last = (entry.l1_table_offset + len(entry.l1_area) - 1) // cluster
+            # What stands in an L1 area that is not its bitmap's alone owns nothing (QDB-ERR-021).
+            if not shared.isdisjoint(range(first, last + 1)):
+                continue
         for number, descriptor in enumerate(entry.descriptors):
             offset = named_cluster(descriptor)
             # A reference that is misaligned or out of bounds is no owner (QDB-ERR-021).

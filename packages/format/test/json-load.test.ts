@@ -191,6 +191,11 @@ describe("load refuses", () => {
   });
 
   test.each<[string, string, RegExp]>([
+    [
+      "a name for a type that version 1 defines",
+      GOOD.replace('"type": "0x0badcafe", "name"', '"type": "0x6803f857", "name"'),
+      /^extensions\[1\]\.names\[0\]: version 1 defines this type/,
+    ],
     ["a million open arrays", `{"bitmaps":${"[".repeat(1_000_000)}`, /"\{" expected/],
     ["a million open arrays for a range", GOOD.replace('["0", "65536"]', "[".repeat(1_000_000)), /a string expected/],
     ["a million open objects", '{"header":'.repeat(1_000_000), /is not known/],

@@ -120,7 +120,8 @@ export function validateHeader(area: HeaderArea, fileSize: number, report: Repor
   if (header.bitmapsSize > MAX_TABLE_SIZE) {
     table = false;
     bad("bitmapsSize", "LIMIT", `bitmaps_size is ${header.bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
-  } else if (header.nbBitmaps === 0 && header.bitmapsSize !== 0) {
+  }
+  if (header.nbBitmaps === 0 && header.bitmapsSize !== 0) {
     table = false;
     bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
   }

@@ -1,6 +1,6 @@
 // Readers of the JSON form's values: each checks the syntax that spec §6 gives to its kind of value.
 import { encodeUtf8, fromHex, fromUuid } from "../layout/text.ts";
-import type { ExtensionName } from "../records/extensions.ts";
+import { EXTENSION_NAME_TABLE, type ExtensionName, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { encodeRecord, RECORD } from "../records/extra-data.ts";
 import { FEATURE_KINDS, type FeatureName } from "../records/features.ts";
 import type { Tlv } from "../records/tlv.ts";
@@ -101,6 +101,9 @@ export function* extensionNameObject(scanner: JsonScanner, path: string): Parse<
     },
   });
   if (entry.type === undefined || entry.name === undefined) scanner.fail(path, "type and name are needed");
+  if (entry.type === FEATURE_NAME_TABLE || entry.type === EXTENSION_NAME_TABLE) {
+    scanner.fail(path, "version 1 defines this type: it needs no name (QDB-EXT-020)");
+  }
   return { type: entry.type, name: entry.name };
 }
 
