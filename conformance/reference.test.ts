@@ -43,7 +43,9 @@ async function dump(bytes: Uint8Array): Promise<unknown> {
   return comparable(JSON.parse(text));
 }
 
-const files = fc.sample(fileContents, { numRuns: 12, seed: 5 }).map((made) => imageBytes(writeImage(made, nodeDigests)));
+const files = fc
+  .sample(fileContents, { numRuns: 12, seed: 5 })
+  .map((made) => imageBytes(writeImage(made, nodeDigests)));
 
 test.each(files.map((bytes, at) => [at, bytes] as const))("file %i, whole and damaged", async (at, bytes) => {
   expect(await dump(bytes)).toEqual(read(bytes));

@@ -40,8 +40,6 @@ function withTable(table: Uint8Array, nbBitmaps: number, size: number, ...more: 
   );
 }
 
-const behind = (table: Uint8Array): number => Math.ceil((TABLE + table.length) / 512) * 512;
-
 /** An entry of 48 bytes for an L1 area. */
 function placeL1(
   entry: DataView,
@@ -97,8 +95,6 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     };
     return sparse(2 ** 50, [0, file({ header })]);
   },
-  "2^50 bytes, a draft table of 65535 empty entries": () =>
-    sparse(2 ** 50, [0, file({ draft: true, header: { nbBitmaps: MOST, bitmapsOffset: 512n } }).slice(0, 32)]),
   "2^50 bytes, a draft table past 64 MiB": () =>
     sparse(
       2 ** 50,
@@ -114,57 +110,6 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
       ...entries,
     );
   },
-  "2^50 bytes, L1 areas far apart": () => {
-    const count = 8192;
-    const table = smallEntries(count, (entry, at) =>
-      placeL1(entry, 2 ** 40 + at * 2 ** 30, 1, 65536n, 65536, crc32(ZERO_AREA)),
-    );
-    return withTable(table, count, 2 ** 50);
-  },
-  "65535 bitmaps, every one in error": () => {
-    const table = smallEntries(MOST, (entry, at) => {
-      if (at % 2 === 0) return;
-      placeL1(entry, 5, 9, 2n ** 64n - 1n, 7, 1);
-      entry.setUint16(24, 0xffff);
-      entry.setUint32(32, 1);
-    });
-    // Of four, one has every field wrong, one a name that is no UTF-8, one a name that others have, one all of this.
-    for (let at = 0; at < MOST; at++) {
-      if (at % 4 === 2) table[at * 48 + 40] = 0xff;
-      if (at % 4 === 0 || at % 4 === 3) table.set(utf8("the same"), at * 48 + 40);
-    }
-    return withTable(table, MOST, 0);
-  },
-  "65535 good bitmaps, each with a data cluster": () => {
-    const start = behind(new Uint8Array(MOST * 48));
-    const cluster = edit512(1);
-    // All clusters hold the same, so that the areas can be made without much ado.
-    const at = (index: number): number => start + index * 1024;
-    const areas = new Uint8Array(MOST * 1024);
-    const view = new DataView(areas.buffer);
-    const checksum = crc32(cluster);
-    const table = smallEntries(MOST, (entry, index) => {
-      view.setUint32(index * 1024 + 4, at(index) + 512);
-      view.setUint32(index * 1024 + 8, checksum);
-      areas.set(cluster, index * 1024 + 512);
-      placeL1(entry, at(index), 1, 65536n, 65536, crc32(areas.subarray(index * 1024, index * 1024 + 16)));
-    });
-    return withTable(table, MOST, 0, [start, areas]);
-  },
-  "65534 L1 areas at one place, and 2^20 entries that name it": () => {
-    const start = behind(new Uint8Array(MOST * 48));
-    const count = 2 ** 20;
-    const area = new Uint8Array(count * 12);
-    const view = new DataView(area.buffer);
-    for (let at = 0; at < count; at++) view.setUint32(at * 8 + 4, start + 1);
-    const table = smallEntries(MOST, (entry, at) => {
-      if (at === 0) placeL1(entry, start + 512, count, 2n ** 41n, 512, crc32(area));
-      else placeL1(entry, start, 1, 65536n, 65536, crc32(ZERO_AREA));
-    });
-    return withTable(table, MOST, 0, [start + 512, area]);
-  },
-  "2^20 entries of one cluster": () => oneHuge(() => 0x2000_0001, 2 ** 30),
-  "2^20 entries past the end": () => oneHuge((at) => 2 ** 40 + at * 512, 0),
   "2^20 entries, ones and zeros in turn": () => oneHuge((at) => (at % 2) * 2, 0),
   "2^20 preallocations": () => oneHuge((at) => 2 ** 40 + at * 512 + 1, 2 ** 50),
   "2^32 dirty bits": () => oneHuge(() => 2, 0),
@@ -186,11 +131,11 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     table.set(rep(0x61, 8), 40 + extra.length);
     return withTable(table, 1, 0);
   },
-  "16000 bitmaps with 512 records each": () => {
+  "1000 bitmaps with 512 records each": () => {
     const extra = records(4096);
-    const table = new Uint8Array(16000 * 4144);
+    const table = new Uint8Array(1000 * 4144);
     const view = new DataView(table.buffer);
-    for (let at = 0; at < 16000; at++) {
+    for (let at = 0; at < 1000; at++) {
       const start = at * 4144;
       view.setUint32(start + 12, 65536);
       view.setUint16(start + 26, 8);
@@ -198,7 +143,7 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
       table.set(extra, start + 40);
       table.set(utf8(at.toString(16).padStart(8, "0")), start + 40 + 4096);
     }
-    return withTable(table, 16000, 0);
+    return withTable(table, 1000, 0);
   },
   "every second bit of 1 MiB dirty": () => {
     const start = TABLE + 512;
@@ -232,10 +177,3 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     return sparse(2 ** 50, [2 ** 21, file({ clusterBits: 21, header }).slice(0, 4096)]);
   },
 };
-
-/** A cluster of 512 bytes whose first byte is given. */
-function edit512(first: number): Uint8Array {
-  const cluster = rep(0, 512);
-  cluster[0] = first;
-  return cluster;
-}

@@ -43,14 +43,20 @@ async function measure(
   const before = source.bytesRead;
   const reads = source.reads;
   let peak = 0;
+  /** Bytes that were held after the last collection. */
+  let lived = 0;
   let looking = 0;
   const look = (): void => {
     const since = performance.now();
     // What opening read is held by the open file: the bound is one of all bytes that were read for it.
     let now = held() - base;
     if (now > 16 * 2 ** 20 + 4 * source.bytesRead) {
-      collect();
-      now = held() - base;
+      // Where what lives is near the bound, each read would collect anew: only what has grown since is worth it.
+      if (now > lived + 2 ** 22) {
+        collect();
+        lived = held() - base;
+      }
+      now = lived;
     }
     peak = Math.max(peak, now);
     looking += performance.now() - since;

@@ -29,6 +29,8 @@ const MAX_ATTEMPTS = 8;
 
 /** Findings held back, to begin with, until the primary was read again; twice as many each time, so that this is seldom done. */
 const HELD_FINDINGS = 256;
+/** Findings held back at most: memory stays bounded however many a hostile file has (spec §7.4). */
+const MOST_HELD = 32768;
 
 /**
  * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, and what has
@@ -88,7 +90,7 @@ export class QdbFile {
       const findings = stream(checkPlan(source.size, options.digests, source), source, options);
       let put = false;
       let held: Finding[] = [];
-      for (let most = HELD_FINDINGS; ; most *= 2) {
+      for (let most = HELD_FINDINGS; ; most = Math.min(2 * most, MOST_HELD)) {
         let end: { value: CheckSummary } | { error: unknown } | undefined;
         try {
           for (let step = await findings.next(); ; step = await findings.next()) {

@@ -4,8 +4,8 @@ import { QdbError } from "../errors.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
-/** Bytes of stored clusters that one round reads at most, unless told otherwise: enough for speed, little enough to stream. */
-export const WINDOW_BYTES = 1024 * 1024;
+/** Bytes of stored clusters that one round reads at most, unless told otherwise: enough for speed, and no more runs than a reader may hold. */
+export const WINDOW_BYTES = 256 * 1024;
 /** Clusters that a window spans at most, so that a long stretch of zeros gives signals and progress their turn. */
 const WINDOW_CLUSTERS = 65536;
 

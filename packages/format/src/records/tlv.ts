@@ -1,6 +1,6 @@
 import type { Report } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
-import { u32 } from "../layout/fields.ts";
+import { u32, viewOf } from "../layout/fields.ts";
 import { align8 } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import { hex32 } from "../layout/text.ts";
@@ -52,6 +52,9 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
   const items: Tlv[] = [];
   const padding: DirtyPadding[] = [];
   const seen = new Set<number>();
+  const view = viewOf(area);
+  const [typeAt, typeField] = TLV_HEAD.fields.type;
+  const [lengthAt, lengthField] = TLV_HEAD.fields.length;
   let at = 0;
   let isBroken = false;
   const problem = (code: Parameters<Report>[0]["code"], field: string, message: string): void =>
@@ -71,7 +74,8 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
       isBroken = true;
       break;
     }
-    const head = TLV_HEAD.decode(area, at);
+    // Read field by field, not as one value: a table can hold millions of them.
+    const head = { type: typeField.read(view, at + typeAt), length: lengthField.read(view, at + lengthAt) };
     if (head.type === 0) {
       if (rules.endMark) {
         // Written 0, and not read.
