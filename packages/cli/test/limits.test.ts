@@ -67,7 +67,6 @@ test.each([
   ["info", "--output=json", "ten"],
   ["check", "--output=human", "ten"],
   ["map", "--output=json", "one"],
-  ["map", "--output=human", "one"],
 ] as const)("%s %s, %s percent dirty at random: below 1 s and 300 MiB", (command, output, name) => {
   const operands = command === "map" ? [files[name] ?? "", "b"] : [files[name] ?? ""];
   let seconds = Number.POSITIVE_INFINITY;

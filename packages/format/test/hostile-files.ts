@@ -70,6 +70,9 @@ function oneHuge(descriptor: (at: number) => number, size: number, ...more: [num
   return withTable(table, 1, Math.max(size, TABLE + 512 + area.length), [TABLE + 512, area], ...more);
 }
 
+/** Most bitmaps of one file. */
+const MOST = 65535;
+
 /** Records of 8 bytes, each of another type. */
 function records(bytes: number): Uint8Array {
   const result = new Uint8Array(bytes);
