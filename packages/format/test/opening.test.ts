@@ -247,6 +247,10 @@ describe("bytes that cannot be read are wrong bytes", () => {
     const draft = file({ draft: true, bitmaps: [BITMAP], length: 8192 });
     expect(opened(unreadable(draft, [3584, 4096]))).toEqual([0, "3 64"]);
     expect(fileError(unreadable(draft, [0, 512]))).toBe("BAD_MAGIC header");
+    // What stands before the bad sector is read, extensions too.
+    const extensions = join(tlv(5, rep(1, 600)), tlv(6, rep(1, 600)), rep(0, 8));
+    const wide = file({ draft: true, clusterBits: 12, extensions, bitmaps: [BITMAP], length: 16384 });
+    expect(index(unreadable(wide, [3584, 4096])).extensions.map(({ type }) => type)).toEqual([5, 6]);
   });
 
   it("among the places of mirrors: the others are looked at", () => {
