@@ -1,0 +1,121 @@
+// Brings spec/requirements.json in line with spec/qdb.md: `node conformance/tools/requirements.ts`. What the text says (level,
+// codes, hash) is taken from it; kind, testable and why_not stay as they were decided by hand. `--check` changes nothing and
+// says which sentence changed; `--reviewed ID...` records that the vectors of these rules were looked at.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  REPOSITORY,
+  type Requirement,
+  type Rule,
+  type RuleKind,
+  readRequirements,
+  rulesOf,
+  specText,
+} from "./rules.ts";
+import { loadSources, type Source } from "./sources.ts";
+
+const REGISTRY = `${REPOSITORY}spec/requirements.json`;
+const REVIEWED = `${REPOSITORY}conformance/reviewed.json`;
+
+/** Hash of the sentence of each rule when its vectors were last looked at. */
+export function readReviewed(): Record<string, string> {
+  return existsSync(REVIEWED) ? JSON.parse(readFileSync(REVIEWED, "utf8")) : {};
+}
+
+/** Vectors that cite a rule. */
+export function vectorsOf(id: string, sources: Iterable<Source>): string[] {
+  const cites = ({ proves = [], breaks = [] }: Source): boolean => proves.includes(id) || breaks.includes(id);
+  return [...sources].filter(cites).map((source) => source.id);
+}
+
+/** What differs between the rules of the text and the registry, each with what to do about it; empty when nothing does. */
+export function differences(rules: readonly Rule[], registry: readonly Requirement[]): string[] {
+  const kept = new Map(registry.map((requirement) => [requirement.id, requirement]));
+  const found: string[] = [];
+  for (const { id, hash, level, codes, sentence } of rules) {
+    const was = kept.get(id);
+    if (was === undefined) found.push(`${id} is new: "${sentence}"; run the tool, then set kind, testable and why_not`);
+    else if (was.hash !== hash)
+      found.push(
+        `${id} changed, and is now "${sentence}"; see whether kind, testable and why_not still hold, run the tool`,
+      );
+    else if (was.level !== level || was.codes.join() !== codes.join())
+      found.push(`${id} has a level or codes that the sentence does not have; run the tool`);
+    kept.delete(id);
+  }
+  for (const id of kept.keys())
+    found.push(`${id} is gone from the text; run the tool, and withdraw the vectors that cite it`);
+  const order = registry.map(({ id }) => id).join();
+  if (found.length === 0 && order !== rules.map(({ id }) => id).join())
+    found.push("the rules stand in another order than in the text; run the tool");
+  return found;
+}
+
+/** The registry of these rules: the decisions of an older one are kept; a new rule is testable until somebody says why not. */
+export function merged(rules: readonly Rule[], registry: readonly Requirement[]): Requirement[] {
+  const kept = new Map(registry.map((requirement) => [requirement.id, requirement]));
+  return rules.map(({ id, level, codes, hash }) => {
+    const was = kept.get(id);
+    const kind: RuleKind = was?.kind ?? "file";
+    const decided = { kind, testable: was?.testable ?? true };
+    return { id, level, ...decided, ...(was?.why_not === undefined ? {} : { why_not: was.why_not }), codes, hash };
+  });
+}
+
+/** As the formatter of this repository has it: keys one a line, lists of codes on one. */
+function save(requirements: readonly Requirement[]): void {
+  const objects = requirements.map((requirement) => {
+    const lines = Object.entries(requirement).map(([key, value]) => {
+      const text = Array.isArray(value)
+        ? `[${value.map((code) => JSON.stringify(code)).join(", ")}]`
+        : JSON.stringify(value);
+      return `    ${JSON.stringify(key)}: ${text}`;
+    });
+    return `  {\n${lines.join(",\n")}\n  }`;
+  });
+  writeFileSync(REGISTRY, `[\n${objects.join(",\n")}\n]\n`);
+}
+
+function saveReviewed(reviewed: Readonly<Record<string, string>>): void {
+  const lines = Object.keys(reviewed)
+    .sort()
+    .map((id) => `  ${JSON.stringify(id)}: ${JSON.stringify(reviewed[id])}`);
+  writeFileSync(REVIEWED, `{\n${lines.join(",\n")}\n}\n`);
+}
+
+/** Records that the vectors of these rules fit their sentences; `all` stands for every rule that a vector cites. */
+function review(ids: readonly string[]): number {
+  const hashes = new Map(readRequirements().map(({ id, hash }) => [id, hash]));
+  const sources = [...loadSources().values()];
+  const wanted = ids.includes("all") ? [...hashes.keys()].filter((id) => vectorsOf(id, sources).length > 0) : ids;
+  const reviewed = readReviewed();
+  for (const id of wanted) {
+    const hash = hashes.get(id);
+    if (hash === undefined) {
+      process.stderr.write(`${id} is no rule of spec/requirements.json\n`);
+      return 1;
+    }
+    reviewed[id] = hash;
+  }
+  saveReviewed(reviewed);
+  return 0;
+}
+
+function main([option, ...ids]: readonly string[]): number {
+  if (option === "--reviewed") return review(ids);
+  const rules = rulesOf(specText());
+  const registry = existsSync(REGISTRY) ? readRequirements() : [];
+  const found = differences(rules, registry);
+  for (const line of found) process.stdout.write(`${line}\n`);
+  if (option === "--check") {
+    if (found.length > 0) process.stdout.write("The tool: node conformance/tools/requirements.ts\n");
+    return found.length > 0 ? 1 : 0;
+  }
+  save(merged(rules, registry));
+  for (const { id } of rules.filter(({ id, hash }) => (readReviewed()[id] ?? hash) !== hash))
+    process.stdout.write(
+      `${id}: look at ${vectorsOf(id, loadSources().values()).join(", ")}, then node conformance/tools/requirements.ts --reviewed ${id}\n`,
+    );
+  return 0;
+}
+
+if (process.argv[1]?.endsWith("requirements.ts")) process.exitCode = main(process.argv.slice(2));
