@@ -12,7 +12,8 @@ export function isText(value: unknown): value is string {
 /** A count or an offset: a number, or decimal or `0x` text. @throws {Error} for anything that is no exact integer from 0 on */
 export function numberOf(value: number | string | undefined): number {
   const number = isText(value) ? Number(BigInt(value)) : value;
-  if (number === undefined || !Number.isSafeInteger(number) || number < 0) throw new Error(`${value} is no number here`);
+  if (number === undefined || !Number.isSafeInteger(number) || number < 0)
+    throw new Error(`${value} is no number here`);
   return number;
 }
 

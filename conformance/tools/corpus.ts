@@ -1,0 +1,149 @@
+// The files of the corpus, made of vectors that were tried: bytes, models, scripts, logs, and the manifest that names them all.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Expect, Input, Manifest, Vector } from "../../packages/conformance/src/manifest.ts";
+import { documentOf, type Expectation, PROFILE_OF, ROOT, recipeOf, type Source } from "./sources.ts";
+import type { Trial } from "./trial.ts";
+
+/** Files of the corpus by their path in it. */
+export type Files = Map<string, Uint8Array>;
+
+/** Version of the corpus: see CHANGELOG.md. */
+const CORPUS_VERSION = "1.0.0";
+/** Longer files stand in the manifest as recipes. */
+const MOST_BYTES = 65536;
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, undefined, 1)}\n`);
+
+/** What the corpus holds. */
+export function corpusFiles(trials: readonly Trial[], sources: ReadonlyMap<string, Source>): Files {
+  const files: Files = new Map();
+  const vectors = trials.map((made) => vectorOf(made, sources, files)).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const lines = [...files].map(([path, bytes]) => `${path} ${sha256(bytes)}\n`).sort();
+  const manifest: Manifest = {
+    manifest_format: 1,
+    protocol: 1,
+    corpus_version: CORPUS_VERSION,
+    corpus_digest: sha256(new TextEncoder().encode(`${lines.join("")}${JSON.stringify(vectors)}`)),
+    spec_version: 1,
+    notes: JSON.parse(readFileSync(`${ROOT}src/flags.json`, "utf8")) as Record<string, string>,
+    counts: countsOf(vectors),
+    vectors,
+  };
+  files.set("manifest.json", json(manifest));
+  return files;
+}
+
+function countsOf(vectors: readonly Vector[]): Record<string, number> {
+  const counts: Record<string, number> = { total: vectors.length };
+  for (const { kind, profile } of vectors) {
+    counts[`kind ${kind}`] = (counts[`kind ${kind}`] ?? 0) + 1;
+    counts[`profile ${profile}`] = (counts[`profile ${profile}`] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function vectorOf(made: Trial, sources: ReadonlyMap<string, Source>, files: Files): Vector {
+  const { source } = made;
+  const { id, title, kind, proves = [], breaks = [], expect } = source;
+  return {
+    id,
+    title,
+    kind,
+    profile: PROFILE_OF[kind],
+    features: kind === "io" ? ["io"] : [],
+    level: source.level ?? "must",
+    ...(source.flags === undefined ? {} : { flags: source.flags }),
+    requirements: [
+      ...proves.map((rule) => ({ id: rule, polarity: "+" as const })),
+      ...breaks.map((rule) => ({ id: rule, polarity: "-" as const })),
+    ],
+    ...(source.why === undefined ? {} : { why: source.why }),
+    since: source.since ?? CORPUS_VERSION,
+    input: inputFile(made, sources, files),
+    ...(source.parent === undefined
+      ? {}
+      : { parent: source.parent, patch: (source.patch ?? []).map((part) => [...part]) }),
+    expect: expectOf(made, files),
+    ...(kind === "limit"
+      ? {
+          limits: { time_ms: expect.time_ms ?? 2000, memory_mib: expect.memory_mib ?? 64, verb: expect.verb ?? "read" },
+        }
+      : {}),
+  };
+}
+
+function inputFile({ source, input }: Trial, sources: ReadonlyMap<string, Source>, files: Files): Input {
+  if (source.empty === true) return null;
+  const text = documentOf(source);
+  if (text !== undefined) {
+    files.set(`json/${source.id}.json`, new TextEncoder().encode(text));
+    return { document: `json/${source.id}.json` };
+  }
+  if (input === undefined) throw new Error(`${source.id} has no input`);
+  if (input.length > MOST_BYTES) {
+    const { length, parts, seals = [] } = recipeOf(source, sources);
+    const copy = (list: readonly (readonly (string | number)[])[]) => list.map((part) => [...part]);
+    return { recipe: { length, parts: copy(parts), seals: copy(seals) }, length, digest: input.digest() };
+  }
+  const bytes = input.bytes();
+  files.set(`vectors/${source.id}.qdb`, bytes);
+  return { file: `vectors/${source.id}.qdb`, length: bytes.length, sha256: sha256(bytes) };
+}
+
+function expectOf(made: Trial, files: Files): Expect {
+  const { source } = made;
+  const { id, kind, expect } = source;
+  const put = (path: string, bytes: Uint8Array): string => {
+    files.set(path, bytes);
+    return path;
+  };
+  const script =
+    kind === "ops" ? { ops: put(`ops/${id}.ops`, new TextEncoder().encode(`${(source.ops ?? []).join("\n")}\n`)) } : {};
+  if (expect.error !== undefined) return { error: expect.error, ...script } as Expect;
+  if (expect.findings !== undefined && kind !== "repair")
+    return { findings: findingsOf(expect), complete: expect.complete !== false };
+  if (kind === "canon") return canonOf(made, put);
+  if (kind === "crash") return { log: put(`logs/${id}.json`, json(crashLog(made, put))) };
+  if (made.model === undefined) throw new Error(`${id}: no judge gave a model`);
+  const model = expect.names === undefined ? { model: put(`models/${id}.json`, json(made.model)) } : {};
+  if (kind === "io")
+    return {
+      request: [...(expect.request ?? [])],
+      bytes: expect.bytes ?? 0,
+      rounds: expect.rounds ?? 0,
+      ...(expect.names === undefined ? {} : { names: expect.names }),
+      ...model,
+    };
+  if (kind === "repair") return { findings: findingsOf(expect), ...model } as Expect;
+  return { ...model, ...script } as Expect;
+}
+
+function findingsOf(expect: Expectation) {
+  return (expect.findings ?? []).map(([code, severity, repairable, bitmap]) => ({
+    code,
+    severity,
+    repairable,
+    ...(bitmap === undefined ? {} : { bitmap }),
+  }));
+}
+
+function canonOf({ source, output }: Trial, put: (path: string, bytes: Uint8Array) => string): Expect {
+  const { id, expect } = source;
+  if (output === undefined) throw new Error(`${id}: no judge wrote it`);
+  if (expect.same_as !== undefined) return { same_as: expect.same_as, sha256: sha256(output) };
+  if (expect.self === true) return { same_as: id, sha256: sha256(output) };
+  return { file: put(`vectors/${id}.canonical.qdb`, output), sha256: sha256(output) };
+}
+
+function crashLog(
+  { source, states = {}, steps = [] }: Trial,
+  put: (path: string, bytes: Uint8Array) => string,
+): unknown {
+  const named = Object.entries(states).map(([name, model]) => [
+    name,
+    put(`models/${source.id}.${name}.json`, json(model)),
+  ]);
+  return { states: Object.fromEntries(named), steps, allowed: source.expect.allowed };
+}
