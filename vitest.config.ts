@@ -19,7 +19,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     maxWorkers: 2,
     projects: [
-      ...["format", "io-node", "qcow2", "cli", "conformance"].map((name) => project(name, [`packages/${name}/test/**/*.test.ts`])),
+      ...["format", "io-node", "qcow2", "cli", "conformance"].map((name) =>
+        project(name, [`packages/${name}/test/**/*.test.ts`]),
+      ),
       project("repository", ["scripts/**/*.test.ts", "conformance/**/*.test.ts"]),
     ],
   },
