@@ -1,0 +1,92 @@
+// spec/layout.json and what is made of it: against the text of the specification, which was written by hand.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { outdated } from "./tools/layout.ts";
+import { readLayout } from "./tools/layout-json.ts";
+import { REPOSITORY, readRequirements, specText } from "./tools/rules.ts";
+
+const spec = specText();
+const layout = readLayout();
+
+/** The rows of the table under a `Table: name` line, as cells. */
+function table(name: string): string[][] {
+  const [, behind = ""] = spec.split(`\nTable: ${name}\n\n`);
+  const rows = (behind.split("\n\n")[0] ?? "").split("\n").slice(2);
+  return rows.map((row) =>
+    row
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+/** A number as the text has it: `65535`, `2^31`, `2^63-1`. */
+function numberIn(text: string): bigint {
+  const [, base = "", exponent, less = "0"] = /^(\d+)(?:\^(\d+))?(?:-(\d+))?$/.exec(text) ?? [];
+  return (exponent === undefined ? BigInt(base) : BigInt(base) ** BigInt(exponent)) - BigInt(less);
+}
+
+test("what follows from the field tables is written (node conformance/tools/layout.ts)", () => {
+  expect(outdated()).toEqual([]);
+});
+
+describe("spec/layout.json has the byte tables of spec/qdb.md", () => {
+  test.each(layout.structures.map((structure) => [structure.name, structure] as const))(
+    "%s",
+    (name, { size, fields }) => {
+      const rows = fields.map(({ offset, size: bytes, type, name: field, meaning, rule }) => {
+        return [bytes === 1 ? `${offset}` : `${offset}-${offset + bytes - 1}`, type, field, meaning, rule];
+      });
+      expect(rows).toEqual(table(name));
+      expect(fields.reduce((sum, field) => sum + field.size, 0)).toBe(size);
+    },
+  );
+
+  test("descriptor bits", () => {
+    const rows = layout.descriptor_bits.map(({ first_bit, last_bit, name, meaning, rule }) => {
+      return [first_bit === last_bit ? `${first_bit}` : `${first_bit}-${last_bit}`, name, meaning, rule];
+    });
+    expect(rows).toEqual(table("descriptor bits"));
+  });
+
+  test("no other table stands there", () => {
+    expect(spec.match(/^Table: /gm)).toHaveLength(layout.structures.length + 1);
+  });
+
+  test("the types of extensions and records", () => {
+    const extensions = [...spec.matchAll(/^#### .*, type (0x[0-9a-f]{8})$/gm)].map(([, type]) => type);
+    expect(Object.values(layout.extension_types)).toEqual(extensions);
+    const [, behind = ""] = spec.split("\n| type | name | data |\n|---|---|---|\n");
+    const records = (behind.split("\n\n")[0] ?? "").split("\n").map((row) => row.split("|").map((cell) => cell.trim()));
+    const types = Object.entries(layout.record_types).map(([name, type]) => [
+      `${Number(type)}`,
+      name.replace("_", " "),
+    ]);
+    expect(types).toEqual(records.map(([, type, name]) => [type, name]));
+  });
+});
+
+describe("a range is that of the text", () => {
+  const fields = [...layout.structures.flatMap((structure) => structure.fields), ...layout.descriptor_bits];
+  const ids = new Set(readRequirements().map(({ id }) => id));
+
+  test.each(fields.map((field) => [`${field.name}, ${field.rule}`, field] as const))("%s", (_, field) => {
+    expect(ids.has(field.rule)).toBe(true);
+    const [, from, to] = /(\S+)\.\.([\d^-]+)/.exec(field.meaning) ?? [];
+    if (from !== undefined && to !== undefined)
+      expect([field.min, field.max]).toEqual([`${numberIn(from)}`, `${numberIn(to)}`]);
+    expect(field.align === "cluster").toBe(/\bcluster-aligned\b/.test(field.meaning));
+    expect(field.power_of_two === true).toBe(/\ba power of two\b/.test(field.meaning));
+    if (/^\d+$/.test(field.meaning)) expect(field.values).toEqual([field.meaning]);
+  });
+});
+
+test("the dictionary is one of AFL", () => {
+  const lines = readFileSync(`${REPOSITORY}conformance/fuzz/qdb.dict`, "utf8").trimEnd().split("\n");
+  const words = lines.filter((line) => !line.startsWith("#"));
+  const matched = words.map((line) => /^(\w+)="((?:\\x[0-9a-f]{2}){1,8})"$/.exec(line));
+  expect(matched).not.toContain(null);
+  expect(new Set(matched.map((match) => match?.[1])).size).toBe(words.length);
+  expect(new Set(matched.map((match) => match?.[2])).size).toBe(words.length);
+  expect(words.length).toBeGreaterThan(50);
+});

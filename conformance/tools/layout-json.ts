@@ -1,0 +1,123 @@
+// spec/layout.json: every field of every structure, from the field tables of the code.
+import { readFileSync } from "node:fs";
+import { type Fields, type Struct, specName } from "../../packages/format/src/layout/struct.ts";
+import { BITMAP_ENTRY } from "../../packages/format/src/records/bitmap-entry.ts";
+import { EXTENSION_NAME, FEATURE_NAME } from "../../packages/format/src/records/extensions.ts";
+import { CREATED, DISK_STAMP } from "../../packages/format/src/records/extra-data.ts";
+import { DRAFT_HEADER, HEADER } from "../../packages/format/src/records/header.ts";
+import { DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "../../packages/format/src/records/l1.ts";
+import { TLV_HEAD } from "../../packages/format/src/records/tlv.ts";
+import { EXTENSION_TYPES, RANGES, type Range, RECORD_TYPES } from "./layout-ranges.ts";
+import { REPOSITORY } from "./rules.ts";
+
+/** A field; `offset` and `size` in bytes, or a range of bits in the descriptor. */
+export interface Field extends Range {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly type: string;
+  readonly meaning: string;
+  readonly rule: string;
+}
+
+/** Bits of a descriptor. */
+export interface Bits extends Range {
+  readonly name: string;
+  readonly first_bit: number;
+  readonly last_bit: number;
+  readonly meaning: string;
+  readonly rule: string;
+}
+
+/** A structure. */
+export interface Structure {
+  readonly name: string;
+  readonly size: number;
+  /** Header only: how much of it draft form has. */
+  readonly draft_size?: number;
+  readonly fields: readonly Field[];
+}
+
+/** spec/layout.json. */
+export interface Layout {
+  readonly spec_version: 1;
+  readonly byte_order: "big";
+  readonly structures: readonly Structure[];
+  readonly descriptor_bits: readonly Bits[];
+  /** In hex, as the JSON form has them. */
+  readonly extension_types: Readonly<Record<string, string>>;
+  readonly record_types: Readonly<Record<string, string>>;
+}
+
+const STRUCTS: readonly Struct<Fields>[] = [
+  HEADER,
+  TLV_HEAD,
+  FEATURE_NAME,
+  EXTENSION_NAME,
+  BITMAP_ENTRY,
+  DISK_STAMP,
+  CREATED,
+  L1_ENTRY,
+  L1_CHECKSUM,
+];
+
+/** The layout that the field tables and the ranges give. */
+export function layout(): Layout {
+  return {
+    spec_version: 1,
+    byte_order: "big",
+    structures: STRUCTS.map(({ name, size, fields }) => ({
+      name,
+      size,
+      ...(name === HEADER.name ? { draft_size: DRAFT_HEADER.size } : {}),
+      fields: Object.entries(fields).map(([key, [offset, type, meaning, rule]]) => ({
+        name: specName(key),
+        offset,
+        size: type.size,
+        type: type.name,
+        meaning,
+        rule,
+        ...RANGES[rule],
+      })),
+    })),
+    descriptor_bits: DESCRIPTOR_BITS.map(([first_bit, last_bit, name, meaning, rule]) => ({
+      name,
+      first_bit,
+      last_bit,
+      meaning,
+      rule,
+      ...RANGES[rule],
+    })),
+    extension_types: hexTypes(EXTENSION_TYPES),
+    record_types: hexTypes(RECORD_TYPES),
+  };
+}
+
+function hexTypes(types: Readonly<Record<string, number>>): Record<string, string> {
+  const hex = (type: number): string => `0x${type.toString(16).padStart(8, "0")}`;
+  return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, hex(type)]));
+}
+
+/** spec/layout.json as it stands. */
+export function readLayout(): Layout {
+  return JSON.parse(readFileSync(`${REPOSITORY}spec/layout.json`, "utf8")) as Layout;
+}
+
+/** A structure by its name. @throws {Error} there is none */
+export function structure(name: string, from: Layout = layout()): Structure {
+  const found = from.structures.find((struct) => struct.name === name);
+  if (found === undefined) throw new Error(`there is no structure ${name}`);
+  return found;
+}
+
+/** A field by the names of its structure and itself. @throws {Error} there is none */
+export function field(structName: string, name: string, from: Layout = layout()): Field {
+  const found = structure(structName, from).fields.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`${structName} has no field ${name}`);
+  return found;
+}
+
+/** As the formatter of this repository has it. */
+export function layoutText(): string {
+  return `${JSON.stringify(layout(), undefined, 2).replace(/\[\n\s+("[^"]*")\n\s+\]/g, "[$1]")}\n`;
+}

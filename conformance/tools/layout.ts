@@ -1,0 +1,37 @@
+// Writes what follows from the field tables: spec/layout.json, spec/qdb.ksy, the fuzzers' dictionary and the boundary matrix:
+// `node conformance/tools/layout.ts`. `--check` writes nothing and says what is not as it would be written.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { dictionary } from "./dictionary.ts";
+import { layoutText } from "./layout-json.ts";
+import { REPOSITORY } from "./rules.ts";
+
+/** Files that this tool writes: path in the repository, and text. */
+export function generated(): ReadonlyMap<string, string> {
+  return new Map([
+    ["spec/layout.json", layoutText()],
+    ["conformance/fuzz/qdb.dict", dictionary()],
+  ]);
+}
+
+/** Paths of the files that are not what the tool would write. */
+export function outdated(): string[] {
+  const isOld = ([path, text]: readonly [string, string]): boolean =>
+    !existsSync(REPOSITORY + path) || readFileSync(REPOSITORY + path, "utf8") !== text;
+  return [...generated()].filter(isOld).map(([path]) => path);
+}
+
+function main(isCheck: boolean): number {
+  const old = outdated();
+  if (isCheck) {
+    for (const path of old) process.stdout.write(`${path} is not what node conformance/tools/layout.ts writes\n`);
+    return old.length > 0 ? 1 : 0;
+  }
+  for (const [path, text] of generated()) {
+    mkdirSync(dirname(REPOSITORY + path), { recursive: true });
+    writeFileSync(REPOSITORY + path, text);
+  }
+  return 0;
+}
+
+if (process.argv[1]?.endsWith("layout.ts")) process.exitCode = main(process.argv.includes("--check"));
