@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: CC0-1.0 OR MIT */
+/* Section 2.4: which bytes are the header. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "source.h"
+
+static bool magic_good(const uint8_t *area, uint32_t have) { return have >= 4 && be32(area) == 0x51444200; }
+
+/* QDB-HDR-013: over the 4096 bytes, those of the field itself taken as zero. */
+static bool checksum_good(const uint8_t *area, uint32_t have) {
+  static const uint8_t zeros[4];
+  if (have < AREA) return false;
+  uint32_t crc = crc32(crc32(crc32(0, area, 68), zeros, 4), area + 72, AREA - 72);
+  return crc == be32(area + 68);
+}
+
+/* QDB-OPN-001: the bytes of an area from its start that could be read; what is behind them is wrong. */
+static uint32_t read_area(struct source *source, uint64_t offset, uint8_t *area) {
+  uint32_t have = (uint32_t)source_some(source, offset, area, AREA);
+  /* A read of the rest may have failed as one though its first sectors are good. */
+  while (have < AREA && have % 512 == 0 && source_some(source, offset + have, area + have, 512) == 512) have += 512;
+  return have;
+}
+
+/* QDB-OPN-006 */
+static bool is_candidate(const uint8_t *area, uint64_t offset) {
+  if (!magic_good(area, AREA) || !checksum_good(area, AREA) || be32(area + 4) != 1) return false;
+  uint32_t bits = be32(area + 8);
+  if (be32(area + 24) < 104 || bits < 9 || bits > 21) return false;
+  return (bits < 12 ? AREA : (uint64_t)1 << bits) == offset;
+}
+
+/* Whether a candidate's table checksum is good; the table that was read for it is kept. */
+static bool candidate_table_good(struct qdb *file, const uint8_t *area) {
+  uint64_t offset = be64(area + 16), size = be32(area + 28);
+  if (size > 64 << 20 || !inside(offset, size, file->source.size)) return false;
+  file->table = malloc(size ? size : 1);
+  if (!file->table) return fail(&file->error, "LIMIT", "QDB-BND-001", "bitmap table: no memory", offset);
+  source_round(&file->source);
+  if (source_some(&file->source, offset, file->table, size) != size) return false;
+  file->table_have = file->table_room = size;
+  return crc32(0, file->table, size) == be32(area + 64);
+}
+
+static void choose(struct header *header, const uint8_t *area, uint32_t have, uint64_t at, bool draft) {
+  memcpy(header->area, area, AREA);
+  header->have = have;
+  header->at = at;
+  header->draft = draft;
+}
+
+/* QDB-OPN-005 to QDB-OPN-013 */
+static bool read_mirror(struct qdb *file) {
+  uint8_t area[AREA];
+  int candidates = 0;
+  source_round(&file->source);
+  for (int i = 12; i <= 21; i++) {
+    uint64_t offset = (uint64_t)1 << i;
+    if (!inside(offset, AREA, file->source.size)) break;
+    if (source_some(&file->source, offset, area, AREA) != AREA || !is_candidate(area, offset)) continue;
+    if (candidates++ == 0) choose(&file->header, area, AREA, offset, false);
+  }
+  struct error *error = &file->error;
+  const uint8_t *primary = file->primary;
+  if (candidates > 1) return fail(error, "BAD_CHECKSUM", "QDB-OPN-013", "header: damaged, with two mirrors", 0);
+  if (candidates == 1)
+    return candidate_table_good(file, file->header.area) ||
+           fail(error, "BAD_CHECKSUM", "QDB-OPN-008", "header: damaged, and the table of its mirror too", 0);
+  if (!magic_good(primary, file->primary_have)) return fail(error, "BAD_MAGIC", "QDB-OPN-009", "header: magic", 0);
+  if (file->source.size < AREA)
+    return fail(error, "TRUNCATED", "QDB-OPN-010", "header area: the file ends in it", file->source.size);
+  if (file->primary_have < 8 || be32(primary + 4) != 1)
+    return fail(error, "UNSUPPORTED_VERSION", "QDB-OPN-011", "header: version", 4);
+  return fail(error, "BAD_CHECKSUM", "QDB-OPN-012", "header: header_checksum", 68);
+}
+
+bool read_opening(struct qdb *file) {
+  source_round(&file->source);
+  memset(file->primary, 0, AREA);
+  file->primary_have = read_area(&file->source, 0, file->primary);
+  /* After the primary, since a commit makes the file longer before it writes the primary. */
+  if (!source_measure(&file->source)) return fail(&file->error, "IO", "QDB-ERR-007", "file: no length", 0);
+  const uint8_t *area = file->primary;
+  uint32_t have = file->primary_have;
+  bool draft = magic_good(area, have) && have >= 32 && be32(area + 4) == 1 && be32(area + 24) == 28 && be32(area + 28) == 0;
+  if (draft || (magic_good(area, have) && checksum_good(area, have))) {
+    choose(&file->header, area, have, 0, draft);
+    return true;
+  }
+  return read_mirror(file);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: CC0-1.0 OR MIT */
+/* One reading of a file, begun anew while a writer changes it (QDB-CMT-061 to QDB-CMT-064). */
+#include "read.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "names.h"
+#include "source.h"
+
+bool fail(struct error *error, const char *code, const char *rule, const char *what, uint64_t offset) {
+  if (!error->code) *error = (struct error){code, rule, what, offset};
+  return false;
+}
+
+void forget(struct qdb *file) {
+  for (uint32_t i = 0; file->bitmaps && i < file->header.nb_bitmaps; i++) free(file->bitmaps[i].l1);
+  free(file->bitmaps);
+  free(file->spans);
+  free(file->table);
+}
+
+static int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Whether a bitmap has that name, which is given as it is or, where it is not UTF-8, as `hex:` and its bytes. */
+static bool is_named(const struct bitmap *bitmap, const char *name) {
+  const uint8_t *own = name_of(bitmap);
+  size_t length = strlen(name), size = bitmap->name_size;
+  if (is_utf8(own, size)) return length == size && memcmp(own, name, size) == 0;
+  if (strncmp(name, "hex:", 4) != 0 || length != 4 + 2 * size) return false;
+  for (size_t i = 0; i < size; i++)
+    if (digit(name[4 + 2 * i]) != own[i] >> 4 || digit(name[5 + 2 * i]) != (own[i] & 15)) return false;
+  return true;
+}
+
+static bool want(struct qdb *file, enum request request, const char *name) {
+  bool found = false;
+  for (uint32_t i = 0; i < file->header.nb_bitmaps && !(found && request == READ_ONE); i++) {
+    file->bitmaps[i].wanted = request == READ_ALL || is_named(&file->bitmaps[i], name);
+    found |= file->bitmaps[i].wanted;
+  }
+  return request != READ_ONE || found || fail(&file->error, "NOT_FOUND", "QDB-ERR-005", "bitmap: none of that name", 0);
+}
+
+static void write_names(const struct qdb *file, struct out *out) {
+  out_key(out, "names");
+  out_text(out, "[");
+  for (uint32_t i = 0; i < file->header.nb_bitmaps; i++) {
+    const struct bitmap *bitmap = &file->bitmaps[i];
+    const uint8_t *name = name_of(bitmap);
+    out_comma(out);
+    if (is_utf8(name, bitmap->name_size)) {
+      out_string(out, name, bitmap->name_size);
+      continue;
+    }
+    out_text(out, "\"hex:");
+    out_hex(out, name, bitmap->name_size);
+    out_text(out, "\"");
+  }
+  out_text(out, "]");
+}
+
+static bool attempt(struct qdb *file, enum request request, const char *name, struct out *out) {
+  if (!read_opening(file) || !read_header(file) || !read_extensions(file) || !read_table(file)) return false;
+  if (request == READ_LIST) {
+    write_names(file, out);
+    return true;
+  }
+  if (!want(file, request, name)) return false;
+  judge_bitmaps(file);
+  /* QDB-OWN-004, QDB-OWN-005: all ownership is known before a data cluster is read. */
+  if (file->error.code || !read_areas(file) || !judge_owners(file)) return false;
+  judge_entries(file);
+  out_key(out, "model");
+  write_model(file, out);
+  return !file->error.code;
+}
+
+/* QDB-CMT-061: whether the primary still has the bytes with which the attempt began. */
+static bool unchanged(struct qdb *file) {
+  uint8_t again[AREA] = {0};
+  source_round(&file->source);
+  uint64_t have = source_some(&file->source, 0, again, AREA);
+  return have == file->primary_have && memcmp(again, file->primary, AREA) == 0;
+}
+
+bool answer_read(const char *path, enum request request, const char *name, struct out *out, struct error *error) {
+  struct source source = {0};
+  if (!source_open(&source, path, error)) return false;
+  struct mark mark = out_mark(out);
+  bool good = false, steady = false;
+  for (int starts = 0; starts <= 8 && !steady; starts++) {
+    struct qdb *file = calloc(1, sizeof *file);
+    if (!file) break;
+    file->source = source;
+    out_cut(out, mark);
+    good = attempt(file, request, name, out);
+    steady = unchanged(file);
+    source = file->source;
+    *error = file->error;
+    forget(file);
+    free(file);
+  }
+  close(source.fd);
+  if (!steady) good = fail((*error = (struct error){0}, error), "LOCKED", "QDB-CMT-063", "header: changed each time", 0);
+  if (!good) out_cut(out, mark);
+  if (!good || request == READ_ALL) return good;
+  out_key(out, "io");
+  out_text(out, "{");
+  out_key_number(out, "bytes", source.bytes);
+  out_key_number(out, "rounds", source.rounds);
+  out_text(out, "}");
+  return true;
+}
