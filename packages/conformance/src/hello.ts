@@ -1,0 +1,25 @@
+import type { Adapter } from "./adapter.ts";
+import type { Json } from "./manifest.ts";
+import type { Hello } from "./results.ts";
+
+/** Asks a program who it is and what it claims. @throws {Error} when it does not say */
+export async function greet(adapter: Adapter): Promise<Hello> {
+  const { answer, crash } = await adapter.ask(["hello"]);
+  if (answer === undefined) throw new Error(crash ?? "no answer");
+  if (answer.kind !== "ok") throw new Error("hello is answered with ok by every program");
+  const { protocol, name, version, spec, profiles, features } = answer.body;
+  if (protocol !== 1) throw new Error(`protocol is ${JSON.stringify(protocol)}, this runner speaks 1`);
+  if (typeof name !== "string" || typeof version !== "string") throw new Error("name and version are to be texts");
+  return {
+    name,
+    version,
+    spec: listOf(spec, "spec", (item) => typeof item === "number") as number[],
+    profiles: listOf(profiles, "profiles", (item) => typeof item === "string") as string[],
+    features: listOf(features, "features", (item) => typeof item === "string") as string[],
+  };
+}
+
+function listOf(value: Json | undefined, key: string, isItem: (item: Json) => boolean): Json[] {
+  if (Array.isArray(value) && value.every(isItem)) return value;
+  throw new Error(`hello needs the list ${key}, and it gave ${JSON.stringify(value) ?? "none"}`);
+}
