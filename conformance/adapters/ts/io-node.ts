@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: CC0-1.0 OR MIT
+// @qdb/io-node behind the protocol of the conformance suite: real files, real commits.
+import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
+import { type ByteSource, isQdbError, type QdbEditor } from "@qdb/format";
+import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
+import manifest from "../../../packages/io-node/package.json" with { type: "json" };
+import { MemoryStore } from "./memory-store.ts";
+import { type Body, speak } from "./protocol.ts";
+import { canonicalOfFile, canonicalOfJson, checkFile, findingJson, isDocument, newFile, readFile } from "./reading.ts";
+import { applyScript, parseScript } from "./script.ts";
+
+/** A file as a source that counts: bytes, and rounds of reads of which none waits for another. */
+class CountingSource implements ByteSource {
+  readonly #file: ReturnType<typeof openFileSource>;
+  #pending = 0;
+  bytes = 0;
+  rounds = 0;
+
+  constructor(path: string) {
+    this.#file = openFileSource(path);
+  }
+
+  get size(): number {
+    return this.#file.size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (this.#pending === 0) this.rounds++;
+    this.#pending++;
+    this.bytes += length;
+    try {
+      // The other reads of a round are asked for before the first one is answered.
+      await undefined;
+      return this.#file.readSync(offset, length);
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+async function read(path = "", what?: string, name?: string): Promise<Body> {
+  if (what === undefined) return withSource(path, (source) => readFile(source, nodeDigests));
+  const source = new CountingSource(path);
+  try {
+    const body = await readFile(source, nodeDigests, what, name);
+    return { ...body, io: { bytes: source.bytes, rounds: source.rounds } };
+  } finally {
+    source.close();
+  }
+}
+
+async function withSource<T>(
+  path: string,
+  work: (source: ReturnType<typeof openFileSource>) => Promise<T>,
+): Promise<T> {
+  const source = openFileSource(path);
+  try {
+    return await work(source);
+  } finally {
+    source.close();
+  }
+}
+
+async function canon(path = "", out = ""): Promise<Body> {
+  const image = await withSource(path, async (source) => {
+    const head = source.readSync(0, Math.min(512, source.size));
+    return isDocument(head) ? canonicalOfJson(readFileSync(path), nodeDigests) : canonicalOfFile(source, nodeDigests);
+  });
+  await createFile(out, image);
+  return {};
+}
+
+/** Changes a copy, which is gone again where the change is refused. */
+async function onCopy(path: string, out: string, work: () => Promise<Body>): Promise<Body> {
+  copyFileSync(path, out, constants.COPYFILE_FICLONE);
+  try {
+    return await work();
+  } catch (error) {
+    rmSync(out, { force: true });
+    throw error;
+  }
+}
+
+async function edited(path: string, repair: boolean, work: (editor: QdbEditor) => Promise<Body>): Promise<Body> {
+  const editor = await openQdbEditor(path, { repair });
+  try {
+    return await work(editor);
+  } finally {
+    await editor.close();
+  }
+}
+
+async function repair(path = "", out = ""): Promise<Body> {
+  return onCopy(path, out, async () => {
+    try {
+      return await edited(out, true, async (editor) => {
+        const { after } = await editor.repair();
+        return { findings: after.map(findingJson) };
+      });
+    } catch (error) {
+      if (!isQdbError(error) || error.code === "POISONED") throw error;
+      // A repair cannot be let near the file: what is wrong stays as it is, and is told.
+      return withSource(out, (source) => checkFile(source, nodeDigests));
+    }
+  });
+}
+
+async function apply(path = "", script = "", out = ""): Promise<Body> {
+  const lines = parseScript(readFileSync(script, "utf8"));
+  if (path === "-") {
+    await createFile(out, await newFile(lines, nodeDigests, (bytes) => new MemoryStore(bytes)));
+    return {};
+  }
+  return onCopy(path, out, () =>
+    edited(out, false, async (editor) => {
+      await applyScript(editor, lines);
+      await editor.commit();
+      return {};
+    }),
+  );
+}
+
+void speak({
+  name: "@qdb/io-node",
+  version: manifest.version,
+  features: ["io"],
+  verbs: {
+    read,
+    check: (path = "") => withSource(path, (source) => checkFile(source, nodeDigests)),
+    canon,
+    repair,
+    apply,
+  },
+});

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: CC0-1.0 OR MIT
+// What both adapters say of a file, with @qdb/format.
+import { randomBytes } from "node:crypto";
+import {
+  type AnySource,
+  type Digests,
+  dumpPlan,
+  type FileContents,
+  type FileImage,
+  type Finding,
+  imageBytes,
+  JsonLoader,
+  QdbEditor,
+  QdbError,
+  QdbFile,
+  quietly,
+  run,
+  type SyncStore,
+  stream,
+  writeImage,
+} from "@qdb/format";
+import type { Body } from "./protocol.ts";
+import { applyScript, numberOf } from "./script.ts";
+
+/** 16 random bytes. */
+export const randomId = (): Uint8Array => randomBytes(16);
+
+/** `read IN`, `read IN list` and `read IN one NAME`. */
+export async function readFile(source: AnySource, digests: Digests, what?: string, name = ""): Promise<Body> {
+  const file = await QdbFile.open(source, { digests });
+  if (what === "list") return { names: file.bitmaps.map(({ entry }) => entry.label) };
+  if (what === undefined) return { model: await modelOf(file.dump()) };
+  const { index } = file;
+  const { entry } = file.bitmap(name);
+  const one = { ...index, table: { ...index.table, entries: [entry] } };
+  return { model: await modelOf(stream(dumpPlan(one, digests, {}), source)) };
+}
+
+async function modelOf(pieces: AsyncIterable<string>): Promise<unknown> {
+  let text = "";
+  for await (const piece of pieces) text += piece;
+  return JSON.parse(text);
+}
+
+/** `check IN`. @throws {QdbError} why the file cannot be checked */
+export async function checkFile(source: AnySource, digests: Digests): Promise<Body> {
+  const findings: unknown[] = [];
+  const found = QdbFile.check(source, { digests });
+  for (;;) {
+    const step = await found.next();
+    if (step.done === true) return { findings, complete: step.value.complete };
+    findings.push(findingJson(step.value));
+  }
+}
+
+/** A finding as the protocol has it. */
+export function findingJson({ code, severity, repairable, where }: Finding): Body {
+  const { structure, field, offset, bitmap } = where;
+  return { code, severity, repairable, where: { structure, field, offset: offset?.toString(), bitmap } };
+}
+
+/** `canon IN`: the canonical file of a QDB file. @throws {QdbError} the first problem of the file or of a bitmap */
+export async function canonicalOfFile(source: AnySource, digests: Digests): Promise<FileImage> {
+  const file = await QdbFile.open(source, { digests });
+  const { header, form, extensions, allOnes } = file.index;
+  const bitmaps = (await file.readAll()).map(({ entry, bitmap, problem }) => {
+    if (problem !== undefined || bitmap === undefined || entry.records === undefined)
+      throw QdbError.from(problem ?? { code: "BAD_FIELD", message: "there are no bits", where: {} });
+    return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: entry.records, bits: bitmap };
+  });
+  const { clusterBits, fileId, writerId } = header;
+  return writeImage({ form, clusterBits, fileId, writerId, allOnes, extensions, bitmaps }, digests);
+}
+
+/** `canon IN`: the file of a document. Its writer_id is kept, which `load` derives. @throws {QdbError} USAGE */
+export function canonicalOfJson(bytes: Uint8Array, digests: Digests): FileImage {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new QdbError("USAGE", "the document is no UTF-8", {}, { cause });
+  }
+  const [, writer = ""] = /"writer_id"\s*:\s*"([0-9a-fA-F-]{36})"/.exec(text) ?? [];
+  const writerId = writer === "" ? randomId() : Buffer.from(writer.replaceAll("-", ""), "hex");
+  const loader = new JsonLoader({ fileId: randomId(), writerId, digests });
+  loader.push(text);
+  return writeImage(loader.finish(), digests);
+}
+
+/** Whether the input of canon is a document: it begins with a brace. */
+export function isDocument(bytes: Uint8Array): boolean {
+  const first = bytes.find((byte) => ![0x09, 0x0a, 0x0d, 0x20].includes(byte));
+  return first === 0x7b;
+}
+
+/** `apply - OPS`: a new file. @throws {QdbError} USAGE without `create`; what refuses an operation */
+export async function newFile(
+  [first = [], ...lines]: readonly (readonly string[])[],
+  digests: Digests,
+  storeOf: (bytes: Uint8Array) => SyncStore,
+): Promise<FileImage> {
+  const [verb, clusterBits, ...words] = first;
+  if (verb !== "create" || words.some((word) => word !== "draft" && word !== "all-ones"))
+    throw new QdbError(
+      "USAGE",
+      "a script that begins with nothing begins with: create CLUSTER_BITS [draft] [all-ones]",
+    );
+  const form = words.includes("draft") ? "draft" : "full";
+  const ids = { fileId: randomId(), writerId: randomId() };
+  const allOnes = form === "full" && words.includes("all-ones");
+  const number = Number(numberOf(clusterBits));
+  const empty: FileContents = { form, clusterBits: number, ...ids, allOnes, extensions: [], bitmaps: [] };
+  const store = storeOf(imageBytes(writeImage(empty, digests)));
+  const editor = await QdbEditor.open(store, { digests, randomId });
+  await applyScript(editor, lines);
+  return writeImage(await run(quietly(editor.edits.contents(form, ids)), store), digests);
+}
