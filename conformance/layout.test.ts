@@ -2,7 +2,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { outdated } from "./tools/layout.ts";
-import { readLayout } from "./tools/layout-json.ts";
+import { field, readLayout } from "./tools/layout-json.ts";
+import { borders, matrix } from "./tools/matrix.ts";
+import { HEADER_FIELDS } from "./tools/matrix-header.ts";
+import { ROW_FIELDS } from "./tools/matrix-rows.ts";
+import { TABLE_FIELDS } from "./tools/matrix-table.ts";
 import { REPOSITORY, readRequirements, specText } from "./tools/rules.ts";
 
 const spec = specText();
@@ -89,4 +93,49 @@ test("the dictionary is one of AFL", () => {
   expect(new Set(matched.map((match) => match?.[1])).size).toBe(words.length);
   expect(new Set(matched.map((match) => match?.[2])).size).toBe(words.length);
   expect(words.length).toBeGreaterThan(50);
+});
+
+describe("the boundary matrix", () => {
+  const fields = [...HEADER_FIELDS, ...TABLE_FIELDS, ...ROW_FIELDS];
+  const vectors = matrix();
+
+  test("has every number of a file, but for one that may have any value and stands in a list of such", () => {
+    const numbers = layout.structures.flatMap(({ name, fields }) =>
+      fields.filter(({ type }) => !type.startsWith("bytes")).map((field) => `${name}.${field.name}`),
+    );
+    const missing = numbers.filter((name) => !fields.some(({ field }) => field === name));
+    expect(missing).toEqual(["extension name.type"]);
+  });
+
+  test("goes to the borders of the type and of the range", () => {
+    const names = borders(field("header", "cluster_bits")).map(([name, value]) => `${name} ${value}`);
+    expect(names).toEqual([
+      "min 9",
+      "min-less-1 8",
+      "max 21",
+      "max-more-1 22",
+      "zero 0",
+      "2e31 2147483648",
+      "all-ones 4294967295",
+    ]);
+    const values = borders(field("header", "generation")).map(([, value]) => value);
+    for (const value of [0n, 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n + 1n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n])
+      expect(values).toContain(value);
+  });
+
+  test("gives each vector an id of its own, a reason and a rule", () => {
+    expect(new Set(vectors.map(({ id }) => id)).size).toBe(vectors.length);
+    for (const { id, why, proves = [], breaks = [] } of vectors) {
+      expect(id).toMatch(/^matrix(-[a-z0-9]+)+$/);
+      expect(why, id).toMatch(/^[A-Z0-9].*\.$/);
+      expect([...proves, ...breaks], id).not.toHaveLength(0);
+    }
+  });
+
+  test("says twice nothing of one file", () => {
+    const files = vectors
+      .filter(({ parent }) => parent !== undefined)
+      .map((vector) => JSON.stringify([vector.parent, vector.patch?.map((part) => part.slice(0, 3))]));
+    expect(new Set(files).size).toBe(files.length);
+  });
 });

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { dictionary } from "./dictionary.ts";
 import { layoutText } from "./layout-json.ts";
+import { matrixText } from "./matrix.ts";
 import { REPOSITORY } from "./rules.ts";
 
 /** Files that this tool writes: path in the repository, and text. */
@@ -11,6 +12,7 @@ export function generated(): ReadonlyMap<string, string> {
   return new Map([
     ["spec/layout.json", layoutText()],
     ["conformance/fuzz/qdb.dict", dictionary()],
+    ["conformance/src/matrix.json", matrixText()],
   ]);
 }
 

@@ -1,0 +1,113 @@
+// conformance/src/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
+import type { Part } from "../../packages/conformance/src/recipe.ts";
+import { type Field, field } from "./layout-json.ts";
+import type { Case, MatrixField, Value } from "./matrix-case.ts";
+import { EXTRA_VECTORS } from "./matrix-extra.ts";
+import { HEADER_FIELDS } from "./matrix-header.ts";
+import { ROW_FIELDS } from "./matrix-rows.ts";
+import { TABLE_FIELDS } from "./matrix-table.ts";
+import type { Source } from "./sources.ts";
+
+const WIDTHS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, i64: 8 };
+
+/** Borders of the type and of the range of a field, the first name of a value counting. */
+export function borders({ size, min, max, values }: Field): Value[] {
+  const bits = BigInt(8 * size);
+  const beside = (name: string, text: string | undefined, ...steps: readonly bigint[]): Value[] => {
+    const label = (step: bigint): string => (step === 0n ? name : `${name}-${step < 0n ? "less" : "more"}-1`);
+    return text === undefined ? [] : steps.map((step) => [label(step), BigInt(text) + step]);
+  };
+  const ofRange = [
+    ...beside("min", min, 0n, -1n),
+    ...beside("max", max, 0n, 1n),
+    ...beside("value", values?.length === 1 ? values[0] : undefined, -1n, 1n),
+  ];
+  const signs: Value[] = [
+    [`2e${bits - 1n}`, 2n ** (bits - 1n)],
+    ["all-ones", 2n ** bits - 1n],
+  ];
+  const long: Value[] = [
+    ["2e31", 2n ** 31n],
+    ["2e32-less-1", 2n ** 32n - 1n],
+    ["2e32", 2n ** 32n],
+    ["2e53-less-1", 2n ** 53n - 1n],
+    ["2e53", 2n ** 53n],
+    ["2e53-more-1", 2n ** 53n + 1n],
+    ["2e63-less-1", 2n ** 63n - 1n],
+  ];
+  const all: Value[] = [...ofRange, ["zero", 0n], ...signs, ...(size === 8 ? long : [])];
+  return all.filter(([, value]) => value >= 0n && value < 1n << bits);
+}
+
+function once(values: readonly Value[], current: bigint): Value[] {
+  const seen = new Set([current]);
+  return values.filter(([, value]) => !seen.has(value) && seen.add(value));
+}
+
+/** The vectors of one field. @throws {Error} a value that no case is for, a field that is no number */
+function vectorsOf(row: MatrixField): Source[] {
+  const [structure = "", name = ""] = row.field.split(".");
+  const place = field(structure, name);
+  const width = WIDTHS[place.type];
+  if (width === undefined) throw new Error(`${row.field} is no number`);
+  const values = once([...(row.values ?? []), ...borders(place)], row.current);
+  return values
+    .filter(([label]) => row.skip?.includes(label) !== true)
+    .map(([label, value]) => {
+      const found = row.cases.find(({ when }) => when(value));
+      if (found === undefined) throw new Error(`${row.field}: no case says what ${value} leads to`);
+      const part: Part = [
+        row.at + place.offset,
+        `u${8 * width}`,
+        value > 0xffff_ffffn ? `${value}` : Number(value),
+        `# ${name}`,
+      ];
+      return vector(`matrix-${row.id}-${label}`, `${title(row, name)} is ${value}`, row, found, part, value);
+    });
+}
+
+function title(row: MatrixField, name: string): string {
+  const [structure = ""] = row.field.split(".");
+  const what = row.id.startsWith("record-") ? "record" : structure;
+  return row.id.startsWith("draft-") ? `In draft form ${name} of the ${what}` : `${name} of the ${what}`;
+}
+
+function vector(id: string, title: string, row: MatrixField, found: Case, part: Part, value: bigint): Source {
+  const expect = found.expect(value);
+  const isAccepted =
+    expect.error === undefined && Object.values(expect.bitmaps ?? {}).every((bits) => typeof bits !== "string");
+  const length = found.length ?? row.length;
+  const seals = found.seals ?? row.seals;
+  const unseal = found.unseal ?? row.unseal;
+  return {
+    id,
+    title: title.charAt(0).toUpperCase() + title.slice(1),
+    kind: "read",
+    ...(isAccepted ? { proves: found.rules } : { breaks: found.rules }),
+    why: `${found.why.charAt(0).toUpperCase()}${found.why.slice(1)}.`,
+    ...(value > 2n ** 53n && isAccepted ? { flags: ["u64-as-double"] } : {}),
+    parent: row.parent,
+    patch: [part, ...(found.beside ?? row.beside ?? [])],
+    ...(length === undefined ? {} : { length }),
+    ...(seals === undefined ? {} : { seals }),
+    ...(unseal === undefined ? {} : { unseal }),
+    expect,
+  };
+}
+
+/** All vectors of the matrix. */
+export function matrix(): Source[] {
+  const rows = [...HEADER_FIELDS, ...TABLE_FIELDS, ...ROW_FIELDS];
+  return [...EXTRA_VECTORS, ...rows.flatMap(vectorsOf)];
+}
+
+/** conformance/src/matrix.json: keys one a line, values each on theirs. */
+export function matrixText(): string {
+  const vectors = matrix().map((source) => {
+    const lines = Object.entries(source).map(
+      ([key, value]) => `      ${JSON.stringify(key)}: ${JSON.stringify(value)}`,
+    );
+    return `    {\n${lines.join(",\n")}\n    }`;
+  });
+  return `{\n  "area": "matrix",\n  "vectors": [\n${vectors.join(",\n")}\n  ]\n}\n`;
+}
