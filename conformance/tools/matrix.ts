@@ -1,11 +1,13 @@
 // conformance/src/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
 import type { Part } from "../../packages/conformance/src/recipe.ts";
 import { type Field, field } from "./layout-json.ts";
+import { BITMAP_FIELDS } from "./matrix-bitmap.ts";
 import type { Case, MatrixField, Value } from "./matrix-case.ts";
+import { DRAFT_FIELDS } from "./matrix-draft.ts";
 import { EXTRA_VECTORS } from "./matrix-extra.ts";
 import { HEADER_FIELDS } from "./matrix-header.ts";
 import { ROW_FIELDS } from "./matrix-rows.ts";
-import { TABLE_FIELDS } from "./matrix-table.ts";
+import { ENTRY_FIELDS } from "./matrix-table.ts";
 import type { Source } from "./sources.ts";
 
 const WIDTHS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, i64: 8 };
@@ -95,10 +97,18 @@ function vector(id: string, title: string, row: MatrixField, found: Case, part: 
   };
 }
 
+/** Every numeric field of every structure. */
+export const FIELDS: readonly MatrixField[] = [
+  ...HEADER_FIELDS,
+  ...DRAFT_FIELDS,
+  ...ENTRY_FIELDS,
+  ...BITMAP_FIELDS,
+  ...ROW_FIELDS,
+];
+
 /** All vectors of the matrix. */
 export function matrix(): Source[] {
-  const rows = [...HEADER_FIELDS, ...TABLE_FIELDS, ...ROW_FIELDS];
-  return [...EXTRA_VECTORS, ...rows.flatMap(vectorsOf)];
+  return [...EXTRA_VECTORS, ...FIELDS.flatMap(vectorsOf)];
 }
 
 /** conformance/src/matrix.json: keys one a line, values each on theirs. */
