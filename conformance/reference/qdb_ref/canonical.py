@@ -86,9 +86,10 @@ def lay_clusters(bitmap: Bitmap, at: int, cluster: int, ones: bool) -> tuple[lis
     per_cluster = 8 * cluster
     for number in range(l1_entries(bitmap.bits, cluster)):
         first = number * per_cluster
-        data = bytes_of_runs(bitmap.runs, first, cluster)  # zero behind the last bit (QDB-MAP-017)
         end = min(first + per_cluster, bitmap.bits)
-        if not any(data):
+        here = [run for run in bitmap.runs if run[0] < end and run[1] > first]
+        data = bytes_of_runs(here, first, cluster) if here else b""  # zero behind the last bit (QDB-MAP-017)
+        if not here:
             descriptors.append(0)  # QDB-CAN-007, QDB-CAN-009
         elif ones and data == bytes_of_runs([(first, end)], first, cluster):
             descriptors.append(2)  # QDB-CAN-008
