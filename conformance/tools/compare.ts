@@ -24,10 +24,12 @@ export function modelDifferences(expect: Expectation, model: Answer["model"]): s
   const differ = (what: string, expected: unknown, said: unknown): void => {
     if (!isDeepStrictEqual(expected, said)) found.push(`${what}: expected ${show(expected)}, said ${show(said)}`);
   };
-  const said: Record<string, Bits> = {};
-  for (const bitmap of model.bitmaps) said[labelOf(bitmap)] = bitmap.error?.code ?? bitmap.dirty;
-  if (expect.bitmaps !== undefined) differ("bitmaps", expect.bitmaps, sameOrder(said, expect.bitmaps));
-  for (const [key, value] of Object.entries(expect.head ?? {})) differ(`header.${key}`, value, model.header[key]);
+  const said = new Map<string, Bits>();
+  for (const bitmap of model.bitmaps) said.set(labelOf(bitmap), bitmap.error?.code ?? bitmap.dirty);
+  if (expect.bitmaps !== undefined && !isDeepStrictEqual(new Map(Object.entries(expect.bitmaps)), said))
+    found.push(`bitmaps: expected ${show(expect.bitmaps)}, said ${show([...said])}`);
+  for (const [key, value] of Object.entries(expect.head ?? {}))
+    differ(`header.${key}`, value, model.header[key] ?? null);
   if (expect.extensions !== undefined) differ("extensions", expect.extensions, model.extensions);
   for (const bitmap of model.bitmaps) {
     const label = labelOf(bitmap);
@@ -35,6 +37,8 @@ export function modelDifferences(expect: Expectation, model: Answer["model"]): s
     if (digest !== undefined) differ(`bits_sha256 of ${label}`, digest, bitmap.bits_sha256);
     const records = expect.records?.[label];
     if (records !== undefined) differ(`extra_data of ${label}`, records, wildRecords(records, bitmap.extra_data ?? []));
+    for (const [key, value] of Object.entries(expect.bitmap_keys?.[label] ?? {}))
+      differ(`${key} of ${label}`, value, bitmap[key] ?? null);
     const flags = expect.flags_of?.[label];
     if (flags !== undefined) differ(`flags of ${label}`, flags, bitmap.flags);
     const shape = expect.sizes?.[label];
@@ -49,13 +53,6 @@ function wildRecords(expected: readonly unknown[], said: readonly Record<string,
     const wanted = expected[at] as Record<string, unknown> | undefined;
     return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, wanted?.[key] === "*" ? "*" : value]));
   });
-}
-
-/** Deep equality looks at the order of no key; names twice in a file would be lost in an object, and are told. */
-function sameOrder(said: Record<string, Bits>, expected: Readonly<Record<string, Bits>>): Record<string, Bits> {
-  const ordered: Record<string, Bits> = {};
-  for (const key of Object.keys(expected)) if (said[key] !== undefined) ordered[key] = said[key];
-  return { ...ordered, ...said };
 }
 
 /** Differences between expected findings and those that a judge gives, in any order. */

@@ -83,9 +83,10 @@ function inputFile({ source, input }: Trial, sources: ReadonlyMap<string, Source
   }
   if (input === undefined) throw new Error(`${source.id} has no input`);
   if (input.length > MOST_BYTES) {
-    const { length, parts, seals = [] } = recipeOf(source, sources);
+    const { length, cut, parts, seals = [] } = recipeOf(source, sources);
     const copy = (list: readonly (readonly (string | number)[])[]) => list.map((part) => [...part]);
-    return { recipe: { length, parts: copy(parts), seals: copy(seals) }, length, digest: input.digest() };
+    const recipe = { length, ...(cut === undefined ? {} : { cut }), parts: copy(parts), seals: copy(seals) };
+    return { recipe, length: input.length, digest: input.digest() };
   }
   const bytes = input.bytes();
   files.set(`vectors/${source.id}.qdb`, bytes);
@@ -117,7 +118,20 @@ function expectOf(made: Trial, files: Files): Expect {
       ...model,
     };
   if (kind === "repair") return { findings: findingsOf(expect), ...model } as Expect;
-  return { ...model, ...script } as Expect;
+  const other = expect.or_without_records;
+  const more =
+    other === undefined ? {} : { any_of: [put(`models/${id}.or.json`, json(withoutRecords(made.model, other)))] };
+  return { ...model, ...script, ...more } as Expect;
+}
+
+/** The model with some records left out. */
+function withoutRecords(model: unknown, left: Readonly<Record<string, readonly string[]>>): unknown {
+  const form = structuredClone(model) as { bitmaps: { name: string; extra_data?: { type: string }[] }[] };
+  for (const bitmap of form.bitmaps) {
+    const types = left[bitmap.name];
+    if (types !== undefined) bitmap.extra_data = bitmap.extra_data?.filter(({ type }) => !types.includes(type)) ?? [];
+  }
+  return form;
 }
 
 function findingsOf(expect: Expectation) {

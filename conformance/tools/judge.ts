@@ -1,6 +1,5 @@
 // A program that is asked what is true of a vector: an adapter of another implementation, kept running.
 import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { ROOT } from "./sources.ts";
 
 /** An answer as the protocol has it. */
@@ -25,6 +24,7 @@ export const JUDGES: Readonly<Record<string, readonly string[]>> = {
 export class Judge {
   readonly name: string;
   readonly #child: ChildProcess;
+  #failure: Error | undefined;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
 
   constructor(name: string, command: readonly string[]) {
@@ -32,13 +32,20 @@ export class Judge {
     const [program, ...args] = command;
     this.#child = spawn(program ?? "", [...args, "serve"], { stdio: ["pipe", "pipe", "inherit"] });
     if (this.#child.stdout === null) throw new Error(`${name} has no output`);
-    createInterface({ input: this.#child.stdout }).on("line", (line) => this.#waiting.shift()?.resolve(line));
+    let rest = "";
+    // Only LF ends a line: names may hold U+2028, at which node's readline cuts.
+    this.#child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#waiting.shift()?.resolve(line);
+    });
     this.#child.on("error", (error) => this.#fail(error));
     this.#child.on("exit", (code, signal) => this.#fail(new Error(`judge ${name} ended (${signal ?? code})`)));
   }
 
   /** @throws {Error} when the judge ended, or answers with no JSON */
   async ask(verb: string, ...args: readonly string[]): Promise<Answer> {
+    if (this.#failure !== undefined) throw this.#failure;
     const line = await new Promise<string>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#child.stdin?.write(`${["1", verb, ...args].join("\t")}\n`);
@@ -53,6 +60,7 @@ export class Judge {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { dictionary } from "./dictionary.ts";
+import { ksyText } from "./ksy.ts";
 import { layoutText } from "./layout-json.ts";
 import { matrixText } from "./matrix.ts";
 import { REPOSITORY } from "./rules.ts";
@@ -11,6 +12,7 @@ import { REPOSITORY } from "./rules.ts";
 export function generated(): ReadonlyMap<string, string> {
   return new Map([
     ["spec/layout.json", layoutText()],
+    ["spec/qdb.ksy", ksyText()],
     ["conformance/fuzz/qdb.dict", dictionary()],
     ["conformance/src/matrix.json", matrixText()],
   ]);

@@ -30,7 +30,12 @@ export type SourceFinding = readonly [string, string, boolean, string?];
 export interface Expectation {
   readonly error?: string;
   readonly bitmaps?: Readonly<Record<string, Bits>>;
+  /** Keys of the header; null: absent. */
   readonly head?: Readonly<Record<string, unknown>>;
+  /** Keys of bitmaps; null: absent. */
+  readonly bitmap_keys?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Types of records that a writer may also leave out, by bitmap. */
+  readonly or_without_records?: Readonly<Record<string, readonly string[]>>;
   readonly extensions?: readonly unknown[];
   readonly bits_sha256?: Readonly<Record<string, string>>;
   readonly sha256?: string;

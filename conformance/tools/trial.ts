@@ -1,6 +1,8 @@
 // One vector, tried with the judges: its files are made, every judge is asked, and what it says is held against the author's word.
-import { rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Pages } from "../../packages/conformance/src/pages.ts";
 import { changed, materialise } from "../../packages/conformance/src/recipe.ts";
 import { findingDifferences, modelDifferences, plain, verdictDifferences } from "./compare.ts";
@@ -86,19 +88,22 @@ export async function trial(
       if (said.answer.findings !== undefined) differences.push(...findingDifferences(expect, said.answer));
       if (shown !== undefined) {
         differences.push(...modelDifferences(expect, shown));
-        model ??= withWild(plain(shown), source);
+        const form = withWild(plain(shown), source);
+        model ??= form;
+        if (source.kind !== "ops" && source.kind !== "repair" && !isDeepStrictEqual(model, form))
+          differences.push(
+            `another model than ${judges[0]?.name}: ${JSON.stringify(form)} in place of ${JSON.stringify(model)}`,
+          );
       }
     }
     if (source.kind === "canon" && expect.error === undefined && said.out !== undefined) {
       output = canonOutput(source, sources);
-      const { readFileSync } = await import("node:fs");
       const bytes = readFileSync(said.out);
       if (!bytes.equals(output)) differences.push(firstDifference(output, bytes));
     }
     hear(judge, differences);
   }
   if (expect.sha256 !== undefined && input !== undefined) {
-    const { createHash } = await import("node:crypto");
     const digest = createHash("sha256").update(input.bytes()).digest("hex");
     if (digest !== expect.sha256) wrong.push(`SHA-256 of the file: expected ${expect.sha256}, is ${digest}`);
   }

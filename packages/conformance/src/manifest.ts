@@ -21,6 +21,8 @@ export interface Recipe {
   readonly parts: readonly Part[];
   /** Checksums and copies, applied after the parts, in order. */
   readonly seals?: readonly Part[];
+  /** The file ends here, when all is laid; before that it has the length above. */
+  readonly cut?: number | string;
 }
 
 /** A rule of the specification that a vector shows (+), or breaks or would catch breaking (-). */

@@ -48,6 +48,17 @@ export class Pages {
     }
   }
 
+  /** The first bytes, as a file of that length. @throws {Error} when it is no shorter */
+  cut(length: number): Pages {
+    if (length >= this.length) throw new Error(`${length} cuts nothing off ${this.length} bytes`);
+    const shorter = new Pages(length);
+    for (const [page, bytes] of this.written()) {
+      const start = page * PAGE;
+      if (start < length) shorter.write(start, bytes.subarray(0, Math.min(PAGE, length - start)));
+    }
+    return shorter;
+  }
+
   /** A copy of a range. @throws {Error} past the end */
   read(offset: number, length: number): Uint8Array {
     this.#within(offset, length);

@@ -11,11 +11,14 @@ export interface Recipe {
   readonly length: number | string;
   readonly parts: readonly Part[];
   readonly seals?: readonly Part[];
+  /** The file ends here, when all is laid. */
+  readonly cut?: number | string;
 }
 
 /** What a child changes of its parent's recipe. */
 export interface Change {
   readonly patch?: readonly Part[];
+  /** Below the parent's length, the file is cut when all is laid. */
   readonly length?: number | string;
   /** In place of the parent's. */
   readonly seals?: readonly Part[];
@@ -33,7 +36,7 @@ export function materialise(recipe: Recipe): Pages {
       throw new Error(`recipe part ${JSON.stringify(part)}: ${error instanceof Error ? error.message : error}`);
     }
   }
-  return pages;
+  return recipe.cut === undefined ? pages : pages.cut(numberOf(recipe.cut));
 }
 
 /** The recipe of a child: the parent's parts, the patch over them, then the seals. @throws {Error} an unseal that names no seal */
@@ -44,7 +47,11 @@ export function changed(parent: Recipe, change: Change): Recipe {
     return !(isText(remark) && left.delete(remark.replace(/^# /, "")));
   });
   if (left.size > 0) throw new Error(`no seal is called ${[...left].join(", ")}`);
-  return { length: change.length ?? parent.length, parts: [...parent.parts, ...(change.patch ?? [])], seals };
+  const parts = [...parent.parts, ...(change.patch ?? [])];
+  const { length = parent.cut } = change;
+  if (length === undefined) return { length: parent.length, parts, seals };
+  if (numberOf(length) >= numberOf(parent.length)) return { length, parts, seals };
+  return { length: parent.length, cut: length, parts, seals };
 }
 
 /** Parts that put whole integers, with their width in bytes. */

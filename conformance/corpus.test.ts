@@ -1,0 +1,126 @@
+// The corpus: what its sources make, and what judges who never saw each other's code say of it.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Manifest } from "../packages/conformance/src/manifest.ts";
+import { validator } from "../packages/format/test/support/json.ts";
+import { openJudges, tryAll } from "./tools/build.ts";
+import { plain } from "./tools/compare.ts";
+import { corpusFiles } from "./tools/corpus.ts";
+import { differingFiles } from "./tools/files.ts";
+import type { Judge } from "./tools/judge.ts";
+import { type Expectation, loadSources, ROOT, type Source } from "./tools/sources.ts";
+import { type Trial, Workbench } from "./tools/trial.ts";
+
+const sources = loadSources();
+const command = fileURLToPath(new URL("../packages/cli/dist/qdb.cjs", import.meta.url));
+const REMEDY = "node conformance/tools/build.ts says what is wrong, and writes the corpus when nothing is";
+
+let judges: Judge[] = [];
+let trials: Trial[] = [];
+beforeAll(async () => {
+  const made = spawnSync("make", ["-C", `${ROOT}c`], { encoding: "utf8" });
+  if (made.status !== 0)
+    throw new Error(
+      `The reader in C needs make and gcc: sudo apt-get install -y --no-install-recommends make gcc libc6-dev\n${made.error ?? made.stderr}`,
+    );
+  judges = openJudges();
+  trials = await tryAll([...sources.values()], judges);
+}, 300_000);
+afterAll(() => {
+  for (const judge of judges) judge.close();
+});
+
+test("there are 250 vectors at least", () => {
+  expect(sources.size).toBeGreaterThanOrEqual(250);
+});
+
+test(`of every vector two judges at least say what its author says (${REMEDY})`, () => {
+  const wrong = trials.flatMap(({ source, wrong: lines }) => lines.map((line) => `${source.id}: ${line}`));
+  expect(wrong).toEqual([]);
+  expect(trials.filter((made) => made.judges.length < 2).map(({ source }) => source.id)).toEqual([]);
+});
+
+test("files are read by three: the author, the reference in Python and the reader in C", () => {
+  const read = trials.filter(
+    ({ source }) => ["read", "limit", "io", "crash"].includes(source.kind) && source.expect.verb !== "check",
+  );
+  expect(read.filter((made) => made.judges.length < 3).map(({ source }) => source.id)).toEqual([]);
+});
+
+test(`the corpus is what its sources make (${REMEDY})`, () => {
+  expect(differingFiles(ROOT, corpusFiles(trials, sources))).toEqual([]);
+});
+
+test("golden files are small; what is longer is a recipe", () => {
+  const { vectors } = JSON.parse(readFileSync(`${ROOT}manifest.json`, "utf8")) as Manifest;
+  for (const { id, input } of vectors)
+    if (input !== null && "file" in input) expect({ id, small: input.length <= 65536 }).toEqual({ id, small: true });
+});
+
+/** The same vector with another expected value; undefined where it expects nothing that could be another. */
+function falsified(source: Source): Source | undefined {
+  const { expect: value } = source;
+  const change = (changes: Partial<Expectation>): Source => ({ ...source, expect: { ...value, ...changes } });
+  if (value.error !== undefined) return change({ error: value.error === "LIMIT" ? "BAD_FIELD" : "LIMIT" });
+  if (value.findings !== undefined) return change({ findings: [...value.findings, ["TAIL", "noncanonical", false]] });
+  if (value.allowed !== undefined) return change({ allowed: value.allowed.map(() => ["LIMIT"]) });
+  const [name, bits] = Object.entries(value.bitmaps ?? {})[0] ?? [];
+  if (name !== undefined)
+    return change({
+      bitmaps: { ...value.bitmaps, [name]: typeof bits === "string" ? "LIMIT" : [...(bits ?? []), ["1", "1"]] },
+    });
+  if (value.bitmaps !== undefined) return change({ bitmaps: { none: [] } });
+  if (source.kind === "canon")
+    return change({ self: false, same_as: "golden-full-two", recipe: { length: 1, parts: [] } });
+  return undefined;
+}
+
+test("a changed expected value is found, in every vector", async () => {
+  const changed = [...sources.values()].map((source) => [source.id, falsified(source)] as const);
+  expect(changed.filter(([, source]) => source === undefined).map(([id]) => id)).toEqual([]);
+  const wanted = changed.flatMap(([, source]) =>
+    source === undefined ? [] : [{ ...source, patch: source.patch ?? [] }],
+  );
+  const found = await tryAll(wanted, judges.slice(0, 1));
+  expect(found.filter(({ wrong }) => wrong.length === 0).map(({ source }) => source.id)).toEqual([]);
+}, 120_000);
+
+describe("the JSON form", () => {
+  const directory = mkdtempSync(join(tmpdir(), "qdb-dump-"));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const bench = new Workbench(directory);
+
+  test("every expected form validates", () => {
+    const validate = validator("qdb");
+    for (const { source, model } of trials) {
+      if (model === undefined) continue;
+      // A `*` stands for an id that differs from run to run.
+      const form = JSON.parse(JSON.stringify(model), (_, value) =>
+        value === "*" ? "00000000-0000-0000-0000-000000000000" : value,
+      );
+      for (const bitmap of form.bitmaps) if (bitmap.error !== undefined) bitmap.error.message = "left out";
+      const valid = validate(form);
+      expect({ id: source.id, valid, errors: validate.errors }).toEqual({ id: source.id, valid: true, errors: null });
+    }
+  });
+
+  test("qdb dump of every accepted vector validates, and is the expected form", () => {
+    const validate = validator("qdb");
+    const node = process.env.QDB_NODE ?? process.execPath;
+    for (const { source, input, model } of trials) {
+      const { id, kind, expect: value } = source;
+      if (kind !== "read" || value.error !== undefined || input === undefined) continue;
+      const path = bench.file(input);
+      const { stdout } = spawnSync(node, [command, "dump", path], { encoding: "utf8", maxBuffer: 2 ** 28 });
+      bench.clear();
+      const form = JSON.parse(stdout);
+      const valid = validate(form);
+      expect({ id, valid, errors: validate.errors }).toEqual({ id, valid: true, errors: null });
+      expect({ id, form: plain(form) }).toEqual({ id, form: model });
+    }
+  }, 120_000);
+});
