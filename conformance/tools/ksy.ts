@@ -49,7 +49,9 @@ const FITS = "_ <= _io.size - _io.pos";
 
 const extension = {
   seq: [
-    ...attributes("extension").map((field) => (field.id === "length" ? { ...field, valid: { expr: `type == 0 or ${FITS}` } } : field)),
+    ...attributes("extension").map((field) =>
+      field.id === "length" ? { ...field, valid: { expr: `type == 0 or ${FITS}` } } : field,
+    ),
     {
       id: "data",
       size: "length",
