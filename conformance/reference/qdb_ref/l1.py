@@ -151,7 +151,7 @@ def check_descriptor(file: QdbFile, entry: Entry, number: int, owners: dict[int,
         report("MISALIGNED", "QDB-MAP-013")
     if not inside(offset, cluster, len(file.data)):
         report("OUT_OF_BOUNDS", "QDB-OWN-010")
-    elif offset % cluster == 0 and len(owners[offset // cluster]) > 1:
+    elif offset % cluster == 0 and len(owners.get(offset // cluster, ())) > 1:  # nobody's, where QDB-ERR-021 holds
         report("OVERLAP", "QDB-OWN-013")
 
 
