@@ -44,7 +44,8 @@ static bool fill_window(struct reading *reading, uint32_t i) {
   if (!reading->window) reading->window = malloc(most * cluster + 1);
   if (!reading->window) return fail(&bitmap->error, "LIMIT", "QDB-BND-001", "data cluster: no memory", offset);
   uint32_t count = 1;
-  while (count < most && bitmap->l1_size - i > count && l1_entry(bitmap, i + count) == offset + count * cluster) count++;
+  while (count < most && bitmap->l1_size - i > count && l1_entry(bitmap, i + count) == offset + count * cluster)
+    count++;
   reading->first = i;
   reading->count = count;
   if (source_some(&reading->file->source, offset, reading->window, count * cluster) == count * cluster) return true;
@@ -59,7 +60,7 @@ static bool read_cluster(struct reading *reading, uint32_t i, uint64_t base, uin
   const uint8_t *data = reading->window + (i - reading->first) * cluster;
   /* QDB-MAP-018: the checksum first, what is behind the last bit then. */
   if (!reading->file->header.draft && crc32(0, data, cluster) != l1_crc(bitmap, i))
-    return fail(&bitmap->error, "BAD_CHECKSUM", "QDB-MAP-002", "data cluster: its cluster_checksum", l1_entry(bitmap, i));
+    return fail(&bitmap->error, "BAD_CHECKSUM", "QDB-MAP-002", "data cluster: its checksum", l1_entry(bitmap, i));
   extents_scan(&reading->extents, data, bits, base);
   if (reading->hash) hash_data(reading, data, bits);
   return true;

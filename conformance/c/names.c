@@ -33,7 +33,8 @@ bool sort_names(struct qdb *file, struct names *names) {
   return true;
 }
 
-const struct bitmap *only_named(const struct qdb *file, const struct names *names, const uint8_t *name, uint32_t length) {
+const struct bitmap *only_named(const struct qdb *file, const struct names *names, const uint8_t *name,
+                                uint32_t length) {
   struct named key = {name, length, 0};
   const struct named *found = names->count ? bsearch(&key, names->sorted, names->count, sizeof key, by_name) : NULL;
   return found && !file->bitmaps[found->index].double_name ? &file->bitmaps[found->index] : NULL;

@@ -20,7 +20,8 @@ const uint8_t *name_of(const struct bitmap *bitmap);
 bool sort_names(struct qdb *file, struct names *names);
 
 /* The one bitmap of that name, or NULL where there is none or more than one (QDB-FLG-010). */
-const struct bitmap *only_named(const struct qdb *file, const struct names *names, const uint8_t *name, uint32_t length);
+const struct bitmap *only_named(const struct qdb *file, const struct names *names, const uint8_t *name,
+                                uint32_t length);
 
 void free_names(struct names *names);
 

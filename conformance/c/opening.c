@@ -81,10 +81,11 @@ bool read_opening(struct qdb *file) {
   memset(file->primary, 0, AREA);
   file->primary_have = read_area(&file->source, 0, file->primary);
   /* After the primary, since a commit makes the file longer before it writes the primary. */
-  if (!source_measure(&file->source)) return fail(&file->error, "IO", "QDB-ERR-007", "file: no length", 0);
+  if (!source_measure(&file->source)) return fail(&file->error, "IO", "QDB-ERR-007", "file: no length", NOWHERE);
   const uint8_t *area = file->primary;
   uint32_t have = file->primary_have;
-  bool draft = magic_good(area, have) && have >= 32 && be32(area + 4) == 1 && be32(area + 24) == 28 && be32(area + 28) == 0;
+  /* QDB-OPN-002 */
+  bool draft = have >= 32 && magic_good(area, have) && be32(area + 4) == 1 && be32(area + 24) == 28 && !be32(area + 28);
   if (draft || (magic_good(area, have) && checksum_good(area, have))) {
     choose(&file->header, area, have, 0, draft);
     return true;

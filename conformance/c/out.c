@@ -84,7 +84,9 @@ void out_number(struct out *out, uint64_t number) {
 }
 
 void out_digits(struct out *out, uint64_t number, int digits) {
-  while (digits--) out_bytes(out, "0123456789abcdef" + (number >> 4 * digits & 15), 1);
+  char text[16];
+  for (int i = digits; i--; number >>= 4) text[i] = "0123456789abcdef"[number & 15];
+  out_bytes(out, text, (size_t)digits);
 }
 
 void out_hex(struct out *out, const uint8_t *bytes, size_t length) {

@@ -12,6 +12,7 @@
 enum { AREA = 4096, MAX_EXTENSIONS = 64, MAX_EXTRA = 4096, MAX_NAME = 1023 };
 enum { FLAG_ENABLED = 1, FLAG_IN_USE = 2, FLAG_FROZEN = 4, FLAGS_KNOWN = 7 };
 #define NONE UINT32_MAX
+#define NOWHERE UINT64_MAX /* the offset of an error that is at no place of the file */
 
 /* What is wrong: a code of section 7.1, the rule that is broken, the structure and field, the place in the file. */
 struct error {

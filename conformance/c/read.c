@@ -28,24 +28,26 @@ static int digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Whether a bitmap has that name, which is given as it is or, where it is not UTF-8, as `hex:` and its bytes. */
-static bool is_named(const struct bitmap *bitmap, const char *name) {
+/* Whether a bitmap has that name; as_hex: the name is given as `hex:` and its bytes. */
+static bool is_named(const struct bitmap *bitmap, const char *name, bool as_hex) {
   const uint8_t *own = name_of(bitmap);
   size_t length = strlen(name), size = bitmap->name_size;
-  if (is_utf8(own, size)) return length == size && memcmp(own, name, size) == 0;
+  if (!as_hex) return length == size && memcmp(own, name, size) == 0;
   if (strncmp(name, "hex:", 4) != 0 || length != 4 + 2 * size) return false;
   for (size_t i = 0; i < size; i++)
     if (digit(name[4 + 2 * i]) != own[i] >> 4 || digit(name[5 + 2 * i]) != (own[i] & 15)) return false;
   return true;
 }
 
+/* Marks what was asked for; a name that is one as it stands is not taken for hex digits. */
 static bool want(struct qdb *file, enum request request, const char *name) {
-  bool found = false;
-  for (uint32_t i = 0; i < file->header.nb_bitmaps && !(found && request == READ_ONE); i++) {
-    file->bitmaps[i].wanted = request == READ_ALL || is_named(&file->bitmaps[i], name);
-    found |= file->bitmaps[i].wanted;
-  }
-  return request != READ_ONE || found || fail(&file->error, "NOT_FOUND", "QDB-ERR-005", "bitmap: none of that name", 0);
+  bool found = request == READ_ALL;
+  for (uint32_t i = 0; i < file->header.nb_bitmaps && request == READ_ALL; i++) file->bitmaps[i].wanted = true;
+  for (int as_hex = 0; as_hex <= 1; as_hex++)
+    for (uint32_t i = 0; i < file->header.nb_bitmaps && !found; i++)
+      found = file->bitmaps[i].wanted = is_named(&file->bitmaps[i], name, as_hex);
+  if (found) return true;
+  return fail(&file->error, "NOT_FOUND", "QDB-ERR-005", "bitmap: none of that name", NOWHERE);
 }
 
 static void write_names(const struct qdb *file, struct out *out) {
@@ -108,7 +110,10 @@ bool answer_read(const char *path, enum request request, const char *name, struc
     free(file);
   }
   close(source.fd);
-  if (!steady) good = fail((*error = (struct error){0}, error), "LOCKED", "QDB-CMT-063", "header: changed each time", 0);
+  if (!steady) {
+    *error = (struct error){"LOCKED", "QDB-CMT-063", "header: changed each time that the file was read", 0};
+    good = false;
+  }
   if (!good) out_cut(out, mark);
   if (!good || request == READ_ALL) return good;
   out_key(out, "io");

@@ -43,8 +43,8 @@ bool judge_records(struct bitmap *bitmap) {
   if (!judge_types(bitmap, types, count)) return false;
   if (at == bitmap->extra_data_size) return true;
   bool zero = bitmap->extra_data_size - at >= 8 && be32(bitmap->entry + 40 + at) == 0;
-  return fail(&bitmap->error, "BAD_FIELD", zero ? "QDB-REC-002" : "QDB-REC-001", zero ? "record: type" : "record: length",
-              bitmap->at + 40 + at);
+  const char *rule = zero ? "QDB-REC-002" : "QDB-REC-001", *what = zero ? "record: type" : "record: length";
+  return fail(&bitmap->error, "BAD_FIELD", rule, what, bitmap->at + 40 + at);
 }
 
 bool is_row(const struct bitmap *bitmap) {

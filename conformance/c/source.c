@@ -13,12 +13,13 @@ bool source_open(struct source *source, const char *path, struct error *error) {
   source->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (source->fd < 0) {
     bool absent = errno == ENOENT || errno == ENOTDIR;
-    return fail(error, absent ? "NOT_FOUND" : "IO", absent ? "QDB-ERR-005" : "QDB-ERR-007", "file: cannot be opened", 0);
+    if (absent) return fail(error, "NOT_FOUND", "QDB-ERR-005", "file: is not there", NOWHERE);
+    return fail(error, "IO", "QDB-ERR-007", "file: cannot be opened", NOWHERE);
   }
   struct stat status;
   if (fstat(source->fd, &status) == 0 && !S_ISDIR(status.st_mode) && source_measure(source)) return true;
   close(source->fd);
-  return fail(error, "IO", "QDB-ERR-007", "file: cannot be read by position", 0);
+  return fail(error, "IO", "QDB-ERR-007", "file: cannot be read by position", NOWHERE);
 }
 
 bool source_measure(struct source *source) {

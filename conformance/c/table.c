@@ -90,7 +90,8 @@ bool read_table(struct qdb *file) {
   if (!walk(file)) return false;
   /* The walk has met as many heads as are allocated for. */
   file->bitmaps = calloc(header->nb_bitmaps, sizeof *file->bitmaps);
-  if (!file->bitmaps) return fail(&file->error, "LIMIT", "QDB-BND-001", "bitmap table: no memory", header->bitmaps_offset);
+  if (!file->bitmaps)
+    return fail(&file->error, "LIMIT", "QDB-BND-001", "bitmap table: no memory", header->bitmaps_offset);
   uint64_t at = 0;
   for (uint32_t i = 0; i < header->nb_bitmaps; i++) {
     struct bitmap *bitmap = &file->bitmaps[i];

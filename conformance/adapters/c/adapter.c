@@ -18,7 +18,7 @@ static void write_hello(struct out *out) {
 static void write_refusal(struct out *out, const struct error *error) {
   out_key_text(out, "error", error->code);
   out_key_text(out, "requirement", error->rule);
-  out_key_u64(out, "offset", error->offset);
+  if (error->offset != NOWHERE) out_key_u64(out, "offset", error->offset);
   out_key_text(out, "message", error->what);
 }
 
@@ -47,13 +47,13 @@ static int answer(char *const *fields, size_t count, struct out *out) {
   out_key(out, "ok");
   out_text(out, "true");
   if (!take_request(fields, count, &request))
-    fail(&error, "USAGE", "QDB-ERR-041", "arguments: FILE, FILE list, or FILE one NAME", 0);
+    fail(&error, "USAGE", "QDB-ERR-041", "arguments: FILE, FILE list, or FILE one NAME", NOWHERE);
   else if (answer_read(fields[1], request, count == 4 ? fields[3] : NULL, out, &error))
     return OK;
   out_cut(out, mark);
   out_key(out, "ok");
   out_text(out, "false");
-  if (!error.code) fail(&error, "LIMIT", "QDB-BND-001", "no memory", 0);
+  if (!error.code) fail(&error, "LIMIT", "QDB-BND-001", "no memory", NOWHERE);
   write_refusal(out, &error);
   return REFUSED;
 }
