@@ -76,7 +76,7 @@ def bitmap_form(file: QdbFile, entry: Entry, all_digests: bool) -> dict:
     }
     if file.header.full:
         form["l1_checksum"] = f"{entry.l1_checksum:08x}"
-    if entry.records is not None:  # QDB-JSN-021
+    if entry.records is not None and entry.extra_data_size <= 4096:  # QDB-JSN-021
         form["extra_data"] = [record_form(record) for record in entry.records]
     problem = entry.first()
     if problem is not None:  # QDB-JSN-022
