@@ -53,7 +53,7 @@ static void write_flags(uint16_t flags, struct out *out) {
 
 static void write_error(const struct error *error, struct out *out) {
   char message[200];
-  snprintf(message, sizeof message, "%s at offset %llu of the file breaks %s", error->what,
+  snprintf(message, sizeof message, "%s, at offset %llu of the file (%s)", error->what,
            (unsigned long long)error->offset, error->rule);
   out_key(out, "error");
   out_text(out, "{");

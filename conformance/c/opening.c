@@ -16,14 +16,6 @@ static bool checksum_good(const uint8_t *area, uint32_t have) {
   return crc == be32(area + 68);
 }
 
-/* QDB-OPN-001: the bytes of an area from its start that could be read; what is behind them is wrong. */
-static uint32_t read_area(struct source *source, uint64_t offset, uint8_t *area) {
-  uint32_t have = (uint32_t)source_some(source, offset, area, AREA);
-  /* A read of the rest may have failed as one though its first sectors are good. */
-  while (have < AREA && have % 512 == 0 && source_some(source, offset + have, area + have, 512) == 512) have += 512;
-  return have;
-}
-
 /* QDB-OPN-006 */
 static bool is_candidate(const uint8_t *area, uint64_t offset) {
   if (!magic_good(area, AREA) || !checksum_good(area, AREA) || be32(area + 4) != 1) return false;
@@ -78,8 +70,7 @@ static bool read_mirror(struct qdb *file) {
 
 bool read_opening(struct qdb *file) {
   source_round(&file->source);
-  memset(file->primary, 0, AREA);
-  file->primary_have = read_area(&file->source, 0, file->primary);
+  file->primary_have = source_primary(&file->source, file->primary);
   /* After the primary, since a commit makes the file longer before it writes the primary. */
   if (!source_measure(&file->source)) return fail(&file->error, "IO", "QDB-ERR-007", "file: no length", NOWHERE);
   const uint8_t *area = file->primary;

@@ -86,10 +86,9 @@ static bool attempt(struct qdb *file, enum request request, const char *name, st
 
 /* QDB-CMT-061: whether the primary still has the bytes with which the attempt began. */
 static bool unchanged(struct qdb *file) {
-  uint8_t again[AREA] = {0};
+  uint8_t again[AREA];
   source_round(&file->source);
-  uint64_t have = source_some(&file->source, 0, again, AREA);
-  return have == file->primary_have && memcmp(again, file->primary, AREA) == 0;
+  return source_primary(&file->source, again) == file->primary_have && memcmp(again, file->primary, AREA) == 0;
 }
 
 bool answer_read(const char *path, enum request request, const char *name, struct out *out, struct error *error) {
@@ -99,7 +98,10 @@ bool answer_read(const char *path, enum request request, const char *name, struc
   bool good = false, steady = false;
   for (int starts = 0; starts <= 8 && !steady; starts++) {
     struct qdb *file = calloc(1, sizeof *file);
-    if (!file) break;
+    if (!file) {
+      close(source.fd);
+      return fail(error, "LIMIT", "QDB-BND-001", "file: no memory", NOWHERE);
+    }
     file->source = source;
     out_cut(out, mark);
     good = attempt(file, request, name, out);

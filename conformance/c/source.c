@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,15 @@ uint64_t source_some(struct source *source, uint64_t offset, uint8_t *bytes, uin
   }
   source->bytes += got;
   return got;
+}
+
+uint32_t source_primary(struct source *source, uint8_t primary[AREA]) {
+  memset(primary, 0, AREA);
+  uint32_t have = (uint32_t)source_some(source, 0, primary, AREA);
+  /* QDB-OPN-001: a read of all may fail for a sector behind good ones; one that ends early ends with the file. */
+  if (have == 0 && errno)
+    while (have < AREA && source_some(source, have, primary + have, 512) == 512) have += 512;
+  return have;
 }
 
 bool source_all(struct source *source, uint64_t offset, uint8_t *bytes, uint64_t length, struct error *error) {
