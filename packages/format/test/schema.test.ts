@@ -2,8 +2,8 @@ import { isQdbError, QdbError, writeImage } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { examples, load, SCHEMAS, validator } from "./support/json.ts";
 
-test("the schemas are the six of the specification", () => {
-  expect(SCHEMAS).toEqual(["check", "error", "info", "map", "qdb-load", "qdb"]);
+test("the schemas are the nine of the specification", () => {
+  expect(SCHEMAS).toEqual(["check", "error", "info", "manifest", "map", "qdb-load", "qdb", "report", "response"]);
 });
 
 describe.each(SCHEMAS)("examples of %s", (schema) => {
