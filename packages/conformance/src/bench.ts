@@ -85,6 +85,14 @@ export class Bench {
     return { ...said, ms, ...(growth === undefined ? {} : { growth }) };
   }
 
+  /** Starts the program under test anew and waits until it answers. @throws {Wrong} when it did not end well */
+  async startAnew(): Promise<void> {
+    const end = await this.#adapter.close();
+    if (end !== undefined) throw new Wrong("crash", end);
+    const { crash } = await this.#adapter.ask(["hello"]);
+    if (crash !== undefined) throw new Wrong("crash", `no answer to hello: ${crash}`);
+  }
+
   /** Asks every judge that claims the profile of the verb. @throws {Wrong} when one gives no answer */
   async askJudges(fields: readonly string[]): Promise<{ readonly judge: Judge; readonly said: Said }[]> {
     const said = [];

@@ -63,7 +63,9 @@ export async function runCorpus(
   const judgeNames = options.judges.map(nameOf);
   const work = async (queue: Vector[], adapter: Adapter): Promise<void> => {
     const judges = await Promise.all(options.judges.map((command) => judgeOf(command, start(command))));
-    const tools: TrialTools = { corpus, options, workspace, adapter, judges, profiles, noMemory };
+    // Who claims to read reads back what it wrote, whichever profiles are run.
+    const claimed = [...new Set([...(hello?.profiles ?? []), ...profiles])];
+    const tools: TrialTools = { corpus, options, workspace, adapter, judges, profiles: claimed, noMemory };
     for (let vector = queue.shift(); vector !== undefined; vector = queue.shift()) tell(await tryVector(vector, tools));
     await Promise.all(judges.map((judge) => judge.adapter.close()));
   };

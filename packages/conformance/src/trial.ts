@@ -15,6 +15,7 @@ export interface TrialTools {
   readonly workspace: Workspace;
   readonly adapter: Adapter;
   readonly judges: readonly Judge[];
+  /** What the program can do, as far as it or the command line says. */
   readonly profiles: readonly string[];
   /** Called when peak memory was to be measured and could not be. */
   readonly noMemory: () => void;

@@ -1,0 +1,2 @@
+// Never answers anything.
+setInterval(() => undefined, 1000);

@@ -1,0 +1,38 @@
+// The package as others get it: packed, unpacked elsewhere, run against a program that knows nothing of this project.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { NODE, temporaryFolder } from "./support/run.ts";
+
+const folder = temporaryFolder();
+const own = fileURLToPath(new URL("..", import.meta.url));
+const program = fileURLToPath(new URL("foreign/reader.py", import.meta.url));
+
+test("forty lines of Python pass their first vectors with the packed runner", () => {
+  const packed = spawnSync("npm", ["pack", "--pack-destination", folder, "--silent"], { cwd: own, encoding: "utf8" });
+  expect(packed).toMatchObject({ status: 0 });
+  const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
+  const place = join(folder, "node_modules", "@qdb", "conformance");
+  mkdirSync(place, { recursive: true });
+  spawnSync("tar", ["-xzf", join(folder, archive), "-C", place, "--strip-components=1"]);
+  const manifest = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
+  expect(manifest.dependencies).toBeUndefined();
+  const command = join(place, manifest.bin["qdb-conformance"]);
+  const run = (...args: string[]) => spawnSync(NODE, [command, ...args], { cwd: folder, encoding: "utf8" });
+
+  const listed = run("--list", "--profile", "read", "--filter", "hdr-*").stdout.split("\n").filter(Boolean);
+  expect(listed.length).toBeGreaterThan(0);
+  const copy = join(folder, "reader.py");
+  writeFileSync(copy, readFileSync(program), { mode: 0o755 });
+  expect(readFileSync(program, "utf8").trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+  for (const mode of [[], ["--once"]]) {
+    const ran = run("--exec", `python3 ${copy}`, "--filter", "hdr-magic*", ...mode);
+    expect(ran.stdout).toMatch(/^program {3}forty-lines 0\.1$/m);
+    expect(ran.stdout).toMatch(/\nconformance: [1-9]\d* passed, 0 failed, \d+ skipped\n$/);
+    expect(ran.status).toBe(0);
+  }
+  const whole = run("--exec", `python3 ${copy}`, "--filter", "hdr-*");
+  expect(whole.status).toBe(1);
+});
