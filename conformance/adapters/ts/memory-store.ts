@@ -6,7 +6,8 @@ export class MemoryStore implements SyncStore {
   bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+    // A copy, and no Buffer: whose slices would share its memory.
+    this.bytes = new Uint8Array(bytes);
   }
 
   get size(): number {

@@ -32,28 +32,10 @@ const OPERATIONS: Readonly<Record<string, readonly [least: number, most: number,
   ],
   enable: [1, 1, (editor, name) => editor.edits.setEnabled(name, true)],
   disable: [1, 1, (editor, name) => editor.edits.setEnabled(name, false)],
-  mark: [
-    3,
-    3,
-    (editor, name, ...range) =>
-      change(
-        editor,
-        name,
-        inPlace((bits) => bits.mark(rangeOf(range))),
-      ),
-  ],
-  unmark: [
-    3,
-    3,
-    (editor, name, ...range) =>
-      change(
-        editor,
-        name,
-        inPlace((bits) => bits.unmark(rangeOf(range))),
-      ),
-  ],
+  mark: [3, 3, (editor, name, ...range) => addDirt(editor, name, (bits) => bits.mark(rangeOf(range)))],
+  unmark: [3, 3, unmark],
   "mark-all": [1, 1, (editor, name) => editor.edits.markAll(name)],
-  merge: [2, 2, combine((bits, source) => bits.merge(source))],
+  merge: [2, 2, merge],
   intersect: [2, 2, combine((bits, source) => bits.intersect(source))],
   subtract: [2, 2, combine((bits, source) => bits.subtract(source))],
   xor: [2, 2, combine((bits, source) => bits.xor(source))],
@@ -98,6 +80,20 @@ async function release(editor: QdbEditor, name: string, outcome?: string): Promi
   await editor.read(editor.edits.release(name, outcome));
 }
 
+async function unmark(editor: QdbEditor, name: string, ...words: readonly string[]): Promise<void> {
+  const range = rangeOf(words);
+  await change(
+    editor,
+    name,
+    inPlace((bits) => bits.unmark(range)),
+  );
+}
+
+async function merge(editor: QdbEditor, name: string, other = ""): Promise<void> {
+  const source = await editor.bits(nameOf(other));
+  await addDirt(editor, name, (bits) => bits.merge(source));
+}
+
 function combine(by: (bits: Bitmap, source: Bitmap) => void): Operation {
   return async (editor, name, other = "") => {
     const source = await editor.bits(nameOf(other));
@@ -107,6 +103,11 @@ function combine(by: (bits: Bitmap, source: Bitmap) => void): Operation {
       inPlace((bits) => by(bits, source)),
     );
   };
+}
+
+/** A change that takes no dirt away. */
+async function addDirt(editor: QdbEditor, name: string, work: (bits: Bitmap) => void): Promise<void> {
+  await editor.change(name, inPlace(work), false);
 }
 
 /** The library asks whether dirt may go; a script does not say, so it is looked at. */
