@@ -118,10 +118,20 @@ function expectOf(made: Trial, files: Files): Expect {
       ...model,
     };
   if (kind === "repair") return { findings: findingsOf(expect), ...model } as Expect;
-  const other = expect.or_without_records;
-  const more =
-    other === undefined ? {} : { any_of: [put(`models/${id}.or.json`, json(withoutRecords(made.model, other)))] };
-  return { ...model, ...script, ...more } as Expect;
+  const others = [
+    ...(expect.or_without_records === undefined ? [] : [withoutRecords(made.model, expect.or_without_records)]),
+    ...(expect.or_all_ones === true ? [withAllOnes(made.model)] : []),
+  ].map((other, at) => put(`models/${id}.or${at === 0 ? "" : at}.json`, json(other)));
+  return { ...model, ...script, ...(others.length === 0 ? {} : { any_of: others }) } as Expect;
+}
+
+/** The model of a file that announces all-ones clusters. */
+function withAllOnes(model: unknown): unknown {
+  const form = structuredClone(model) as { header: Record<string, unknown>; extensions: unknown[] };
+  form.header.incompatible_features = "0x0000000000000001";
+  const names = { type: "0x6803f857", features: [{ kind: "incompatible", bit: 0, name: "all-ones clusters" }] };
+  form.extensions.unshift(names);
+  return form;
 }
 
 /** The model with some records left out. */

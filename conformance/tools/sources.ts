@@ -42,6 +42,8 @@ export interface Expectation {
   readonly records?: Readonly<Record<string, readonly unknown[]>>;
   readonly flags_of?: Readonly<Record<string, readonly string[]>>;
   readonly sizes?: Readonly<Record<string, readonly [string, string]>>;
+  /** Whether a writer may also announce all-ones clusters, as the rewrite of a draft may. */
+  readonly or_all_ones?: boolean;
   /** Places in the model that differ from run to run, such as `bitmaps.0.extra_data.1.id`. */
   readonly wild?: readonly string[];
   readonly findings?: readonly SourceFinding[];
