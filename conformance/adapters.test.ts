@@ -1,0 +1,51 @@
+// Every implementation of this repository, judged by the runner as a stranger's would be.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const node = process.env.QDB_NODE ?? process.execPath;
+const runner = here("../packages/conformance/dist/conformance.cjs");
+const directory = mkdtempSync(join(tmpdir(), "qdb-adapters-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const ALL = ["read", "check", "write", "update", "repair"];
+
+/** What is said of a run: profiles that were claimed, and how the vectors ended. */
+interface Report {
+  readonly program: { readonly profiles: readonly string[] };
+  readonly summary: Readonly<Record<string, number>>;
+}
+
+test.each([
+  ["the reference in Python", `python3 "${here("adapters/python/qdb_adapter.py")}"`, ALL],
+  ["the reader in C", `"${here("c/build/qdb-adapter")}"`, ["read"]],
+  ["@qdb/io-node", `"${node}" "${here("adapters/ts/build/io-node.cjs")}"`, ALL],
+  ["@qdb/format alone", `"${node}" "${here("adapters/ts/build/format.cjs")}"`, ALL],
+])(
+  "%s passes all that it claims",
+  (_, command, profiles) => {
+    spawnSync("make", ["-C", here("c")]);
+    const report = join(directory, "report.json");
+    const start = performance.now();
+    const { status, stdout, stderr } = spawnSync(node, [runner, "--exec", command, "--report-json", report], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 28,
+    });
+    console.log(`${command.split("/").at(-1)}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    expect({ status, failures: stdout.match(/^(FAIL|CRASH) .*/gm), stderr }).toEqual({
+      status: 0,
+      failures: null,
+      stderr: "",
+    });
+    expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^conformance: \d+ passed, 0 failed, \d+ skipped$/);
+    const { program, summary } = JSON.parse(readFileSync(report, "utf8")) as Report;
+    expect(program.profiles).toEqual(profiles);
+    if (profiles.length === ALL.length) expect(stdout).not.toMatch(/, [1-9]\d* skipped$/m);
+    expect(summary.passed).toBeGreaterThan(250);
+  },
+  240_000,
+);
