@@ -1,0 +1,172 @@
+// One seeded bug after the other, tried with vectors until one of them notices.
+import { join } from "node:path";
+import { ServeAdapter } from "../../packages/conformance/src/adapter.ts";
+import type { Corpus } from "../../packages/conformance/src/corpus.ts";
+import type { Kind, Vector } from "../../packages/conformance/src/manifest.ts";
+import { type Options, PROFILES } from "../../packages/conformance/src/options.ts";
+import { tryVector } from "../../packages/conformance/src/trial.ts";
+import { Workspace } from "../../packages/conformance/src/workspace.ts";
+import { GRADES, type Grade, gradeOf, Listening } from "./mutant-grade.ts";
+import { plant, prepare, type Seeded } from "./mutant-sources.ts";
+import { REPOSITORY } from "./rules.ts";
+
+const ADAPTER = `${REPOSITORY}conformance/adapters/python/qdb_adapter.py`;
+/** A request that takes longer is a program that hangs, which is noticed. */
+const TIMEOUT_MS = 10_000;
+/** Vectors that are tried behind the one that noticed a bug of no rule, to see whether the verdict alone tells. */
+const MORE = 30;
+
+/** What came of a mutant. */
+export interface Fate {
+  readonly mutant: Seeded;
+  /** The vector that noticed it, and by how much of its answer; undefined for a survivor. */
+  readonly killed?: { readonly vector: string; readonly grade: Grade; readonly reason: string };
+  /** Whether a vector that cites the mutant's rule noticed. */
+  readonly byItsRule: boolean;
+  readonly vectors: number;
+}
+
+/** Kinds of vectors that a file of the reference has most to do with; reading has to do with all others. */
+const KINDS_OF: Readonly<Record<string, readonly Kind[]>> = {
+  "bits.py": ["ops", "read"],
+  "canonical.py": ["canon", "ops"],
+  "check.py": ["check", "repair"],
+  "cli.py": ["canon", "ops"],
+  "commit.py": ["ops", "repair"],
+  "contents.py": ["canon"],
+  "jsontext.py": ["canon"],
+  "load.py": ["canon"],
+  "operations.py": ["ops"],
+  "repair.py": ["repair"],
+  "rules.py": ["canon"],
+  "state.py": ["ops"],
+};
+
+/** The vectors of the mutant's rule, those that noticed something before, those of its kind, the others; slow ones last. */
+export function ordered(vectors: readonly Vector[], { requirement, file }: Seeded, known: readonly string[]): Vector[] {
+  const kinds = KINDS_OF[file] ?? ["read"];
+  const rank = ({ id, kind, requirements }: Vector): number => {
+    const slow = kind === "limit" ? 0.5 : 0;
+    if (requirements.some((link) => link.id === requirement)) return slow;
+    const at = known.indexOf(id);
+    if (at >= 0) return 2 - 1 / (at + 2) + slow;
+    return (kinds.includes(kind) ? 3 + kinds.indexOf(kind) : 6) + slow;
+  };
+  return vectors
+    .filter(({ kind }) => kind !== "io")
+    .map((vector) => [rank(vector), vector] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, vector]) => vector);
+}
+
+/** Tries mutants, some at once. */
+export class Trials {
+  readonly #corpus: Corpus;
+  /** Vectors that noticed something, by the file that it was in: likely to notice more there. */
+  readonly #known = new Map<string, string[]>();
+
+  constructor(corpus: Corpus) {
+    this.#corpus = corpus;
+  }
+
+  /** Tries them all, in their order. */
+  async all(mutants: readonly Seeded[], atOnce: number, tell: (fate: Fate) => void): Promise<Fate[]> {
+    const fates: Fate[] = [];
+    const queue = [...mutants.entries()];
+    const prepared = new Workspace(undefined);
+    prepare(join(prepared.folder, "reference"));
+    const work = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [at, mutant] = next;
+        const fate = await this.#one(mutant, join(prepared.folder, "reference"));
+        fates[at] = fate;
+        tell(fate);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: atOnce }, work));
+    } finally {
+      prepared.remove();
+    }
+    return fates;
+  }
+
+  async #one(mutant: Seeded, prepared: string): Promise<Fate> {
+    const workspace = new Workspace(undefined);
+    const folder = join(workspace.folder, "reference");
+    plant(mutant, prepared, folder);
+    const command = ["python3", ADAPTER, "--reference", folder];
+    const adapter = new ServeAdapter(command, TIMEOUT_MS, () => undefined);
+    const known = this.#known.get(mutant.file) ?? [];
+    const vectors = ordered(this.#corpus.manifest.vectors, mutant, known);
+    let killed: Fate["killed"];
+    let count = 0;
+    let more = Number.POSITIVE_INFINITY;
+    try {
+      for (const vector of vectors) {
+        // Vectors of its rule are tried until the verdict alone tells; of the others one is enough.
+        const goesOn = mutant.requirement === null ? more-- > 0 : this.#cites(vector, mutant);
+        if (killed !== undefined && (!goesOn || killed.grade === "verdict")) break;
+        count++;
+        const noticed = await this.#try(vector, workspace, command, adapter);
+        if (noticed === undefined) continue;
+        more = Math.min(more, MORE);
+        if (killed === undefined || GRADES.indexOf(noticed.grade) < GRADES.indexOf(killed.grade)) killed = noticed;
+      }
+    } finally {
+      await adapter.close();
+      workspace.remove();
+    }
+    if (killed === undefined) return { mutant, byItsRule: false, vectors: count };
+    const { vector } = killed;
+    this.#known.set(mutant.file, [vector, ...known.filter((id) => id !== vector)].slice(0, 20));
+    const found = this.#corpus.vector(vector);
+    return { mutant, killed, byItsRule: found !== undefined && this.#cites(found, mutant), vectors: count };
+  }
+
+  #cites({ requirements }: Vector, { requirement }: Seeded): boolean {
+    return requirements.some(({ id }) => id === requirement);
+  }
+
+  async #try(
+    vector: Vector,
+    workspace: Workspace,
+    command: readonly string[],
+    adapter: ServeAdapter,
+  ): Promise<Fate["killed"]> {
+    const listening = new Listening(adapter);
+    const result = await tryVector(vector, {
+      corpus: this.#corpus,
+      options: optionsOf(command),
+      workspace,
+      adapter: listening,
+      judges: [],
+      profiles: PROFILES,
+      noMemory: () => undefined,
+    });
+    if (result.outcome === "pass") return undefined;
+    const grade = result.outcome === "crash" ? "verdict" : gradeOf(vector, this.#corpus, listening.heard);
+    return { vector: vector.id, grade, reason: result.trouble?.reason ?? result.outcome };
+  }
+}
+
+function optionsOf(command: readonly string[]): Options {
+  return {
+    command,
+    once: false,
+    profiles: [],
+    filters: [],
+    known: new Map(),
+    judges: [],
+    reportJson: undefined,
+    reportJunit: undefined,
+    corpus: "",
+    keep: undefined,
+    timeoutMs: TIMEOUT_MS,
+    jobs: 1,
+    list: false,
+    verbose: false,
+    help: false,
+    version: false,
+  };
+}
