@@ -50,6 +50,7 @@ bool judge_records(struct bitmap *bitmap) {
 bool is_row(const struct bitmap *bitmap) {
   struct item record;
   uint32_t at = 0;
+  if (bitmap->extra_data_size > MAX_EXTRA) return false;
   while (next_record(bitmap, &at, &record)) continue;
   return at == bitmap->extra_data_size;
 }

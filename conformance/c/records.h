@@ -8,7 +8,7 @@
 /* The record at `*at` of the extra data, which moves behind it; false at its end and where no record stands there. */
 bool next_record(const struct bitmap *bitmap, uint32_t *at, struct item *record);
 
-/* Whether the extra data is a row of records; sets the bitmap's error where a rule of the row is broken. */
+/* Sets the bitmap's error where the extra data breaks a rule; and whether it can be shown as a row of records. */
 bool judge_records(struct bitmap *bitmap);
 bool is_row(const struct bitmap *bitmap);
 
