@@ -33,6 +33,9 @@ const OTHER_INPUTS: Readonly<Record<string, CallOn>> = {
   load: (json, at) => ["load", json, at("new")],
 };
 
+/** Commands that work on no file of their own: conformance runs another program. */
+const OTHERS: readonly string[] = ["conformance"];
+
 /** Commands that make a file. */
 const MAKERS: Readonly<Record<string, CallOn>> = {
   create: (target) => ["create", target],
@@ -75,7 +78,7 @@ const usageStatus = (spec: CommandSpec | undefined): number => spec?.usageExitCo
 const specOf = (name: string): CommandSpec | undefined => specs.find(({ spec }) => spec.name === name)?.spec;
 
 test("the tables of this test name every command", () => {
-  const names = new Set([...Object.keys(READERS), ...Object.keys(OTHER_INPUTS), ...Object.keys(MAKERS)]);
+  const names = new Set([...Object.keys(READERS), ...Object.keys(OTHER_INPUTS), ...Object.keys(MAKERS), ...OTHERS]);
   expect([...names].sort()).toEqual(COMMANDS.map(({ name }) => name).sort());
 });
 

@@ -27,4 +27,9 @@ export const COMMANDS: readonly LazyCommand[] = [
   { name: "diff", summary: "make a bitmap of what differs between two raw images", load: () => import("./diff.ts") },
   { name: "copy", summary: "copy the dirty extents from one raw image onto another", load: () => import("./copy.ts") },
   { name: "show", summary: "show the map of a bitmap as a picture", load: () => import("./show.ts") },
+  {
+    name: "conformance",
+    summary: "test any program that reads or writes QDB files",
+    load: () => import("./conformance.ts"),
+  },
 ];
