@@ -4,14 +4,22 @@ import { type Result, type Run, summaryOf } from "./results.ts";
 
 const LABELS = { pass: "pass", fail: "FAIL", crash: "CRASH", skip: "skip", "known failure": "known" } as const;
 
+/** A text on one line, with everything that could act on a terminal escaped: programs and files say what they like. */
+function harmless(text: string): string {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (sign) => `\\u{${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}}`,
+  );
+}
+
 /** One result: a line for what passed or was skipped, everything that helps for what did not. */
 export function resultText(result: Result, vector: Vector | undefined): string {
   const { id, title, outcome, trouble, requirements, level } = result;
   const lines = [`${LABELS[outcome].padEnd(5)} ${id}  ${title}`];
   const row = (name: string, text: string | undefined): void => {
-    if (text !== undefined && text !== "") lines.push(`      ${name.padEnd(9)} ${text}`);
+    if (text !== undefined && text !== "") lines.push(harmless(`      ${name.padEnd(9)} ${text}`));
   };
-  if (outcome === "skip" || outcome === "known failure") return `${lines[0]}: ${trouble?.reason}`;
+  if (outcome === "skip" || outcome === "known failure") return harmless(`${lines[0]}: ${trouble?.reason}`);
   if (trouble === undefined) return `${lines[0]}`;
   row("problem", trouble.reason);
   row(
@@ -42,7 +50,7 @@ export function runText(run: Run, corpus: Corpus): string {
     ...(crashed === 0 ? [] : [`crashed   ${crashed}, counted as failed`]),
     ...run.notes.map((note) => `note      ${note}`),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${lines.map(harmless).join("\n")}\n`;
 }
 
 /** How often each reason skipped something. */
