@@ -61,7 +61,7 @@ bool read_header(struct qdb *file) {
     return fail(error, "TRUNCATED", "QDB-HDR-043", "first cluster: the file ends in it", file->source.size);
   if (header->version != 1) return fail(error, "UNSUPPORTED_VERSION", "QDB-HDR-002", "header: version", at + 4);
   if (header->incompatible & ~(uint64_t)1)
-    return fail(error, "UNSUPPORTED_FEATURE", "QDB-HDR-008", "header: incompatible_features", at + 32);
+    return fail(error, "UNSUPPORTED_FEATURE", "QDB-HDR-008", unknown_features(header), at + 32);
   if (bits < 9 || bits > 21) return fail(error, "BAD_FIELD", "QDB-HDR-003", "header: cluster_bits", at + 8);
   if (header->nb_bitmaps > 65535) return fail(error, "LIMIT", "QDB-HDR-004", "header: nb_bitmaps", at + 12);
   header->cluster = (uint64_t)1 << bits;

@@ -93,6 +93,9 @@ bool read_areas(struct qdb *file);
 bool judge_owners(struct qdb *file);
 void judge_entries(struct qdb *file);
 
+/* Says which incompatible bits are unknown, by number and name; the text stays until the next call. */
+const char *unknown_features(const struct header *header);
+
 /* The clusters [*first, *end) of the table; none where there is no table. */
 void table_span(const struct qdb *file, uint64_t *first, uint64_t *end);
 

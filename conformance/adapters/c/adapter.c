@@ -19,7 +19,8 @@ static void write_refusal(struct out *out, const struct error *error) {
   out_key_text(out, "error", error->code);
   out_key_text(out, "requirement", error->rule);
   if (error->offset != NOWHERE) out_key_u64(out, "offset", error->offset);
-  out_key_text(out, "message", error->what);
+  out_key(out, "message");
+  out_string(out, (const uint8_t *)error->what, strlen(error->what));
 }
 
 /* What `read` asks for; false where its arguments are none of the protocol. */
