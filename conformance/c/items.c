@@ -115,7 +115,7 @@ static void write_record(const struct item *record, struct out *out) {
 void write_records(const struct bitmap *bitmap, struct out *out) {
   struct item record;
   uint32_t at = 0;
-  if (bitmap->extra_data_size > MAX_EXTRA || !is_row(bitmap)) return;
+  if (!is_row(bitmap)) return;
   out_key(out, "extra_data");
   out_text(out, "[");
   while (next_record(bitmap, &at, &record)) write_record(&record, out);

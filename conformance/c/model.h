@@ -5,7 +5,7 @@
 
 #include "source.h"
 
-/* `extensions` of a file; `extra_data` of a bitmap, or nothing where it is too long or no row of records (QDB-JSN-021). */
+/* The extensions of a file; `extra_data` of a bitmap, or nothing where it cannot be shown (QDB-JSN-021). */
 void write_extensions(const struct qdb *file, struct out *out);
 void write_records(const struct bitmap *bitmap, struct out *out);
 
