@@ -13,8 +13,8 @@ import { REPOSITORY } from "./rules.ts";
 const ADAPTER = `${REPOSITORY}conformance/adapters/python/qdb_adapter.py`;
 /** A request that takes longer is a program that hangs, which is noticed. */
 const TIMEOUT_MS = 10_000;
-/** Vectors that are tried behind the one that noticed a bug of no rule, to see whether the verdict alone tells. */
-const MORE = 30;
+/** Vectors that are tried behind the first that noticed a bug, to see whether the verdict alone tells. */
+const MORE = 12;
 
 /** What came of a mutant. */
 export interface Fate {
@@ -104,8 +104,8 @@ export class Trials {
     let more = Number.POSITIVE_INFINITY;
     try {
       for (const vector of vectors) {
-        // Vectors of its rule are tried until the verdict alone tells; of the others one is enough.
-        const goesOn = mutant.requirement === null ? more-- > 0 : this.#cites(vector, mutant);
+        // Of the vectors that cite no rule of it, one is enough.
+        const goesOn = more-- > 0 && (mutant.requirement === null || this.#cites(vector, mutant));
         if (killed !== undefined && (!goesOn || killed.grade === "verdict")) break;
         count++;
         const noticed = await this.#try(vector, workspace, command, adapter);

@@ -22,12 +22,13 @@ export interface Verdict {
   readonly notEquivalent: readonly Fate[];
 }
 
-/** Tries the mutants with the corpus of this repository. */
+/** Tries the mutants with the corpus of this repository, or of another folder. */
 export async function tryMutants(
   mutants: readonly Seeded[],
   tell: (fate: Fate) => void = () => undefined,
+  folder = `${REPOSITORY}conformance`,
 ): Promise<Verdict> {
-  const corpus = Corpus.open(`${REPOSITORY}conformance`);
+  const corpus = Corpus.open(folder);
   const fates = await new Trials(corpus).all(mutants, AT_ONCE, tell);
   const isControl = ({ mutant }: Fate): boolean => mutant.class === "control";
   const lives = ({ killed }: Fate): boolean => killed === undefined;
