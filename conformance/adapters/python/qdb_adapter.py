@@ -93,6 +93,8 @@ def answer(verb: str, arguments: list[str]) -> dict:
         problem = refusal.problem
         error = {"ok": False, "error": problem.code, "requirement": problem.requirement}
         return error if problem.offset is None else error | {"offset": str(problem.offset)}
+    except FileNotFoundError as error:
+        return {"ok": False, "error": "NOT_FOUND", "message": str(error)}
     except OSError as error:
         return {"ok": False, "error": "IO", "message": str(error)}
 

@@ -47,6 +47,9 @@ def main(args: list[str]) -> int:
     except Reject as refusal:
         put({"error": refusal.problem.form()})
         return 1
+    except FileNotFoundError as error:
+        put({"error": Problem("NOT_FOUND", "QDB-ERR-005", str(error.filename)).form()})
+        return 1
     except OSError as error:
         put({"error": Problem("IO", "QDB-ERR-007", str(error.filename)).form()})
         return 1
