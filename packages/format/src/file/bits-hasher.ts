@@ -31,7 +31,7 @@ export class BitsHasher implements BitVisitor {
   pushDirty({ first, end }: BitRange): void {
     this.#fillTo(first / 8);
     const whole = Math.floor(end / 8);
-    this.#ones ??= new Uint8Array(BLOCK).fill(0xff);
+    this.#ones ??= this.#block().fill(0xff);
     this.#repeat(this.#ones, whole);
     if (end % 8 === 0) return;
     this.#sha256.update(Uint8Array.of((1 << this.#tailBits) - 1));
@@ -49,8 +49,14 @@ export class BitsHasher implements BitVisitor {
   }
 
   #fillTo(byte: number): void {
-    this.#zeros ??= new Uint8Array(BLOCK);
+    if (this.#done >= byte) return;
+    this.#zeros ??= this.#block();
     this.#repeat(this.#zeros, byte);
+  }
+
+  /** No longer than the bitmap: most of those in a file with many are small. */
+  #block(): Uint8Array {
+    return new Uint8Array(Math.min(BLOCK, this.#bytes));
   }
 
   #repeat(block: Uint8Array, end: number): void {
