@@ -53,47 +53,53 @@ export interface DirtyCount {
   readonly bytes: bigint;
 }
 
-/** Counts the dirty bits that it is shown. */
-export class Counter implements BitVisitor {
-  #count = 0;
-  #lastIsDirty = false;
-  readonly #shape: BitmapShape;
-  readonly #last: number;
+/** Counts the dirty bits of bitmaps. A number and a flag each: a file can have tens of thousands. */
+export class Counts {
+  readonly #bits: Float64Array;
+  readonly #isLastDirty: Uint8Array;
 
-  constructor(map: ClusterMap) {
-    this.#shape = map.shape;
-    this.#last = map.bits - 1;
+  constructor(bitmaps: number) {
+    this.#bits = new Float64Array(bitmaps);
+    this.#isLastDirty = new Uint8Array(bitmaps);
+  }
+
+  /** Counts what it is shown for the bitmap at a place. */
+  visitor(map: ClusterMap, at: number): BitVisitor {
+    const last = map.bits - 1;
+    const add = (bits: number): void => {
+      this.#bits[at] = (this.#bits[at] ?? 0) + bits;
+    };
+    return {
+      pushWords: (words, base) => {
+        add(kernel.countBits(words));
+        const bit = last - base;
+        if (bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit)
+          this.#isLastDirty[at] = 1;
+      },
+      pushDirty: ({ first, end }) => {
+        add(end - first);
+        if (end > last) this.#isLastDirty[at] = 1;
+      },
+      pushClean: () => undefined,
+    };
   }
 
   /** What it came to. */
-  total(): DirtyCount {
-    return { bits: this.#count, bytes: dirtyBytes(this.#count, this.#lastIsDirty, this.#shape) };
-  }
-
-  pushWords(words: Uint32Array, base: number): void {
-    this.#count += kernel.countBits(words);
-    const at = this.#last - base;
-    if (at >= 0 && at < words.length * 32) this.#lastIsDirty = kernel.nextBit(words, at, at + 1, true) === at;
-  }
-
-  pushDirty({ first, end }: BitRange): void {
-    this.#count += end - first;
-    if (end > this.#last) this.#lastIsDirty = true;
-  }
-
-  pushClean(): void {
-    // Clean bits count for nothing.
+  total(shape: BitmapShape, at: number): DirtyCount {
+    const bits = this.#bits[at] ?? 0;
+    return { bits, bytes: dirtyBytes(bits, this.#isLastDirty[at] === 1, shape) };
   }
 }
 
 /** Counts the dirty bits of a bitmap. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
 export function* countPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> = {}): Plan<DirtyCount> {
-  const counter = new Counter(map);
+  const counts = new Counts(1);
+  const visitor = counts.visitor(map, 0);
   for (const window of windows(map)) {
-    window.visit(yield* read(window.ranges), counter);
+    window.visit(yield* read(window.ranges), visitor);
     options.onProgress?.(window.endBit, map.bits);
   }
-  return counter.total();
+  return counts.total(map.shape, 0);
 }
 
 /** Bytes of stored clusters that loading a whole bitmap reads in one round. */

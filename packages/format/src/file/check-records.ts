@@ -61,7 +61,7 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
       bitmap,
     });
   }
-  if (entry.fields.extraDataSize > MAX_EXTRA_DATA_SIZE) return;
+  if (entry.extraData.length > MAX_EXTRA_DATA_SIZE) return;
   const parsed = parseExtraData(entry.extraData, { fileOffset: start, bitmap }, () => undefined);
   if (parsed === undefined) return;
   for (const offset of parsed.padding) {
@@ -83,13 +83,15 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
 
 /** Names that look the same: equal under NFC, but not byte for byte. */
 export function* nameTwins(entries: readonly BitmapEntry[]): Generator<Finding, void> {
-  const seen = new Map<string, string>();
-  for (const { name } of entries) {
+  /** Of each normal form, the place of the first that has it. One text a name is held, not two: names can be as long as the file. */
+  const seen = new Map<string, number>();
+  for (const { name, index } of entries) {
     if (name === undefined) continue;
     const normal = name.normalize("NFC");
-    const other = seen.get(normal);
+    const first = seen.get(normal);
+    const other = first === undefined ? undefined : entries[first]?.name;
     if (other === undefined) {
-      seen.set(normal, name);
+      seen.set(normal, index);
     } else if (other !== name) {
       const message = `the names ${quote(other)} and ${quote(name)} differ in bytes only: people will take one for the other`;
       yield finding("NAME_TWINS", "info", message, { structure: BITMAP_ENTRY.name, bitmap: name }, false);

@@ -5,25 +5,18 @@ import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts"
 import { mapPut, type Plan, put } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { mirrorOffset } from "../records/header.ts";
+import type { BitOptions } from "./bits.ts";
 import { checkEntry, checkExtensions, nameTwins } from "./check-records.ts";
 import type { QdbClusterMap } from "./cluster-map.ts";
 import { hasTail, readClusters } from "./clusters.ts";
-import {
-  beyondRepair,
-  type Finding,
-  finding,
-  findingOf,
-  isPlaceProblem,
-  type Severity,
-  type SeverityCounts,
-} from "./findings.ts";
+import { type Finding, finding, findingOf, isPlaceProblem, type Severity, type SeverityCounts } from "./findings.ts";
 import { allMapped, endOfUse } from "./free-space.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
-import { loadMaps, type MappedBitmap } from "./maps.ts";
+import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
 import { isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
-import { type BitmapProblem, readTable, validateEntries } from "./table.ts";
+import { readTable } from "./table.ts";
 import { windows } from "./windows.ts";
 
 export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
@@ -35,25 +28,31 @@ export interface CheckSummary {
   readonly complete: boolean;
 }
 
+/** What a check takes. */
+export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
+  /** Whether the file's length is not its own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  readonly fixedSize?: boolean | undefined;
+}
+
 /**
  * Looks at every rule of a file and puts out every finding; nothing that is wrong with the file is thrown, but what keeps
- * it from being looked at at all. On a device (`fixedSize`) what lies behind the last cluster is no leak.
+ * it from being looked at at all.
  * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE
  */
 export function* checkPlan(
   fileSize: number,
   digests: Digests = {},
-  options: { readonly fixedSize?: boolean | undefined } = {},
+  options: CheckOptions = {},
 ): Plan<CheckSummary, Finding> {
   const counts: Record<Severity, number> = { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 };
-  const complete = yield* mapPut(checkFile(fileSize, digests, options.fixedSize === true), (found) => {
+  const complete = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
     counts[found.severity]++;
     return found;
   });
   return { counts, complete };
 }
 
-function* checkFile(fileSize: number, digests: Digests, fixedSize: boolean): Plan<boolean, Finding> {
+function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): Plan<boolean, Finding> {
   const crc32 = digests.crc32 ?? ownCrc32;
   let opened: OpenedHeader;
   try {
@@ -88,41 +87,43 @@ function* checkFile(fileSize: number, digests: Digests, fixedSize: boolean): Pla
     problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION || hasOverlap(maps);
   const said = (found: Finding): Finding => (refused ? { ...found, repairable: false } : found);
   for (const found of heads) yield* put(said(found));
-  const mapped = yield* mapPut(checkBitmaps(index, maps), said);
-  if (!fixedSize) yield* mapPut(checkEnd(index, mapped), said);
+  const mapped = yield* mapPut(checkBitmaps(index, maps, options), said);
+  if (options.fixedSize !== true) yield* mapPut(checkEnd(index, mapped), said);
   return walk?.isBroken === false && allMapped(mapped);
 }
 
-/** What goes through the problems of L1 areas, as {@link loadMaps} gives it. */
-type Maps = () => Generator<BitmapProblem, MappedBitmap[]>;
-
 /** Two owners of one cluster: nothing tells whose it is, so nothing may write. */
-function hasOverlap(maps: Maps): boolean {
-  for (const { problem } of maps()) if (problem.code === "OVERLAP") return true;
+function hasOverlap(maps: LoadedMaps): boolean {
+  for (const { problem } of maps.problems()) if (problem.code === "OVERLAP") return true;
   return false;
 }
 
 /** The findings of table entries and of what they lead to. */
-function* checkBitmaps(index: QdbIndex, maps: Maps): Plan<readonly MappedBitmap[], Finding> {
-  const { entries } = index.table;
-  const beyond = beyondRepair(entries, index);
+function* checkBitmaps(
+  index: QdbIndex,
+  maps: LoadedMaps,
+  { onProgress }: CheckOptions,
+): Plan<readonly MappedBitmap[], Finding> {
+  const { problems, table } = index;
   const said = (found: Finding, entry: BitmapEntry): Finding =>
-    beyond.has(entry.index) ? { ...found, repairable: false } : found;
-  for (const { entry, problem } of validateEntries(entries, index)) {
-    yield* put(said(findingOf(problem, isPlaceProblem(problem)), entry));
+    problems.isBeyondRepair(entry.index) ? { ...found, repairable: false } : found;
+  for (const entry of table.entries) {
+    for (const problem of problems.all(entry.index)) {
+      yield* put(said(findingOf(problem, isPlaceProblem(problem)), entry));
+    }
   }
-  for (const entry of entries) for (const found of checkEntry(entry)) yield* put(said(found, entry));
-  for (const found of nameTwins(entries)) yield* put(found);
-  const problems = maps();
-  let step = problems.next();
-  for (; step.done !== true; step = problems.next()) {
-    const { entry, problem } = step.value;
-    yield* put(said(findingOf(problem, true), entry));
-  }
-  const mapped = step.value;
+  for (const entry of table.entries) for (const found of checkEntry(entry)) yield* put(said(found, entry));
+  for (const found of nameTwins(table.entries)) yield* put(found);
+  for (const { entry, problem } of maps.problems()) yield* put(said(findingOf(problem, true), entry));
+  const mapped = maps.bitmaps();
+  const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
+  let before = 0;
   for (const { entry, map, area } of mapped) {
     if (area !== undefined) for (const found of checkPadding(area)) yield* put(said(found, entry));
-    if (map !== undefined) yield* mapPut(checkData(map), (found) => said(found, entry));
+    if (map === undefined) continue;
+    const progress = (bits: number): void => onProgress?.(before + bits, total);
+    yield* mapPut(checkData(map, progress), (found) => said(found, entry));
+    before += map.bits;
   }
   return mapped;
 }
@@ -165,7 +166,7 @@ function* checkPadding(map: QdbClusterMap): Generator<Finding, void> {
   yield finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where);
 }
 
-function* checkData(map: QdbClusterMap): Plan<void, Finding> {
+function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {
       const offset = map.offset(cluster);
@@ -182,6 +183,7 @@ function* checkData(map: QdbClusterMap): Plan<void, Finding> {
         yield* put(finding("TAIL", "noncanonical", "the data cluster is not zero behind the bitmap's last bit", where));
       }
     }
+    progress(window.endBit);
   }
 }
 

@@ -46,7 +46,8 @@ export class QdbClusterMap implements ClusterMap {
   }
 
   get shape(): BitmapShape {
-    return { size: this.entry.fields.size, granularity: this.entry.fields.granularity };
+    const { size, granularity } = this.entry.fields;
+    return { size, granularity };
   }
 
   get label(): string {

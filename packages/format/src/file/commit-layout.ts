@@ -11,6 +11,7 @@ import { FULL_HEADER_LENGTH, HEADER, sealHeaderArea } from "../records/header.ts
 import { L1Area, L1Builder } from "../records/l1.ts";
 import { writeTlv } from "../records/tlv.ts";
 import { QdbClusterMap } from "./cluster-map.ts";
+import { validateEntries } from "./entry-rules.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { extensionSpace } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
@@ -18,7 +19,6 @@ import type { FileState, MappedBitmap } from "./maps.ts";
 import type { NextBitmap, PlainClusters } from "./next-bitmap.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
 import { storeBits } from "./store-bits.ts";
-import { validateEntries } from "./table.ts";
 import { encodeEntry } from "./write.ts";
 
 /** A cluster that moves as it is, with the checksum that it has. */

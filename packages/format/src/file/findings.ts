@@ -1,7 +1,5 @@
 import type { Problem, QdbErrorCode } from "../errors.ts";
-import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
-import type { FileLayout } from "./layout.ts";
-import { validateEntries } from "./table.ts";
+import { BITMAP_ENTRY } from "../records/bitmap-entry.ts";
 
 /** How bad a finding is. `corrupt` and `unsafe` ones make `qdb check` exit with 2, `leak` with 3, the others with 0. */
 export type Severity = "corrupt" | "unsafe" | "leak" | "noncanonical" | "info";
@@ -54,13 +52,4 @@ export function isPlaceProblem(problem: Problem): boolean {
   return (
     structure === BITMAP_ENTRY.name && (field === "l1_size" || field === "l1_table_offset" || field === "l1_checksum")
   );
-}
-
-/** Places in the table of the bitmaps that break a rule which making them dirty does not mend: a repair leaves them byte for byte. */
-export function beyondRepair(entries: readonly BitmapEntry[], layout: FileLayout): ReadonlySet<number> {
-  const beyond = new Set<number>();
-  for (const { entry, problem } of validateEntries(entries, layout)) {
-    if (problem.code !== "INCONSISTENT" && !isPlaceProblem(problem)) beyond.add(entry.index);
-  }
-  return beyond;
 }

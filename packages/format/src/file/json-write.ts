@@ -3,7 +3,7 @@ import type { ExtentBatch } from "../bitmap/runs.ts";
 import { isQdbError, type Problem } from "../errors.ts";
 import { toHex } from "../layout/text.ts";
 import type { Digests, Sha256 } from "../ports/digest.ts";
-import { mapPut, type Plan, put, quietly, read } from "../ports/plan.ts";
+import { mapPut, type Plan, put, read } from "../ports/plan.ts";
 import { quoteJson } from "../quote.ts";
 import { BITMAP_ENTRY, type BitmapEntry, flagNames } from "../records/bitmap-entry.ts";
 import {
@@ -19,7 +19,7 @@ import { type BitOptions, extentsPlan } from "./bits.ts";
 import { BitsHasher } from "./bits-hasher.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { extensionNameJson, featureJson, type JsonValue, SHA256_BITS, structJson, typeJson } from "./json-form.ts";
-import { type MappedBitmap, readMaps } from "./maps.ts";
+import { loadMaps, type MappedBitmap } from "./maps.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { windows } from "./windows.ts";
 
@@ -45,7 +45,7 @@ export function* dumpPlan(
       : structJson(DRAFT_HEADER, index.header, ["magic"]);
   yield* put(`{\n  "format": "qdb",\n  "header": ${text({ form: index.form, ...header })},\n`);
   yield* put(`  "extensions": [${lines(index.extensions.map((item) => text(extensionJson(item))))}],\n  "bitmaps": [`);
-  const mapped = yield* quietly(readMaps(index, index.table.entries, digests));
+  const mapped = (yield* loadMaps(index, index.table.entries, digests)).bitmaps();
   const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
   let errors = 0;
   let done = 0;

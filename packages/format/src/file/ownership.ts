@@ -1,29 +1,9 @@
+import { alignUp } from "../layout/numbers.ts";
+
 /** A run of bytes that a structure owns, whole clusters. */
 export interface Extent {
   readonly offset: number;
   readonly length: number;
-}
-
-/** Places (in the list given) of the extents that share a byte with another one. Empty extents share none. */
-export function overlapping(extents: readonly Extent[]): ReadonlySet<number> {
-  const order = extents.map((_, position) => position).filter((position) => (extents[position]?.length ?? 0) > 0);
-  const at = (position: number | undefined): Extent => extents[position ?? 0] ?? { offset: 0, length: 0 };
-  order.sort((a, b) => at(a).offset - at(b).offset);
-  const lost = new Set<number>();
-  let reach = -1;
-  let reacher = -1;
-  for (const position of order) {
-    const { offset, length } = at(position);
-    if (offset < reach) {
-      lost.add(position);
-      lost.add(reacher);
-    }
-    if (offset + length > reach) {
-      reach = offset + length;
-      reacher = position;
-    }
-  }
-  return lost;
 }
 
 /** Whether sorted numbers hold a value. */
@@ -53,42 +33,44 @@ export function duplicates(numbers: Float64Array): (value: number) => boolean {
     // Written over what was compared already: the repeated values need no space of their own.
     if (value === numbers[index - 1] && (used === 0 || numbers[used - 1] !== value)) numbers[used++] = value;
   }
-  const twice = numbers.subarray(0, used);
-  return used === 0 ? () => false : (value) => holds(twice, value);
+  if (used === 0) return () => false;
+  // A copy, so that what was compared can be freed.
+  const twice = numbers.slice(0, used);
+  return (value) => holds(twice, value);
 }
 
 /** Extents, asked which of them hold an offset; those that overlap, even through others, are one group and answer together. */
 export class Extents {
-  /** Places in the list given, by offset; a group's stand together. Plain numbers: hostile files have tens of thousands. */
-  readonly #order: Uint32Array;
-  /** Of each group: where its places begin in the order, its first byte, the end of its last. */
-  readonly #firsts: Uint32Array;
+  readonly #offsets: Float64Array;
+  /** Of each group: how many extents it has, its first byte, the end of its last. Plain numbers: hostile files have tens of thousands. */
+  readonly #sizes: Uint32Array;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
 
-  constructor(extents: readonly Extent[]) {
-    const at = (position: number): Extent => extents[position] ?? { offset: 0, length: 0 };
-    this.#order = Uint32Array.from(extents.keys()).filter((position) => at(position).length > 0);
-    this.#order.sort((a, b) => at(a).offset - at(b).offset);
-    const firsts = new Uint32Array(this.#order.length);
-    const starts = new Float64Array(this.#order.length);
-    const ends = new Float64Array(this.#order.length);
-    let groups = 0;
-    for (const [place, position] of this.#order.entries()) {
-      const { offset, length } = at(position);
-      const end = ends[groups - 1] ?? 0;
-      if (groups > 0 && offset < end) {
-        ends[groups - 1] = Math.max(end, offset + length);
-        continue;
-      }
-      firsts[groups] = place;
-      starts[groups] = offset;
-      ends[groups] = offset + length;
-      groups++;
+  /** Offsets and lengths in bytes; an extent owns whole clusters, one of length 0 none. */
+  constructor(offsets: Float64Array, lengths: Float64Array, clusterSize: number) {
+    const at = (position: number): number => offsets[position] ?? 0;
+    const order = new Uint32Array(offsets.length).map((_, position) => position).filter((one) => lengths[one] !== 0);
+    order.sort((a, b) => at(a) - at(b));
+    const sizes = new Uint32Array(order.length);
+    const starts = new Float64Array(order.length);
+    const ends = new Float64Array(order.length);
+    let last = -1;
+    for (const position of order) {
+      const end = at(position) + alignUp(lengths[position] ?? 0, clusterSize);
+      if (last < 0 || at(position) >= (ends[last] ?? 0)) starts[++last] = at(position);
+      ends[last] = Math.max(ends[last] ?? 0, end);
+      sizes[last] = (sizes[last] ?? 0) + 1;
     }
-    this.#firsts = firsts.subarray(0, groups);
-    this.#starts = starts.subarray(0, groups);
-    this.#ends = ends.subarray(0, groups);
+    this.#offsets = offsets;
+    this.#sizes = sizes.subarray(0, last + 1);
+    this.#starts = starts.subarray(0, last + 1);
+    this.#ends = ends.subarray(0, last + 1);
+  }
+
+  /** Number of groups. */
+  get groups(): number {
+    return this.#sizes.length;
   }
 
   /** The group around an offset; -1 when nothing holds it. */
@@ -97,8 +79,13 @@ export class Extents {
     return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
   }
 
-  /** Places (in the list given) of the extents of a group. */
-  positions(group: number): Uint32Array {
-    return this.#order.subarray(this.#firsts[group], this.#firsts[group + 1]);
+  /** The group of an extent, by its place in the list given; its length must not be 0. */
+  groupOf(position: number): number {
+    return this.groupAt(this.#offsets[position] ?? 0);
+  }
+
+  /** Whether an extent shares a byte with another one: in a group of several each does. */
+  isShared(position: number): boolean {
+    return (this.#sizes[this.groupOf(position)] ?? 0) > 1;
   }
 }

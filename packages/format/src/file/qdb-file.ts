@@ -2,19 +2,18 @@ import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
-import { equalBytes } from "../layout/bytes.ts";
 import type { Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, type RunOptions, run, stream } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
-import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
+import type { CheckSummary, Finding } from "./check.ts";
 import { type DumpOptions, dumpPlan } from "./json-write.ts";
 import { readMap } from "./maps.ts";
-import { readArea } from "./open.ts";
-import { findBitmap, type QdbIndex, readIndex } from "./qdb-index.ts";
+import { findBitmap, type QdbIndex } from "./qdb-index.ts";
 import { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./read-all.ts";
+import { busy, checkStable, isUnchanged, MAX_ATTEMPTS, openStable, sourceChanged } from "./stable.ts";
 
 /** What opening takes: checksums of the host, bounds, a signal. */
 export interface OpenOptions extends RunOptions, Limits {
@@ -23,14 +22,6 @@ export interface OpenOptions extends RunOptions, Limits {
 
 /** What a long call over a bitmap takes. */
 export type CallOptions = RunOptions & BitOptions;
-
-/** Times that a reader starts over when commits pass by, before it gives up with LOCKED (spec §5, Readers). */
-const MAX_ATTEMPTS = 8;
-
-/** Findings held back, to begin with, until the primary was read again; twice as many each time, so that this is seldom done. */
-const HELD_FINDINGS = 256;
-/** Findings held back at most: memory stays bounded however many a hostile file has (spec §7.4). */
-const MOST_HELD = 32768;
 
 /**
  * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, and what has
@@ -73,7 +64,7 @@ export class QdbFile {
   }
 
   /**
-   * Every bitmap in memory: with opening, four rounds for any number of small ones. One in error has its problem in place of its bits.
+   * Every bitmap in memory: with opening, four rounds for thousands of small ones. One in error has its problem in place of its bits.
    * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`
    */
   async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
@@ -83,38 +74,11 @@ export class QdbFile {
   }
 
   /** Looks at everything and gives every finding; throws only what keeps it from looking. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
-  static async *check(source: AnySource, options: OpenOptions = {}): AsyncGenerator<Finding, CheckSummary> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const before = await run(readArea(0, source.size), source, options);
-      await source.refresh?.();
-      const findings = stream(checkPlan(source.size, options.digests, source), source, options);
-      let put = false;
-      let held: Finding[] = [];
-      for (let most = HELD_FINDINGS; ; most = Math.min(2 * most, MOST_HELD)) {
-        let end: { value: CheckSummary } | { error: unknown } | undefined;
-        try {
-          for (let step = await findings.next(); ; step = await findings.next()) {
-            if (step.done === true) end = { value: step.value };
-            else held.push(step.value);
-            if (end !== undefined || held.length === most) break;
-          }
-        } catch (error) {
-          end = { error };
-        }
-        // Nothing is reported before the primary was read again: a finding may only be a commit that passed by.
-        if (!(await isUnchanged(source, before, options))) {
-          if (put) throw sourceChanged();
-          break;
-        }
-        yield* held;
-        put ||= held.length > 0;
-        held = [];
-        if (end === undefined) continue;
-        if ("error" in end) throw end.error;
-        return end.value;
-      }
-    }
-    throw busy();
+  static check(
+    source: AnySource,
+    options: OpenOptions & Pick<BitOptions, "onProgress"> = {},
+  ): AsyncGenerator<Finding, CheckSummary> {
+    return checkStable(source, options);
   }
 
   /** The JSON form (spec §6) in pieces of text. @throws {QdbError} SOURCE_CHANGED when a commit came in between */
@@ -207,7 +171,8 @@ export class StoredBitmap {
 
   /** Disk size in bytes and bytes a bit. */
   get shape(): BitmapShape {
-    return { size: this.entry.fields.size, granularity: this.entry.fields.granularity };
+    const { size, granularity } = this.entry.fields;
+    return { size, granularity };
   }
 
   /** The dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
@@ -247,41 +212,4 @@ function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
   if (entry.name === undefined)
     throw new QdbError("NOT_FOUND", "there is no such bitmap in the file any more", { bitmap: entry.label });
   return findBitmap(index, entry.name);
-}
-
-async function openStable(source: AnySource, options: OpenOptions): Promise<QdbIndex> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const primary = await run(readArea(0, source.size), source, options);
-    // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
-    await source.refresh?.();
-    let result: { value: QdbIndex } | { error: unknown };
-    try {
-      result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
-    } catch (error) {
-      result = { error };
-    }
-    if (!(await isUnchanged(source, primary, options))) continue;
-    if ("error" in result) throw result.error;
-    return result.value;
-  }
-  throw busy();
-}
-
-async function isUnchanged(source: AnySource, primary: Uint8Array, options: RunOptions): Promise<boolean> {
-  const now = await run(readArea(0, Math.min(source.size, Math.max(primary.length, 4096))), source, options);
-  return equalBytes(now, primary);
-}
-
-function busy(): QdbError {
-  return new QdbError(
-    "LOCKED",
-    `the file changed ${MAX_ATTEMPTS} times while it was read; try again when its writer is less busy`,
-  );
-}
-
-function sourceChanged(): QdbError {
-  return new QdbError(
-    "SOURCE_CHANGED",
-    "a writer committed to the file while it was read, and a part of the old state is out already; start again",
-  );
 }

@@ -1,4 +1,4 @@
-import { type Problem, QdbError, throwFirst } from "../errors.ts";
+import { QdbError, throwFirst } from "../errors.ts";
 import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
@@ -6,10 +6,11 @@ import { announcedFeatures } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
 import { FULL_HEADER_LENGTH, type Header } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
+import { EntryProblems } from "./entry-problems.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
 import { type OpenedHeader, openHeader } from "./open.ts";
-import { type BitmapTable, readTable, validateEntries } from "./table.ts";
+import { type BitmapTable, readTable } from "./table.ts";
 
 /** What a file says before any L1 area is read: header, extensions, bitmap table. */
 export interface QdbIndex extends FileLayout {
@@ -22,10 +23,8 @@ export interface QdbIndex extends FileLayout {
   /** Names of feature bits, as the file announces them. */
   readonly features: readonly FeatureName[];
   readonly table: BitmapTable;
-  /** First problem of each bitmap that has one, by its place in the table; such a bitmap is listed, its bits are refused. */
-  readonly problems: ReadonlyMap<number, Problem>;
-  /** Bitmaps whose L1 area has no known length or place: granularity, size, l1_size or l1_table_offset is in error. */
-  readonly unplaced: ReadonlySet<number>;
+  /** What is wrong with the entries of the table. */
+  readonly problems: EntryProblems;
   readonly opened: OpenedHeader;
 }
 
@@ -44,8 +43,6 @@ export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Ui
   return indexOf(opened, layout, extensions, table);
 }
 
-const PLACE_FIELDS: ReadonlySet<string | undefined> = new Set(["l1_size", "l1_table_offset", "granularity", "size"]);
-
 /** Puts together what an index holds. */
 export function indexOf(
   opened: OpenedHeader,
@@ -54,15 +51,8 @@ export function indexOf(
   table: BitmapTable,
 ): QdbIndex {
   const { header } = opened;
-  const problems = new Map<number, Problem>();
-  const unplaced = new Set<number>();
-  for (const { entry, problem } of validateEntries(table.entries, layout)) {
-    if (!problems.has(entry.index)) problems.set(entry.index, problem);
-    if (PLACE_FIELDS.has(problem.where.field)) unplaced.add(entry.index);
-  }
   return {
-    problems,
-    unplaced,
+    problems: new EntryProblems(table.entries, layout),
     ...layout,
     header,
     headerOffset: opened.offset,

@@ -2,16 +2,18 @@ import { Bitmap } from "../bitmap/bitmap.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
-import { type Plan, quietly, readEach } from "../ports/plan.ts";
+import { type Plan, readEach } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
-import { type BitOptions, Counter, type DirtyCount } from "./bits.ts";
-import type { ClusterMap } from "./cluster-map.ts";
-import { type MappedBitmap, readMaps } from "./maps.ts";
+import { type BitOptions, Counts, type DirtyCount } from "./bits.ts";
+import type { ClusterMap, QdbClusterMap } from "./cluster-map.ts";
+import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { type BitVisitor, type Window, windows } from "./windows.ts";
 
 /** Most bytes of data clusters that one round reads, whichever bitmaps they belong to. */
 const ROUND_BYTES = 16 * 1024 * 1024;
+/** Most pieces of bitmaps that one round takes in, also where they have nothing to read: each is held as objects until then. */
+const ROUND_PARTS = 4096;
 
 /** A bitmap of the table with its bits in memory, or with what keeps them from being used: exactly one of the two is there. */
 export interface LoadedBitmap {
@@ -22,89 +24,95 @@ export interface LoadedBitmap {
 
 /** A window whose data is read in the same round as others'. */
 interface Part {
+  /** Place of the bitmap in the list. */
+  readonly position: number;
   readonly map: ClusterMap;
   readonly window: Window;
   readonly visitor: BitVisitor;
 }
 
+/** What went wrong with bitmaps, by their places in the list. */
+type Failures = Map<number, Problem>;
+
 /**
- * Shows the bits of many bitmaps to a visitor each, in rounds of at most 16 MiB that take in as many bitmaps as fit: the data of
- * small ones is one round, however many they are. A bitmap whose data is bad or cannot be read does not take the others with it.
+ * Shows the bits of many bitmaps to a visitor each, in rounds of at most 16 MiB that take in as many bitmaps as fit, 4096 at most.
+ * A bitmap whose data is bad or cannot be read does not take the others with it.
  * Gives what went wrong: BAD_CHECKSUM, IO, SHORT_READ.
  */
-export function* visitAll(
-  maps: readonly ClusterMap[],
-  visitorOf: (map: ClusterMap) => BitVisitor,
+function* visitAll(
+  maps: LoadedMaps,
+  visitorOf: (map: ClusterMap, position: number) => BitVisitor,
   onProgress?: BitOptions["onProgress"],
-): Plan<ReadonlyMap<ClusterMap, QdbError>> {
-  const problems = new Map<ClusterMap, QdbError>();
-  const total = maps.reduce((sum, map) => sum + map.bits, 0);
+): Plan<Failures> {
+  const failures: Failures = new Map();
+  let total = 0;
+  for (let position = 0; position < maps.count; position++) total += maps.usableMap(position)?.bits ?? 0;
   let before = 0;
   let done = 0;
   let parts: Part[] = [];
   let bytes = 0;
-  for (const map of maps) {
-    const visitor = visitorOf(map);
+  for (let position = 0; position < maps.count; position++) {
+    const map = maps.usableMap(position);
+    if (map === undefined) continue;
+    const visitor = visitorOf(map, position);
     for (const window of windows(map, undefined, ROUND_BYTES)) {
       const length = window.ranges.reduce((sum, range) => sum + range.length, 0);
-      if (bytes + length > ROUND_BYTES) {
-        yield* visitRound(parts, problems);
+      if (bytes + length > ROUND_BYTES || parts.length === ROUND_PARTS) {
+        yield* visitRound(parts, failures);
         parts = [];
         bytes = 0;
         onProgress?.(done, total);
       }
       // What is left of a bitmap that is bad already is not worth reading.
-      if (problems.has(map)) break;
-      parts.push({ map, window, visitor });
+      if (failures.has(position)) break;
+      parts.push({ position, map, window, visitor });
       bytes += length;
       done = before + window.endBit;
     }
     before += map.bits;
   }
-  yield* visitRound(parts, problems);
+  yield* visitRound(parts, failures);
   onProgress?.(total, total);
-  return problems;
+  return failures;
 }
 
-function* visitRound(parts: readonly Part[], problems: Map<ClusterMap, QdbError>): Plan<void> {
+function* visitRound(parts: readonly Part[], failures: Failures): Plan<void> {
   const pieces = yield* readEach(parts.flatMap(({ window }) => window.ranges));
   let next = 0;
-  for (const { map, window, visitor } of parts) {
-    const own = pieces.slice(next, next + window.ranges.length);
-    next += window.ranges.length;
-    if (problems.has(map)) continue;
-    const problem = visitWindow(map, window, own, visitor);
-    if (problem !== undefined) problems.set(map, problem);
+  for (const part of parts) {
+    const own = pieces.slice(next, next + part.window.ranges.length);
+    next += part.window.ranges.length;
+    if (failures.has(part.position)) continue;
+    const problem = visitWindow(part, own);
+    if (problem !== undefined) failures.set(part.position, problem);
   }
 }
 
-function visitWindow(
-  map: ClusterMap,
-  window: Window,
-  pieces: readonly (Uint8Array | QdbError)[],
-  visitor: BitVisitor,
-): QdbError | undefined {
+function visitWindow({ map, window, visitor }: Part, pieces: readonly (Uint8Array | QdbError)[]): Problem | undefined {
   const good: Uint8Array[] = [];
   for (const piece of pieces) {
     if (piece instanceof Uint8Array) {
       good.push(piece);
       continue;
     }
+    const { code, message } = piece;
     const where = { ...piece.where, structure: "data cluster", bitmap: map.label };
-    return new QdbError(piece.code, `the data cluster cannot be read: ${piece.message}`, where, { cause: piece });
+    return { code, message: `the data cluster cannot be read: ${message}`, where };
   }
   try {
     window.visit(good, visitor);
   } catch (error) {
-    if (error instanceof QdbError) return error;
-    throw error;
+    if (!(error instanceof QdbError)) throw error;
+    // The error itself would be held with its stack.
+    const { code, message, where } = error;
+    return { code, message, where };
   }
   return undefined;
 }
 
 /**
- * Reads every bitmap of a file into memory: one round for all L1 areas, then the data of all bitmaps in rounds of at most 16 MiB.
- * With header and table that is four rounds for any number of small bitmaps. One in error has its problem in place of its bits.
+ * Reads every bitmap of a file into memory: all L1 areas first, then the data of all bitmaps in rounds of at most 16 MiB.
+ * With header and table that is four rounds for a few thousand small bitmaps. One in error has its problem in place of its bits.
  * @throws {QdbError} LIMIT when the bits of all usable bitmaps together take more than `maxBitmapBytes`
  */
 export function* readAllPlan(
@@ -112,26 +120,31 @@ export function* readAllPlan(
   digests: Digests = {},
   options: Limits & Pick<BitOptions, "onProgress"> = {},
 ): Plan<LoadedBitmap[]> {
-  const mapped = yield* quietly(readMaps(index, index.table.entries, digests));
-  const usable = mapped.flatMap(({ map, problem }) => (map === undefined || problem !== undefined ? [] : [map]));
+  const maps = yield* loadMaps(index, index.table.entries, digests);
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-  const needed = usable.reduce((sum, map) => sum + Math.ceil(map.bits / 8), 0);
+  let needed = 0;
+  for (let position = 0; position < maps.count; position++)
+    needed += Math.ceil((maps.usableMap(position)?.bits ?? 0) / 8);
   if (needed > most) {
     throw new QdbError(
       "LIMIT",
       `the bitmaps take ${needed} bytes in memory, at most ${most} are allowed; read them one by one, or raise maxBitmapBytes`,
     );
   }
-  const bitmaps = new Map<ClusterMap, Bitmap>(usable.map((map) => [map, Bitmap.clean(map.shape)]));
-  const loading = (map: ClusterMap): BitVisitor => ({
-    pushWords: (words, base) => bitmaps.get(map)?.mergeWordsAt(base, words),
-    pushDirty: (bits) => bitmaps.get(map)?.markBits(bits),
-    pushClean: () => undefined,
-  });
-  const failed = yield* visitAll(usable, loading, options.onProgress);
-  return mapped.map(({ entry, map, problem }) => {
-    const bitmap = map === undefined ? undefined : bitmaps.get(map);
-    const wrong = problem ?? (map === undefined ? undefined : failed.get(map));
+  const bitmaps = new Map<number, Bitmap>();
+  const loading = (map: ClusterMap, position: number): BitVisitor => {
+    const bitmap = Bitmap.clean(map.shape);
+    bitmaps.set(position, bitmap);
+    return {
+      pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
+      pushDirty: (bits) => bitmap.markBits(bits),
+      pushClean: () => undefined,
+    };
+  };
+  const failures = yield* visitAll(maps, loading, options.onProgress);
+  return maps.bitmaps().map(({ entry, problem }, position) => {
+    const bitmap = bitmaps.get(position);
+    const wrong = problem ?? failures.get(position);
     if (wrong !== undefined || bitmap === undefined) {
       return { entry, bitmap: undefined, problem: wrong ?? noMap(entry) };
     }
@@ -151,16 +164,48 @@ export function* countAllPlan(
   digests: Digests = {},
   onProgress?: BitOptions["onProgress"],
 ): Plan<CountedBitmap[]> {
-  const mapped = yield* quietly(readMaps(index, index.table.entries, digests));
-  const usable = mapped.flatMap(({ map, problem }) => (map === undefined || problem !== undefined ? [] : [map]));
-  const counters = new Map<ClusterMap, Counter>(usable.map((map) => [map, new Counter(map)]));
-  const failed = yield* visitAll(usable, (map) => counters.get(map) ?? new Counter(map), onProgress);
-  return mapped.map((bitmap) => {
-    const { map } = bitmap;
-    const problem = bitmap.problem ?? (map === undefined ? noMap(bitmap.entry) : failed.get(map));
-    const dirty = problem === undefined && map !== undefined ? counters.get(map)?.total() : undefined;
-    return { ...bitmap, problem, dirty };
-  });
+  const maps = yield* loadMaps(index, index.table.entries, digests);
+  const counts = new Counts(maps.count);
+  const failures = yield* visitAll(maps, (map, position) => counts.visitor(map, position), onProgress);
+  return maps.bitmaps().map((bitmap, position) => new Counted(bitmap, position, counts, failures));
+}
+
+/** A counted bitmap that holds nothing but where its parts are: a file can have tens of thousands. */
+class Counted implements CountedBitmap {
+  readonly #bitmap: MappedBitmap;
+  readonly #position: number;
+  readonly #counts: Counts;
+  readonly #failures: Failures;
+
+  constructor(bitmap: MappedBitmap, position: number, counts: Counts, failures: Failures) {
+    this.#bitmap = bitmap;
+    this.#position = position;
+    this.#counts = counts;
+    this.#failures = failures;
+  }
+
+  get entry(): BitmapEntry {
+    return this.#bitmap.entry;
+  }
+
+  get map(): QdbClusterMap | undefined {
+    return this.#bitmap.map;
+  }
+
+  get area(): QdbClusterMap | undefined {
+    return this.#bitmap.area;
+  }
+
+  get problem(): Problem | undefined {
+    const { problem, map } = this.#bitmap;
+    return problem ?? (map === undefined ? noMap(this.entry) : this.#failures.get(this.#position));
+  }
+
+  get dirty(): DirtyCount | undefined {
+    const { map } = this.#bitmap;
+    if (map === undefined || this.problem !== undefined) return undefined;
+    return this.#counts.total(map.shape, this.#position);
+  }
 }
 
 function noMap(entry: BitmapEntry): Problem {

@@ -6,7 +6,7 @@ import type { Plan } from "../ports/plan.ts";
 import { parseExtraData } from "../records/extra-data.ts";
 import type { QdbClusterMap } from "./cluster-map.ts";
 import { hasTail, readClusters } from "./clusters.ts";
-import { beyondRepair, isPlaceProblem } from "./findings.ts";
+import { isPlaceProblem } from "./findings.ts";
 import type { FileState, MappedBitmap } from "./maps.ts";
 import type { NextBitmap, NextEntry } from "./next-bitmap.ts";
 import { windows } from "./windows.ts";
@@ -16,10 +16,9 @@ import { windows } from "./windows.ts";
  * L1 area is good, all of it else; tails and padding become zero; in_use stays; what nothing can put right stays byte for byte.
  */
 export function* repairPlan({ index, mapped }: FileState): Plan<NextBitmap[]> {
-  const beyond = beyondRepair(index.table.entries, index);
   const next: NextBitmap[] = [];
   for (const from of mapped) {
-    if (beyond.has(from.entry.index)) {
+    if (index.problems.isBeyondRepair(from.entry.index)) {
       next.push({ from });
       continue;
     }
@@ -32,7 +31,8 @@ export function* repairPlan({ index, mapped }: FileState): Plan<NextBitmap[]> {
 }
 
 function shapeOf({ entry }: MappedBitmap): { readonly size: bigint; readonly granularity: number } {
-  return { size: entry.fields.size, granularity: entry.fields.granularity };
+  const { size, granularity } = entry.fields;
+  return { size, granularity };
 }
 
 /** The entry written anew, where its padding or that of a record is not zero. */

@@ -1,19 +1,18 @@
-import { isQdbError, type Problem, QdbError } from "../errors.ts";
+import { isQdbError, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { HEADER_AREA_SIZE, MAX_GENERATION } from "../limits.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
-import { mapPut, type Plan, read } from "../ports/plan.ts";
+import { type Plan, read } from "../ports/plan.ts";
 import { flush, type StorePlan, truncate, write } from "../ports/store.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
 import { allMapped, endOfUse, FreeSpace } from "./free-space.ts";
-import { type FileState, type MappedBitmap, readMaps } from "./maps.ts";
+import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import { readArea } from "./open.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
 import { type QdbIndex, readIndex } from "./qdb-index.ts";
-import type { BitmapProblem } from "./table.ts";
 
 /** What opening for writing takes. */
 export interface SessionOptions {
@@ -90,17 +89,10 @@ export class Session {
       );
     }
     // A second owner counts behind any other problem too: nothing tells whose the cluster is.
-    const overlaps: Problem[] = [];
-    const mapped = yield* mapPut<MappedBitmap[], BitmapProblem, never>(
-      readMaps(index, index.table.entries, options.digests),
-      ({ problem }) => {
-        if (problem.code === "OVERLAP" && overlaps.length === 0) overlaps.push(problem);
-        return undefined;
-      },
-    );
-    for (const problem of overlaps) throw QdbError.from(problem);
+    const maps = yield* loadMaps(index, index.table.entries, options.digests);
+    for (const { problem } of maps.problems()) if (problem.code === "OVERLAP") throw QdbError.from(problem);
     const mirror = yield* keptMirror(index, fileSize);
-    return new Session(options, { index, mapped }, mirror);
+    return new Session(options, { index, mapped: maps.bitmaps() }, mirror);
   }
 
   /** What ended the session; undefined while it goes on. */

@@ -1,13 +1,12 @@
-import { type Problem, QdbError, type Report } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import { align8, fileOffset } from "../layout/numbers.ts";
 import { MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { type Plan, read, readEach } from "../ports/plan.ts";
-import { BITMAP_ENTRY, BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
-import { decodeRecord, RECORD } from "../records/extra-data.ts";
+import { BITMAP_ENTRY, BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import type { Header } from "../records/header.ts";
 import { l1AreaSize } from "../records/l1.ts";
-import { checkAligned, type FileLayout, type Reference } from "./layout.ts";
+import type { FileLayout, Reference } from "./layout.ts";
 
 /** A draft's table has no announced length: it is read in pieces of at least this many bytes. */
 const DRAFT_STEP = 32 * 1024;
@@ -126,117 +125,17 @@ function* readDraftTable(count: number, offset: number, layout: FileLayout): Pla
 
 /** The reference to a bitmap's L1 area. */
 export function l1Reference(entry: BitmapEntry, layout: FileLayout): Reference {
+  const { l1TableOffset, l1Size } = entry.fields;
   return {
-    offset: fileOffset(entry.fields.l1TableOffset),
-    value: entry.fields.l1TableOffset,
-    length: l1AreaSize(entry.fields.l1Size, layout.form),
+    offset: fileOffset(l1TableOffset),
+    value: l1TableOffset,
+    length: l1AreaSize(l1Size, layout.form),
     what: "the L1 area",
     // Asked for where something is wrong only: the name in it has to be decoded.
     get where() {
       return entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where;
     },
   };
-}
-
-/** A problem of one bitmap. */
-export interface BitmapProblem {
-  readonly entry: BitmapEntry;
-  readonly problem: Problem;
-}
-
-/**
- * The rules of every entry but its L1 area, in the order of spec §7, entry by entry.
- * Gives BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
- */
-export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLayout): Generator<BitmapProblem, void> {
-  const byName: Names = new Map();
-  const doubles = new Set<string>();
-  for (const entry of entries) {
-    const key = nameKey(entry);
-    if (byName.has(key)) doubles.add(key);
-    else byName.set(key, entry);
-  }
-  const draft = layout.form === "draft";
-  for (const entry of entries) {
-    const found: Problem[] = [];
-    const tell = (problem: Problem): void => {
-      found.push(problem);
-    };
-    const doubleName = doubles.size > 0 && doubles.has(nameKey(entry));
-    validateEntry(entry, { clusterSize: layout.clusterSize, draft, doubleName }, tell);
-    validateL1Value(entry, layout, tell);
-    validateFrozen(entry, { byName, doubles }, tell);
-    if (entry.has("in_use")) {
-      const message =
-        "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty";
-      tell(entryProblem(entry, "flags", "INCONSISTENT", message));
-    }
-    for (const problem of found) yield { entry, problem };
-  }
-}
-
-/** Names are compared byte for byte; those that are not UTF-8 get a key that no text has. */
-function nameKey(entry: BitmapEntry): string {
-  return entry.name ?? `\ud800${entry.label}`;
-}
-
-function validateL1Value(entry: BitmapEntry, layout: FileLayout, report: Report): void {
-  const { l1TableOffset, l1Size } = entry.fields;
-  if ((l1TableOffset === 0n) !== (l1Size === 0)) {
-    report(
-      entryProblem(
-        entry,
-        "l1TableOffset",
-        "BAD_FIELD",
-        `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`,
-      ),
-    );
-  } else if (l1Size !== 0) {
-    checkAligned(l1Reference(entry, layout), layout, report);
-  }
-}
-
-/** The first entry of each name. */
-type Names = Map<string, BitmapEntry>;
-
-function validateFrozen(
-  entry: BitmapEntry,
-  { byName, doubles }: { readonly byName: Names; readonly doubles: ReadonlySet<string> },
-  report: Report,
-): void {
-  const { records } = entry;
-  const record = records?.find((item) => item.type === RECORD.successor);
-  const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
-  if (!entry.has("frozen")) {
-    if (record !== undefined) bad("a successor is named, but the bitmap is not frozen");
-    return;
-  }
-  if (entry.has("enabled")) bad("the bitmap is frozen and enabled at once");
-  // Extra data in error is told of already; whom it names cannot be.
-  if (records === undefined) return;
-  if (record === undefined) {
-    bad("the bitmap is frozen, but names no successor");
-    return;
-  }
-  const decoded = decodeRecord(record);
-  if (decoded.kind !== "successor") {
-    bad("the successor's name is no name of a bitmap");
-    return;
-  }
-  const successor = byName.get(decoded.text);
-  if (successor === undefined || successor === entry || doubles.has(decoded.text)) {
-    const whose =
-      successor === undefined
-        ? "no bitmap has"
-        : successor === entry
-          ? "the bitmap itself has"
-          : "several bitmaps have";
-    bad(`${whose} the name of its successor; exactly one other must`);
-  } else if (successor.has("frozen")) {
-    bad("its successor is frozen too");
-  } else if (successor.fields.size !== entry.fields.size) {
-    bad(`its successor covers ${successor.fields.size} bytes, not ${entry.fields.size}`);
-  }
 }
 
 /** Bytes that an entry with such a name and extra data takes in the table. */

@@ -28,11 +28,12 @@ import {
   VERSION,
 } from "../records/header.ts";
 import { type Tlv, tlvSize, writeTlv } from "../records/tlv.ts";
+import { validateEntries } from "./entry-rules.ts";
 import { extensionSpace, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
 import type { NextEntry } from "./next-bitmap.ts";
 import { type StoredBits, storeBits } from "./store-bits.ts";
-import { entryLength, validateEntries } from "./table.ts";
+import { entryLength } from "./table.ts";
 
 /** A bitmap to be written. */
 export interface BitmapContents {

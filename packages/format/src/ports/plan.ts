@@ -82,6 +82,27 @@ export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | und
   }
 }
 
+/** Runs a plan inside another one and tells of each round that it asks for, before it is read. */
+export function* tellReads<T, O>(plan: Plan<T, O>, tell: () => void): Plan<T, O> {
+  try {
+    let step = plan.next(NOTHING);
+    while (step.done !== true) {
+      if ("read" in step.value) tell();
+      let bytes: readonly Uint8Array[];
+      try {
+        bytes = yield step.value;
+      } catch (error) {
+        step = plan.throw(error);
+        continue;
+      }
+      step = plan.next(bytes);
+    }
+    return step.value;
+  } finally {
+    plan.return(undefined as T);
+  }
+}
+
 /** Runs a plan inside another one and drops what it puts out. */
 export function quietly<T, O>(plan: Plan<T, O>): Plan<T> {
   return mapPut<T, O, never>(plan, () => undefined);

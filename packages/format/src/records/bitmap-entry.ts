@@ -2,7 +2,7 @@ import type { Problem, Report } from "../errors.ts";
 import { u16, u32, u64 } from "../layout/fields.ts";
 import { align8, bitsOf, isPowerOfTwo } from "../layout/numbers.ts";
 import { type Decoded, specName, struct } from "../layout/struct.ts";
-import { decodeUtf8, toHex } from "../layout/text.ts";
+import { decodeUtf8, isUtf8, toHex } from "../layout/text.ts";
 import {
   MAX_BITS,
   MAX_DISK_SIZE,
@@ -11,7 +11,7 @@ import {
   MAX_NAME_SIZE,
   MIN_GRANULARITY,
 } from "../limits.ts";
-import { parseExtraData } from "./extra-data.ts";
+import { type NamedSuccessor, parseExtraData, scanExtraData } from "./extra-data.ts";
 import type { Tlv } from "./tlv.ts";
 
 /** Entry of the bitmap table: spec §3, 40 bytes; extra data, name and padding to 8 follow. */
@@ -45,27 +45,39 @@ export function flagNames(flags: number): string[] {
   return names;
 }
 
-/** One bitmap as its table entry describes it. Its bytes stay in the table and are looked at on demand. */
+const [L1_SIZE_AT] = BITMAP_ENTRY.fields.l1Size;
+const [FLAGS_AT] = BITMAP_ENTRY.fields.flags;
+const [NAME_SIZE_AT] = BITMAP_ENTRY.fields.nameSize;
+const [EXTRA_DATA_SIZE_AT] = BITMAP_ENTRY.fields.extraDataSize;
+
+/** One bitmap as its table entry describes it. Its bytes stay in the table and are looked at on demand: a file can have thousands. */
 export class BitmapEntry {
   /** Place in the table, from 0. */
   readonly index: number;
-  readonly fields: Readonly<Decoded<typeof BITMAP_ENTRY.fields>>;
-  /** File offset of the entry in bytes. */
-  readonly fileOffset: number;
   readonly #table: Uint8Array;
   readonly #start: number;
+  readonly #tableOffset: number;
 
   constructor(index: number, table: Uint8Array, start: number, tableOffset: number) {
     this.index = index;
-    this.fields = BITMAP_ENTRY.decode(table, start);
-    this.fileOffset = tableOffset + start;
     this.#table = table;
     this.#start = start;
+    this.#tableOffset = tableOffset;
+  }
+
+  /** The fields, decoded anew each time: what is asked for often has a way of its own. */
+  get fields(): Readonly<Decoded<typeof BITMAP_ENTRY.fields>> {
+    return BITMAP_ENTRY.decode(this.#table, this.#start);
+  }
+
+  /** File offset of the entry in bytes. */
+  get fileOffset(): number {
+    return this.#tableOffset + this.#start;
   }
 
   /** Bytes that the entry takes in the table, padding included. */
   get length(): number {
-    return align8(BITMAP_ENTRY.size + this.fields.extraDataSize + this.fields.nameSize);
+    return align8(BITMAP_ENTRY.size + this.#extraDataSize + this.#nameSize);
   }
 
   /** The entry's bytes, padding included. */
@@ -76,19 +88,18 @@ export class BitmapEntry {
   /** The extra data as it stands there. */
   get extraData(): Uint8Array {
     const start = this.#start + BITMAP_ENTRY.size;
-    return this.#table.subarray(start, start + this.fields.extraDataSize);
+    return this.#table.subarray(start, start + this.#extraDataSize);
   }
 
   /** The name as it stands there. */
   get nameBytes(): Uint8Array {
-    const start = this.#start + BITMAP_ENTRY.size + this.fields.extraDataSize;
-    return this.#table.subarray(start, start + this.fields.nameSize);
+    const start = this.#nameStart;
+    return this.#table.subarray(start, start + this.#nameSize);
   }
 
   /** The padding behind the name. */
   get padding(): Uint8Array {
-    const end = BITMAP_ENTRY.size + this.fields.extraDataSize + this.fields.nameSize;
-    return this.#table.subarray(this.#start + end, this.#start + this.length);
+    return this.#table.subarray(this.#nameStart + this.#nameSize, this.#start + this.length);
   }
 
   /** The name; undefined when it is not UTF-8. */
@@ -103,18 +114,57 @@ export class BitmapEntry {
 
   /** Whether a flag is set. */
   has(flag: FlagName): boolean {
-    return (this.fields.flags & FLAG[flag]) !== 0;
+    return (this.#u16(FLAGS_AT) & FLAG[flag]) !== 0;
+  }
+
+  /** Number of L1 entries that it announces. */
+  get l1Size(): number {
+    return this.#u32(L1_SIZE_AT);
   }
 
   /** The extra-data records; undefined when the extra data is too long (a hostile table is not walked twice), or no row of records. */
   get records(): readonly Tlv[] | undefined {
-    if (this.fields.extraDataSize > MAX_EXTRA_DATA_SIZE) return undefined;
+    if (this.#extraDataSize > MAX_EXTRA_DATA_SIZE) return undefined;
     return parseExtraData(this.extraData, { fileOffset: 0, bitmap: "" }, () => undefined)?.records;
   }
 
   /** Number of bits, ceil(size / granularity); meaningful where size and granularity keep their rules. */
   get bits(): number {
-    return Number(bitsOf(this.fields.size, this.fields.granularity));
+    const { size, granularity } = this.fields;
+    return Number(bitsOf(size, granularity));
+  }
+
+  /** Below 0, 0 or above: how the bytes of its name sort against others. Looked at in place, since whole tables are sorted. */
+  compareName(name: Uint8Array): number {
+    const start = this.#nameStart;
+    const length = this.#nameSize;
+    const common = Math.min(length, name.length);
+    for (let at = 0; at < common; at++) {
+      const difference = (this.#table[start + at] ?? 0) - (name[at] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return length - name.length;
+  }
+
+  get #nameStart(): number {
+    return this.#start + BITMAP_ENTRY.size + this.#extraDataSize;
+  }
+
+  get #nameSize(): number {
+    return this.#u16(NAME_SIZE_AT);
+  }
+
+  get #extraDataSize(): number {
+    return this.#u32(EXTRA_DATA_SIZE_AT);
+  }
+
+  #u16(field: number): number {
+    const at = this.#start + field;
+    return (this.#table[at] ?? 0) * 256 + (this.#table[at + 1] ?? 0);
+  }
+
+  #u32(field: number): number {
+    return this.#u16(field) * 65536 + this.#u16(field + 2);
   }
 }
 
@@ -129,7 +179,7 @@ export function entryProblem(
   code: Problem["code"],
   message: string,
 ): Problem {
-  const at = field === "name" ? BITMAP_ENTRY.size + entry.fields.extraDataSize : BITMAP_ENTRY.fields[field][0];
+  const at = field === "name" ? BITMAP_ENTRY.size + entry.extraData.length : BITMAP_ENTRY.fields[field][0];
   return {
     code,
     message,
@@ -150,20 +200,48 @@ export interface EntryContext {
   readonly doubleName: boolean;
 }
 
-/** Rules of an entry's own bytes, in the order of spec §7 up to l1_size; places in the file are looked at elsewhere. */
-export function validateEntry(entry: BitmapEntry, context: EntryContext, report: Report): void {
-  const { clusterSize, draft } = context;
-  const { extraDataSize, granularity, size, flags, reserved, l1Size, l1Checksum } = entry.fields;
+/**
+ * Rules of an entry's own bytes, in the order of spec §7 up to l1_size; places in the file are looked at elsewhere. Gives what its
+ * records say of a successor, so that they are walked once; undefined where they are no row of records.
+ */
+export function validateEntry(
+  entry: BitmapEntry,
+  fields: BitmapEntry["fields"],
+  context: EntryContext,
+  report: Report,
+): NamedSuccessor | undefined {
+  validateNaming(entry, fields.nameSize, context, report);
+  const successor = validateRecords(entry, fields.extraDataSize, report);
+  validateShape(entry, fields, context, report);
+  return successor;
+}
+
+function validateRecords(entry: BitmapEntry, extraDataSize: number, report: Report): NamedSuccessor | undefined {
+  if (extraDataSize === 0) return { name: undefined };
+  if (extraDataSize > MAX_EXTRA_DATA_SIZE) {
+    const message = `extra_data_size is ${extraDataSize}, more than ${MAX_EXTRA_DATA_SIZE}`;
+    report(entryProblem(entry, "extraDataSize", "BAD_FIELD", message));
+    return undefined;
+  }
+  const place = {
+    fileOffset: entry.fileOffset + BITMAP_ENTRY.size,
+    get bitmap() {
+      return entry.label;
+    },
+  };
+  return scanExtraData(entry.extraData, place, report);
+}
+
+/** The rules from granularity to l1_size. */
+function validateShape(
+  entry: BitmapEntry,
+  fields: BitmapEntry["fields"],
+  { clusterSize, draft }: EntryContext,
+  report: Report,
+): void {
+  const { granularity, size, flags, reserved, l1Size, l1Checksum } = fields;
   const bad = (field: Parameters<typeof entryProblem>[1], code: Problem["code"], message: string): void =>
     report(entryProblem(entry, field, code, message));
-  validateName(entry, report);
-  if (context.doubleName)
-    bad("name", "DUPLICATE_NAME", "another bitmap has the same name; remove or rename one of them");
-  if (extraDataSize > MAX_EXTRA_DATA_SIZE) {
-    bad("extraDataSize", "BAD_FIELD", `extra_data_size is ${extraDataSize}, more than ${MAX_EXTRA_DATA_SIZE}`);
-  } else {
-    parseExtraData(entry.extraData, { fileOffset: entry.fileOffset + BITMAP_ENTRY.size, bitmap: entry.label }, report);
-  }
   const granularityOk = granularity >= MIN_GRANULARITY && granularity <= MAX_GRANULARITY && isPowerOfTwo(granularity);
   if (!granularityOk) bad("granularity", "BAD_FIELD", `granularity ${granularity} is no power of two from 512 to 2^31`);
   if (size > MAX_DISK_SIZE) bad("size", "BAD_FIELD", `size ${size} is above 2^63-1`);
@@ -183,8 +261,8 @@ export function validateEntry(entry: BitmapEntry, context: EntryContext, report:
     bad("size", "LIMIT", `${bits} bits are more than 2^32; a coarser granularity is needed for ${size} bytes`);
     return;
   }
-  const expected = l1EntriesFor(entry.bits, clusterSize);
-  if (l1Size !== expected) bad("l1Size", "BAD_FIELD", `l1_size is ${l1Size}, ${entry.bits} bits need ${expected}`);
+  const expected = l1EntriesFor(Number(bits), clusterSize);
+  if (l1Size !== expected) bad("l1Size", "BAD_FIELD", `l1_size is ${l1Size}, ${bits} bits need ${expected}`);
   if (!draft && l1Size === 0 && l1Checksum !== 0)
     bad("l1Checksum", "BAD_FIELD", "l1_checksum must be 0 where l1_size is 0");
 }
@@ -194,13 +272,16 @@ export function l1EntriesFor(bits: number, clusterSize: number): number {
   return Math.ceil(Math.ceil(bits / 8) / clusterSize);
 }
 
-function validateName(entry: BitmapEntry, report: Report): void {
-  const { nameSize } = entry.fields;
+function validateNaming(entry: BitmapEntry, nameSize: number, { doubleName }: EntryContext, report: Report): void {
   if (nameSize < 1 || nameSize > MAX_NAME_SIZE) {
     report(entryProblem(entry, "nameSize", "BAD_FIELD", `name_size is ${nameSize}, allowed are 1 to ${MAX_NAME_SIZE}`));
-  } else if (entry.name === undefined) {
+  } else if (!isUtf8(entry.nameBytes)) {
     report(entryProblem(entry, "name", "BAD_FIELD", "the name is not UTF-8"));
   } else if (entry.nameBytes.includes(0)) {
     report(entryProblem(entry, "name", "BAD_FIELD", "the name holds a NUL"));
   }
+  if (!doubleName) return;
+  report(
+    entryProblem(entry, "name", "DUPLICATE_NAME", "another bitmap has the same name; remove or rename one of them"),
+  );
 }

@@ -1,9 +1,9 @@
 import type { Report } from "../errors.ts";
 import { i64, u64 } from "../layout/fields.ts";
 import { struct } from "../layout/struct.ts";
-import { decodeUtf8, encodeUtf8, fromUuid, toUuid } from "../layout/text.ts";
+import { decodeUtf8, encodeUtf8, fromUuid, isUtf8, toUuid } from "../layout/text.ts";
 import { MAX_NAME_SIZE } from "../limits.ts";
-import { type Tlv, walkTlv } from "./tlv.ts";
+import { scanTlv, type Tlv, type TlvRules, walkTlv } from "./tlv.ts";
 
 /** Types of the extra-data records of version 1 (spec §3; 7 is free). */
 export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment: 6, successor: 8 } as const;
@@ -37,7 +37,7 @@ export const CREATED = struct("created", 8, {
 
 /** Whether a name can be one of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */
 export function isBitmapName(bytes: Uint8Array): boolean {
-  return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && decodeUtf8(bytes) !== undefined;
+  return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && isUtf8(bytes);
 }
 
 /** Decodes a record. One of a known type that breaks its own rule comes back as unknown. */
@@ -66,9 +66,11 @@ export function decodeRecord({ type, data }: Tlv): ExtraRecord {
   }
 }
 
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(RECORD));
+
 /** Whether a record's type is one of version 1. */
 export function isKnownRecordType(type: number): boolean {
-  return Object.values<number>(RECORD).includes(type);
+  return KNOWN_TYPES.has(type);
 }
 
 /** Encodes a record. */
@@ -94,16 +96,44 @@ export function encodeRecord(record: ExtraRecord): Tlv {
   }
 }
 
+/** Where extra data is, for messages; the name is asked for where something is wrong only. */
+export interface RecordsPlace {
+  readonly fileOffset: number;
+  readonly bitmap: string;
+}
+
+function rulesFor(place: RecordsPlace): TlvRules {
+  return {
+    structure: "extra data",
+    endMark: false,
+    maxItems: Number.POSITIVE_INFINITY,
+    fileOffset: place.fileOffset,
+    get bitmap() {
+      return place.bitmap;
+    },
+  };
+}
+
 /** Walks the extra data of a bitmap; undefined when it is no row of records (the problem is reported: BAD_FIELD). Reports DUPLICATE_TYPE too. */
 export function parseExtraData(
   area: Uint8Array,
-  place: { readonly fileOffset: number; readonly bitmap: string },
+  place: RecordsPlace,
   report: Report,
 ): { readonly records: readonly Tlv[]; readonly padding: readonly number[] } | undefined {
-  const walk = walkTlv(
-    area,
-    { structure: "extra data", endMark: false, maxItems: Number.POSITIVE_INFINITY, ...place },
-    report,
-  );
+  const walk = walkTlv(area, rulesFor(place), report);
   return walk.isBroken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
+}
+
+/** What a row of records says of a successor: the data of the record, undefined where there is none. */
+export interface NamedSuccessor {
+  readonly name: Uint8Array | undefined;
+}
+
+/** Walks the extra data of a bitmap as {@link parseExtraData} does, and keeps nothing of it but the successor's name. */
+export function scanExtraData(area: Uint8Array, place: RecordsPlace, report: Report): NamedSuccessor | undefined {
+  let name: Uint8Array | undefined;
+  const { isBroken } = scanTlv(area, rulesFor(place), report, (type, start, length) => {
+    if (type === RECORD.successor) name ??= area.subarray(start, start + length);
+  });
+  return isBroken ? undefined : { name };
 }

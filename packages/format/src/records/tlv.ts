@@ -44,68 +44,72 @@ export interface TlvRules {
   readonly bitmap?: string;
 }
 
+/** Is shown an item: its type, and where in the area its data stands. Plain numbers, since a table can hold millions of items. */
+type TlvVisitor = (type: number, start: number, length: number) => void;
+
+/** What a walk that kept nothing came to. */
+interface TlvScan extends Pick<TlvWalk, "end" | "isBroken"> {
+  /** Whether there is an end mark whose length is not 0. */
+  readonly isMarkDirty: boolean;
+}
+
 /**
  * Walks a row of type-length-value items. What breaks the walk is reported and ends it.
  * Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT.
  */
-export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvWalk {
-  const items: Tlv[] = [];
-  const padding: DirtyPadding[] = [];
+export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit: TlvVisitor): TlvScan {
   const seen = new Set<number>();
   const view = viewOf(area);
   const [typeAt, typeField] = TLV_HEAD.fields.type;
   const [lengthAt, lengthField] = TLV_HEAD.fields.length;
   let at = 0;
-  let isBroken = false;
-  const problem = (code: Parameters<Report>[0]["code"], field: string, message: string): void =>
-    report({
-      code,
-      message: `${rules.structure}: ${message}`,
-      where: {
-        structure: rules.structure,
-        field,
-        offset: rules.fileOffset + at,
-        ...(rules.bitmap === undefined ? {} : { bitmap: rules.bitmap }),
-      },
-    });
+  let count = 0;
+  const problem = (code: Parameters<Report>[0]["code"], field: string, message: string): void => {
+    const { structure, fileOffset, bitmap } = rules;
+    const where = { structure, field, offset: fileOffset + at, ...(bitmap === undefined ? {} : { bitmap }) };
+    report({ code, message: `${structure}: ${message}`, where });
+  };
+  const broken = (code: Parameters<Report>[0]["code"], field: string, message: string): TlvScan => {
+    problem(code, field, message);
+    return { end: at, isBroken: true, isMarkDirty: false };
+  };
   while (at < area.length) {
     if (area.length - at < TLV_HEAD.size) {
-      problem("BAD_FIELD", "length", `${area.length - at} bytes are left where a type and a length need 8`);
-      isBroken = true;
-      break;
+      return broken("BAD_FIELD", "length", `${area.length - at} bytes are left where a type and a length need 8`);
     }
-    // Read field by field, not as one value: a table can hold millions of them.
-    const head = { type: typeField.read(view, at + typeAt), length: lengthField.read(view, at + lengthAt) };
-    if (head.type === 0) {
-      if (rules.endMark) {
-        // Written 0, and not read.
-        if (head.length !== 0) padding.push({ offset: at + u32.size, what: "length of the end mark" });
-        at += TLV_HEAD.size;
-      } else {
-        isBroken = true;
-        problem("BAD_FIELD", "type", "a record of type 0 is not allowed");
-      }
-      break;
+    const type = typeField.read(view, at + typeAt);
+    const length = lengthField.read(view, at + lengthAt);
+    if (type === 0) {
+      if (!rules.endMark) return broken("BAD_FIELD", "type", "a record of type 0 is not allowed");
+      // Written 0, and not read.
+      return { end: at + TLV_HEAD.size, isBroken: false, isMarkDirty: length !== 0 };
     }
     const left = area.length - at - TLV_HEAD.size;
-    if (head.length > left || align8(head.length) > left) {
-      problem("BAD_FIELD", "length", `type 0x${hex32(head.type)} claims ${head.length} bytes, ${left} are left`);
-      isBroken = true;
-      break;
+    if (length > left || align8(length) > left) {
+      return broken("BAD_FIELD", "length", `type 0x${hex32(type)} claims ${length} bytes, ${left} are left`);
     }
-    if (items.length === rules.maxItems) {
-      problem("LIMIT", "type", `more than ${rules.maxItems} of them`);
-      isBroken = true;
-      break;
-    }
-    if (seen.has(head.type)) problem("DUPLICATE_TYPE", "type", `type 0x${hex32(head.type)} stands there twice`);
-    seen.add(head.type);
-    const start = at + TLV_HEAD.size;
-    items.push({ type: head.type, data: area.subarray(start, start + head.length) });
-    at = start + align8(head.length);
-    if (!isZero(area.subarray(start + head.length, at))) padding.push({ offset: start + head.length, what: "padding" });
+    if (count === rules.maxItems) return broken("LIMIT", "type", `more than ${rules.maxItems} of them`);
+    if (seen.has(type)) problem("DUPLICATE_TYPE", "type", `type 0x${hex32(type)} stands there twice`);
+    seen.add(type);
+    count++;
+    visit(type, at + TLV_HEAD.size, length);
+    at += TLV_HEAD.size + align8(length);
   }
-  return { items, end: at, padding, isBroken };
+  return { end: at, isBroken: false, isMarkDirty: false };
+}
+
+/** Walks a row as {@link scanTlv} does, and keeps its items and what is not zero between them. */
+export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvWalk {
+  const items: Tlv[] = [];
+  const padding: DirtyPadding[] = [];
+  const scan = scanTlv(area, rules, report, (type, start, length) => {
+    items.push({ type, data: area.subarray(start, start + length) });
+    const end = start + length;
+    if (length % 8 !== 0 && !isZero(area.subarray(end, start + align8(length))))
+      padding.push({ offset: end, what: "padding" });
+  });
+  if (scan.isMarkDirty) padding.push({ offset: scan.end - u32.size, what: "length of the end mark" });
+  return { items, end: scan.end, padding, isBroken: scan.isBroken };
 }
 
 /** Bytes that the items take, each padded to 8, without an end mark. */

@@ -1,0 +1,124 @@
+// Reads that hold against commits that pass by meanwhile (spec §5, Readers).
+import { QdbError } from "../errors.ts";
+import { equalBytes } from "../layout/bytes.ts";
+import type { Digests } from "../ports/digest.ts";
+import { type RunOptions, run, stream, tellReads } from "../ports/plan.ts";
+import type { AnySource } from "../ports/source.ts";
+import type { BitOptions } from "./bits.ts";
+import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
+import { readArea } from "./open.ts";
+import { type QdbIndex, readIndex } from "./qdb-index.ts";
+
+interface StableOptions extends RunOptions {
+  readonly digests?: Digests;
+}
+
+/** Times that a reader starts over when commits pass by, before it gives up with LOCKED (spec §5, Readers). */
+export const MAX_ATTEMPTS = 8;
+
+/**
+ * Findings held back, to begin with, until the primary was read again; four times as many each time, so that this is seldom done.
+ * Of those that come after reads of data, each has cost more bytes read than it takes itself, so what is held is bounded (spec §7.4).
+ */
+const HELD_FINDINGS = 1024;
+
+/** Checks a file, anew when a commit passed by before the first finding left. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+export async function* checkStable(
+  source: AnySource,
+  options: StableOptions & Pick<BitOptions, "onProgress">,
+): AsyncGenerator<Finding, CheckSummary> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const before = await run(readArea(0, source.size), source, options);
+    await source.refresh?.();
+    const summary = yield* checkOnce(source, before, options);
+    if (summary !== undefined) return summary;
+  }
+  throw busy();
+}
+
+/**
+ * One attempt; gives nothing where a commit passed by. Nothing is reported before the primary was read again: a finding may only be
+ * such a commit. What is found without another read since needs no such look: a million bad entries of one L1 area are held nowhere.
+ */
+async function* checkOnce(
+  source: AnySource,
+  before: Uint8Array,
+  options: StableOptions & Pick<BitOptions, "onProgress">,
+): AsyncGenerator<Finding, CheckSummary | undefined> {
+  let isRead = true;
+  const { onProgress } = options;
+  const plan = checkPlan(source.size, options.digests, { fixedSize: source.fixedSize, onProgress });
+  const telling = tellReads(plan, () => {
+    isRead = true;
+  });
+  const findings = stream(telling, source, options);
+  let end: { value: CheckSummary } | { error: unknown } | undefined;
+  let held: Finding[] = [];
+  let most = HELD_FINDINGS;
+  let put = false;
+  for (;;) {
+    try {
+      const step = await findings.next();
+      if (step.done === true) end = { value: step.value };
+      else held.push(step.value);
+    } catch (error) {
+      end = { error };
+    }
+    if (isRead || end !== undefined) {
+      if (end === undefined && held.length < most) continue;
+      if (!(await isUnchanged(source, before, options))) {
+        if (put) throw sourceChanged();
+        return undefined;
+      }
+      isRead = false;
+      most *= 4;
+    }
+    put ||= held.length > 0;
+    yield* held;
+    held = [];
+    if (end === undefined) continue;
+    if ("error" in end) throw end.error;
+    return end.value;
+  }
+}
+
+/** Reads header and table, anew when a commit passed by. @throws {QdbError} the first error of the file (spec §7); LOCKED */
+export async function openStable(source: AnySource, options: StableOptions): Promise<QdbIndex> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const primary = await run(readArea(0, source.size), source, options);
+    // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
+    await source.refresh?.();
+    let result: { value: QdbIndex } | { error: unknown };
+    try {
+      result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
+    } catch (error) {
+      result = { error };
+    }
+    if (!(await isUnchanged(source, primary, options))) continue;
+    if ("error" in result) throw result.error;
+    return result.value;
+  }
+  throw busy();
+}
+
+/** Whether the primary is as it was read. */
+export async function isUnchanged(source: AnySource, primary: Uint8Array, options: RunOptions): Promise<boolean> {
+  const now = await run(readArea(0, Math.min(source.size, Math.max(primary.length, 4096))), source, options);
+  return equalBytes(now, primary);
+}
+
+/** What ends a call whose attempts are used up. */
+export function busy(): QdbError {
+  return new QdbError(
+    "LOCKED",
+    `the file changed ${MAX_ATTEMPTS} times while it was read; try again when its writer is less busy`,
+  );
+}
+
+/** What ends a call that has put something out already. */
+export function sourceChanged(): QdbError {
+  return new QdbError(
+    "SOURCE_CHANGED",
+    "a writer committed to the file while it was read, and a part of the old state is out already; start again",
+  );
+}
