@@ -45,11 +45,12 @@ const KINDS_OF: Readonly<Record<string, readonly Kind[]>> = {
 /** The vectors of the mutant's rule, those that noticed something before, those of its kind, the others; slow ones last. */
 export function ordered(vectors: readonly Vector[], { requirement, file }: Seeded, known: readonly string[]): Vector[] {
   const kinds = KINDS_OF[file] ?? ["read"];
-  const rank = ({ id, kind, requirements }: Vector): number => {
-    const slow = kind === "limit" ? 0.5 : 0;
+  const rank = ({ id, kind, requirements, input }: Vector): number => {
+    const isLong = input !== null && "recipe" in input && Number(input.length) > 2 ** 20;
+    const slow = kind === "limit" ? 0.5 : isLong ? 0.4 : 0;
     if (requirements.some((link) => link.id === requirement)) return slow;
     const at = known.indexOf(id);
-    if (at >= 0) return 2 - 1 / (at + 2) + slow;
+    if (at >= 0) return 2 - 1 / (at + 2);
     return (kinds.includes(kind) ? 3 + kinds.indexOf(kind) : 6) + slow;
   };
   return vectors
