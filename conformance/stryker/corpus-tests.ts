@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: CC0-1.0 OR MIT
+// The vectors of a corpus as tests inside this process: the conformance runner's own way of trying and comparing, without
+// a program to start.
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Adapter, Asked } from "../../packages/conformance/src/adapter.ts";
+import { parseAnswer } from "../../packages/conformance/src/answer.ts";
+import { Bench, type Judge } from "../../packages/conformance/src/bench.ts";
+import { Corpus, type InputBytes } from "../../packages/conformance/src/corpus.ts";
+import { KINDS } from "../../packages/conformance/src/kinds/index.ts";
+import type { Input, Json, Vector } from "../../packages/conformance/src/manifest.ts";
+import { matches } from "../../packages/conformance/src/options.ts";
+import { Wrong } from "../../packages/conformance/src/results.ts";
+
+/** What an adapter exports to be asked inside the process: the words of a request in, the object of its answer out. */
+export interface AdapterModule {
+  readonly answer: (fields: readonly string[]) => object | Promise<object>;
+}
+
+/** A vector as a test. */
+export interface CorpusTest {
+  readonly id: string;
+  /** The id and a digest of everything that makes the vector, so that a changed vector counts as a new test. */
+  readonly name: string;
+  readonly vector: Vector;
+}
+
+const PROFILES = ["read", "check", "write", "update", "repair"];
+/** What never comes is no answer. No request of the corpus takes a tenth of it. */
+const MOST_MS = 5000;
+
+/** Asks an adapter's functions. Times are 0: how long a mutant takes is not what is measured here. */
+class InProcess implements Adapter {
+  readonly #module: AdapterModule;
+
+  constructor(module: AdapterModule) {
+    this.#module = module;
+  }
+
+  async ask(fields: readonly string[]): Promise<Asked> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer in ${MOST_MS} ms`)), MOST_MS);
+    });
+    try {
+      const answer = await Promise.race([this.#module.answer(fields), late]);
+      return { answer: parseAnswer(JSON.stringify(answer), undefined), ms: 0 };
+    } catch (error) {
+      return { crash: error instanceof Error ? error.message : String(error), ms: 0 };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<undefined> {
+    return undefined;
+  }
+}
+
+/** A corpus whose vectors are tried in this process; its files are read once. */
+export class CorpusTests {
+  readonly tests: readonly CorpusTest[];
+  readonly #corpus: Corpus;
+  readonly #folder: string = mkdtempSync(join(tmpdir(), "qdb-mutation-"));
+
+  /** The vectors whose ids fit one of the patterns, or all. @throws {Error} without a manifest */
+  constructor(folder: string, patterns: readonly string[]) {
+    this.#corpus = cached(Corpus.open(folder));
+    const vectors = this.#corpus.manifest.vectors.filter(({ id }) => matches(id, patterns));
+    this.tests = vectors.map((vector) => {
+      return { id: vector.id, name: `${vector.id} ${digestOf(this.#corpus, vector)}`, vector };
+    });
+  }
+
+  /** Tries a vector; gives what is wrong. @throws {Error} only for what is wrong with the corpus */
+  async failure({ vector }: CorpusTest, module: AdapterModule, judge?: AdapterModule): Promise<string | undefined> {
+    const judges: Judge[] =
+      judge === undefined ? [] : [{ name: "unchanged", adapter: new InProcess(judge), profiles: ["read", "check"] }];
+    const bench = new Bench({
+      vector,
+      corpus: this.#corpus,
+      adapter: new InProcess(module),
+      judges,
+      profiles: PROFILES,
+      folder: join(this.#folder, vector.id),
+      timeoutMs: MOST_MS,
+    });
+    mkdirSync(bench.folder, { recursive: true });
+    try {
+      await KINDS[vector.kind](bench);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error;
+      return [error.message, error.expected, error.came, ...error.differences].filter((line) => line).join("\n");
+    } finally {
+      rmSync(bench.folder, { recursive: true, force: true });
+    }
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Reads each file of a corpus once. Nobody changes what it gives. */
+function cached(corpus: Corpus): Corpus {
+  const [json, bytes] = [corpus.json.bind(corpus), corpus.bytes.bind(corpus)];
+  const models = new Map<string, Json>();
+  const inputs = new Map<string, InputBytes>();
+  corpus.json = (file: string) => once(models, file, () => json(file));
+  corpus.bytes = (input: Input) => once(inputs, JSON.stringify(input), () => bytes(input));
+  return corpus;
+}
+
+function once<T>(kept: Map<string, T>, key: string, make: () => T): T {
+  let value = kept.get(key);
+  if (value === undefined) {
+    value = make();
+    kept.set(key, value);
+  }
+  return value;
+}
+
+function digestOf(corpus: Corpus, vector: Vector): string {
+  const hash = createHash("sha256").update(JSON.stringify([vector.input, vector.expect]));
+  const { expect, input } = vector;
+  for (const key of ["model", "log"] as const)
+    if (key in expect)
+      hash.update(JSON.stringify(corpus.json((expect as unknown as Record<string, string>)[key] ?? "")));
+  if ("ops" in expect) hash.update(corpus.bytes({ document: expect.ops }) as Uint8Array);
+  if (input !== null && "document" in input) hash.update(corpus.bytes(input) as Uint8Array);
+  return hash.digest("hex").slice(0, 12);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: CC0-1.0 OR MIT
+// How much of @qdb/format's records and file rooms the corpus holds fast: `pnpm mutation`. README.md has the options.
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { LogLevel } from "@stryker-mutator/api/core";
+import { Stryker } from "@stryker-mutator/core";
+import stryker from "@stryker-mutator/core/package.json" with { type: "json" };
+import { countsOf, reportText, roomsOf } from "./report.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const HERE = fileURLToPath(new URL("./", import.meta.url));
+const ROOMS = ["packages/format/src/records", "packages/format/src/file"];
+/** Below it a run fails. */
+const LEAST_SCORE = 80;
+
+const { values } = parseArgs({
+  options: {
+    mutate: { type: "string" },
+    vectors: { type: "string" },
+    corpus: { type: "string", default: join(ROOT, "conformance") },
+    jobs: { type: "string", default: "2" },
+    incremental: { type: "boolean", default: false },
+  },
+});
+const manifestPath = join(values.corpus, "manifest.json");
+if (!existsSync(manifestPath)) {
+  process.stderr.write(`there is no ${manifestPath}; make the corpus first: node conformance/tools/build.ts\n`);
+  process.exit(1);
+}
+process.env.QDB_MUTATION_CORPUS = values.corpus;
+if (values.vectors !== undefined) process.env.QDB_MUTATION_VECTORS = values.vectors;
+process.chdir(ROOT);
+const started = Date.now();
+const sources = sourcesDigest();
+const mutants = await new Stryker({
+  testRunner: "qdb-corpus",
+  plugins: [join(HERE, "runner.ts"), join(HERE, "ignorer.ts")],
+  ignorers: ["qdb-unreachable"],
+  mutate: values.mutate?.split(",") ?? ROOMS.map((room) => `${room}/*.ts`),
+  // The sandbox holds nothing else.
+  ignorePatterns: ["**", "!packages/format/src/**/*.ts"],
+  tempDirName: join(tmpdir(), "qdb-mutation"),
+  cleanTempDir: "always",
+  symlinkNodeModules: false,
+  // It would be rewritten for the sandbox by an interface that TypeScript 7 does not have.
+  tsconfigFile: "none",
+  coverageAnalysis: "perTest",
+  concurrency: Number(values.jobs),
+  // What loops is stopped by the number of times that the mutant is met; time is the last resort.
+  timeoutMS: 10_000,
+  timeoutFactor: 3,
+  warnings: { slow: false, preprocessorErrors: true, unknownOptions: true, unserializableOptions: true },
+  incremental: values.incremental,
+  incrementalFile: join(ROOT, "node_modules/.cache/qdb-mutation/incremental.json"),
+  reporters: process.stdout.isTTY ? ["progress"] : ["dots"],
+  logLevel: "warn" as LogLevel,
+}).runMutationTest();
+
+process.stdout.write(`\n${reportText(mutants, ROOT)}`);
+const counts = countsOf(mutants);
+const minutes = Math.ceil((Date.now() - started) / 60_000);
+process.stdout.write(`\nmutation score ${counts.score.toFixed(2)} %, ${LEAST_SCORE} % are due; ${minutes} min\n`);
+const isWhole = values.mutate === undefined && values.vectors === undefined;
+if (isWhole) {
+  writeFileSync(join(HERE, "score.json"), `${JSON.stringify(record(), undefined, 2)}\n`);
+  if (counts.score < LEAST_SCORE) process.exitCode = 1;
+}
+
+/** What is kept of a run over everything. */
+function record(): object {
+  const { corpus_version, corpus_digest, vectors } = JSON.parse(readFileSync(manifestPath, "utf8"));
+  return {
+    command: "pnpm mutation",
+    date: new Date(started).toISOString().slice(0, 10),
+    corpus: { version: corpus_version, digest: corpus_digest, vectors: vectors.length },
+    sources: { rooms: ROOMS, sha256: sources },
+    stryker: stryker.version,
+    node: process.version,
+    minutes,
+    score: counts.score,
+    mutants: counts,
+    rooms: roomsOf(mutants),
+  };
+}
+
+/** SHA-256 over paths and bytes of what is mutated: whether a figure is still that of the sources. */
+function sourcesDigest(): string {
+  const hash = createHash("sha256");
+  for (const room of ROOMS) {
+    for (const name of readdirSync(join(ROOT, room)).sort())
+      hash.update(`${room}/${name}\n`).update(readFileSync(join(ROOT, room, name)));
+  }
+  return hash.digest("hex");
+}
