@@ -1,5 +1,5 @@
 import { type Answer, parseAnswer } from "./answer.ts";
-import { type Growth, PeakMemory } from "./memory.ts";
+import { type Growth, PeakMemory, QueueTime } from "./measure.ts";
 import { type Ended, Program } from "./program.ts";
 
 /** What came of a request. */
@@ -8,6 +8,8 @@ export interface Asked {
   readonly answer?: Answer;
   readonly crash?: string;
   readonly ms: number;
+  /** What of it was spent waiting for a processor, where it was measured. */
+  readonly queuedMs?: number;
   /** How far the program's peak memory grew, where it was measured. */
   readonly growth?: Growth;
 }
@@ -15,7 +17,7 @@ export interface Asked {
 /** What a request may need beyond its words. */
 export interface AskOptions {
   readonly timeoutMs?: number;
-  readonly measureMemory?: boolean;
+  readonly measure?: boolean;
 }
 
 /** A program that answers requests. Whatever happens to it, it can be asked again. */
@@ -88,16 +90,19 @@ export class ServeAdapter implements Adapter {
     this.#program ??= new Program([...this.#command, "serve"], this.#log);
     const program = this.#program;
     const id = `${++this.#requests}`;
-    const peak = options.measureMemory === true ? PeakMemory.begin(program.pid) : undefined;
+    const isMeasured = options.measure === true;
+    const peak = isMeasured ? PeakMemory.begin(program.pid) : undefined;
+    const queue = isMeasured ? QueueTime.begin(program.pid) : undefined;
     const started = performance.now();
     try {
       const line = await program.request(`${[id, ...fields].join("\t")}\n`, options.timeoutMs ?? this.#timeoutMs);
       const ms = performance.now() - started;
+      const queuedMs = queue?.end() ?? 0;
       const growth = peak?.end();
       const answer = parseAnswer(line, id);
       const [extra] = program.takeLines();
       if (extra !== undefined) throw new Error(`a second answer to one request: ${extra.slice(0, 200)}`);
-      return { answer, ms, ...(growth === undefined ? {} : { growth }) };
+      return { answer, ms, queuedMs, ...(growth === undefined ? {} : { growth }) };
     } catch (error) {
       const ms = performance.now() - started;
       this.#program = undefined;

@@ -74,15 +74,18 @@ export class Bench {
   }
 
   /** Asks the program under test. @throws {Wrong} when no answer came that counts, or the input is not what it was */
-  async ask(fields: readonly string[], options: AskOptions = {}): Promise<Said & Pick<Asked, "ms" | "growth">> {
+  async ask(
+    fields: readonly string[],
+    options: AskOptions = {},
+  ): Promise<Said & Pick<Asked, "ms" | "queuedMs" | "growth">> {
     this.lastRequest = fields;
     const asked = await this.#adapter.ask(fields, options);
     this.durationMs += asked.ms;
     const said = answerOf(asked, fields, "");
     const change = this.#input?.change();
     if (change !== undefined) throw new Wrong("fail", `${fields[0]} must leave the input alone: ${change}`);
-    const { ms, growth } = asked;
-    return { ...said, ms, ...(growth === undefined ? {} : { growth }) };
+    const { ms, queuedMs = 0, growth } = asked;
+    return { ...said, ms, queuedMs, ...(growth === undefined ? {} : { growth }) };
   }
 
   /** Starts the program under test anew and waits until it answers. @throws {Wrong} when it did not end well */

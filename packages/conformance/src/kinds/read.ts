@@ -57,8 +57,9 @@ export async function tryLimit(bench: Bench): Promise<void> {
     const timeoutMs = Math.max(bench.timeoutMs, 4 * limits.time_ms);
     // What a program kept of earlier requests would hide what this one takes.
     await bench.startAnew();
-    const said = await bench.ask([limits.verb, bench.input()], { timeoutMs, measureMemory: true });
-    bench.timeMs = Math.min(said.ms, bench.timeMs ?? said.ms);
+    const said = await bench.ask([limits.verb, bench.input()], { timeoutMs, measure: true });
+    const ownMs = said.ms - Math.min(said.ms, said.queuedMs ?? 0);
+    bench.timeMs = Math.min(ownMs, bench.timeMs ?? ownMs);
     bench.memoryUnknown = said.growth === undefined;
     if (said.growth !== undefined) bench.memoryMib = Math.min(said.growth.mib, bench.memoryMib ?? said.growth.mib);
     if ("error" in expect) bench.refused(said, expect.error);

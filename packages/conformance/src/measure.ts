@@ -5,6 +5,40 @@ export interface Growth {
   readonly mib: number;
 }
 
+/** How long a program, and the runner beside it, could run and got no processor (Linux: schedstat): that says nothing about them. */
+export class QueueTime {
+  readonly #pid: number | undefined;
+  readonly #before: number;
+
+  private constructor(pid: number | undefined, before: number) {
+    this.#pid = pid;
+    this.#before = before;
+  }
+
+  /** Begins to measure. */
+  static begin(pid: number | undefined): QueueTime {
+    return new QueueTime(pid, queued(pid));
+  }
+
+  /** Milliseconds since; 0 where the system does not tell. */
+  end(): number {
+    return Math.max(0, queued(this.#pid) - this.#before);
+  }
+}
+
+/** Milliseconds in which the first threads of a program, of what it started and of the runner waited for a processor. */
+function queued(pid: number | undefined): number {
+  if (process.platform !== "linux" || pid === undefined) return 0;
+  try {
+    const waits = [process.pid, ...familyOf(pid)].map((member) =>
+      Number(readFileSync(`/proc/${member}/schedstat`, "utf8").split(" ")[1]),
+    );
+    return waits.reduce((sum, wait) => sum + wait, 0) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
 /** The peak memory of a program and what it started, as Linux keeps it (proc(5): clear_refs, VmHWM). */
 export class PeakMemory {
   readonly #pid: number;
