@@ -77,7 +77,7 @@ test("a program that does not end well fails, whatever it answered", () => {
 });
 
 test("a program that hangs is ended after the timeout, and the run goes on", () => {
-  const { ids, reasonOf, lastLine } = tryToy("hang", "--timeout", "0.5");
+  const { ids, reasonOf, lastLine } = tryToy("hang", "--timeout", "3", "--filter", "toy-[lrs]*", "--filter", "toy-le*");
   expect({ crashed: ids("crash"), failed: ids("fail"), lastLine }).toEqual({
     crashed: CHECKS,
     failed: [],
