@@ -117,7 +117,7 @@ async function apply(path = "", script = "", out = ""): Promise<Body> {
 void speak({
   name: "@qdb/format",
   version: manifest.version,
-  features: [],
+  features: ["io"],
   verbs: {
     read: (path = "", what?: string, name?: string) =>
       withSource(path, (source) => readFile(source, digests, what, name)),

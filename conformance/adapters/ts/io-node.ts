@@ -1,57 +1,13 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
 // @qdb/io-node behind the protocol of the conformance suite: real files, real commits.
 import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
-import { type ByteSource, isQdbError, type QdbEditor } from "@qdb/format";
+import { isQdbError, type QdbEditor } from "@qdb/format";
 import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
 import manifest from "../../../packages/io-node/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";
 import { type Body, speak } from "./protocol.ts";
 import { canonicalOfFile, canonicalOfJson, checkFile, findingJson, isDocument, newFile, readFile } from "./reading.ts";
 import { applyScript, parseScript } from "./script.ts";
-
-/** A file as a source that counts: bytes, and rounds of reads of which none waits for another. */
-class CountingSource implements ByteSource {
-  readonly #file: ReturnType<typeof openFileSource>;
-  #pending = 0;
-  bytes = 0;
-  rounds = 0;
-
-  constructor(path: string) {
-    this.#file = openFileSource(path);
-  }
-
-  get size(): number {
-    return this.#file.size;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    if (this.#pending === 0) this.rounds++;
-    this.#pending++;
-    this.bytes += length;
-    try {
-      // The other reads of a round are asked for before the first one is answered.
-      await undefined;
-      return this.#file.readSync(offset, length);
-    } finally {
-      this.#pending--;
-    }
-  }
-
-  close(): void {
-    this.#file.close();
-  }
-}
-
-async function read(path = "", what?: string, name?: string): Promise<Body> {
-  if (what === undefined) return withSource(path, (source) => readFile(source, nodeDigests));
-  const source = new CountingSource(path);
-  try {
-    const body = await readFile(source, nodeDigests, what, name);
-    return { ...body, io: { bytes: source.bytes, rounds: source.rounds } };
-  } finally {
-    source.close();
-  }
-}
 
 async function withSource<T>(
   path: string,
@@ -129,7 +85,8 @@ void speak({
   version: manifest.version,
   features: ["io"],
   verbs: {
-    read,
+    read: (path = "", what?: string, name?: string) =>
+      withSource(path, (source) => readFile(source, nodeDigests, what, name)),
     check: (path = "") => withSource(path, (source) => checkFile(source, nodeDigests)),
     canon,
     repair,

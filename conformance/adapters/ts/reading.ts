@@ -13,12 +13,15 @@ import {
   QdbEditor,
   QdbError,
   QdbFile,
+  type QdbIndex,
   quietly,
   run,
+  type SyncByteSource,
   type SyncStore,
   stream,
   writeImage,
 } from "@qdb/format";
+import { CountingSource } from "./counting-source.ts";
 import type { Body } from "./protocol.ts";
 import { applyScript, numberOf } from "./script.ts";
 
@@ -26,14 +29,21 @@ import { applyScript, numberOf } from "./script.ts";
 export const randomId = (): Uint8Array => randomBytes(16);
 
 /** `read IN`, `read IN list` and `read IN one NAME`. */
-export async function readFile(source: AnySource, digests: Digests, what?: string, name = ""): Promise<Body> {
-  const file = await QdbFile.open(source, { digests });
-  if (what === "list") return { names: file.bitmaps.map(({ entry }) => entry.label) };
-  if (what === undefined) return { model: await modelOf(file.dump()) };
+export async function readFile(source: SyncByteSource, digests: Digests, what?: string, name = ""): Promise<Body> {
+  if (what === undefined) return { model: await modelOf((await QdbFile.open(source, { digests })).dump()) };
+  const counting = new CountingSource(source);
+  const file = await QdbFile.open(counting, { digests });
+  const answer =
+    what === "list"
+      ? { names: file.bitmaps.map(({ entry }) => entry.label) }
+      : { model: await modelOf(stream(dumpPlan(indexOfOne(file, name), digests, {}), counting)) };
+  return { ...answer, io: { bytes: counting.bytes, rounds: counting.rounds } };
+}
+
+/** The index with one bitmap alone in its table. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME */
+function indexOfOne(file: QdbFile, name: string): QdbIndex {
   const { index } = file;
-  const { entry } = file.bitmap(name);
-  const one = { ...index, table: { ...index.table, entries: [entry] } };
-  return { model: await modelOf(stream(dumpPlan(one, digests, {}), source)) };
+  return { ...index, table: { ...index.table, entries: [file.bitmap(name).entry] } };
 }
 
 async function modelOf(pieces: AsyncIterable<string>): Promise<unknown> {
