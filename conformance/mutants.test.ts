@@ -1,8 +1,12 @@
 // Whether the corpus notices bugs: each is put into a copy of the reference, which has to fail then.
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { Corpus } from "../packages/conformance/src/corpus.ts";
 import { loadMutants, mutantProblems, mutated } from "./tools/mutant-sources.ts";
 import { linesOf, tableOf, tryMutants, type Verdict, withoutMutant } from "./tools/mutants.ts";
-import { readRequirements } from "./tools/rules.ts";
+import { REPOSITORY, readRequirements } from "./tools/rules.ts";
 
 const mutants = loadMutants();
 const requirements = readRequirements();
@@ -50,27 +54,36 @@ describe("the corpus", () => {
 });
 
 describe("a run that goes wrong is told", () => {
-  const [control] = mutants.filter((mutant) => mutant.class === "control");
-  if (control === undefined) throw new Error("no control");
-  /** A change that nobody can see. */
-  const harmless = {
-    ...control,
-    id: "test-harmless",
-    file: "numbers.py",
-    find: "import zlib",
-    replace: "import zlib  # as ever",
-  };
+  /** The golden files alone: enough for bugs that everything notices. */
+  const folder = mkdtempSync(join(tmpdir(), "qdb-mutants-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const { manifest, folder: whole } = Corpus.open(`${REPOSITORY}conformance`);
+  const vectors = manifest.vectors.filter(({ id }) => id.startsWith("golden-"));
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify({ ...manifest, vectors }));
+  for (const name of ["vectors", "models"]) symlinkSync(join(whole, name), join(folder, name));
 
-  test("a control that survives, a bug that survives, one that is none", { timeout: 600_000 }, async () => {
-    const [rule = ""] = requirements.filter(({ testable }) => testable).map(({ id }) => id);
-    const verdict: Verdict = await tryMutants([
-      { ...harmless },
-      { ...harmless, id: "test-survivor", class: "deleted", requirement: rule },
-      { ...control, id: "test-equivalent", class: "deleted", equivalent: "it is said to be one" },
-    ]);
-    expect(verdict.void.map(({ mutant }) => mutant.id)).toEqual(["test-harmless"]);
-    expect(verdict.survivors.map(({ mutant }) => mutant.id)).toEqual(["test-survivor"]);
-    expect(verdict.notEquivalent.map(({ mutant }) => mutant.id)).toEqual(["test-equivalent"]);
-    expect(linesOf(verdict)).toHaveLength(3);
+  const bug = mutants.find(({ id }) => id === "control-last-bit");
+  if (bug === undefined) throw new Error("there is no control-last-bit");
+  /** A change that nobody can see. */
+  const harmless = { ...bug, file: "numbers.py", find: "import zlib", replace: "import zlib  # as ever" };
+  const [rule = ""] = requirements.filter(({ testable }) => testable).map(({ id }) => id);
+
+  test("a control that survives, a bug that survives, one that another rule's vector notices, one that is none", async () => {
+    const verdict: Verdict = await tryMutants(
+      [
+        { ...harmless, id: "test-harmless" },
+        { ...harmless, id: "test-survivor", class: "deleted", requirement: rule },
+        { ...bug, id: "test-elsewhere", class: "deleted", requirement: rule },
+        { ...bug, id: "test-equivalent", class: "deleted", equivalent: "it is said to be one" },
+      ],
+      undefined,
+      folder,
+    );
+    const ids = (fates: Verdict["fates"]): string[] => fates.map(({ mutant }) => mutant.id);
+    expect(ids(verdict.void)).toEqual(["test-harmless"]);
+    expect(ids(verdict.survivors)).toEqual(["test-survivor"]);
+    expect(ids(verdict.elsewhere)).toEqual(["test-elsewhere"]);
+    expect(ids(verdict.notEquivalent)).toEqual(["test-equivalent"]);
+    expect(linesOf(verdict)).toHaveLength(4);
   });
 });

@@ -61,6 +61,8 @@ function gradeOfFindings(expected: readonly Finding[], came: readonly Finding[])
 export function gradeOf({ expect }: Vector, corpus: Corpus, heard: Listening["heard"]): Grade {
   const last = heard.at(-1)?.asked.answer;
   if (last === undefined || last.kind === "skip") return "verdict";
+  // The code is right: it took too long, or left something behind.
+  if ("error" in expect && last.kind === "refused" && last.error === expect.error) return "models";
   if ("error" in expect) return last.kind === "ok" ? "verdict" : "codes";
   if (last.kind === "refused") return "verdict";
   if ("findings" in expect && last.body.findings !== undefined)

@@ -42,7 +42,10 @@ const KINDS_OF: Readonly<Record<string, readonly Kind[]>> = {
   "state.py": ["ops"],
 };
 
-/** The vectors of the mutant's rule, those that noticed something before, those of its kind, the others; slow ones last. */
+/**
+ * The vectors of the mutant's rule, those that noticed something before, those of its kind, the others; slow ones last.
+ * What measures time and memory is for the mutants of its rules only: on a busy machine it would notice what is not there.
+ */
 export function ordered(vectors: readonly Vector[], { requirement, file }: Seeded, known: readonly string[]): Vector[] {
   const kinds = KINDS_OF[file] ?? ["read"];
   const rank = ({ id, kind, requirements, input }: Vector): number => {
@@ -54,7 +57,10 @@ export function ordered(vectors: readonly Vector[], { requirement, file }: Seede
     return (kinds.includes(kind) ? 3 + kinds.indexOf(kind) : 6) + slow;
   };
   return vectors
-    .filter(({ kind }) => kind !== "io")
+    .filter(({ kind, requirements }) => {
+      if (kind === "limit") return requirements.some(({ id }) => id === requirement);
+      return kind !== "io";
+    })
     .map((vector) => [rank(vector), vector] as const)
     .sort(([a], [b]) => a - b)
     .map(([, vector]) => vector);
@@ -96,7 +102,8 @@ export class Trials {
     const workspace = new Workspace(undefined);
     const folder = join(workspace.folder, "reference");
     plant(mutant, prepared, folder);
-    const command = ["python3", ADAPTER, "--reference", folder];
+    // Without what is installed beside Python: it takes as long to start as the adapter itself.
+    const command = ["python3", "-S", ADAPTER, "--reference", folder];
     const adapter = new ServeAdapter(command, TIMEOUT_MS, () => undefined);
     const known = this.#known.get(mutant.file) ?? [];
     const vectors = ordered(this.#corpus.manifest.vectors, mutant, known);
