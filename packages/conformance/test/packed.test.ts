@@ -35,4 +35,4 @@ test("forty lines of Python pass their first vectors with the packed runner", ()
   }
   const whole = run("--exec", `python3 ${copy}`, "--filter", "hdr-*");
   expect(whole.status).toBe(1);
-});
+}, 300_000);

@@ -18,7 +18,7 @@ describe("reports", () => {
   test.each(["good", "crash", "reject-all", "skip-all", "claims-reading", "hang-at-once"])(
     "of %s are as the schema says",
     (name) => {
-      const { report } = tryToy(name, "--timeout", "1");
+      const { report } = tryToy(name, "--timeout", "5");
       const validate = validator("report");
       expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
     },

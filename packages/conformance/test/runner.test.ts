@@ -77,13 +77,13 @@ test("a program that does not end well fails, whatever it answered", () => {
 });
 
 test("a program that hangs is ended after the timeout, and the run goes on", () => {
-  const { ids, reasonOf, lastLine } = tryToy("hang", "--timeout", "3", "--filter", "toy-[lrs]*", "--filter", "toy-le*");
-  expect({ crashed: ids("crash"), failed: ids("fail"), lastLine }).toEqual({
-    crashed: CHECKS,
-    failed: [],
-    lastLine: "conformance: 10 passed, 3 failed, 0 skipped",
+  const { ids, reasonOf, lastLine } = tryToy("hang", "--timeout", "3", "--filter", "toy-re*", "--filter", "toy-le*");
+  expect({ crashed: ids("crash"), passed: ids("pass"), lastLine }).toEqual({
+    crashed: ["toy-leak", "toy-repair"],
+    passed: ["toy-read", "toy-refused"],
+    lastLine: "conformance: 2 passed, 2 failed, 0 skipped",
   });
-  expect(reasonOf("toy-leak")).toMatch(/no answer to check: no answer within 0.5 s/);
+  expect(reasonOf("toy-leak")).toMatch(/no answer to check: no answer within 3 s/);
 });
 
 test("a second answer that comes late is found with the next request", () => {
@@ -117,10 +117,10 @@ test("a judge finds what the program itself reads back as it should be", () => {
 
 describe("what does not begin", () => {
   test.each([
-    ["hang-at-once", /no answer within 0.5 s/],
+    ["hang-at-once", /no answer within 3 s/],
     ["nosuch", /before it answered/],
   ])("%s is one failure, and nothing counts as passed", (name, reason) => {
-    const { status, lastLine, reasonOf } = tryToy(name, "--timeout", "0.5");
+    const { status, lastLine, reasonOf } = tryToy(name, "--timeout", "3");
     expect({ status, lastLine }).toEqual({ status: 1, lastLine: "conformance: 0 passed, 1 failed, 13 skipped" });
     expect(reasonOf("hello")).toMatch(reason);
   });
