@@ -51,6 +51,8 @@ function* checkEndOfArea(
 
 /** Findings about a table entry's records and padding. */
 export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
+  // Most entries have neither: their names need not be decoded for that.
+  if (entry.extraData.length === 0 && isZero(entry.padding)) return;
   const bitmap = entry.label;
   const start = entry.fileOffset + BITMAP_ENTRY.size;
   if (!isZero(entry.padding)) {

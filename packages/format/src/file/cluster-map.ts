@@ -30,19 +30,23 @@ export class QdbClusterMap implements ClusterMap {
   readonly entry: BitmapEntry;
   readonly area: L1Area;
   readonly areaOffset: number;
-  readonly bits: number;
   readonly clusterSize: number;
   readonly count: number;
   readonly #crc32: Crc32;
+  #bits: number | undefined;
 
   constructor(entry: BitmapEntry, area: L1Area, areaOffset: number, clusterSize: number, crc32: Crc32) {
     this.entry = entry;
     this.area = area;
     this.areaOffset = areaOffset;
-    this.bits = entry.bits;
     this.clusterSize = clusterSize;
     this.count = area.count;
     this.#crc32 = crc32;
+  }
+
+  get bits(): number {
+    this.#bits ??= this.entry.bits;
+    return this.#bits;
   }
 
   get shape(): BitmapShape {

@@ -1,11 +1,11 @@
 import { dirtyBytes } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
 import { isQdbError, type Problem } from "../errors.ts";
-import { toHex } from "../layout/text.ts";
+import { hex32, toHex } from "../layout/text.ts";
 import type { Digests, Sha256 } from "../ports/digest.ts";
 import { mapPut, type Plan, put, read } from "../ports/plan.ts";
 import { quoteJson } from "../quote.ts";
-import { BITMAP_ENTRY, type BitmapEntry, flagNames } from "../records/bitmap-entry.ts";
+import { type BitmapEntry, flagNames } from "../records/bitmap-entry.ts";
 import {
   EXTENSION_NAME_TABLE,
   FEATURE_NAME_TABLE,
@@ -157,15 +157,14 @@ function recordJson(item: Tlv): JsonValue {
 /** The keys of a bitmap before its bits; what `load` needs to read the bits stands first. */
 function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string]: JsonValue } {
   const { name, fields, records } = entry;
-  const places = structJson(BITMAP_ENTRY, fields);
   return {
     ...(name === undefined ? { name_hex: toHex(entry.nameBytes) } : { name }),
     size: fields.size.toString(),
     granularity: fields.granularity,
     flags: flagNames(fields.flags),
-    l1_table_offset: places.l1_table_offset ?? "0",
+    l1_table_offset: fields.l1TableOffset.toString(),
     l1_size: fields.l1Size,
-    ...(index.form === "full" ? { l1_checksum: places.l1_checksum ?? "" } : {}),
+    ...(index.form === "full" ? { l1_checksum: hex32(fields.l1Checksum) } : {}),
     ...(records === undefined ? {} : { extra_data: records.map(recordJson) }),
   };
 }
