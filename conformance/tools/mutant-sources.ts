@@ -47,9 +47,9 @@ export function loadMutants(): Seeded[] {
 }
 
 /** The text of a file of the reference with the bug in it. @throws {Error} where there is no one place for it */
-export function mutated({ id, area, file, find, replace }: Seeded): string {
+export function mutated({ id, area, file, find, replace }: Seeded, reference: string = REFERENCE): string {
   const where = `conformance/mutants/${area}.json: ${id}`;
-  const path = `${REFERENCE}qdb_ref/${file}`;
+  const path = join(reference, "qdb_ref", file);
   if (!existsSync(path)) throw new Error(`${where}: the reference has no file ${file}`);
   const text = readFileSync(path, "utf8");
   const places = text.split(find).length - 1;
@@ -87,5 +87,5 @@ export function prepare(folder: string): void {
 export function plant(mutant: Seeded, prepared: string, folder: string): void {
   // What is compiled stays good where the times of the sources stay.
   cpSync(prepared, folder, { recursive: true, preserveTimestamps: true });
-  writeFileSync(join(folder, "qdb_ref", mutant.file), mutated(mutant));
+  writeFileSync(join(folder, "qdb_ref", mutant.file), mutated(mutant, prepared));
 }
