@@ -32,9 +32,16 @@ describe("spec/requirements.json", () => {
     if (first === undefined || second === undefined) throw new Error("no rules");
     const changed = rulesOf(`**${first.id}** ${first.sentence.replace(".", " at noon.")}`);
     const added = { ...first, id: "QDB-HDR-999" };
-    expect(differences([...changed, second, ...others], requirements)).toEqual([
-      expect.stringContaining(`${first.id} changed`),
-    ]);
+    const citing = sources.slice(0, 1).map((source) => ({ ...source, proves: [first.id] }));
+    const [told = "", ...more] = differences([...changed, second, ...others], requirements, citing);
+    expect(more).toEqual([]);
+    for (const part of [
+      `${first.id} changed`,
+      " at noon.",
+      "node conformance/tools/requirements.ts",
+      sources[0]?.id ?? "",
+    ])
+      expect(told).toContain(part);
     expect(differences([...rules, added], requirements)).toEqual([expect.stringContaining("QDB-HDR-999 is new")]);
     expect(differences([second, ...others], requirements)).toEqual([expect.stringContaining(`${first.id} is gone`)]);
     expect(differences([second, first, ...others], requirements)).toEqual([expect.stringContaining("another order")]);

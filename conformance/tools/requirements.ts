@@ -27,26 +27,33 @@ export function vectorsOf(id: string, sources: Iterable<Source>): string[] {
   return [...sources].filter(cites).map((source) => source.id);
 }
 
+const TOOL = "node conformance/tools/requirements.ts";
+
 /** What differs between the rules of the text and the registry, each with what to do about it; empty when nothing does. */
-export function differences(rules: readonly Rule[], registry: readonly Requirement[]): string[] {
+export function differences(
+  rules: readonly Rule[],
+  registry: readonly Requirement[],
+  sources: readonly Source[] = [...loadSources().values()],
+): string[] {
   const kept = new Map(registry.map((requirement) => [requirement.id, requirement]));
+  const vectors = (id: string): string => vectorsOf(id, sources).join(", ") || "none yet";
   const found: string[] = [];
   for (const { id, hash, level, codes, sentence } of rules) {
     const was = kept.get(id);
-    if (was === undefined) found.push(`${id} is new: "${sentence}"; run the tool, then set kind, testable and why_not`);
+    if (was === undefined) found.push(`${id} is new: "${sentence}" Run ${TOOL}, then set kind, testable and why_not`);
     else if (was.hash !== hash)
       found.push(
-        `${id} changed, and is now "${sentence}"; see whether kind, testable and why_not still hold, run the tool`,
+        `${id} changed, and is now: "${sentence}" Run ${TOOL}, see whether kind, testable and why_not still hold, and look at its vectors: ${vectors(id)}`,
       );
     else if (was.level !== level || was.codes.join() !== codes.join())
-      found.push(`${id} has a level or codes that the sentence does not have; run the tool`);
+      found.push(`${id} has a level or codes that the sentence does not have; run ${TOOL}`);
     kept.delete(id);
   }
   for (const id of kept.keys())
-    found.push(`${id} is gone from the text; run the tool, and withdraw the vectors that cite it`);
+    found.push(`${id} is gone from the text; run ${TOOL}, and withdraw the vectors that cite it: ${vectors(id)}`);
   const order = registry.map(({ id }) => id).join();
   if (found.length === 0 && order !== rules.map(({ id }) => id).join())
-    found.push("the rules stand in another order than in the text; run the tool");
+    found.push(`the rules stand in another order than in the text; run ${TOOL}`);
   return found;
 }
 
@@ -106,14 +113,11 @@ function main([option, ...ids]: readonly string[]): number {
   const registry = existsSync(REGISTRY) ? readRequirements() : [];
   const found = differences(rules, registry);
   for (const line of found) process.stdout.write(`${line}\n`);
-  if (option === "--check") {
-    if (found.length > 0) process.stdout.write("The tool: node conformance/tools/requirements.ts\n");
-    return found.length > 0 ? 1 : 0;
-  }
+  if (option === "--check") return found.length > 0 ? 1 : 0;
   save(merged(rules, registry));
   for (const { id } of rules.filter(({ id, hash }) => (readReviewed()[id] ?? hash) !== hash))
     process.stdout.write(
-      `${id}: look at ${vectorsOf(id, loadSources().values()).join(", ")}, then node conformance/tools/requirements.ts --reviewed ${id}\n`,
+      `${id}: look at ${vectorsOf(id, loadSources().values()).join(", ")}, then run ${TOOL} --reviewed ${id}\n`,
     );
   return 0;
 }
