@@ -1,10 +1,11 @@
 // Makes the command and its copy of the corpus, and the two adapters of the TypeScript packages.
-import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 const conformance = fileURLToPath(new URL("../../conformance/", import.meta.url));
+const schemas = fileURLToPath(new URL("../../spec/schema/", import.meta.url));
 
 /** What the package holds of the corpus; a folder that is empty does not exist in a clone. */
 const CORPUS = ["manifest.json", "vectors", "models", "ops", "json", "logs", "LICENSES", "IMPLEMENTERS.md"];
@@ -25,6 +26,10 @@ mkdirSync(`${here}dist/corpus`);
 for (const name of CORPUS) {
   if (existsSync(`${conformance}${name}`))
     cpSync(`${conformance}${name}`, `${here}dist/corpus/${name}`, { recursive: true });
+}
+mkdirSync(`${here}dist/schema`);
+for (const name of readdirSync(schemas)) {
+  if (name.endsWith(".schema.json")) cpSync(`${schemas}${name}`, `${here}dist/schema/${name}`);
 }
 await build({
   ...shared,

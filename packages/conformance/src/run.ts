@@ -111,7 +111,9 @@ async function greeting(adapter: Adapter, tell: (result: Result) => void): Promi
 function whySkipped(vector: Vector, hello: Hello | undefined, profiles: readonly string[]): string | undefined {
   if (hello === undefined) return "the program did not answer hello";
   if (KINDS[vector.kind] === undefined) return `this runner does not know the kind ${vector.kind}`;
-  if (!profiles.includes(vector.profile)) return `the profile ${vector.profile} is not claimed`;
+  // What a check may cost asks for a checker, whichever profile the vector stands in.
+  for (const profile of [vector.profile, ...(vector.limits === undefined ? [] : [vector.limits.verb])])
+    if (!profiles.includes(profile)) return `the profile ${profile} is not claimed`;
   const feature = vector.features.find((name) => !hello.features.includes(name));
   return feature === undefined ? undefined : `the feature ${feature} is not claimed`;
 }
