@@ -1,4 +1,4 @@
-import { isQdbError } from "@qdb/format";
+import { bytesSource, isQdbError, QdbFile } from "@qdb/format";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, type HandFile, hex, join, named, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { brief, check, found, thrown } from "./reading.ts";
@@ -283,6 +283,17 @@ describe("damage of one bitmap", () => {
 });
 
 describe("check", () => {
+  it("tells how far it is, in bits of all bitmaps whose L1 areas are good", async () => {
+    const lost = { ...base, name: "lost", l1Checksum: 1 };
+    const bytes = file({ bitmaps: [...(good.bitmaps ?? []), lost, { size: 0n, name: "empty" }] });
+    const told: string[] = [];
+    const onProgress = (done: number, total: number): number => told.push(`${done} of ${total}`);
+    const codes: string[] = [];
+    for await (const { code } of QdbFile.check(bytesSource(bytes), { onProgress })) codes.push(code);
+    expect(codes).toEqual(["BAD_CHECKSUM"]);
+    expect(told).toEqual(["5000 of 10000", "10000 of 10000"]);
+  });
+
   it("never throws for what is in a file: every byte of its structures wrong in turn, the header's checksum right", () => {
     const full = file({ ...good, extensions: join(tlv(5, rep(1, 3)), rep(0, 8)) });
     const draft = file({ draft: true, ...good, extensions: join(tlv(5, rep(1, 3)), rep(0, 8)) });
