@@ -31,10 +31,14 @@ test.each([
     spawnSync("make", ["-C", here("c")]);
     const report = join(directory, "report.json");
     const start = performance.now();
-    const { status, stdout, stderr } = spawnSync(node, [runner, "--exec", command, "--report-json", report], {
-      encoding: "utf8",
-      maxBuffer: 2 ** 28,
-    });
+    const { status, stdout, stderr } = spawnSync(
+      node,
+      [runner, "--exec", command, "--timeout", "60", "--report-json", report],
+      {
+        encoding: "utf8",
+        maxBuffer: 2 ** 28,
+      },
+    );
     console.log(`${command.split("/").at(-1)}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
     expect({ status, failures: stdout.match(/^(FAIL|CRASH) .*/gm), stderr }).toEqual({
       status: 0,

@@ -51,7 +51,7 @@ function vectorOf(made: Trial, sources: ReadonlyMap<string, Source>, files: File
     id,
     title,
     kind,
-    profile: PROFILE_OF[kind],
+    profile: expect.verb === "check" ? "check" : PROFILE_OF[kind],
     features: kind === "io" ? ["io"] : [],
     level: source.level ?? "must",
     ...(source.flags === undefined ? {} : { flags: source.flags }),
