@@ -3,17 +3,19 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { LogLevel } from "@stryker-mutator/api/core";
+import type { LogLevel, MutantResult } from "@stryker-mutator/api/core";
 import { Stryker } from "@stryker-mutator/core";
-import stryker from "@stryker-mutator/core/package.json" with { type: "json" };
+import strykerPackage from "@stryker-mutator/core/package.json" with { type: "json" };
 import { countsOf, reportText, roomsOf } from "./report.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HERE = fileURLToPath(new URL("./", import.meta.url));
 const ROOMS = ["packages/format/src/records", "packages/format/src/file"];
+/** Files that are mutated together. */
+const SHARD = 8;
 /** Below it a run fails. */
 const LEAST_SCORE = 80;
 
@@ -36,29 +38,36 @@ if (values.vectors !== undefined) process.env.QDB_MUTATION_VECTORS = values.vect
 process.chdir(ROOT);
 const started = Date.now();
 const sources = sourcesDigest();
-const mutants = await new Stryker({
-  testRunner: "qdb-corpus",
-  plugins: [join(HERE, "runner.ts"), join(HERE, "ignorer.ts")],
-  ignorers: ["qdb-unreachable"],
-  mutate: values.mutate?.split(",") ?? ROOMS.map((room) => `${room}/*.ts`),
-  // The sandbox holds nothing else.
-  ignorePatterns: ["**", "!packages/format/src/**/*.ts"],
-  tempDirName: join(tmpdir(), "qdb-mutation"),
-  cleanTempDir: "always",
-  symlinkNodeModules: false,
-  // It would be rewritten for the sandbox by an interface that TypeScript 7 does not have.
-  tsconfigFile: "none",
-  coverageAnalysis: "perTest",
-  concurrency: Number(values.jobs),
-  // What loops is stopped by the number of times that the mutant is met; time is the last resort.
-  timeoutMS: 10_000,
-  timeoutFactor: 3,
-  warnings: { slow: false, preprocessorErrors: true, unknownOptions: true, unserializableOptions: true },
-  incremental: values.incremental,
-  incrementalFile: join(ROOT, "node_modules/.cache/qdb-mutation/incremental.json"),
-  reporters: process.stdout.isTTY ? ["progress"] : ["dots"],
-  logLevel: "warn" as LogLevel,
-}).runMutationTest();
+const mutants: MutantResult[] = [];
+for (const [at, files] of shards().entries()) {
+  process.stdout.write(`\n${files.map((file) => basename(file)).join(" ")}\n`);
+  const stryker = new Stryker({
+    testRunner: "qdb-corpus",
+    plugins: [join(HERE, "runner.ts"), join(HERE, "ignorer.ts")],
+    ignorers: ["qdb-unreachable"],
+    mutate: files,
+    // The sandbox holds nothing else.
+    ignorePatterns: ["**", "!packages/format/src/**/*.ts"],
+    tempDirName: join(tmpdir(), "qdb-mutation"),
+    cleanTempDir: "always",
+    symlinkNodeModules: false,
+    // It would be rewritten for the sandbox by an interface that TypeScript 7 does not have.
+    tsconfigFile: "none",
+    coverageAnalysis: "perTest",
+    concurrency: Number(values.jobs),
+    // What loops is stopped by the number of times that the mutant is met; time is the last resort.
+    timeoutMS: 10_000,
+    timeoutFactor: 3,
+    warnings: { slow: false, preprocessorErrors: true, unknownOptions: true, unserializableOptions: true },
+    incremental: values.incremental,
+    incrementalFile: join(ROOT, `node_modules/.cache/qdb-mutation/incremental-${at}.json`),
+    reporters: ["dots"],
+    logLevel: "warn" as LogLevel,
+  });
+  mutants.push(...(await stryker.runMutationTest()));
+  if (process.env.QDB_MUTATION_RESULTS !== undefined)
+    writeFileSync(process.env.QDB_MUTATION_RESULTS, JSON.stringify(mutants));
+}
 
 process.stdout.write(`\n${reportText(mutants, ROOT)}`);
 const counts = countsOf(mutants);
@@ -70,6 +79,16 @@ if (isWhole) {
   if (counts.score < LEAST_SCORE) process.exitCode = 1;
 }
 
+/** The files to mutate, some at a time: what was done stays where a run is broken off. */
+function shards(): string[][] {
+  const files =
+    values.mutate?.split(",") ??
+    ROOMS.flatMap((room) => readdirSync(join(ROOT, room)).map((name) => `${room}/${name}`));
+  const found: string[][] = [];
+  for (let at = 0; at < files.length; at += SHARD) found.push(files.slice(at, at + SHARD));
+  return found;
+}
+
 /** What is kept of a run over everything. */
 function record(): object {
   const { corpus_version, corpus_digest, vectors } = JSON.parse(readFileSync(manifestPath, "utf8"));
@@ -78,7 +97,7 @@ function record(): object {
     date: new Date(started).toISOString().slice(0, 10),
     corpus: { version: corpus_version, digest: corpus_digest, vectors: vectors.length },
     sources: { rooms: ROOMS, sha256: sources },
-    stryker: stryker.version,
+    stryker: strykerPackage.version,
     node: process.version,
     minutes,
     score: counts.score,

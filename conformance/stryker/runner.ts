@@ -25,7 +25,7 @@ const CORPUS = process.env.QDB_MUTATION_CORPUS ?? `${ROOT}conformance`;
 const PATTERNS = process.env.QDB_MUTATION_VECTORS?.split(",") ?? [];
 
 /** Vectors that take longer (disks of 2^63 bytes, tables of 64 MiB) are left out: with them each survivor would take seconds. */
-const MOST_MS = 60;
+const MOST_MS = 30;
 
 /** What the instrumented code looks at and counts in. */
 interface Context {
