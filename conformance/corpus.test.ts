@@ -55,8 +55,11 @@ test(`the corpus is what its sources make (${REMEDY})`, () => {
   expect(differingFiles(ROOT, corpusFiles(trials, sources))).toEqual([]);
 });
 
-test("golden files are small; what is longer is a recipe", () => {
-  const { vectors } = JSON.parse(readFileSync(`${ROOT}manifest.json`, "utf8")) as Manifest;
+test("the manifest is what its schema says; golden files are small, and what is longer is a recipe", () => {
+  const manifest = JSON.parse(readFileSync(`${ROOT}manifest.json`, "utf8"));
+  const validate = validator("manifest");
+  expect({ valid: validate(manifest), errors: validate.errors }).toEqual({ valid: true, errors: null });
+  const { vectors } = manifest as Manifest;
   for (const { id, input } of vectors)
     if (input !== null && "file" in input) expect({ id, small: input.length <= 65536 }).toEqual({ id, small: true });
 });
