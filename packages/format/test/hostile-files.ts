@@ -40,6 +40,8 @@ function withTable(table: Uint8Array, nbBitmaps: number, size: number, ...more: 
   );
 }
 
+const behind = (table: Uint8Array): number => Math.ceil((TABLE + table.length) / 512) * 512;
+
 /** An entry of 48 bytes for an L1 area. */
 function placeL1(
   entry: DataView,
@@ -56,9 +58,8 @@ function placeL1(
   entry.setUint32(28, checksum);
 }
 
-/** One bitmap of 2^32 bits, 2^20 entries of which each is what `descriptor` says. */
-function oneHuge(descriptor: (at: number) => number, size: number, ...more: [number, Uint8Array][]): SparseSource {
-  const count = 2 ** 20;
+/** One bitmap of 2^20 entries, or fewer, of which each is what `descriptor` says: 2^32 bits at most. */
+function oneHuge(descriptor: (at: number) => number, size: number, count = 2 ** 20): SparseSource {
   const area = new Uint8Array(count * 12);
   const view = new DataView(area.buffer);
   for (let at = 0; at < count; at++) {
@@ -66,11 +67,13 @@ function oneHuge(descriptor: (at: number) => number, size: number, ...more: [num
     view.setUint32(at * 8, Math.floor(value / 2 ** 32));
     view.setUint32(at * 8 + 4, value % 2 ** 32);
   }
-  const table = smallEntries(1, (entry) => placeL1(entry, TABLE + 512, count, 2n ** 41n, 512, crc32(area)));
-  return withTable(table, 1, Math.max(size, TABLE + 512 + area.length), [TABLE + 512, area], ...more);
+  const table = smallEntries(1, (entry) =>
+    placeL1(entry, TABLE + 512, count, BigInt(count) * 2n ** 21n, 512, crc32(area)),
+  );
+  return withTable(table, 1, Math.max(size, TABLE + 512 + area.length), [TABLE + 512, area]);
 }
 
-/** Most bitmaps of one file. */
+const ZERO_AREA = new Uint8Array(16); // one entry 0, its checksum, padding
 const MOST = 65535;
 
 /** Records of 8 bytes, each of another type. */
@@ -95,6 +98,8 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     };
     return sparse(2 ** 50, [0, file({ header })]);
   },
+  "2^50 bytes, a draft table of 16384 empty entries": () =>
+    sparse(2 ** 50, [0, file({ draft: true, header: { nbBitmaps: 16384, bitmapsOffset: 512n } }).slice(0, 32)]),
   "2^50 bytes, a draft table past 64 MiB": () =>
     sparse(
       2 ** 50,
@@ -110,6 +115,57 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
       ...entries,
     );
   },
+  "2^50 bytes, L1 areas far apart": () => {
+    const count = 8192;
+    const table = smallEntries(count, (entry, at) =>
+      placeL1(entry, 2 ** 40 + at * 2 ** 30, 1, 65536n, 65536, crc32(ZERO_AREA)),
+    );
+    return withTable(table, count, 2 ** 50);
+  },
+  "65535 bitmaps, every one in error": () => {
+    const table = smallEntries(MOST, (entry, at) => {
+      if (at % 2 === 0) return;
+      placeL1(entry, 5, 9, 2n ** 64n - 1n, 7, 1);
+      entry.setUint16(24, 0xffff);
+      entry.setUint32(32, 1);
+    });
+    // Of four, one has every field wrong, one a name that is no UTF-8, one a name that others have, one all of this.
+    for (let at = 0; at < MOST; at++) {
+      if (at % 4 === 2) table[at * 48 + 40] = 0xff;
+      if (at % 4 === 0 || at % 4 === 3) table.set(utf8("the same"), at * 48 + 40);
+    }
+    return withTable(table, MOST, 0);
+  },
+  "65535 good bitmaps, each with a data cluster": () => {
+    const start = behind(new Uint8Array(MOST * 48));
+    const cluster = edit512(1);
+    // All clusters hold the same, so that the areas can be made without much ado.
+    const at = (index: number): number => start + index * 1024;
+    const areas = new Uint8Array(MOST * 1024);
+    const view = new DataView(areas.buffer);
+    const checksum = crc32(cluster);
+    const table = smallEntries(MOST, (entry, index) => {
+      view.setUint32(index * 1024 + 4, at(index) + 512);
+      view.setUint32(index * 1024 + 8, checksum);
+      areas.set(cluster, index * 1024 + 512);
+      placeL1(entry, at(index), 1, 65536n, 65536, crc32(areas.subarray(index * 1024, index * 1024 + 16)));
+    });
+    return withTable(table, MOST, 0, [start, areas]);
+  },
+  "65534 L1 areas at one place, and 2^16 entries that name it": () => {
+    const start = behind(new Uint8Array(MOST * 48));
+    const count = 2 ** 16;
+    const area = new Uint8Array(count * 12);
+    const view = new DataView(area.buffer);
+    for (let at = 0; at < count; at++) view.setUint32(at * 8 + 4, start + 1);
+    const table = smallEntries(MOST, (entry, at) => {
+      if (at === 0) placeL1(entry, start + 512, count, 2n ** 37n, 512, crc32(area));
+      else placeL1(entry, start, 1, 65536n, 65536, crc32(ZERO_AREA));
+    });
+    return withTable(table, MOST, 0, [start + 512, area]);
+  },
+  "2^18 entries of one cluster": () => oneHuge(() => 0x2000_0001, 2 ** 30, 2 ** 18),
+  "2^19 entries past the end": () => oneHuge((at) => 2 ** 40 + at * 512, 0, 2 ** 19),
   "2^20 entries, ones and zeros in turn": () => oneHuge((at) => (at % 2) * 2, 0),
   "2^20 preallocations": () => oneHuge((at) => 2 ** 40 + at * 512 + 1, 2 ** 50),
   "2^32 dirty bits": () => oneHuge(() => 2, 0),
@@ -145,10 +201,10 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     }
     return withTable(table, 1000, 0);
   },
-  "every second bit of 1 MiB dirty": () => {
+  "every second bit of 256 KiB dirty": () => {
     const start = TABLE + 512;
-    const count = 2048;
-    const data = TABLE + 512 + 24576;
+    const count = 512;
+    const data = TABLE + 512 + 6144;
     const cluster = rep(0x55, 512);
     const area = new Uint8Array(count * 12);
     const view = new DataView(area.buffer);
@@ -156,8 +212,8 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
       view.setUint32(at * 8 + 4, data + at * 512);
       view.setUint32(count * 8 + at * 4, crc32(cluster));
     }
-    const table = smallEntries(1, (entry) => placeL1(entry, start, count, 2n ** 32n, 512, crc32(area)));
-    return withTable(table, 1, 0, [start, area], [data, rep(0x55, MIB)]);
+    const table = smallEntries(1, (entry) => placeL1(entry, start, count, 2n ** 30n, 512, crc32(area)));
+    return withTable(table, 1, 0, [start, area], [data, rep(0x55, MIB / 4)]);
   },
   "ten header areas that could be mirrors": () => {
     const areas = Array.from({ length: 10 }, (_, at): [number, Uint8Array] => [
@@ -177,3 +233,10 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     return sparse(2 ** 50, [2 ** 21, file({ clusterBits: 21, header }).slice(0, 4096)]);
   },
 };
+
+/** A cluster of 512 bytes whose first byte is given. */
+function edit512(first: number): Uint8Array {
+  const cluster = rep(0, 512);
+  cluster[0] = first;
+  return cluster;
+}
