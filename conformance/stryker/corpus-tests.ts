@@ -65,10 +65,11 @@ export class CorpusTests {
   readonly #corpus: Corpus;
   readonly #folder: string = mkdtempSync(join(tmpdir(), "qdb-mutation-"));
 
-  /** The vectors whose ids fit one of the patterns, or all. @throws {Error} without a manifest */
-  constructor(folder: string, patterns: readonly string[]) {
+  /** The vectors whose ids fit one of the patterns, or all, but for some. @throws {Error} without a manifest */
+  constructor(folder: string, patterns: readonly string[] = [], without: readonly string[] = []) {
     this.#corpus = cached(Corpus.open(folder));
-    const vectors = this.#corpus.manifest.vectors.filter(({ id }) => matches(id, patterns));
+    const left = new Set(without);
+    const vectors = this.#corpus.manifest.vectors.filter(({ id }) => matches(id, patterns) && !left.has(id));
     this.tests = vectors.map((vector) => {
       return { id: vector.id, name: `${vector.id} ${digestOf(this.#corpus, vector)}`, vector };
     });
@@ -97,6 +98,19 @@ export class CorpusTests {
     } finally {
       rmSync(bench.folder, { recursive: true, force: true });
     }
+  }
+
+  /** The vectors that take longer than so many milliseconds of the processor, at the second time. */
+  async slow(module: AdapterModule, most: number): Promise<CorpusTest[]> {
+    const found: CorpusTest[] = [];
+    for (const test of this.tests) {
+      await this.failure(test, module);
+      const before = process.cpuUsage();
+      await this.failure(test, module);
+      const { user, system } = process.cpuUsage(before);
+      if ((user + system) / 1000 > most) found.push(test);
+    }
+    return found;
   }
 
   close(): void {

@@ -2,6 +2,7 @@
 // Mutants that no corpus can notice, since the protocol has no word for what they change; README.md says why each is left out.
 import type { Ignorer } from "@stryker-mutator/api/ignore";
 import { declareValuePlugin, PluginKind } from "@stryker-mutator/api/plugin";
+import { UNREACHED } from "./unreached.ts";
 
 /** What is looked at of a node of the syntax tree. */
 interface Node {
@@ -10,6 +11,7 @@ interface Node {
   readonly value?: unknown;
   readonly key?: Node;
   readonly id?: Node | null;
+  readonly expressions?: readonly Node[];
   readonly callee?: Node;
   readonly property?: Node;
   readonly properties?: readonly Node[];
@@ -25,11 +27,9 @@ interface Path {
 const PROSE = /[A-Za-z0-9_,:;)-] +[a-zA-Z(]/;
 /** Keys of where a problem is that no answer is judged by. */
 const PLACE: readonly (string | undefined)[] = ["structure", "field", "offset"];
-/** Functions whose result only messages show, or that no verb of the protocol reaches. */
-const UNREACHED = new Map([
-  ["featureName", "the name of an unknown feature: shown in a message only"],
-  ["extensionName", "not in the protocol: names of extensions for people"],
-]);
+const NAMED = ["FunctionDeclaration", "ClassDeclaration", "ClassMethod", "ClassPrivateMethod", "VariableDeclarator"];
+/** White space of the JSON form: its layout is free. */
+const BLANK = /^\s+$/;
 
 function keysOf(node: Node | undefined): (string | undefined)[] {
   return (node?.properties ?? []).map(({ key }) => key?.name);
@@ -50,19 +50,40 @@ function isWhere(node: Node | undefined): boolean {
   );
 }
 
+/** Whether a template makes a place in a document, such as `bitmaps[2].size`, of a longer one. */
+function isPath({ type, expressions, quasis }: Node): boolean {
+  if (type !== "TemplateLiteral" || expressions?.[0]?.name !== "path") return false;
+  const [, behind] = quasis ?? [];
+  return behind?.value.raw === "[" || behind?.value.raw === ".";
+}
+
 /** Why a node is left out with all that is in it; undefined where it is not. */
 function reasonOf({ node, parentPath }: Path): string | undefined {
   const parent = parentPath?.node;
   const key = node.type === "ObjectProperty" ? node.key?.name : undefined;
   if (isProse(node) || key === "message") return "text of a message: never compared";
   if (node.type === "VariableDeclarator" && node.id?.name === "message") return "text of a message: never compared";
-  if (node.type === "FunctionDeclaration") return UNREACHED.get(node.id?.name ?? "");
+  if (isPath(node)) return "where in a document a problem is: part of a message";
+  if (node.type === "StringLiteral" && BLANK.test(String(node.value))) return "white space of JSON: never compared";
+  if (NAMED.includes(node.type)) return UNREACHED.get(nameOf(node, parentPath));
   if (node.type === "StringLiteral" && isInStruct(parentPath)) return "documentation in a field table: for people";
   if (isWhere(node) && !keysOf(node).includes("bitmap")) return "where a problem is: never compared";
   if (PLACE.includes(key ?? "") && isWhere(parent)) return "where a problem is: never compared";
-  const called =
-    node.type === "OptionalCallExpression" ? (node.callee?.name ?? node.callee?.property?.name) : undefined;
-  return called === "onProgress" ? "progress: not in the protocol" : undefined;
+  const called = node.type.endsWith("CallExpression") ? (node.callee?.name ?? node.callee?.property?.name) : undefined;
+  return called === "onProgress" || called === "progress" ? "no verb tells how far it is" : undefined;
+}
+
+/** The name of a declaration: a member's with its class, a local's with its function. */
+function nameOf(node: Node, parentPath: Path | null | undefined): string {
+  const own = node.id?.name ?? node.key?.name ?? (node.key?.id === undefined ? "" : `#${node.key.id?.name}`);
+  const isMember = node.type.startsWith("Class") && node.type.endsWith("Method");
+  for (let path = parentPath; path !== null && path !== undefined; path = path.parentPath) {
+    const { type, id } = path.node;
+    if (isMember && type === "ClassDeclaration") return `${id?.name}.${own}`;
+    const isLocal = node.type === "VariableDeclarator" && (type === "FunctionDeclaration" || type.endsWith("Method"));
+    if (isLocal) return `${nameOf(path.node, path.parentPath)}:${own}`;
+  }
+  return own;
 }
 
 /** Whether a node stands in the arguments of `struct`. */

@@ -23,9 +23,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** The corpus, and which of its vectors are tried; run.ts says it to the processes that Stryker starts. */
 const CORPUS = process.env.QDB_MUTATION_CORPUS ?? `${ROOT}conformance`;
 const PATTERNS = process.env.QDB_MUTATION_VECTORS?.split(",") ?? [];
-
-/** Vectors that take longer (disks of 2^63 bytes, tables of 64 MiB) are left out: with them each survivor would take seconds. */
-const MOST_MS = 30;
+const SLOW = process.env.QDB_MUTATION_SLOW?.split(",") ?? [];
 
 /** What the instrumented code looks at and counts in. */
 interface Context {
@@ -47,7 +45,7 @@ const context: Context = {
 
 /** Runs the corpus against one mutant after the other. */
 export class CorpusRunner implements TestRunner {
-  readonly #corpus = new CorpusTests(CORPUS, PATTERNS);
+  readonly #corpus = new CorpusTests(CORPUS, PATTERNS, SLOW);
   /** How many mutants a vector has killed: what killed much is tried first. */
   readonly #kills = new Map<string, number>();
   #module: AdapterModule | undefined;
@@ -67,13 +65,9 @@ export class CorpusRunner implements TestRunner {
     const tests: TestResult[] = [];
     for (const test of this.#corpus.tests) {
       context.currentTestId = test.id;
-      const { failureMessage, ms } = await this.#timed(test, module);
-      const base = { id: test.id, name: test.name, timeSpentMs: Math.ceil(ms) };
-      if (ms > MOST_MS) {
-        // Its coverage is forgotten with it.
-        delete context.mutantCoverage?.perTest[test.id];
-        continue;
-      }
+      const started = performance.now();
+      const failureMessage = await this.#corpus.failure(test, module, this.#judge);
+      const base = { id: test.id, name: test.name, timeSpentMs: Math.ceil(performance.now() - started) };
       tests.push(
         failureMessage === undefined
           ? { ...base, status: TestStatus.Success }
@@ -83,17 +77,6 @@ export class CorpusRunner implements TestRunner {
     context.currentTestId = undefined;
     const { mutantCoverage } = context;
     return { status: DryRunStatus.Complete, tests, ...(mutantCoverage === undefined ? {} : { mutantCoverage }) };
-  }
-
-  /** Tries a vector; the best of three times counts, as a busy machine takes long for anything now and then. */
-  async #timed(test: CorpusTest, module: AdapterModule): Promise<{ failureMessage: string | undefined; ms: number }> {
-    let ms = Number.POSITIVE_INFINITY;
-    for (let tries = 0; ; tries++) {
-      const started = performance.now();
-      const failureMessage = await this.#corpus.failure(test, module, this.#judge);
-      ms = Math.min(ms, performance.now() - started);
-      if (ms <= MOST_MS || ms > 10 * MOST_MS || tries === 2) return { failureMessage, ms };
-    }
   }
 
   async mutantRun(options: MutantRunOptions): Promise<MutantRunResult> {
