@@ -17,7 +17,8 @@ export default defineConfig({
     env: { QDB_NODE: process.env.QDB_NODE ?? process.execPath },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // One more than the processors that any machine has: most tests wait for programs and for the disk.
+    maxWorkers: 3,
     projects: [
       ...["format", "io-node", "qcow2", "cli", "conformance"].map((name) =>
         project(name, [`packages/${name}/test/**/*.test.ts`]),
