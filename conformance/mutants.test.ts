@@ -41,7 +41,9 @@ describe("the mutants", () => {
 });
 
 describe("the corpus", () => {
-  test("notices every one of them, and each rule's by a vector that cites the rule", { timeout: 1_200_000 }, async () => {
+  test("notices every one of them, and each rule's by a vector that cites the rule", {
+    timeout: 1_200_000,
+  }, async () => {
     const verdict = await tryMutants(mutants);
     console.log(tableOf(verdict.fates));
     expect(
