@@ -12,6 +12,12 @@ interface Node {
   readonly key?: Node;
   readonly id?: Node | null;
   readonly expressions?: readonly Node[];
+  readonly expression?: Node;
+  readonly test?: Node;
+  readonly left?: Node;
+  readonly argument?: Node | null;
+  readonly consequent?: Node;
+  readonly arguments?: readonly Node[];
   readonly callee?: Node;
   readonly property?: Node;
   readonly properties?: readonly Node[];
@@ -67,10 +73,47 @@ function reasonOf({ node, parentPath }: Path): string | undefined {
   if (node.type === "StringLiteral" && BLANK.test(String(node.value))) return "white space of JSON: never compared";
   if (NAMED.includes(node.type)) return UNREACHED.get(nameOf(node, parentPath));
   if (node.type === "StringLiteral" && isInStruct(parentPath)) return "documentation in a field table: for people";
+  if (node.type === "ObjectExpression" && parent?.callee?.name === "QdbError")
+    return "where an error is: a refusal is judged by its code";
   if (isWhere(node) && !keysOf(node).includes("bitmap")) return "where a problem is: never compared";
   if (PLACE.includes(key ?? "") && isWhere(parent)) return "where a problem is: never compared";
-  const called = node.type.endsWith("CallExpression") ? (node.callee?.name ?? node.callee?.property?.name) : undefined;
-  return called === "onProgress" || called === "progress" ? "no verb tells how far it is" : undefined;
+  if (isProgress(node) || key === "onProgress") return "progress: no verb tells how far it is";
+  if (isAboutBound(node)) return "a caller's bound of memory: no verb sets one";
+  if (node.type === "IfStatement" && isAboutFailure(node.test))
+    return "a read that fails: no vector makes a store fail";
+  if (isAssertion(node)) return "a mistake of the library itself, which no vector can make it commit";
+  const changed = node.type === "AssignmentExpression" ? node.left : node.argument;
+  return isChange(node) ? UNREACHED.get(nameOfLocal(changed, parentPath)) : undefined;
+}
+
+/** Whether a node throws an error that is no QdbError, or does so on a condition. */
+function isAssertion({ type, argument, consequent }: Node): boolean {
+  if (type === "IfStatement") return consequent !== undefined && isAssertion(consequent);
+  return type === "ThrowStatement" && argument?.type === "NewExpression" && argument.callee?.name === "Error";
+}
+
+/** Whether a node assigns, or counts up or down. */
+function isChange({ type }: Node): boolean {
+  return type === "AssignmentExpression" || type === "UpdateExpression";
+}
+
+/** Whether a node tells how far a call is. */
+function isProgress({ type, callee, expression }: Node): boolean {
+  if (type === "ExpressionStatement") return expression !== undefined && isProgress(expression);
+  const name = callee?.name ?? callee?.property?.name;
+  return type.endsWith("CallExpression") && (name === "onProgress" || name === "progress");
+}
+
+/** Whether a node chooses between a bound that the caller gives and the library's. */
+function isAboutBound({ type, test, left }: Node): boolean {
+  if (type === "ConditionalExpression") return test?.left?.name === "maxBitmapBytes";
+  return type === "LogicalExpression" && left?.property?.name === "maxBitmapBytes";
+}
+
+/** Whether a condition asks for an error of the host. */
+function isAboutFailure(test: Node | undefined): boolean {
+  if (test?.type === "UnaryExpression") return isAboutFailure(test.argument ?? undefined);
+  return test?.callee?.name === "isQdbError" && (test.arguments ?? []).some(({ value }) => value === "IO");
 }
 
 /** The name of a declaration: a member's with its class, a local's with its function. */
@@ -84,6 +127,18 @@ function nameOf(node: Node, parentPath: Path | null | undefined): string {
     if (isLocal) return `${nameOf(path.node, path.parentPath)}:${own}`;
   }
   return own;
+}
+
+/** The name of what is changed: a local of a function, or a private field of a class. */
+function nameOfLocal(changed: Node | null | undefined, parentPath: Path | null | undefined): string {
+  const field = changed?.property?.id?.name;
+  for (let path = parentPath; path !== null && path !== undefined; path = path.parentPath) {
+    const { type, id } = path.node;
+    if (field !== undefined && type === "ClassDeclaration") return `${id?.name}.#${field}`;
+    if (field === undefined && (type === "FunctionDeclaration" || type.endsWith("Method")))
+      return `${nameOf(path.node, path.parentPath)}:${changed?.name}`;
+  }
+  return "";
 }
 
 /** Whether a node stands in the arguments of `struct`. */

@@ -96,3 +96,17 @@ function mutantLine({ location, replacement = "", status }: MutantResult, source
   const reached = status === "NoCoverage" ? " (not reached)" : "";
   return `  ${start.line}:${start.column} ${short(before)} -> ${short(replacement)}${reached}\n`;
 }
+
+/** What makes a mutant the same in two runs over the same sources. */
+export function keyOf({ fileName, location: { start, end }, mutatorName, replacement }: MutantResult): string {
+  const place = [start.line, start.column, end.line, end.column].join(":");
+  return [fileName, place, mutatorName, replacement].join("\0");
+}
+
+/** The mutants that an earlier run noticed, by their keys. @throws {Error} when it was over other sources */
+export function noticedIn(path: string, sources: string): Map<string, MutantResult> {
+  const earlier = JSON.parse(readFileSync(path, "utf8")) as { sources: string; mutants: MutantResult[] };
+  if (earlier.sources !== sources) throw new Error(`${path} holds the results of other sources; run all of it again`);
+  const noticed = earlier.mutants.filter(({ status }) => status === "Killed" || status === "Timeout");
+  return new Map(noticed.map((mutant) => [keyOf(mutant), mutant]));
+}

@@ -10,7 +10,7 @@ import type { LogLevel, MutantResult } from "@stryker-mutator/api/core";
 import { Stryker } from "@stryker-mutator/core";
 import strykerPackage from "@stryker-mutator/core/package.json" with { type: "json" };
 import { CorpusTests } from "./corpus-tests.ts";
-import { countsOf, reportText, roomsOf } from "./report.ts";
+import { countsOf, keyOf, noticedIn, reportText, roomsOf } from "./report.ts";
 import { loadAdapter } from "./sandbox.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -30,6 +30,8 @@ const { values } = parseArgs({
     corpus: { type: "string", default: join(ROOT, "conformance") },
     jobs: { type: "string", default: "2" },
     incremental: { type: "boolean", default: false },
+    results: { type: "string" },
+    earlier: { type: "string" },
   },
 });
 const manifestPath = join(values.corpus, "manifest.json");
@@ -47,6 +49,7 @@ const slow = await tests.slow(await loadAdapter(ROOT), MOST_MS);
 tests.close();
 process.env.QDB_MUTATION_SLOW = slow.map(({ id }) => id).join();
 process.stdout.write(`${tests.tests.length} vectors, ${slow.length} of them too slow to be tried\n`);
+const earlier = values.earlier === undefined ? undefined : noticedIn(values.earlier, sources);
 const mutants: MutantResult[] = [];
 for (const [at, files] of shards().entries()) {
   process.stdout.write(`\n${files.map((file) => basename(file)).join(" ")}\n`);
@@ -73,16 +76,16 @@ for (const [at, files] of shards().entries()) {
     reporters: ["dots"],
     logLevel: "warn" as LogLevel,
   });
-  mutants.push(...(await stryker.runMutationTest()));
-  if (process.env.QDB_MUTATION_RESULTS !== undefined)
-    writeFileSync(process.env.QDB_MUTATION_RESULTS, JSON.stringify(mutants));
+  const tried = await stryker.runMutationTest();
+  mutants.push(...tried.map((mutant) => earlier?.get(keyOf(mutant)) ?? mutant));
+  if (values.results !== undefined) writeFileSync(values.results, JSON.stringify({ sources, mutants }));
 }
 
 process.stdout.write(`\n${reportText(mutants, ROOT)}`);
 const counts = countsOf(mutants);
 const minutes = Math.ceil((Date.now() - started) / 60_000);
 process.stdout.write(`\nmutation score ${counts.score.toFixed(2)} %, ${LEAST_SCORE} % are due; ${minutes} min\n`);
-const isWhole = values.mutate === undefined && values.vectors === undefined;
+const isWhole = values.mutate === undefined && (values.vectors === undefined || earlier !== undefined);
 if (isWhole) {
   writeFileSync(join(HERE, "score.json"), `${JSON.stringify(record(), undefined, 2)}\n`);
   if (counts.score < LEAST_SCORE) process.exitCode = 1;

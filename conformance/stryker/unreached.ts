@@ -6,6 +6,7 @@ const COUNT = "no verb counts bits without giving them";
 const READ = "bitmaps are read whole or as the JSON form; no verb asks for one in another way";
 const EDIT = "no operation of a script does this";
 const PROGRESS = "no verb tells how far it is";
+const COMMIT = "no vector makes a commit pass by while a file is read";
 const FILE = "the host's: no verb closes a store or replaces a file";
 
 /** The declarations, each with the reason why no vector can reach it. */
@@ -23,6 +24,11 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   ["JsonScanner.fail:place", PEOPLE],
   ["JsonScanner.object:place", PEOPLE],
   ["JsonScanner.#more:lines", PEOPLE],
+  ["JsonScanner.#line", PEOPLE],
+  ["JsonScanner.#column", PEOPLE],
+  ["JsonLoader.#validate:index", PEOPLE],
+  ["JsonLoader.#validate:inHeader", PEOPLE],
+  ["JsonLoader.#validate:path", PEOPLE],
   ["Counts", COUNT],
   ["Counted", COUNT],
   ["countPlan", COUNT],
@@ -34,6 +40,9 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   ["StoredBitmap.extents", READ],
   ["StoredBitmap.read", READ],
   ["sameBitmap", READ],
+  ["readMap", READ],
+  ["readMaps", READ],
+  ["usable", READ],
   ["Edits.flags", EDIT],
   ["Edits.records", EDIT],
   ["Edits.replace", EDIT],
@@ -41,6 +50,12 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   ["QdbFile.close", FILE],
   ["QdbEditor.close", FILE],
   ["checkPlan:counts", "the number of findings of each severity: the findings themselves are compared"],
+  ["dumpPlan:errors", "how many bitmaps are in error: each has its error in the model"],
+  ["busy", COMMIT],
+  ["sourceChanged", COMMIT],
+  ["dumpPlan:total", PROGRESS],
+  ["dumpPlan:done", PROGRESS],
   ["checkBitmaps:total", PROGRESS],
+  ["checkBitmaps:before", PROGRESS],
   ["checkBitmaps:progress", PROGRESS],
 ]);
