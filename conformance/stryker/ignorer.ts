@@ -2,27 +2,8 @@
 // Mutants that no corpus can notice, since the protocol has no word for what they change; README.md says why each is left out.
 import type { Ignorer } from "@stryker-mutator/api/ignore";
 import { declareValuePlugin, PluginKind } from "@stryker-mutator/api/plugin";
+import { hostReason, type Node } from "./failing-hosts.ts";
 import { UNREACHED } from "./unreached.ts";
-
-/** What is looked at of a node of the syntax tree. */
-interface Node {
-  readonly type: string;
-  readonly name?: string;
-  readonly value?: unknown;
-  readonly key?: Node;
-  readonly id?: Node | null;
-  readonly expressions?: readonly Node[];
-  readonly expression?: Node;
-  readonly test?: Node;
-  readonly left?: Node;
-  readonly argument?: Node | null;
-  readonly consequent?: Node;
-  readonly arguments?: readonly Node[];
-  readonly callee?: Node;
-  readonly property?: Node;
-  readonly properties?: readonly Node[];
-  readonly quasis?: readonly { readonly value: { readonly raw: string } }[];
-}
 
 interface Path {
   readonly node: Node;
@@ -77,53 +58,25 @@ function reasonOf({ node, parentPath }: Path): string | undefined {
     return "where an error is: a refusal is judged by its code";
   if (isWhere(node) && !keysOf(node).includes("bitmap")) return "where a problem is: never compared";
   if (PLACE.includes(key ?? "") && isWhere(parent)) return "where a problem is: never compared";
-  if (isProgress(node) || key === "onProgress") return "progress: no verb tells how far it is";
-  if (isAboutBound(node)) return "a caller's bound of memory: no verb sets one";
-  if (node.type === "IfStatement" && isAboutFailure(node.test))
-    return "a read that fails: no vector makes a store fail";
-  if (isAssertion(node)) return "a mistake of the library itself, which no vector can make it commit";
+  if (node.type === "CatchClause") return UNREACHED.get(nameOf(node, parentPath));
   const changed = node.type === "AssignmentExpression" ? node.left : node.argument;
-  return isChange(node) ? UNREACHED.get(nameOfLocal(changed, parentPath)) : undefined;
-}
-
-/** Whether a node throws an error that is no QdbError, or does so on a condition. */
-function isAssertion({ type, argument, consequent }: Node): boolean {
-  if (type === "IfStatement") return consequent !== undefined && isAssertion(consequent);
-  return type === "ThrowStatement" && argument?.type === "NewExpression" && argument.callee?.name === "Error";
-}
-
-/** Whether a node assigns, or counts up or down. */
-function isChange({ type }: Node): boolean {
-  return type === "AssignmentExpression" || type === "UpdateExpression";
-}
-
-/** Whether a node tells how far a call is. */
-function isProgress({ type, callee, expression }: Node): boolean {
-  if (type === "ExpressionStatement") return expression !== undefined && isProgress(expression);
-  const name = callee?.name ?? callee?.property?.name;
-  return type.endsWith("CallExpression") && (name === "onProgress" || name === "progress");
-}
-
-/** Whether a node chooses between a bound that the caller gives and the library's. */
-function isAboutBound({ type, test, left }: Node): boolean {
-  if (type === "ConditionalExpression") return test?.left?.name === "maxBitmapBytes";
-  return type === "LogicalExpression" && left?.property?.name === "maxBitmapBytes";
-}
-
-/** Whether a condition asks for an error of the host. */
-function isAboutFailure(test: Node | undefined): boolean {
-  if (test?.type === "UnaryExpression") return isAboutFailure(test.argument ?? undefined);
-  return test?.callee?.name === "isQdbError" && (test.arguments ?? []).some(({ value }) => value === "IO");
+  const isChange = node.type === "AssignmentExpression" || node.type === "UpdateExpression";
+  return (isChange ? UNREACHED.get(nameOfLocal(changed, parentPath)) : undefined) ?? hostReason(node);
 }
 
 /** The name of a declaration: a member's with its class, a local's with its function. */
 function nameOf(node: Node, parentPath: Path | null | undefined): string {
-  const own = node.id?.name ?? node.key?.name ?? (node.key?.id === undefined ? "" : `#${node.key.id?.name}`);
+  const own =
+    node.type === "CatchClause"
+      ? "catch"
+      : (node.id?.name ?? node.key?.name ?? (node.key?.id === undefined ? "" : `#${node.key.id?.name}`));
   const isMember = node.type.startsWith("Class") && node.type.endsWith("Method");
   for (let path = parentPath; path !== null && path !== undefined; path = path.parentPath) {
     const { type, id } = path.node;
     if (isMember && type === "ClassDeclaration") return `${id?.name}.${own}`;
-    const isLocal = node.type === "VariableDeclarator" && (type === "FunctionDeclaration" || type.endsWith("Method"));
+    const isLocal =
+      ["VariableDeclarator", "CatchClause"].includes(node.type) &&
+      (type === "FunctionDeclaration" || type.endsWith("Method"));
     if (isLocal) return `${nameOf(path.node, path.parentPath)}:${own}`;
   }
   return own;

@@ -7,6 +7,7 @@ const READ = "bitmaps are read whole or as the JSON form; no verb asks for one i
 const EDIT = "no operation of a script does this";
 const PROGRESS = "no verb tells how far it is";
 const COMMIT = "no vector makes a commit pass by while a file is read";
+const STORE = "no vector makes a store fail";
 const FILE = "the host's: no verb closes a store or replaces a file";
 
 /** The declarations, each with the reason why no vector can reach it. */
@@ -14,6 +15,7 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   // The name of an unknown feature goes into a message, names of extensions into lists that are not part of the JSON form.
   ["featureName", PEOPLE],
   ["extensionName", PEOPLE],
+  ["announcedFeatures", PEOPLE],
   ["validateIdentity:bitsOk", PEOPLE],
   ["validateIdentity:table", PEOPLE],
   ["validateIdentity:names", PEOPLE],
@@ -52,6 +54,16 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   ["checkPlan:counts", "the number of findings of each severity: the findings themselves are compared"],
   ["dumpPlan:errors", "how many bitmaps are in error: each has its error in the model"],
   ["busy", COMMIT],
+  ["checkOnce:put", COMMIT],
+  ["checkOnce:most", COMMIT],
+  ["checkOnce:isRead", COMMIT],
+  ["QdbFile.streamStable:put", COMMIT],
+  ["QdbFile.runStable:catch", STORE],
+  ["QdbFile.streamStable:catch", STORE],
+  ["Session.#guard:catch", STORE],
+  ["readOrNothing:catch", STORE],
+  ["readClusters:catch", STORE],
+  ["verified:catch", STORE],
   ["sourceChanged", COMMIT],
   ["dumpPlan:total", PROGRESS],
   ["dumpPlan:done", PROGRESS],
