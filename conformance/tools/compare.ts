@@ -30,6 +30,7 @@ export function modelDifferences(expect: Expectation, model: Answer["model"]): s
     found.push(`bitmaps: expected ${show(expect.bitmaps)}, said ${show([...said])}`);
   for (const [key, value] of Object.entries(expect.head ?? {}))
     differ(`header.${key}`, value, model.header[key] ?? null);
+  if (expect.names !== undefined) differ("names", expect.names, model.bitmaps.map(labelOf));
   if (expect.extensions !== undefined) differ("extensions", expect.extensions, model.extensions);
   for (const bitmap of model.bitmaps) {
     const label = labelOf(bitmap);

@@ -69,15 +69,18 @@ export function ordered(vectors: readonly Vector[], { requirement, file }: Seede
 /** Tries mutants, some at once. */
 export class Trials {
   readonly #corpus: Corpus;
+  readonly #graded: boolean;
   /** Vectors that noticed something, by the file that it was in: likely to notice more there. */
   readonly #known = new Map<string, string[]>();
 
-  constructor(corpus: Corpus) {
+  /** `graded`: goes on behind the first vector that notices a bug, to see by how little of an answer it can be noticed. */
+  constructor(corpus: Corpus, graded: boolean) {
     this.#corpus = corpus;
+    this.#graded = graded;
   }
 
   /** Tries them all, in their order. */
-  async all(mutants: readonly Seeded[], atOnce: number, tell: (fate: Fate) => void): Promise<Fate[]> {
+  async all(mutants: readonly Seeded[], atOnce: number): Promise<Fate[]> {
     const fates: Fate[] = [];
     const queue = [...mutants.entries()];
     const prepared = new Workspace(undefined);
@@ -85,9 +88,7 @@ export class Trials {
     const work = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const [at, mutant] = next;
-        const fate = await this.#one(mutant, join(prepared.folder, "reference"));
-        fates[at] = fate;
-        tell(fate);
+        fates[at] = await this.#one(mutant, join(prepared.folder, "reference"));
       }
     };
     try {
@@ -114,7 +115,7 @@ export class Trials {
       for (const vector of vectors) {
         // Of the vectors that cite no rule of it, one is enough.
         const goesOn = more-- > 0 && (mutant.requirement === null || this.#cites(vector, mutant));
-        if (killed !== undefined && (!goesOn || killed.grade === "verdict")) break;
+        if (killed !== undefined && (!this.#graded || !goesOn || killed.grade === "verdict")) break;
         count++;
         const noticed = await this.#try(vector, workspace, command, adapter);
         if (noticed === undefined) continue;

@@ -22,14 +22,13 @@ export interface Verdict {
   readonly notEquivalent: readonly Fate[];
 }
 
-/** Tries the mutants with the corpus of this repository, or of another folder. */
+/** Tries the mutants with the corpus of this repository, or of another folder; graded unless it is only asked whether they are noticed. */
 export async function tryMutants(
   mutants: readonly Seeded[],
-  tell: (fate: Fate) => void = () => undefined,
-  folder = `${REPOSITORY}conformance`,
+  { folder = `${REPOSITORY}conformance`, graded = true }: { readonly folder?: string; readonly graded?: boolean } = {},
 ): Promise<Verdict> {
   const corpus = Corpus.open(folder);
-  const fates = await new Trials(corpus).all(mutants, AT_ONCE, tell);
+  const fates = await new Trials(corpus, graded).all(mutants, AT_ONCE);
   const isControl = ({ mutant }: Fate): boolean => mutant.class === "control";
   const lives = ({ killed }: Fate): boolean => killed === undefined;
   const isEquivalent = ({ mutant }: Fate): boolean => mutant.equivalent !== undefined;
