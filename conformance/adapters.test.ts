@@ -21,13 +21,18 @@ interface Report {
 }
 
 test.each([
-  ["the reference in Python", `python3 "${here("adapters/python/qdb_adapter.py")}"`, ALL],
-  ["the reader in C", `"${here("c/build/qdb-adapter")}"`, ["read"]],
-  ["@qdb/io-node", `"${node}" "${here("adapters/ts/build/io-node.cjs")}"`, ALL],
-  ["@qdb/format alone", `"${node}" "${here("adapters/ts/build/format.cjs")}"`, ALL],
+  ["the reference in Python", `python3 "${here("adapters/python/qdb_adapter.py")}"`, ALL, ["feature io"]],
+  [
+    "the reader in C",
+    `"${here("c/build/qdb-adapter")}"`,
+    ["read"],
+    ALL.slice(1).map((profile) => `profile ${profile}`),
+  ],
+  ["@qdb/io-node", `"${node}" "${here("adapters/ts/build/io-node.cjs")}"`, ALL, []],
+  ["@qdb/format alone", `"${node}" "${here("adapters/ts/build/format.cjs")}"`, ALL, []],
 ])(
   "%s passes all that it claims",
-  (_, command, profiles) => {
+  (_, command, profiles, unclaimed) => {
     spawnSync("make", ["-C", here("c")]);
     const report = join(directory, "report.json");
     const start = performance.now();
@@ -48,7 +53,8 @@ test.each([
     expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^conformance: \d+ passed, 0 failed, \d+ skipped$/);
     const { program, summary } = JSON.parse(readFileSync(report, "utf8")) as Report;
     expect(program.profiles).toEqual(profiles);
-    if (profiles.length === ALL.length) expect(stdout).not.toMatch(/, [1-9]\d* skipped$/m);
+    const skipped = [...stdout.matchAll(/^skipped +\d+: the (.*) is not claimed$/gm)].map(([, what]) => what);
+    expect(skipped.sort()).toEqual([...unclaimed].sort());
     expect(summary.passed).toBeGreaterThan(250);
   },
   240_000,
