@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: CC0-1.0 OR MIT
+// The mutation run itself takes up to half an hour (`pnpm mutation`); here a small one shows that mutants are made, that
+// vectors notice them, and that what they do not notice is told.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { type Counts, countsOf } from "./stryker/report.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+test("vectors notice mutants, and those that none notices are named", () => {
+  const file = "packages/format/src/records/features.ts";
+  const args = ["--jobs", "1", "--vectors", "golden-*,hdr-incompatible-*", "--mutate", file];
+  const said = execFileSync(process.execPath, ["conformance/stryker/run.ts", ...args], { cwd: ROOT, encoding: "utf8" });
+  const [, killed, survived] = /^ {2}features\.ts +[\d.]+ +(\d+) +\d+ +(\d+)/m.exec(said) ?? [];
+  expect(Number(killed)).toBeGreaterThan(0);
+  // No golden file has a name table, so nobody misses the names of the features that are written.
+  expect(Number(survived)).toBeGreaterThan(0);
+  expect(said).toContain(`\n${file}\n`);
+  expect(said).toContain("all-ones clusters");
+});
+
+test("what is recorded is the figure of its own counts, and enough", () => {
+  const { score, mutants, rooms } = JSON.parse(readFileSync(`${ROOT}conformance/stryker/score.json`, "utf8")) as {
+    score: number;
+    mutants: Counts;
+    rooms: Record<string, Counts>;
+  };
+  const { killed, timeout, survived, no_coverage } = mutants;
+  const noticed = killed + timeout;
+  expect(Math.abs(score - (100 * noticed) / (noticed + survived + no_coverage))).toBeLessThan(0.01);
+  expect(Object.keys(rooms).sort()).toEqual(["file", "records"]);
+  expect(Object.values(rooms).reduce((sum, room) => sum + room.killed, 0)).toBe(killed);
+  expect(score).toBeGreaterThanOrEqual(80);
+});
+
+test("mutants that were left out, or broke the process, count neither way", () => {
+  const place = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } };
+  const statuses = ["Killed", "Timeout", "Survived", "NoCoverage", "Ignored", "RuntimeError"] as const;
+  const mutants = statuses.map((status, at) => {
+    return { id: `${at}`, fileName: "a/file/b.ts", location: place, mutatorName: "M", replacement: "", status };
+  });
+  expect(countsOf(mutants)).toEqual({
+    score: 50,
+    killed: 1,
+    timeout: 1,
+    survived: 1,
+    no_coverage: 1,
+    ignored: 1,
+    error: 1,
+  });
+});
