@@ -38,7 +38,7 @@ test.each([
     const start = performance.now();
     const { status, stdout, stderr } = spawnSync(
       node,
-      [runner, "--exec", command, "--timeout", "60", "--report-json", report],
+      [runner, "--exec", command, "--jobs", "2", "--timeout", "60", "--report-json", report],
       {
         encoding: "utf8",
         maxBuffer: 2 ** 28,

@@ -41,16 +41,24 @@ describe("the mutants", () => {
 });
 
 describe("the corpus", () => {
-  test("notices every one of them, and each rule's by a vector that cites the rule", {
+  test("notices a bug of each rule by a vector that cites the rule, and the classics (all bugs: tools/mutants.ts)", {
     timeout: 1_200_000,
   }, async () => {
-    const verdict = await tryMutants(mutants, { graded: false });
+    const rules = new Set<string>();
+    // The first of each rule: all of them take minutes.
+    const first = mutants.filter(({ requirement, equivalent }) => {
+      if (equivalent !== undefined) return false;
+      if (requirement === null) return true;
+      return !rules.has(requirement) && rules.add(requirement);
+    });
+    const verdict = await tryMutants(first, { graded: false });
     expect(
       verdict.void.map(({ mutant }) => mutant.id),
       "controls: the run is void",
     ).toEqual([]);
     expect(linesOf(verdict)).toEqual([]);
-    expect(verdict.fates).toHaveLength(mutants.length);
+    expect(verdict.fates).toHaveLength(first.length);
+    expect(rules.size).toBeGreaterThan(270);
   });
 });
 

@@ -165,7 +165,7 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     return withTable(table, MOST, 0, [start + 512, area]);
   },
   "2^18 entries of one cluster": () => oneHuge(() => 0x2000_0001, 2 ** 30, 2 ** 18),
-  "2^19 entries past the end": () => oneHuge((at) => 2 ** 40 + at * 512, 0, 2 ** 19),
+  "2^18 entries past the end": () => oneHuge((at) => 2 ** 40 + at * 512, 0, 2 ** 18),
   "2^20 entries, ones and zeros in turn": () => oneHuge((at) => (at % 2) * 2, 0),
   "2^20 preallocations": () => oneHuge((at) => 2 ** 40 + at * 512 + 1, 2 ** 50),
   "2^32 dirty bits": () => oneHuge(() => 2, 0),

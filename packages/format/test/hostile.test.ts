@@ -56,7 +56,7 @@ const EXPECTED: Record<string, readonly string[]> = {
     `check ok ${2 ** 16 + 2 * 65534}`,
   ],
   "2^18 entries of one cluster": ["count ok 1", "extents 0 OVERLAP", `check ok ${2 ** 18}`],
-  "2^19 entries past the end": ["count ok 1", "extents 0 OUT_OF_BOUNDS", `check ok ${2 ** 19}`],
+  "2^18 entries past the end": ["count ok 1", "extents 0 OUT_OF_BOUNDS", `check ok ${2 ** 18}`],
   "2^20 entries, ones and zeros in turn": ["count ok 1", `extents 0 ok ${2 ** 19}`, "check ok 0"],
   "2^20 preallocations": ["count ok 1", "extents 0 ok 0", "check ok 1"],
   "2^32 dirty bits": ["count ok 1", "extents 0 ok 1", "check ok 0"],
@@ -89,7 +89,8 @@ describe("a hostile file", () => {
       // Once more, with a heap that holds no more than the bound: what was held between two looks is seen too.
       const most = Math.max(...results.map(({ bound }) => bound));
       const limit = Math.ceil((heap + most) / MIB);
-      if (limit < 128) await measured(name, limit);
+      // Not with as many bitmaps as there can be: so small a heap is collected all the time then, which takes half a minute each.
+      if (limit < 128 && bitmaps < 32768) await measured(name, limit);
     },
     600_000,
   );
