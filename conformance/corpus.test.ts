@@ -30,8 +30,8 @@ beforeAll(async () => {
   judges = openJudges();
   trials = await tryAll([...sources.values()], judges);
 }, 300_000);
-afterAll(() => {
-  for (const judge of judges) judge.close();
+afterAll(async () => {
+  for (const judge of judges) await judge.close();
 });
 
 test("there are 250 vectors at least", () => {

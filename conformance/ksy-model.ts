@@ -13,10 +13,19 @@ interface Descriptor {
   readonly data?: Uint8Array;
 }
 
+/** What the parser makes of data of a type that it knows; which of these are there follows from the type. */
+interface Known {
+  readonly items?: readonly { kind: number; bit: number; type: number; name: Uint8Array }[];
+  readonly value?: string;
+  readonly length?: Long;
+  readonly mtime?: Long;
+  readonly file?: Long;
+  readonly ns?: Long;
+}
+
 interface Row {
   readonly type: number;
-  // biome-ignore lint/suspicious/noExplicitAny: data is of the type that the row says.
-  readonly data?: any;
+  readonly data?: Uint8Array | Known;
   readonly _raw_data?: Uint8Array;
 }
 
@@ -113,11 +122,19 @@ export function parsedModel(file: Parsed): Model {
 
 const KINDS = ["incompatible", "compatible", "autoclear"];
 
-function extension({ type, data, _raw_data }: Row): object {
+/** Data as it stands there, and what was made of it. */
+function dataOf({ data, _raw_data }: Row): { readonly bytes: Uint8Array; readonly known: Known } {
+  if (data instanceof Uint8Array) return { bytes: data, known: {} };
+  return { bytes: _raw_data ?? new Uint8Array(0), known: data ?? {} };
+}
+
+function extension(row: Row): object {
+  const { type } = row;
+  const { bytes, known } = dataOf(row);
   const head = { type: `0x${hex32(type)}` };
-  const entries: { kind: number; bit: number; type: number; name: Uint8Array }[] | undefined = data?.items;
+  const entries = known.items;
   if (entries === undefined || entries.some(({ kind, bit }) => kind > 2 || bit > 63))
-    return { ...head, data: hex(_raw_data ?? data) };
+    return { ...head, data: hex(bytes) };
   if (type === 0x6803f857)
     return { ...head, features: entries.map(({ kind, bit, name }) => ({ kind: KINDS[kind], bit, name: text(name) })) };
   return { ...head, names: entries.map((entry) => ({ type: `0x${hex32(entry.type)}`, name: text(entry.name) })) };
@@ -125,15 +142,19 @@ function extension({ type, data, _raw_data }: Row): object {
 
 const TEXTS: Readonly<Record<number, string>> = { 1: "disk", 6: "comment", 8: "successor" };
 
-function record({ type, data }: Row): object {
+function record(row: Row): object {
+  const { type } = row;
+  const { bytes, known } = dataOf(row);
+  const { length, mtime, file, ns } = known;
   const head = { type: `0x${hex32(type)}` };
   const name = TEXTS[type];
-  if (name !== undefined) return { ...head, [name]: data.value };
-  if (data.mtime !== undefined)
-    return { ...head, length: `${long(data.length)}`, mtime: `${long(data.mtime)}`, file: `${long(data.file)}` };
-  if (data.ns !== undefined) return { ...head, created: `${long(data.ns)}` };
-  if (data.length === 16 && (type === 3 || type === 4)) return { ...head, [type === 3 ? "id" : "parent"]: uuid(data) };
-  return { ...head, data: hex(data) };
+  if (name !== undefined) return { ...head, [name]: known.value };
+  if (length !== undefined && mtime !== undefined && file !== undefined)
+    return { ...head, length: `${long(length)}`, mtime: `${long(mtime)}`, file: `${long(file)}` };
+  if (ns !== undefined) return { ...head, created: `${long(ns)}` };
+  if (bytes.length === 16 && (type === 3 || type === 4))
+    return { ...head, [type === 3 ? "id" : "parent"]: uuid(bytes) };
+  return { ...head, data: hex(bytes) };
 }
 
 const FLAGS = ["enabled", "in_use", "frozen"];

@@ -70,9 +70,10 @@ async function main(args: readonly string[]): Promise<number> {
   const trying = args[0] === "--try";
   const prefixes = trying ? args.slice(1) : [];
   const wanted = [...sources.values()].filter(({ id }) => !trying || prefixes.some((prefix) => id.startsWith(prefix)));
-  const judges = openJudges(process.env.QDB_JUDGES?.split(","));
+  // Not all judges are needed to try something, but to publish it they are.
+  const judges = openJudges(trying ? process.env.QDB_JUDGES?.split(",") : undefined);
   const trials = await tryAll(wanted, judges);
-  for (const judge of judges) judge.close();
+  for (const judge of judges) await judge.close();
   let bad = 0;
   for (const { source, wrong, judges: agree } of trials) {
     const all = wrong.length === 0 && agree.length < 2 ? ["fewer than two judges can say whether it is right"] : wrong;

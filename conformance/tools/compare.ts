@@ -1,17 +1,41 @@
 // What an author expects, held against what a judge says.
 import { isDeepStrictEqual } from "node:util";
-import type { Answer } from "./judge.ts";
+import { type Answer, findingsOf, isObject, type JsonObject } from "../../packages/conformance/src/answer.ts";
+import type { Json } from "../../packages/conformance/src/manifest.ts";
 import type { Bits, Expectation, SourceFinding } from "./sources.ts";
 
-/** A model as it is kept and compared: without messages, which are each implementation's own. */
-// biome-ignore lint/suspicious/noExplicitAny: a model is what another program says; it is compared, not used.
-export function plain(model: any): any {
-  return JSON.parse(JSON.stringify(model, (key, value) => (key === "message" ? undefined : value)));
+/** A bitmap of a model, as far as it is looked into. */
+export interface ModelBitmap extends JsonObject {
+  readonly dirty: [string, string][];
+}
+
+/** The JSON form as a judge gives it: what is in it is compared, the rest is taken as it is. */
+export interface Model {
+  readonly header: JsonObject;
+  readonly extensions: Json[];
+  readonly bitmaps: readonly ModelBitmap[];
+}
+
+/** The model of an answer without messages, which are each implementation's own; undefined where it has none. */
+export function modelOf(answer: Answer): Model | undefined {
+  return answer.kind === "ok" && answer.body.model !== undefined
+    ? (plain(answer.body.model) as unknown as Model)
+    : undefined;
+}
+
+/** A JSON form without messages. */
+export function plain(form: Json): Json {
+  return JSON.parse(JSON.stringify(form, (key, value) => (key === "message" ? undefined : value)));
 }
 
 /** A bitmap's name in an expectation: its name, or `hex:` and its bytes. */
-export function labelOf(bitmap: { name?: string; name_hex?: string }): string {
-  return bitmap.name ?? `hex:${bitmap.name_hex}`;
+export function labelOf({ name, name_hex }: ModelBitmap): string {
+  return typeof name === "string" ? name : `hex:${name_hex}`;
+}
+
+/** What a judge says of a bitmap's bits. */
+function bitsOf({ error, dirty }: ModelBitmap): Bits {
+  return isObject(error) ? String(error.code) : dirty;
 }
 
 function show(value: unknown): string {
@@ -19,13 +43,13 @@ function show(value: unknown): string {
 }
 
 /** Differences between an expectation and a model; empty when it is as expected. */
-export function modelDifferences(expect: Expectation, model: Answer["model"]): string[] {
+export function modelDifferences(expect: Expectation, model: Model): string[] {
   const found: string[] = [];
   const differ = (what: string, expected: unknown, said: unknown): void => {
     if (!isDeepStrictEqual(expected, said)) found.push(`${what}: expected ${show(expected)}, said ${show(said)}`);
   };
   const said = new Map<string, Bits>();
-  for (const bitmap of model.bitmaps) said.set(labelOf(bitmap), bitmap.error?.code ?? bitmap.dirty);
+  for (const bitmap of model.bitmaps) said.set(labelOf(bitmap), bitsOf(bitmap));
   if (expect.bitmaps !== undefined && !isDeepStrictEqual(new Map(Object.entries(expect.bitmaps)), said))
     found.push(`bitmaps: expected ${show(expect.bitmaps)}, said ${show([...said])}`);
   for (const [key, value] of Object.entries(expect.head ?? {}))
@@ -37,7 +61,7 @@ export function modelDifferences(expect: Expectation, model: Answer["model"]): s
     const digest = expect.bits_sha256?.[label];
     if (digest !== undefined) differ(`bits_sha256 of ${label}`, digest, bitmap.bits_sha256);
     const records = expect.records?.[label];
-    if (records !== undefined) differ(`extra_data of ${label}`, records, wildRecords(records, bitmap.extra_data ?? []));
+    if (records !== undefined) differ(`extra_data of ${label}`, records, wildRecords(records, bitmap.extra_data));
     for (const [key, value] of Object.entries(expect.bitmap_keys?.[label] ?? {}))
       differ(`${key} of ${label}`, value, bitmap[key] ?? null);
     const flags = expect.flags_of?.[label];
@@ -49,31 +73,33 @@ export function modelDifferences(expect: Expectation, model: Answer["model"]): s
 }
 
 /** The records that a judge gives, with `*` where the author has it. */
-function wildRecords(expected: readonly unknown[], said: readonly Record<string, unknown>[]): unknown[] {
-  return said.map((record, at) => {
+function wildRecords(expected: readonly unknown[], said: Json | undefined): unknown[] {
+  return (Array.isArray(said) ? said : []).map((record, at) => {
     const wanted = expected[at] as Record<string, unknown> | undefined;
-    return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, wanted?.[key] === "*" ? "*" : value]));
+    const keys = Object.entries(isObject(record) ? record : {});
+    return Object.fromEntries(keys.map(([key, value]) => [key, wanted?.[key] === "*" ? "*" : value]));
   });
 }
 
 /** Differences between expected findings and those that a judge gives, in any order. */
-export function findingDifferences(expect: Expectation, answer: Answer): string[] {
-  const said = (answer.findings ?? []).map(({ code, severity, repairable, where }): SourceFinding => {
-    return where?.bitmap === undefined ? [code, severity, repairable] : [code, severity, repairable, where.bitmap];
+export function findingDifferences(expect: Expectation, body: JsonObject): string[] {
+  const said = findingsOf(body).map(({ code, severity, repairable, bitmap }): SourceFinding => {
+    return bitmap === undefined ? [code, severity, repairable] : [code, severity, repairable, bitmap];
   });
   const sorted = (findings: readonly SourceFinding[]): string[] => findings.map(show).sort();
   const found: string[] = [];
   if (!isDeepStrictEqual(sorted(expect.findings ?? []), sorted(said)))
     found.push(`findings: expected ${show(expect.findings)}, said ${show(said)}`);
-  if (expect.complete !== undefined && answer.complete !== undefined && expect.complete !== answer.complete)
-    found.push(`complete: expected ${expect.complete}, said ${answer.complete}`);
+  if (expect.complete !== undefined && body.complete !== undefined && expect.complete !== body.complete)
+    found.push(`complete: expected ${expect.complete}, said ${show(body.complete)}`);
   return found;
 }
 
 /** Differences in whether something is refused, and with which code. */
 export function verdictDifferences(expect: Expectation, answer: Answer): string[] {
-  if (answer.skip !== undefined) return [];
+  if (answer.kind === "skip") return [];
   const expected = expect.error ?? "accepted";
-  const said = answer.ok === true ? "accepted" : `${answer.error}`;
-  return expected === said ? [] : [`expected ${expected}, said ${said} ${answer.requirement ?? ""}`];
+  const said = answer.kind === "ok" ? "accepted" : answer.error;
+  if (expected === said) return [];
+  return [`expected ${expected}, said ${said} ${answer.body.requirement ?? ""}`.trimEnd()];
 }

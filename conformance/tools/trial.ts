@@ -3,10 +3,14 @@ import { createHash } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { type Answer, isObject } from "../../packages/conformance/src/answer.ts";
+import { BITMAP_PLACES, HEADER_PLACES } from "../../packages/conformance/src/compare.ts";
+import { afterStep } from "../../packages/conformance/src/kinds/crash.ts";
+import type { CrashStep, Json } from "../../packages/conformance/src/manifest.ts";
 import type { Pages } from "../../packages/conformance/src/pages.ts";
 import { changed, materialise } from "../../packages/conformance/src/recipe.ts";
-import { findingDifferences, modelDifferences, plain, verdictDifferences } from "./compare.ts";
-import type { Answer, Judge } from "./judge.ts";
+import { findingDifferences, labelOf, type Model, modelDifferences, modelOf, verdictDifferences } from "./compare.ts";
+import type { Judge } from "./judge.ts";
 import { documentOf, type Expectation, inputOf, recipeOf, type Source } from "./sources.ts";
 
 /** What came of a vector. */
@@ -14,13 +18,13 @@ export interface Trial {
   readonly source: Source;
   readonly input: Pages | undefined;
   /** The JSON form that is expected: of the input, or of what was written. */
-  readonly model?: unknown;
+  readonly model?: Model;
   /** Bytes that are expected of a writer. */
   readonly output?: Uint8Array;
   /** Crash: the model of each state. */
-  readonly states?: Readonly<Record<string, unknown>>;
+  readonly states?: Readonly<Record<string, Model>>;
   /** Crash: steps with their bytes. */
-  readonly steps?: readonly (readonly (string | number)[])[];
+  readonly steps?: readonly CrashStep[];
   /** Who agrees with the author. */
   readonly judges: readonly string[];
   /** What is wrong; empty for a vector that can be published. */
@@ -79,18 +83,18 @@ export async function trial(
     input === undefined ? (source.empty === true ? "-" : bench.file(documentOf(source) ?? "")) : bench.file(input);
   // An update of a draft makes a file in full form, which gets an id.
   const isRewritten = source.kind === "ops" && input !== undefined && input.length >= 28 && input.read(27, 1)[0] === 28;
-  let model: unknown;
+  let model: Model | undefined;
   let output: Uint8Array | undefined;
   for (const judge of judges) {
     const said = await asked(judge, source, path, bench);
-    if (said.answer.skip !== undefined) continue;
-    const differences = verdictDifferences(expect, said.answer);
-    const shown = said.read?.model ?? said.answer.model;
-    if (differences.length === 0 && expect.error === undefined) {
-      if (said.answer.findings !== undefined) differences.push(...findingDifferences(expect, said.answer));
-      if (shown !== undefined) {
-        differences.push(...modelDifferences(expect, shown));
-        const form = withWild(plain(shown), source, isRewritten);
+    const { answer } = said;
+    if (answer.kind === "skip") continue;
+    const differences = verdictDifferences(expect, answer);
+    if (differences.length === 0 && answer.kind === "ok") {
+      if (answer.body.findings !== undefined) differences.push(...findingDifferences(expect, answer.body));
+      if (said.model !== undefined) {
+        differences.push(...modelDifferences(expect, said.model));
+        const form = withWild(said.model, source, isRewritten);
         model ??= form;
         if (source.kind !== "ops" && source.kind !== "repair" && !isDeepStrictEqual(model, form))
           differences.push(
@@ -120,8 +124,8 @@ export async function trial(
 
 interface Said {
   readonly answer: Answer;
-  /** What was read of the file that was written. */
-  readonly read?: Answer;
+  /** Of the input, or of the file that was written. */
+  readonly model?: Model | undefined;
   readonly out?: string;
 }
 
@@ -130,21 +134,20 @@ async function asked(judge: Judge, source: Source, path: string, bench: Workbenc
   if (kind === "check" || expect.verb === "check") return { answer: await judge.ask("check", path) };
   if (kind === "read" || kind === "limit" || kind === "io") {
     const answer = await judge.ask("read", path);
-    if (kind !== "io" || answer.model === undefined) return { answer };
+    const model = modelOf(answer);
     const [what, name] = expect.request ?? [];
-    if (what === "one")
-      answer.model.bitmaps = answer.model.bitmaps.filter((bitmap: { name?: string }) => bitmap.name === name);
-    return { answer };
+    if (model === undefined || what !== "one") return { answer, model };
+    return { answer, model: { ...model, bitmaps: model.bitmaps.filter((bitmap) => labelOf(bitmap) === name) } };
   }
   const out = bench.path();
   const answer =
     kind === "ops"
       ? await judge.ask("apply", path, bench.file(`${(source.ops ?? []).join("\n")}\n`), out)
       : await judge.ask(kind, path, out);
-  if (answer.ok !== true) return { answer };
+  if (answer.kind !== "ok") return { answer };
   const read = await judge.ask("read", out);
-  if (read.ok !== true) return { answer: { ok: false, error: `${read.error} of what it wrote` } };
-  return { answer, out, read };
+  if (read.kind !== "ok") throw new Error(`${judge.name} cannot read what it wrote: ${JSON.stringify(read)}`);
+  return { answer, out, model: modelOf(read) };
 }
 
 /** The bytes that a canonical writer is to give, by hand. */
@@ -163,29 +166,25 @@ function firstDifference(expected: Uint8Array, said: Uint8Array): string {
   return `byte ${at}: ${expected[at]?.toString(16)} expected, ${said[at]?.toString(16)} written`;
 }
 
-/** What differs from commit to commit: nothing fixes where a commit puts things, and it has an id of its own. */
-const OF_COMMITS = ["generation", "writer_id", "bitmaps_offset", "bitmaps_size", "table_checksum", "header_checksum"];
-
-function ofCommits(model: Record<string, unknown>): string[] {
-  const bitmaps = Array.isArray(model.bitmaps) ? [...model.bitmaps.keys()] : [];
+/** What differs from commit to commit, and the length of the table, in which a writer may have put records of its own. */
+function ofCommits({ bitmaps }: Model): string[] {
   return [
-    ...OF_COMMITS.map((key) => `header.${key}`),
-    ...bitmaps.flatMap((at) => [`bitmaps.${at}.l1_table_offset`, `bitmaps.${at}.l1_checksum`]),
+    ...[...HEADER_PLACES, "bitmaps_size"].map((key) => `header.${key}`),
+    ...bitmaps.flatMap((_, at) => BITMAP_PLACES.map((key) => `bitmaps.${at}.${key}`)),
   ];
 }
 
 /** Puts `*` where values differ from run to run. */
-function withWild(model: Record<string, unknown>, source: Source, isDraft: boolean): unknown {
+function withWild(model: Model, source: Source, isDraft: boolean): Model {
   const places = [...(source.expect.wild ?? [])];
   if (source.empty === true || documentOf(source) !== undefined || isDraft) places.push("header.file_id");
   if (source.kind === "ops" || source.kind === "repair") places.push(...ofCommits(model));
   for (const place of places) {
     const keys = place.split(".");
     const last = keys.pop() ?? "";
-    // biome-ignore lint/suspicious/noExplicitAny: the way goes through any JSON.
-    let at: any = model;
-    for (const key of keys) at = at?.[key];
-    if (at?.[last] !== undefined) at[last] = "*";
+    let at: Json | undefined = model as unknown as Json;
+    for (const key of keys) at = Array.isArray(at) ? at[Number(key)] : isObject(at) ? at[key] : undefined;
+    if (isObject(at) && at[last] !== undefined) at[last] = "*";
   }
   return model;
 }
@@ -200,25 +199,32 @@ async function crashTrial(
   const before = inputOf(source, sources);
   if (before === undefined) throw new Error(`${source.id}: a crash begins with a file`);
   const after = materialise(changed(recipeOf(source, sources), source.after ?? {}));
-  const steps = (source.steps ?? []).map((step): readonly (string | number)[] => {
-    const [what, offset, length] = step;
-    if (what !== "write" || typeof length === "string") return step;
-    return [what, offset ?? 0, Buffer.from(after.read(Number(offset), Number(length))).toString("hex")];
+  const steps = (source.steps ?? []).map(([what, at, data]): CrashStep => {
+    if (what === "fsync") return [what];
+    const offset = Number(at);
+    if (what === "cut") return [what, offset];
+    if (what !== "write") throw new Error(`${source.id}: there is no step ${what}`);
+    if (typeof data === "string") return [what, offset, data];
+    return [what, offset, Buffer.from(after.read(offset, Number(data))).toString("hex")];
   });
-  const states: Record<string, unknown> = {};
+  const states: Record<string, Model> = {};
   for (const judge of judges) {
     const differences: string[] = [];
+    let bytes: Uint8Array = before.bytes();
     for (const [at, allowed] of (source.expect.allowed ?? []).entries()) {
-      const answer = await judge.ask("read", bench.file(prefix(before.bytes(), steps.slice(0, at))));
+      const step = at === 0 ? undefined : steps[at - 1];
+      if (step !== undefined) bytes = afterStep(bytes, step);
+      const answer = await judge.ask("read", bench.file(bytes));
+      const model = modelOf(answer);
       const fits = allowed.filter((name) => {
         const bitmaps = source.expect.states?.[name];
-        if (bitmaps === undefined) return answer.error === name;
-        return answer.model !== undefined && modelDifferences({ bitmaps }, answer.model).length === 0;
+        if (bitmaps === undefined) return answer.kind === "refused" && answer.error === name;
+        return model !== undefined && modelDifferences({ bitmaps }, model).length === 0;
       });
-      for (const name of fits) if (answer.model !== undefined) states[name] ??= plain(answer.model);
+      for (const name of fits) if (model !== undefined) states[name] ??= model;
       if (fits.length === 0)
         differences.push(
-          `prefix ${at}: expected ${allowed.join(" or ")}, said ${answer.error ?? JSON.stringify(answer.model?.bitmaps)}`,
+          `prefix ${at}: expected ${allowed.join(" or ")}, said ${JSON.stringify(model?.bitmaps ?? answer)}`,
         );
     }
     if (source.expect.allowed?.length !== steps.length + 1)
@@ -226,21 +232,6 @@ async function crashTrial(
     hear(judge, differences);
   }
   return { states, steps };
-}
-
-/** The file after the first steps of a log. */
-function prefix(before: Uint8Array, steps: readonly (readonly (string | number)[])[]): Uint8Array {
-  let bytes: Uint8Array = before.slice();
-  for (const [what, offset, data] of steps) {
-    if (what === "cut") bytes = bytes.slice(0, Number(offset));
-    if (what !== "write") continue;
-    const written = Buffer.from(String(data), "hex");
-    const longer = new Uint8Array(Math.max(bytes.length, Number(offset) + written.length));
-    longer.set(bytes);
-    longer.set(written, Number(offset));
-    bytes = longer;
-  }
-  return bytes;
 }
 
 /** Codes for which an expectation refuses a file or a bitmap. */

@@ -40,9 +40,15 @@ function show(value: Json | undefined): string {
 }
 
 /** Keys of the header that say where things stand and who wrote them, not what the file holds. */
-const HEADER_PLACES = ["generation", "writer_id", "bitmaps_offset", "table_checksum", "header_checksum"];
+export const HEADER_PLACES: readonly string[] = [
+  "generation",
+  "writer_id",
+  "bitmaps_offset",
+  "table_checksum",
+  "header_checksum",
+];
 /** Such keys of a bitmap. */
-const BITMAP_PLACES = ["l1_table_offset", "l1_checksum"];
+export const BITMAP_PLACES: readonly string[] = ["l1_table_offset", "l1_checksum"];
 
 /** A model without what two writers of the same contents may do differently. */
 export function contentsOf(model: Json | undefined): Json | undefined {

@@ -12,7 +12,7 @@ export async function tryCrash(bench: Bench): Promise<void> {
   let bytes = before instanceof Uint8Array ? before : before.bytes();
   for (let at = 0; at <= steps.length; at++) {
     const step = at === 0 ? undefined : steps[at - 1];
-    if (step !== undefined) bytes = after(bytes, step);
+    if (step !== undefined) bytes = afterStep(bytes, step);
     const file = new InputFile(bench.path(`prefix-${at}.qdb`), bytes);
     const said = await bench.ask(["read", file.path]);
     const change = file.change();
@@ -49,7 +49,8 @@ function sameState(
   });
 }
 
-function after(before: Uint8Array, step: CrashStep): Uint8Array {
+/** A file after one step of a log. */
+export function afterStep(before: Uint8Array, step: CrashStep): Uint8Array {
   if (step[0] === "fsync") return before;
   if (step[0] === "cut") return before.slice(0, step[1]);
   const [, offset, hex] = step;

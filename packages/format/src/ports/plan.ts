@@ -55,8 +55,12 @@ export function* put<O>(value: O): Plan<void, O> {
   yield { put: value };
 }
 
-/** Runs a plan inside another one and changes what it puts out; what becomes undefined is dropped. */
-export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | undefined): Plan<T, B> {
+/** Runs a plan inside another one and changes what it puts out; what becomes undefined is dropped. `onRead` is called before each round. */
+export function* mapPut<T, A, B>(
+  plan: Plan<T, A>,
+  change: (value: A) => B | undefined,
+  onRead?: () => void,
+): Plan<T, B> {
   try {
     let step = plan.next(NOTHING);
     while (step.done !== true) {
@@ -66,6 +70,7 @@ export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | und
         step = plan.next(NOTHING);
         continue;
       }
+      onRead?.();
       let bytes: readonly Uint8Array[];
       try {
         bytes = yield step.value;
@@ -83,24 +88,8 @@ export function* mapPut<T, A, B>(plan: Plan<T, A>, change: (value: A) => B | und
 }
 
 /** Runs a plan inside another one and tells of each round that it asks for, before it is read. */
-export function* tellReads<T, O>(plan: Plan<T, O>, tell: () => void): Plan<T, O> {
-  try {
-    let step = plan.next(NOTHING);
-    while (step.done !== true) {
-      if ("read" in step.value) tell();
-      let bytes: readonly Uint8Array[];
-      try {
-        bytes = yield step.value;
-      } catch (error) {
-        step = plan.throw(error);
-        continue;
-      }
-      step = plan.next(bytes);
-    }
-    return step.value;
-  } finally {
-    plan.return(undefined as T);
-  }
+export function tellReads<T, O>(plan: Plan<T, O>, tell: () => void): Plan<T, O> {
+  return mapPut(plan, (value) => value, tell);
 }
 
 /** Runs a plan inside another one and drops what it puts out. */
