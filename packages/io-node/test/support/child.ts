@@ -1,15 +1,39 @@
 import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
+import { buildSync } from "esbuild";
+import { afterAll, onTestFinished } from "vitest";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** The command line that runs a script of this directory: Node reads TypeScript by itself, which is far quicker than a loader. */
+const directory = mkdtempSync(join(tmpdir(), "qdb-scripts-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const bundles = new Map<string, string>();
+
+/** The path of a script of this directory with all that it imports, from the packages' sources: one file starts in half the time of sixty. */
+function bundleOf(script: string): string {
+  const known = bundles.get(script);
+  if (known !== undefined) return known;
+  const path = join(directory, script.replace(/ts$/, "mjs"));
+  buildSync({
+    entryPoints: [here(script)],
+    outfile: path,
+    alias: { "@qdb/format": here("../../../format/src/index.ts") },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+  });
+  bundles.set(script, path);
+  return path;
+}
+
+/** The command line that runs a script of this directory. */
 export function scriptCommand(script: string, ...args: readonly string[]): [string, ...string[]] {
-  return [process.execPath, "--import", here("sources.mjs"), here(script), ...args];
+  return [process.execPath, bundleOf(script), ...args];
 }
 
 /** The environment of such a script: every call on a file in one thread, so that calls can be counted. */
