@@ -1,8 +1,9 @@
 // The corpus: what its sources make, and what judges who never saw each other's code say of it.
-import { execFile, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Manifest } from "../packages/conformance/src/manifest.ts";
@@ -96,11 +97,13 @@ test("a changed expected value is found, in every vector", async () => {
   expect(found.filter(({ wrong }) => wrong.length === 0).map(({ source }) => source.id)).toEqual([]);
 }, 600_000);
 
-/** What a program prints, whatever its exit code. */
-function output(program: string, args: readonly string[]): Promise<string> {
-  return new Promise((resolve) => {
-    execFile(program, args, { encoding: "utf8", maxBuffer: 2 ** 28 }, (_, stdout) => resolve(stdout));
-  });
+/** What the built command prints for `dump`, file by file. */
+async function* dumpsOf(paths: readonly string[]): AsyncGenerator<{ stdout: string }> {
+  const script = fileURLToPath(new URL("tools/dump-all.cjs", import.meta.url));
+  const node = process.env.QDB_NODE ?? process.execPath;
+  const child = spawn(node, [script, command], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(`${paths.join("\n")}\n`);
+  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line);
 }
 
 const UUID = "00000000-0000-0000-0000-000000000000";
@@ -134,19 +137,20 @@ describe("the JSON form", () => {
 
   test("qdb dump of every accepted vector validates, and is the expected form", async () => {
     const validate = validator("qdb");
-    const node = process.env.QDB_NODE ?? process.execPath;
-    const left = trials.filter(
-      ({ source, input }) => source.kind === "read" && source.expect.error === undefined && input !== undefined,
+    const accepted = trials.flatMap(({ source, input, model }) =>
+      source.kind === "read" && source.expect.error === undefined && input !== undefined
+        ? [{ id: source.id, path: bench.file(input), model }]
+        : [],
     );
-    const dumpNext = async (): Promise<void> => {
-      for (let made = left.pop(); made?.input !== undefined; made = left.pop()) {
-        const { id } = made.source;
-        const form = JSON.parse(await output(node, [command, "dump", bench.file(made.input)]));
-        const valid = validate(form);
-        expect({ id, valid, errors: validate.errors }).toEqual({ id, valid: true, errors: null });
-        expect({ id, form: plain(form) }).toEqual({ id, form: made.model });
-      }
-    };
-    await Promise.all([dumpNext(), dumpNext()]);
+    const left = accepted.values();
+    for await (const { stdout } of dumpsOf(accepted.map(({ path }) => path))) {
+      const { value: vector } = left.next();
+      const id = vector?.id;
+      const form = JSON.parse(stdout);
+      const valid = validate(form);
+      expect({ id, valid, errors: validate.errors }).toEqual({ id, valid: true, errors: null });
+      expect({ id, form: plain(form) }).toEqual({ id, form: vector?.model });
+    }
+    expect(left.next().done).toBe(true);
   }, 600_000);
 });
