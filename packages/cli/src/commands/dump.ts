@@ -1,6 +1,6 @@
 import { QdbError, type QdbFile, quote } from "@qdb/format";
 import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
-import { about, openFile } from "../open.ts";
+import { about, closing, openFile } from "../open.ts";
 
 /** `qdb dump`: the JSON form. */
 export const command: CommandSpec = {
@@ -20,12 +20,13 @@ export const command: CommandSpec = {
   async run(call) {
     const [path = ""] = call.operands;
     const file = await openFile(path, call);
-    await about(path, async () => {
-      const errors = await print(file, call);
-      call.output.flush();
-      if (errors > 0) throw await unusable(file, errors);
-    });
-    await file.close();
+    await closing(file, () =>
+      about(path, async () => {
+        const errors = await print(file, call);
+        call.output.flush();
+        if (errors > 0) throw await unusable(file, errors);
+      }),
+    );
     return 0;
   },
 };

@@ -1,9 +1,10 @@
+import type { QdbFile } from "@qdb/format";
 import { lockState } from "@qdb/io-node";
-import { type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
-import { fileFacts } from "../facts.ts";
+import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
+import { type FileFacts, fileFacts } from "../facts.ts";
 import { factLines } from "../facts-text.ts";
 import { jsonText } from "../json.ts";
-import { about, openFile } from "../open.ts";
+import { about, closing, openFile } from "../open.ts";
 
 /** `qdb info`: what a file says. */
 export const command: CommandSpec = {
@@ -23,21 +24,22 @@ export const command: CommandSpec = {
   async run(call) {
     const [path = ""] = call.operands;
     const file = await openFile(path, call);
-    const progress = call.progress("counting");
-    const facts = await about(path, async () => {
-      try {
-        const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
-        const isAnyInUse = counted.some(({ problem }) => problem?.code === "INCONSISTENT");
-        // Asked for only where it makes a difference: it can mean a look at every process.
-        const hasWriter = isAnyInUse && lockState(path)?.held === true;
-        return fileFacts(path, file.index, counted, { now: Date.now(), hasWriter });
-      } finally {
-        progress.end();
-      }
-    });
-    await file.close();
+    const facts = await closing(file, () => about(path, () => factsOf(path, file, call)));
     if (call.json) call.output.line(jsonText(facts));
     else for (const line of factLines(facts, call.output.colors)) call.output.line(line);
     return 0;
   },
 };
+
+async function factsOf(path: string, file: QdbFile, call: Call): Promise<FileFacts> {
+  const progress = call.progress("counting");
+  try {
+    const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
+    const isAnyInUse = counted.some(({ problem }) => problem?.code === "INCONSISTENT");
+    // Asked for only where it makes a difference: it can mean a look at every process.
+    const hasWriter = isAnyInUse && lockState(path)?.held === true;
+    return fileFacts(path, file.index, counted, { now: Date.now(), hasWriter });
+  } finally {
+    progress.end();
+  }
+}

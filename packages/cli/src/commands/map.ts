@@ -1,7 +1,7 @@
 import type { CallOptions, DiskRange, StoredBitmap } from "@qdb/format";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../command.ts";
 import { MapPrinter } from "../map-printer.ts";
-import { about, openFile, requireSameDisk } from "../open.ts";
+import { about, closing, openFile, requireSameDisk } from "../open.ts";
 import { parseSize } from "../size.ts";
 
 /** Runs that are kept until all bits are known to be good; a map with more is read twice. */
@@ -32,12 +32,13 @@ export const command: CommandSpec = {
     const start = sizeOption(call, "start-offset") ?? 0n;
     const most = sizeOption(call, "max-length");
     const file = await openFile(path, call);
-    await about(path, async () => {
-      const bitmap = file.bitmap(name);
-      requireSameDisk(bitmap.entry, call);
-      await print(bitmap, start, most, call);
-    });
-    await file.close();
+    await closing(file, () =>
+      about(path, async () => {
+        const bitmap = file.bitmap(name);
+        requireSameDisk(bitmap.entry, call);
+        await print(bitmap, start, most, call);
+      }),
+    );
     return 0;
   },
 };
