@@ -1,11 +1,10 @@
 // The corpus: what its sources make, and what judges who never saw each other's code say of it.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ResidentQdb } from "../packages/cli/test/resident.ts";
 import type { Manifest } from "../packages/conformance/src/manifest.ts";
 import { validator } from "../packages/format/test/support/json.ts";
 import { openJudges, tryAll } from "./tools/build.ts";
@@ -17,7 +16,6 @@ import { type Expectation, loadSources, ROOT, type Source } from "./tools/source
 import { type Trial, Workbench } from "./tools/trial.ts";
 
 const sources = loadSources();
-const command = fileURLToPath(new URL("../packages/cli/dist/qdb.cjs", import.meta.url));
 const REMEDY = "node conformance/tools/build.ts says what is wrong, and writes the corpus when nothing is";
 
 let judges: Judge[] = [];
@@ -97,15 +95,6 @@ test("a changed expected value is found, in every vector", async () => {
   expect(found.filter(({ wrong }) => wrong.length === 0).map(({ source }) => source.id)).toEqual([]);
 }, 600_000);
 
-/** What the built command prints for `dump`, file by file. */
-async function* dumpsOf(paths: readonly string[]): AsyncGenerator<{ stdout: string }> {
-  const script = fileURLToPath(new URL("tools/dump-all.cjs", import.meta.url));
-  const node = process.env.QDB_NODE ?? process.execPath;
-  const child = spawn(node, [script, command], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(`${paths.join("\n")}\n`);
-  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line);
-}
-
 const UUID = "00000000-0000-0000-0000-000000000000";
 /** Values for keys that differ from run to run, for which an expected form has `*`. */
 const STAND_IN: Readonly<Record<string, unknown>> = {
@@ -137,20 +126,17 @@ describe("the JSON form", () => {
 
   test("qdb dump of every accepted vector validates, and is the expected form", async () => {
     const validate = validator("qdb");
-    const accepted = trials.flatMap(({ source, input, model }) =>
-      source.kind === "read" && source.expect.error === undefined && input !== undefined
-        ? [{ id: source.id, path: bench.file(input), model }]
-        : [],
-    );
-    const left = accepted.values();
-    for await (const { stdout } of dumpsOf(accepted.map(({ path }) => path))) {
-      const { value: vector } = left.next();
-      const id = vector?.id;
-      const form = JSON.parse(stdout);
+    const command = new ResidentQdb();
+    for (const { source, input, model } of trials) {
+      if (source.kind !== "read" || source.expect.error !== undefined || input === undefined) continue;
+      const { id } = source;
+      const { stdout } = await command.run(["dump", bench.file(input)]);
+      bench.clear();
+      const form = JSON.parse(stdout.toString("utf8"));
       const valid = validate(form);
       expect({ id, valid, errors: validate.errors }).toEqual({ id, valid: true, errors: null });
-      expect({ id, form: plain(form) }).toEqual({ id, form: vector?.model });
+      expect({ id, form: plain(form) }).toEqual({ id, form: model });
     }
-    expect(left.next().done).toBe(true);
+    command.close();
   }, 600_000);
 });

@@ -32,16 +32,14 @@ export function runQdb(
   return { status: result.status, stdout: result.stdout, stderr: result.stderr.toString("utf8") };
 }
 
-/** Runs `qdb`, which must succeed in silence on standard error, and gives its standard output as text. */
-export function qdb(...args: readonly string[]): string {
-  const { status, stdout, stderr } = runQdb(args);
+/** What a run must be that succeeds in silence on standard error; gives its standard output as text. */
+export function expectSilent(args: readonly string[], { status, stdout, stderr }: Ran): string {
   expect({ args, status, stderr }).toEqual({ args, status: 0, stderr: "" });
   return stdout.toString("utf8");
 }
 
-/** Runs `qdb`, which must fail with one line that has the code, and gives that line. */
-export function qdbFails(code: string, args: readonly string[], options: Parameters<typeof runQdb>[1] = {}): string {
-  const { status, stdout, stderr } = runQdb(args, options);
+/** What a run must be that fails with one line that has the code; gives that line. */
+export function expectRefused(code: string, args: readonly string[], { status, stdout, stderr }: Ran): string {
   expect({ args, stdout: stdout.toString("utf8"), stderr }).toEqual({
     args,
     stdout: "",
@@ -50,6 +48,16 @@ export function qdbFails(code: string, args: readonly string[], options: Paramet
   expect(stderr).toMatch(new RegExp(`^qdb: \\[${code}\\] `));
   expect(status).toBe(code === "USAGE" ? 2 : 1);
   return stderr;
+}
+
+/** Runs `qdb`, which must succeed in silence on standard error, and gives its standard output as text. */
+export function qdb(...args: readonly string[]): string {
+  return expectSilent(args, runQdb(args));
+}
+
+/** Runs `qdb`, which must fail with one line that has the code, and gives that line. */
+export function qdbFails(code: string, args: readonly string[], options: Parameters<typeof runQdb>[1] = {}): string {
+  return expectRefused(code, args, runQdb(args, options));
 }
 
 /** A directory for the tests of a file, gone after them. */
