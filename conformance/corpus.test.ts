@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ResidentQdb } from "../packages/cli/test/resident.ts";
+import { runResident } from "../packages/cli/test/resident.ts";
 import type { Manifest } from "../packages/conformance/src/manifest.ts";
 import { validator } from "../packages/format/test/support/json.ts";
 import { openJudges, tryAll } from "./tools/build.ts";
@@ -126,17 +126,15 @@ describe("the JSON form", () => {
 
   test("qdb dump of every accepted vector validates, and is the expected form", async () => {
     const validate = validator("qdb");
-    const command = new ResidentQdb();
     for (const { source, input, model } of trials) {
       if (source.kind !== "read" || source.expect.error !== undefined || input === undefined) continue;
       const { id } = source;
-      const { stdout } = await command.run(["dump", bench.file(input)]);
+      const { stdout } = await runResident(["dump", bench.file(input)]);
       bench.clear();
       const form = JSON.parse(stdout.toString("utf8"));
       const valid = validate(form);
       expect({ id, valid, errors: validate.errors }).toEqual({ id, valid: true, errors: null });
       expect({ id, form: plain(form) }).toEqual({ id, form: model });
     }
-    command.close();
   }, 600_000);
 });

@@ -2,9 +2,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { qdb, temporaryDirectory } from "./built.ts";
+import { expectSilent, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, type Random, requirePeers, runPeer, seededRandom } from "./peers.ts";
 import { bitmapsOf } from "./reading.ts";
+import { runOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io"));
@@ -53,6 +54,8 @@ async function sorted(path: string): Promise<object[]> {
 }
 
 test.each(Array.from({ length: 20 }, (_, seed) => seed))("script %i", async (seed) => {
+  const run = runOf(seed);
+  const qdb = async (...args: string[]): Promise<string> => expectSilent(args, await run(args));
   const folder = join(directory, `script-${seed}`);
   mkdirSync(folder);
   const random = seededRandom(seed);
@@ -61,8 +64,8 @@ test.each(Array.from({ length: 20 }, (_, seed) => seed))("script %i", async (see
   const other = makeRandomImage(folder, random, { name: "other.qcow2", size });
   const file = join(folder, "file.qdb");
   const otherFile = join(folder, "other.qdb");
-  qdb("import", image.path, file);
-  qdb("import", other.path, otherFile);
+  await qdb("import", image.path, file);
+  await qdb("import", other.path, otherFile);
   for (let calls = 0; calls < CALLS; calls++) {
     const names = (await bitmapsOf(file)).map(({ name }) => name);
     const { name, actions, granularity, usesOther } = drawScript(
@@ -76,10 +79,10 @@ test.each(Array.from({ length: 20 }, (_, seed) => seed))("script %i", async (see
     const ours = usesOther ? ["-b", random(2) === 0 ? other.path : otherFile] : [];
     const length = granularity === undefined ? [] : ["--size", `${size}`];
     runPeer("qemu-img", ["bitmap", ...actions, ...shape, ...theirs, "-f", "qcow2", "--", image.path, name]);
-    qdb("bitmap", ...actions, ...shape, ...length, ...ours, "--", file, name);
+    await qdb("bitmap", ...actions, ...shape, ...length, ...ours, "--", file, name);
     if ((await bitmapsOf(file)).length === 0) break;
     const imported = join(folder, `imported-${calls}.qdb`);
-    qdb("import", image.path, imported);
+    await qdb("import", image.path, imported);
     expect(await sorted(file), JSON.stringify({ name, actions })).toEqual(await sorted(imported));
   }
 });

@@ -1,11 +1,12 @@
 // Random scripts of actions: after every call the file says what a plain model says, bit by bit.
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { cleanBits, dirtyOf, flagsOf, Model, type ModelAction, type ModelBitmap, Refusal } from "./bitmap-model.ts";
-import { qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
+import { expectRefused, expectSilent, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, nbdinfoMap, type Random, requirePeers, seededRandom } from "./peers.ts";
 import { bitmapsOf, type DumpedBitmap, findingsOf, withoutPlace } from "./reading.ts";
+import { type Run, runOf } from "./resident.ts";
 
 const SCRIPTS = 100;
 const directory = temporaryDirectory();
@@ -41,7 +42,11 @@ function idOf(index: number): string {
 }
 
 /** Makes the file that a model describes, each bitmap with an id. */
-function makeFile(path: string, { bitmaps }: Model, clusterBits: number, isDraft: boolean): void {
+async function makeFile(
+  path: string,
+  { bitmaps }: Model,
+  { clusterBits, isDraft, run }: { clusterBits: number; isDraft: boolean; run: Run },
+): Promise<void> {
   const form = {
     format: "qdb",
     header: { form: "full", version: 1, cluster_bits: clusterBits, incompatible_features: "0x0000000000000001" },
@@ -55,8 +60,9 @@ function makeFile(path: string, { bitmaps }: Model, clusterBits: number, isDraft
     })),
   };
   // Loaded as usable: the form of one whose bits cannot be used has no bits.
-  const run = runQdb(["load", ...(isDraft ? ["--draft"] : []), "-", path], { input: JSON.stringify(form) });
-  expect(run).toMatchObject({ status: 0, stderr: "" });
+  writeFileSync(`${path}.json`, JSON.stringify(form));
+  const args = ["load", ...(isDraft ? ["--draft"] : []), `${path}.json`, path];
+  expectSilent(args, await run(args));
 }
 
 /** What must be the same in both. */
@@ -136,12 +142,17 @@ function optionsOf(actions: readonly ModelAction[], added: { size: number; granu
 }
 
 /** A file whose bitmaps are sources: QDB, or an image of QEMU's whose bits nbdinfo tells. */
-function makeSources(random: Random, folder: string, size: number): { path: string; model: Model } {
+async function makeSources(
+  random: Random,
+  folder: string,
+  size: number,
+  run: Run,
+): Promise<{ path: string; model: Model }> {
   if (random(2) === 0 || size % 512 !== 0) {
     const path = join(folder, "sources.qdb");
     const model = drawModel(random, size);
     for (const bitmap of model.bitmaps) bitmap.isInUse = false;
-    makeFile(path, model, 12, random(4) === 0);
+    await makeFile(path, model, { clusterBits: 12, isDraft: random(4) === 0, run });
     return { path, model };
   }
   const image = makeRandomImage(folder, random, { size });
@@ -165,7 +176,7 @@ async function call(
   path: string,
   model: Model,
   old: readonly DumpedBitmap[],
-  other: { path: string; model: Model } | undefined,
+  { other, run }: { other: { path: string; model: Model } | undefined; run: Run },
 ): Promise<DumpedBitmap[]> {
   const sources = other !== undefined && random(2) === 0 ? other : undefined;
   const { name, actions } = drawCall(random, model, sources?.model ?? model);
@@ -178,17 +189,20 @@ async function call(
     "bitmap",
     ...optionsOf(actions, added),
     ...(sources !== undefined && usesSources ? ["-b", sources.path] : []),
+    "--",
+    path,
+    name,
   ];
   try {
     model.run(name, actions, added, sources?.model);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    qdbFails(error.code, [...args, "--", path, name]);
+    expectRefused(error.code, args, await run(args));
     expect(readFileSync(path).equals(bytes)).toBe(true);
     refused.add(error.code);
     return [...old];
   }
-  expect(qdb(...args, "--", path, name)).toBe("");
+  expect(expectSilent(args, await run(args))).toBe("");
   const now = await bitmapsOf(path);
   expect(now).toMatchObject(model.bitmaps.map(expected));
   for (const [option] of actions) done.add(option);
@@ -222,17 +236,17 @@ test.each(Array.from({ length: SCRIPTS }, (_, seed) => seed))("script %i", async
   const path = join(folder, "file.qdb");
   const size = pick(random, [512 * (1 + random(2000)), 1 + random(3_000_000), 2 ** 24, 65536 * (1 + random(20))]);
   const model = drawModel(random, size);
-  makeFile(
-    path,
-    model,
-    pick(random, [9, 9, 12, 12, 12, 16]),
-    random(10) === 0 && model.bitmaps.every(({ isInUse }) => !isInUse),
-  );
+  const run = runOf(seed);
+  await makeFile(path, model, {
+    clusterBits: pick(random, [9, 9, 12, 12, 12, 16]),
+    isDraft: random(10) === 0 && model.bitmaps.every(({ isInUse }) => !isInUse),
+    run,
+  });
   let now = await bitmapsOf(path);
   expect(now).toMatchObject(model.bitmaps.map(expected));
-  const other = random(3) === 0 ? makeSources(random, folder, size) : undefined;
-  for (let calls = 0; calls < 5; calls++) now = await call(random, path, model, now, other);
-  expect(JSON.parse(runQdb(["dump", path]).stdout.toString("utf8")).bitmaps).toEqual(now);
+  const other = random(3) === 0 ? await makeSources(random, folder, size, run) : undefined;
+  for (let calls = 0; calls < 5; calls++) now = await call(random, path, model, now, { other, run });
+  expect(JSON.parse((await run(["dump", path])).stdout.toString("utf8")).bitmaps).toEqual(now);
   expect((await findingsOf(path)).filter((code) => code !== "INCONSISTENT" && code !== "UNPROTECTED")).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { expectSilent, qdb, qdbFails, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
+import { runOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io", "qemu-nbd", "nbdinfo"));
@@ -25,21 +26,24 @@ function bitmapsOf(
 describe("random images", () => {
   const IMAGES = 50;
   let uneven = 0;
-  test.each(Array.from({ length: IMAGES }, (_, seed) => seed))("seed %i: the maps are nbdinfo's", (seed) => {
+  test.each(Array.from({ length: IMAGES }, (_, seed) => seed))("seed %i: the maps are nbdinfo's", async (seed) => {
+    const run = runOf(seed);
+    const qdb = async (...args: string[]): Promise<string> => expectSilent(args, await run(args));
     const folder = join(directory, `seed-${seed}`);
     mkdirSync(folder);
     const random = seededRandom(seed);
     const image = makeRandomImage(folder, random);
     const before = readFileSync(image.path);
     const file = join(folder, "image.qdb");
-    qdb("import", image.path, file);
+    await qdb("import", image.path, file);
     expect(readFileSync(image.path).equals(before)).toBe(true);
     for (const { name, granularity } of image.bitmaps) {
       if (image.size % granularity !== 0) uneven++;
-      const map: unknown = JSON.parse(qdb("map", "--output=json", file, "--", name));
+      const map: unknown = JSON.parse(await qdb("map", "--output=json", file, "--", name));
       expect(map, `seed ${seed}, bitmap ${name}`).toEqual(nbdinfoMap(image.path, name));
     }
-    const facts = bitmapsOf(file).map(({ name, granularity, flags }) => ({ name, granularity, flags }));
+    const { bitmaps } = JSON.parse(await qdb("dump", file)) as { bitmaps: ReturnType<typeof bitmapsOf> };
+    const facts = bitmaps.map(({ name, granularity, flags }) => ({ name, granularity, flags }));
     expect(facts).toEqual(
       image.bitmaps.map(({ name, granularity, enabled }) => ({ name, granularity, flags: enabled ? ["enabled"] : [] })),
     );
