@@ -15,6 +15,7 @@ import {
 } from "../../format/test/hand.ts";
 import { qdb, runQdb, temporaryDirectory } from "./built.ts";
 import { bitmapsOf } from "./reading.ts";
+import { runOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 
@@ -192,6 +193,9 @@ function expectedBits(bitmap: HandBitmap, dirt: Dirt[string] | undefined): strin
   return text;
 }
 
+/** Files that were made. */
+let files = 0;
+
 interface Report {
   readonly findings: {
     code: string;
@@ -204,16 +208,14 @@ interface Report {
   readonly clean: boolean;
 }
 
-function check(
+async function check(
   path: string,
   ...options: readonly string[]
-): { readonly status: number | null; readonly report: Report } {
-  const { status, stdout, stderr } = runQdb(["check", "--output=json", ...options, path]);
+): Promise<{ readonly status: number | null; readonly report: Report }> {
+  const { status, stdout, stderr } = await runOf(files)(["check", "--output=json", ...options, path]);
   expect(stderr).toBe("");
   return { status, report: JSON.parse(stdout.toString("utf8")) };
 }
-
-let files = 0;
 
 function damagedFile(...names: readonly string[]): string {
   const damages = names.map((name) => DAMAGES[name]!);
@@ -230,12 +232,12 @@ function damagedFile(...names: readonly string[]): string {
 async function repairs(...names: readonly string[]): Promise<void> {
   const path = damagedFile(...names);
   const damages = names.map((name) => DAMAGES[name]!);
-  const found = check(path).report.findings;
+  const found = (await check(path)).report.findings;
   // Where an L1 area is bad nobody knows what lies behind the last cluster in use.
   const isMapped = !damages.some(({ dirt }) => Object.values(dirt ?? {}).includes("all"));
   for (const { code } of damages)
     if (code !== "LEAK" || isMapped) expect(found).toContainEqual(expect.objectContaining({ code, repairable: true }));
-  const { status, report } = check(path, "-r");
+  const { status, report } = await check(path, "-r");
   // The bitmap in use stays so: its bits are nobody's to make up.
   expect({ status, counts: report.counts, clean: report.clean }).toEqual({
     status: 2,
@@ -245,10 +247,10 @@ async function repairs(...names: readonly string[]): Promise<void> {
   expect(report.findings.map(({ code, repaired }) => [code, repaired])).toEqual(
     found.map(({ code }) => [code, code !== "INCONSISTENT"]),
   );
-  const after = check(path);
+  const after = await check(path);
   expect(after.report.findings).toMatchObject([{ code: "INCONSISTENT", repairable: false }]);
   const repaired = readFileSync(path);
-  expect(check(path, "-r").status).toBe(2);
+  expect((await check(path, "-r")).status).toBe(2);
   expect(readFileSync(path).equals(repaired)).toBe(true);
   const bitmaps = await bitmapsOf(path);
   for (const original of [MIXED, PLAIN]) {
@@ -270,7 +272,7 @@ const NAMES = Object.keys(DAMAGES);
 test("the file without damage is what is expected of it, and -r leaves it alone", async () => {
   const path = damagedFile();
   const before = readFileSync(path);
-  expect(check(path, "-r")).toMatchObject({
+  expect(await check(path, "-r")).toMatchObject({
     status: 2,
     report: { findings: [{ code: "INCONSISTENT", repaired: false }] },
   });
@@ -281,7 +283,7 @@ test("the file without damage is what is expected of it, and -r leaves it alone"
 
 test.each(NAMES)("%s", async (name) => {
   const alone = withoutInUse(name);
-  if (alone !== undefined) expect(check(alone)).toMatchObject({ status: DAMAGES[name]?.exit });
+  if (alone !== undefined) expect(await check(alone)).toMatchObject({ status: DAMAGES[name]?.exit });
   await repairs(name);
 });
 
@@ -359,13 +361,13 @@ describe("what cannot be repaired is left untouched and said", () => {
       0,
       () => file({ draft: true, bitmaps: [{ ...PLAIN, clusters: ["zeros", cluster(3), "zeros"] }] }),
     ],
-  ])("%s", (_, code, status, make) => {
+  ])("%s", async (_, code, status, make) => {
     const path = join(directory, `${files++}.qdb`);
     const bytes = make(file(BASE));
     writeFileSync(path, bytes);
-    const before = check(path);
+    const before = await check(path);
     expect(before.status).toBe(status);
-    const after = check(path, "-r");
+    const after = await check(path, "-r");
     expect(after.status).toBe(status);
     expect(after.report.findings).toContainEqual(expect.objectContaining({ code, repairable: false, repaired: false }));
     expect(after.report).toEqual({
