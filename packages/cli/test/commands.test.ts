@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { validator } from "../../format/test/support/json.ts";
 import type { CommandSpec } from "../src/command.ts";
 import { COMMANDS } from "../src/commands/index.ts";
-import { runQdb, temporaryDirectory } from "./built.ts";
+import { type Ran, runQdb, temporaryDirectory } from "./built.ts";
+import { runOf } from "./resident.ts";
 import { contentsOf, goodFile, HARMFUL } from "./samples.ts";
 
 const root = temporaryDirectory();
@@ -49,6 +50,8 @@ const MAKERS: Readonly<Record<string, CallOn>> = {
 /** Those among them that add a bitmap to a file that is there. */
 const ADDERS: readonly string[] = ["diff", "import"];
 
+let goodJson: Buffer | undefined;
+
 /** A directory with everything that a call needs. */
 function makePlace(): { directory: string; at: (name: string) => string } {
   const directory = mkdtempSync(join(root, "place-"));
@@ -59,13 +62,17 @@ function makePlace(): { directory: string; at: (name: string) => string } {
   writeFileSync(at("target.img"), "old");
   truncateSync(at("target.img"), 2_500_000);
   writeFileSync(at("extents.json"), '[{"offset":0,"length":65536,"type":1,"description":"dirty"}]');
-  writeFileSync(at("good.json"), runQdb(["dump", at("good.qdb")]).stdout);
+  goodJson ??= runQdb(["dump", at("good.qdb")]).stdout;
+  writeFileSync(at("good.json"), goodJson);
   return { directory, at };
 }
 
 /** The command fails with one line on standard error, and nothing on standard output; gives the line and its code. */
-function fails(args: readonly string[], status: number): { readonly code: string; readonly line: string } {
-  const { stderr: line, ...ran } = runQdb(args);
+function fails(
+  args: readonly string[],
+  status: number,
+  { stderr: line, ...ran }: Ran = runQdb(args),
+): { readonly code: string; readonly line: string } {
   const code = /^qdb: \[([A-Z_]+)\] [^\n]{10,}\n$/.exec(line)?.[1];
   const wanted = { args, line, status, stdout: "", code: expect.any(String) };
   expect({ args, line, status: ran.status, stdout: ran.stdout.toString(), code }).toEqual(wanted);
@@ -145,7 +152,7 @@ describe.each(specs)("$spec.name", ({ lazy, spec }) => {
     }
   });
 
-  test("wrong usage: one line with the way to the help", () => {
+  test("wrong usage: one line with the way to the help", async () => {
     const wrong = [
       [...operands, "--nosuch"],
       [...operands, "-0"],
@@ -157,8 +164,9 @@ describe.each(specs)("$spec.name", ({ lazy, spec }) => {
         return optionalValue === true ? bad : [[...operands, `--${long}`], ...bad];
       }),
     ];
-    for (const args of wrong) {
-      const { code, line } = fails([spec.name, ...args], usageStatus(spec));
+    for (const [at, operands] of wrong.entries()) {
+      const args = [spec.name, ...operands];
+      const { code, line } = fails(args, usageStatus(spec), await runOf(at)(args));
       expect(code, line).toBe("USAGE");
       expect(line).toContain(`try: qdb ${spec.name} --help`);
     }

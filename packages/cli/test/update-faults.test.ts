@@ -1,7 +1,7 @@
 // The command killed, or a call of it failing, at every write, flush, cut and rename: the old state is there or the new one,
 // and nobody is told otherwise.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { COMMAND, qdb, runQdb, temporaryDirectory } from "./built.ts";
@@ -114,8 +114,8 @@ interface Ended {
 /** Runs the command under strace, with a fault if one is given. */
 function run({ from, args, calls }: Case, fault?: string): { readonly file: string; readonly ended: Ended } {
   const folder = join(directory, "run");
-  runPeer("rm", ["-rf", folder]);
-  runPeer("mkdir", [folder]);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
   const file = join(folder, "file.qdb");
   copyFileSync(from, file);
   const log = join(directory, "strace.log");
