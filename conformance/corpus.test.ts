@@ -91,8 +91,11 @@ test("a changed expected value is found, in every vector", async () => {
   const wanted = changed.flatMap(([, source]) =>
     source === undefined ? [] : [{ ...source, patch: source.patch ?? [] }],
   );
-  const found = await tryAll(wanted, judges.slice(0, 1));
-  expect(found.filter(({ wrong }) => wrong.length === 0).map(({ source }) => source.id)).toEqual([]);
+  // The quick judge first, which reads only; the other one is asked for the rest.
+  let left: readonly Source[] = wanted;
+  for (const judge of judges.toReversed())
+    left = (await tryAll(left, [judge])).flatMap(({ source, wrong }) => (wrong.length === 0 ? [source] : []));
+  expect(left.map(({ id }) => id)).toEqual([]);
 }, 600_000);
 
 const UUID = "00000000-0000-0000-0000-000000000000";

@@ -19,10 +19,10 @@ export function openJudges(names: readonly string[] = Object.keys(JUDGES)): Judg
 export async function tryAll(wanted: readonly Source[], judges: readonly Judge[]): Promise<Trial[]> {
   const sources = loadSources();
   const directory = mkdtempSync(join(tmpdir(), "qdb-corpus-"));
+  const bench = new Workbench(directory);
   const trials: Trial[] = [];
   try {
     for (const source of wanted) {
-      const bench = new Workbench(mkdtempSync(join(directory, "v")));
       let result: Trial;
       try {
         const made = await trial(source, sources, judges, bench);

@@ -1,6 +1,7 @@
 // How the bytes of a vector are made: a few parts laid one over the other. It knows nothing of QDB, so that no bug of an
 // implementation can hide in the files that judge it.
 import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { isText, numberOf, Pages } from "./pages.ts";
 
 /** `[at, op, ...]`: see {@link OPERATIONS}; a last string that begins with `# ` is a remark. Numbers above 2^53 are strings. */
@@ -120,12 +121,7 @@ function hexBytes(text: string): Uint8Array {
 function checksum(pages: Pages, at: number, from: number, length: number): Uint8Array {
   const bytes = pages.read(from, length);
   for (let byte = Math.max(at, from); byte < Math.min(at + 4, from + length); byte++) bytes[byte - from] = 0;
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return integer((crc ^ 0xffffffff) >>> 0, 4);
+  return integer(crc32(bytes), 4);
 }
 
 /** SHA-256(seed, then the number of the block as u32, big-endian), block by block. */
