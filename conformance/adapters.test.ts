@@ -4,13 +4,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeReader } from "./tools/c-reader.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const node = process.env.QDB_NODE ?? process.execPath;
 const runner = here("../packages/conformance/dist/conformance.cjs");
 const directory = mkdtempSync(join(tmpdir(), "qdb-adapters-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+beforeAll(makeReader);
 
 const ALL = ["read", "check", "write", "update", "repair"];
 
@@ -33,7 +36,6 @@ test.each([
 ])(
   "%s passes all that it claims",
   (_, command, profiles, unclaimed) => {
-    spawnSync("make", ["-C", here("c")]);
     const report = join(directory, "report.json");
     const start = performance.now();
     const { status, stdout, stderr } = spawnSync(

@@ -1,5 +1,4 @@
 // The corpus: what its sources make, and what judges who never saw each other's code say of it.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { runResident } from "../packages/cli/test/resident.ts";
 import type { Manifest } from "../packages/conformance/src/manifest.ts";
 import { validator } from "../packages/format/test/support/json.ts";
 import { openJudges, tryAll } from "./tools/build.ts";
+import { makeReader } from "./tools/c-reader.ts";
 import { plain } from "./tools/compare.ts";
 import { corpusFiles } from "./tools/corpus.ts";
 import { differingFiles } from "./tools/files.ts";
@@ -21,11 +21,7 @@ const REMEDY = "node conformance/tools/build.ts says what is wrong, and writes t
 let judges: Judge[] = [];
 let trials: Trial[] = [];
 beforeAll(async () => {
-  const made = spawnSync("make", ["-C", `${ROOT}c`], { encoding: "utf8" });
-  if (made.status !== 0)
-    throw new Error(
-      `The reader in C needs make and gcc: sudo apt-get install -y --no-install-recommends make gcc libc6-dev\n${made.error ?? made.stderr}`,
-    );
+  makeReader();
   judges = openJudges();
   trials = await tryAll([...sources.values()], judges);
 }, 300_000);

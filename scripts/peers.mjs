@@ -13,6 +13,7 @@ const packageOf = {
   cmp: "diffutils",
   python3: "python3",
   gcc: "gcc",
+  make: "make",
 };
 
 /** Installs what is missing, or says how to. */

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeReader } from "./c-reader.ts";
 import { corpusFiles } from "./corpus.ts";
 import { differingFiles, writeCorpus } from "./files.ts";
 import { publishIds } from "./ids.ts";
@@ -71,6 +72,7 @@ async function main(args: readonly string[]): Promise<number> {
   const prefixes = trying ? args.slice(1) : [];
   const wanted = [...sources.values()].filter(({ id }) => !trying || prefixes.some((prefix) => id.startsWith(prefix)));
   // Not all judges are needed to try something, but to publish it they are.
+  makeReader();
   const judges = openJudges(trying ? process.env.QDB_JUDGES?.split(",") : undefined);
   const trials = await tryAll(wanted, judges);
   for (const judge of judges) await judge.close();
