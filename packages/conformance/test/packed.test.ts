@@ -3,14 +3,15 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { NODE, temporaryFolder } from "./support/run.ts";
 
 const folder = temporaryFolder();
 const own = fileURLToPath(new URL("..", import.meta.url));
 const program = fileURLToPath(new URL("foreign/reader.py", import.meta.url));
 
-test("forty lines of Python pass their first vectors with the packed runner", () => {
+let command = "";
+beforeAll(() => {
   const packed = spawnSync("npm", ["pack", "--pack-destination", folder, "--silent"], { cwd: own, encoding: "utf8" });
   expect(packed).toMatchObject({ status: 0 });
   const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
@@ -19,9 +20,11 @@ test("forty lines of Python pass their first vectors with the packed runner", ()
   spawnSync("tar", ["-xzf", join(folder, archive), "-C", place, "--strip-components=1"]);
   const manifest = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
   expect(manifest.dependencies).toBeUndefined();
-  const command = join(place, manifest.bin["qdb-conformance"]);
-  const run = (...args: string[]) => spawnSync(NODE, [command, ...args], { cwd: folder, encoding: "utf8" });
+  command = join(place, manifest.bin["qdb-conformance"]);
+}, 300_000);
 
+test("forty lines of Python pass their first vectors with the packed runner", () => {
+  const run = (...args: string[]) => spawnSync(NODE, [command, ...args], { cwd: folder, encoding: "utf8" });
   const listed = run("--list", "--profile", "read", "--filter", "hdr-*").stdout.split("\n").filter(Boolean);
   expect(listed.length).toBeGreaterThan(0);
   const copy = join(folder, "reader.py");
@@ -35,4 +38,17 @@ test("forty lines of Python pass their first vectors with the packed runner", ()
   }
   const whole = run("--exec", `python3 ${copy}`, "--filter", "hdr-*");
   expect(whole.status).toBe(1);
+}, 300_000);
+
+test("what the README tells to type prints what it says", () => {
+  const readme = readFileSync(join(own, "README.md"), "utf8");
+  const [, lines = ""] = /^```sh\n([^`]*)^```$/m.exec(readme) ?? [];
+  const [, said] = /# (conformance: .*)$/m.exec(lines) ?? [];
+  const elsewhere = join(folder, "readme");
+  mkdirSync(elsewhere);
+  const script = `npx() { shift; "${NODE}" "${command}" "$@"; }\n${lines}`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", script], { cwd: elsewhere, encoding: "utf8" });
+  expect(stderr).toBe("");
+  const counts = stdout.match(/^conformance: .*$/gm);
+  expect(counts).toEqual([said, expect.stringMatching(/^conformance: [1-9]\d* passed, [1-9]\d* failed, \d+ skipped$/)]);
 }, 300_000);
