@@ -14,6 +14,8 @@ const packageOf = {
   python3: "python3",
   gcc: "gcc",
   make: "make",
+  // Stryker looks for its children with it.
+  ps: "procps",
 };
 
 /** Installs what is missing, or says how to. */
