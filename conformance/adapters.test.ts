@@ -1,6 +1,6 @@
 // Every implementation of this repository, judged by the runner as a stranger's would be.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -61,3 +61,13 @@ test.each([
   },
   240_000,
 );
+
+test("a program that maps what it reads has not written, on tmpfs either, where a mapping takes space", () => {
+  const shared = "/dev/shm";
+  // The number of tmpfs in the system's magic.h.
+  expect(statfsSync(shared).type).toBe(0x01021994);
+  const command = `python3 "${here("adapters/python/qdb_adapter.py")}"`;
+  const args = [runner, "--exec", command, "--filter", "map-2-mib"];
+  const { stdout } = spawnSync(node, args, { encoding: "utf8", env: { ...process.env, TMPDIR: shared } });
+  expect(stdout.trimEnd().split("\n").at(-1)).toBe("conformance: 1 passed, 0 failed, 0 skipped");
+});
