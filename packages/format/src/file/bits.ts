@@ -1,4 +1,4 @@
-import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
+import { Bitmap } from "../bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
 import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
@@ -53,60 +53,70 @@ export interface DirtyCount {
   readonly bytes: bigint;
 }
 
-/** Counts the dirty bits of bitmaps. A number and a flag each: a file can have tens of thousands. */
+/** Which end of what was asked for is dirty. */
+const FIRST = 1;
+const LAST = 2;
+
+/** Counts the dirty bits of bitmaps. A number and a byte each: a file can have tens of thousands. */
 export class Counts {
   readonly #bits: Float64Array;
-  readonly #isLastDirty: Uint8Array;
+  readonly #ends: Uint8Array;
 
   constructor(bitmaps: number) {
     this.#bits = new Float64Array(bitmaps);
-    this.#isLastDirty = new Uint8Array(bitmaps);
+    this.#ends = new Uint8Array(bitmaps);
   }
 
-  /** Counts what it is shown for the bitmap at a place. */
-  visitor(map: ClusterMap, at: number): BitVisitor {
-    const last = map.bits - 1;
-    const add = (bits: number): void => {
+  /** Counts what it is shown for the bitmap at a place: the bits of a range. */
+  visitor(at: number, range: BitRange): BitVisitor {
+    const last = range.end - 1;
+    const add = (bits: number, ends: number): void => {
       this.#bits[at] = (this.#bits[at] ?? 0) + bits;
+      this.#ends[at] = (this.#ends[at] ?? 0) | ends;
     };
     return {
       pushWords: (words, base) => {
-        add(kernel.countBits(words));
-        const bit = last - base;
-        if (bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit)
-          this.#isLastDirty[at] = 1;
+        const isDirty = (bit: number): boolean =>
+          bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit;
+        const ends = (isDirty(range.first - base) ? FIRST : 0) | (isDirty(last - base) ? LAST : 0);
+        add(kernel.countBits(words), ends);
       },
-      pushDirty: ({ first, end }) => {
-        add(end - first);
-        if (end > last) this.#isLastDirty[at] = 1;
-      },
+      pushDirty: ({ first, end }) => add(end - first, (first <= range.first ? FIRST : 0) | (end > last ? LAST : 0)),
       pushClean: () => undefined,
     };
   }
 
-  /** What it came to. */
-  total(shape: BitmapShape, at: number): DirtyCount {
+  /** What it came to; the granules at the ends are clipped to the disk, or to `within`. */
+  total(shape: BitmapShape, at: number, within: DiskRange = { offset: 0, length: shape.size }): DirtyCount {
     const bits = this.#bits[at] ?? 0;
-    return { bits, bytes: dirtyBytes(bits, this.#isLastDirty[at] === 1, shape) };
+    const ends = this.#ends[at] ?? 0;
+    const granularity = BigInt(shape.granularity);
+    const start = BigInt(within.offset);
+    const end = start + BigInt(within.length);
+    let bytes = BigInt(bits) * granularity;
+    if ((ends & FIRST) !== 0) bytes -= start % granularity;
+    if ((ends & LAST) !== 0) bytes -= (granularity - (end % granularity)) % granularity;
+    return { bits, bytes };
   }
 }
 
-/** Counts the dirty bits of a bitmap. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
-export function* countPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> = {}): Plan<DirtyCount> {
+/** Counts the dirty bits of a bitmap, or of those that a range touches. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
+export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<DirtyCount> {
+  const bits = rangeOf(map, options.within);
   const counts = new Counts(1);
-  const visitor = counts.visitor(map, 0);
-  for (const window of windows(map)) {
+  const visitor = counts.visitor(0, bits);
+  for (const window of windows(map, bits)) {
     window.visit(yield* read(window.ranges), visitor);
-    options.onProgress?.(window.endBit, map.bits);
+    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
   }
-  return counts.total(map.shape, 0);
+  return counts.total(map.shape, 0, options.within);
 }
 
 /** Bytes of stored clusters that loading a whole bitmap reads in one round. */
 const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
 
 /** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
-export function* bitmapPlan(map: ClusterMap, options: BitOptions & Limits = {}): Plan<Bitmap> {
+export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
   const needed = Math.ceil(map.bits / 8);
   if (needed > most) {

@@ -184,7 +184,7 @@ export class StoredBitmap {
     }, options);
   }
 
-  /** Counts the dirty bits. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED */
+  /** Counts the dirty bits, and their bytes of the disk or of `within`. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
     const { entry } = this;
     const digests = this.#file.options.digests;
@@ -193,8 +193,8 @@ export class StoredBitmap {
     }, options);
   }
 
-  /** The bits in memory. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
-  async read(options: CallOptions = {}): Promise<Bitmap> {
+  /** All bits in memory: none of a range, since the others would seem clean. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
+  async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
     const { entry } = this;
     const { digests, maxBitmapBytes } = this.#file.options;
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };

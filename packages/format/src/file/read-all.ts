@@ -166,7 +166,11 @@ export function* countAllPlan(
 ): Plan<CountedBitmap[]> {
   const maps = yield* loadMaps(index, index.table.entries, digests);
   const counts = new Counts(maps.count);
-  const failures = yield* visitAll(maps, (map, position) => counts.visitor(map, position), onProgress);
+  const failures = yield* visitAll(
+    maps,
+    (map, position) => counts.visitor(position, { first: 0, end: map.bits }),
+    onProgress,
+  );
   return maps.bitmaps().map((bitmap, position) => new Counted(bitmap, position, counts, failures));
 }
 
