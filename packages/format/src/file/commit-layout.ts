@@ -37,6 +37,8 @@ export interface Placed {
   readonly copies: readonly Copy[];
   /** Whether it was in error before, and its entry is copied: what breaks a rule in it is no mistake of this commit. */
   readonly copiedError: boolean;
+  /** Why this generation's bits could not be used, nor can be then. */
+  readonly problem: MappedBitmap["problem"];
 }
 
 /** What a commit writes beside the bits. */
@@ -55,14 +57,15 @@ export function placeAll(bitmaps: readonly NextBitmap[], space: FreeSpace, index
     if (next.move !== undefined) return placeMove(next, next.move, space, index, crc32);
     const map = next.from?.map;
     const entry = entryBytes(next, { l1TableOffset: next.from?.entry.fields.l1TableOffset ?? 0n }, crc32);
-    return { entry, area: map?.area.bytes, chunks: () => [], copies: [], copiedError: isCopiedError(next, index) };
+    return { entry, area: map?.area.bytes, chunks: () => [], copies: [], ...keptError(next, index) };
   });
 }
 
-/** An untouched entry may not come into error by what a commit does to others: a frozen one by its successor's change. */
-function isCopiedError({ from, entry }: NextBitmap, index: QdbIndex): boolean {
+/** What is wrong and stays. An untouched entry may not come into error by what a commit does to others: a frozen one by its successor's change. */
+function keptError({ from, entry }: NextBitmap, index: QdbIndex): Pick<Placed, "copiedError" | "problem"> {
   const before = from === undefined ? undefined : index.problems.get(from.entry.index);
-  return entry === undefined && before !== undefined && before.code !== "INCONSISTENT";
+  const copiedError = entry === undefined && before !== undefined && before.code !== "INCONSISTENT";
+  return { copiedError, problem: from?.problem };
 }
 
 function placeBits(
@@ -95,14 +98,21 @@ function placeBits(
     size: bits.size,
   };
   const entry = entryBytes(next, place, crc32, stored.area);
-  return { entry, area: stored.area, chunks: () => stored.chunks(), copies: [], copiedError: false };
+  return {
+    entry,
+    area: stored.area,
+    chunks: () => stored.chunks(),
+    copies: [],
+    copiedError: false,
+    problem: undefined,
+  };
 }
 
 function placeMove(next: NextBitmap, plain: PlainClusters, space: FreeSpace, index: QdbIndex, crc32: Crc32): Placed {
   const map = next.from?.map;
   if (map === undefined || map.count === 0) {
-    const copiedError = isCopiedError(next, index);
-    return { entry: entryBytes(next, {}, crc32), area: map?.area.bytes, chunks: () => [], copies: [], copiedError };
+    const entry = entryBytes(next, {}, crc32);
+    return { entry, area: map?.area.bytes, chunks: () => [], copies: [], ...keptError(next, index) };
   }
   const builder = new L1Builder(map.count, "full");
   const areaOffset = space.allocate(builder.bytes.length);
@@ -123,7 +133,7 @@ function placeMove(next: NextBitmap, plain: PlainClusters, space: FreeSpace, ind
     area,
     chunks: () => [{ offset: areaOffset, bytes: area }],
     copies,
-    copiedError: isCopiedError(next, index),
+    ...keptError(next, index),
   };
 }
 
@@ -222,9 +232,9 @@ export function nextState(
   const table = { bytes: next.table, entries: splitEntries(placed, next.table, next.tableOffset) };
   const index = indexOf(opened, layoutOf(header, "full", fileSize), before.index.extensions, table);
   const mapped = table.entries.map((entry): MappedBitmap => {
-    const area = placed[entry.index]?.area;
+    const { area, problem: kept } = placed[entry.index] ?? {};
     const problem = index.problems.get(entry.index);
-    if (area === undefined) return { entry, map: undefined, problem: problem ?? lostProblem(before, entry) };
+    if (area === undefined) return { entry, map: undefined, problem: problem ?? kept };
     const { l1Size, l1TableOffset } = entry.fields;
     return {
       entry,
@@ -233,11 +243,6 @@ export function nextState(
     };
   });
   return { index, mapped };
-}
-
-/** The problem that an entry copied byte for byte had before. */
-function lostProblem(before: FileState, entry: BitmapEntry): MappedBitmap["problem"] {
-  return before.mapped.find((old) => old.entry.label === entry.label)?.problem;
 }
 
 /** Bytes of a chunk, filled up to whole clusters, so that a file ends at a cluster's end. */
