@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runResident } from "../packages/cli/test/resident.ts";
+import { runOf } from "../packages/cli/test/resident.ts";
 import type { Manifest } from "../packages/conformance/src/manifest.ts";
 import { validator } from "../packages/format/test/support/json.ts";
 import { openJudges, tryAll } from "./tools/build.ts";
@@ -125,10 +125,10 @@ describe("the JSON form", () => {
 
   test("qdb dump of every accepted vector validates, and is the expected form", async () => {
     const validate = validator("qdb");
-    for (const { source, input, model } of trials) {
+    for (const [at, { source, input, model }] of trials.entries()) {
       if (source.kind !== "read" || source.expect.error !== undefined || input === undefined) continue;
       const { id } = source;
-      const { stdout } = await runResident(["dump", bench.file(input)]);
+      const { stdout } = await runOf(at)(["dump", bench.file(input)]);
       bench.clear();
       const form = JSON.parse(stdout.toString("utf8"));
       const valid = validate(form);

@@ -2,10 +2,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { expectSilent, temporaryDirectory } from "./built.ts";
+import { temporaryDirectory } from "./built.ts";
 import { makeRandomImage, type Random, requirePeers, runPeer, seededRandom } from "./peers.ts";
 import { bitmapsOf } from "./reading.ts";
-import { runOf } from "./resident.ts";
+import { qdbOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io"));
@@ -54,8 +54,7 @@ async function sorted(path: string): Promise<object[]> {
 }
 
 test.each(Array.from({ length: 20 }, (_, seed) => seed))("script %i", async (seed) => {
-  const run = runOf(seed);
-  const qdb = async (...args: string[]): Promise<string> => expectSilent(args, await run(args));
+  const qdb = qdbOf(seed);
   const folder = join(directory, `script-${seed}`);
   mkdirSync(folder);
   const random = seededRandom(seed);

@@ -9,6 +9,9 @@ import { afterAll, expect } from "vitest";
 /** The built command, to be run with Node. */
 export const COMMAND: string = fileURLToPath(new URL("../dist/qdb.cjs", import.meta.url));
 
+/** Node as the users have it. */
+export const NODE: string = process.env.QDB_NODE ?? process.execPath;
+
 /** What a run of the command gave. */
 export interface Ran {
   readonly status: number | null;
@@ -23,7 +26,7 @@ export function runQdb(
 ): Ran {
   const env = { ...process.env, NODE_OPTIONS: undefined, ...options.env };
   const { input } = options;
-  const result = spawnSync(process.env.QDB_NODE ?? process.execPath, [COMMAND, ...args], {
+  const result = spawnSync(NODE, [COMMAND, ...args], {
     env,
     maxBuffer: 2 ** 30,
     ...(input === undefined ? {} : { input }),

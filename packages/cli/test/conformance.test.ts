@@ -3,9 +3,8 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { COMMAND, qdbFails, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdbFails, temporaryDirectory } from "./built.ts";
 
-const node = process.env.QDB_NODE ?? process.execPath;
 const directory = temporaryDirectory();
 
 /** A place with a suite that prints its arguments and ends as told. */
@@ -22,7 +21,7 @@ function place(name: string, code: string): string {
 function run(cwd: string, command: string, ...args: readonly string[]) {
   // pnpm names a folder of every package in NODE_PATH: the suite would be found from anywhere.
   const env = { ...process.env, NODE_PATH: undefined };
-  const { status, stdout, stderr } = spawnSync(node, [command, "conformance", ...args], { cwd, env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(NODE, [command, "conformance", ...args], { cwd, env, encoding: "utf8" });
   return { status, stdout, stderr };
 }
 

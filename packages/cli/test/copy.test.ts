@@ -1,7 +1,7 @@
 import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { COMMAND, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { requirePeers, runPeer, seededRandom } from "./peers.ts";
 
 const directory = temporaryDirectory();
@@ -54,7 +54,6 @@ test("clean ranges of the target are left alone", () => {
 test("what was written is flushed before it says so", () => {
   const { file, source, target } = makeSetting("flush", 21);
   const trace = join(directory, "trace");
-  const node = process.env.QDB_NODE ?? process.execPath;
   runPeer("strace", [
     "-f",
     "-s",
@@ -64,7 +63,7 @@ test("what was written is flushed before it says so", () => {
     "trace=pwrite64,fsync,write",
     "-o",
     trace,
-    node,
+    NODE,
     COMMAND,
     "copy",
     file,

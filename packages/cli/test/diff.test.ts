@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { beforeAll, describe, expect, test } from "vitest";
-import { COMMAND, qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, qdbFails, temporaryDirectory } from "./built.ts";
 import { type Random, requirePeers, runPeer, seededRandom } from "./peers.ts";
 
 const directory = temporaryDirectory();
@@ -114,14 +114,7 @@ test("an image that is written meanwhile: nothing is stored", async () => {
     truncateSync(path, 2 ** 30);
   }
   const file = join(directory, "busy.qdb");
-  const command = spawn(process.env.QDB_NODE ?? process.execPath, [
-    COMMAND,
-    "diff",
-    "--progress=json",
-    base,
-    current,
-    file,
-  ]);
+  const command = spawn(NODE, [COMMAND, "diff", "--progress=json", base, current, file]);
   const lines: string[] = [];
   for await (const line of createInterface({ input: command.stderr })) {
     // The first report comes in the middle of the work.

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { expectSilent, qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
-import { runOf } from "./resident.ts";
+import { qdbOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io", "qemu-nbd", "nbdinfo"));
@@ -17,18 +17,21 @@ function makeImage(name: string, bitmaps: readonly string[]): string {
   return image;
 }
 
-function bitmapsOf(
-  file: string,
+function bitmapsIn(
+  dump: string,
 ): { name: string; flags: string[]; granularity: number; dirty?: unknown; error?: unknown }[] {
-  return JSON.parse(qdb("dump", file)).bitmaps;
+  return JSON.parse(dump).bitmaps;
+}
+
+function bitmapsOf(file: string): ReturnType<typeof bitmapsIn> {
+  return bitmapsIn(qdb("dump", file));
 }
 
 describe("random images", () => {
   const IMAGES = 50;
   let uneven = 0;
   test.each(Array.from({ length: IMAGES }, (_, seed) => seed))("seed %i: the maps are nbdinfo's", async (seed) => {
-    const run = runOf(seed);
-    const qdb = async (...args: string[]): Promise<string> => expectSilent(args, await run(args));
+    const qdb = qdbOf(seed);
     const folder = join(directory, `seed-${seed}`);
     mkdirSync(folder);
     const random = seededRandom(seed);
@@ -42,8 +45,11 @@ describe("random images", () => {
       const map: unknown = JSON.parse(await qdb("map", "--output=json", file, "--", name));
       expect(map, `seed ${seed}, bitmap ${name}`).toEqual(nbdinfoMap(image.path, name));
     }
-    const { bitmaps } = JSON.parse(await qdb("dump", file)) as { bitmaps: ReturnType<typeof bitmapsOf> };
-    const facts = bitmaps.map(({ name, granularity, flags }) => ({ name, granularity, flags }));
+    const facts = bitmapsIn(await qdb("dump", file)).map(({ name, granularity, flags }) => ({
+      name,
+      granularity,
+      flags,
+    }));
     expect(facts).toEqual(
       image.bitmaps.map(({ name, granularity, enabled }) => ({ name, granularity, flags: enabled ? ["enabled"] : [] })),
     );

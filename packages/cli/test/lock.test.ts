@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { lockState } from "@qdb/io-node";
 import { expect, onTestFinished, test } from "vitest";
-import { COMMAND, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { bitmapsOf } from "./reading.ts";
 
 const directory = temporaryDirectory();
@@ -32,7 +32,7 @@ function makeFile(name: string): string {
 /** A writer that has the file until it gets its bits, or is killed. */
 async function holder(path: string): Promise<ChildProcess> {
   const args = ["import", "--from=raw-bits", "-g", "64K", "--size", "1M", "-B", "held", "-", path];
-  const child = spawn(process.env.QDB_NODE ?? process.execPath, [COMMAND, ...args], {
+  const child = spawn(NODE, [COMMAND, ...args], {
     stdio: ["pipe", "ignore", "ignore"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

@@ -2,7 +2,7 @@
 // an idle machine is two on one that gives its processors to others as well.
 import { spawnSync } from "node:child_process";
 import { expect } from "vitest";
-import { COMMAND } from "./built.ts";
+import { COMMAND, NODE } from "./built.ts";
 
 /** What a process took, as wait4(2) tells it. */
 export interface Usage {
@@ -21,8 +21,7 @@ print(json.dumps({"status": os.waitstatus_to_exitcode(status), "wall": time.mono
 
 /** Runs Node with its output thrown away. */
 function measured(args: readonly string[]): Usage {
-  const node = process.env.QDB_NODE ?? process.execPath;
-  const { stdout, stderr } = spawnSync("python3", ["-c", SCRIPT, node, ...args], { encoding: "utf8" });
+  const { stdout, stderr } = spawnSync("python3", ["-c", SCRIPT, NODE, ...args], { encoding: "utf8" });
   expect(stderr).toBe("");
   return JSON.parse(stdout);
 }

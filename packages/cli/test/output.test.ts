@@ -4,13 +4,12 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { file, rep } from "../../format/test/hand.ts";
-import { COMMAND, runQdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, runQdb, temporaryDirectory } from "./built.ts";
 import { requirePeers } from "./peers.ts";
 import { goodFile } from "./samples.ts";
 
 const directory = temporaryDirectory();
 const good = goodFile(directory);
-const node = process.env.QDB_NODE ?? process.execPath;
 const large = join(directory, "large.qdb");
 
 beforeAll(() => {
@@ -27,7 +26,7 @@ beforeAll(() => {
 function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
   const script = "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
   const variables = { ...process.env, TERM: "xterm", NO_COLOR: undefined, FORCE_COLOR: undefined, CI: "1", ...env };
-  const { status, stdout } = spawnSync("python3", ["-c", script, node, COMMAND, ...args], {
+  const { status, stdout } = spawnSync("python3", ["-c", script, NODE, COMMAND, ...args], {
     env: variables,
     input: "",
   });
@@ -37,7 +36,7 @@ function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv = {}): strin
 
 /** Runs a line of shell in which `qdb` is the command. */
 function shell(line: string): { status: number | null; stdout: string; stderr: string } {
-  const script = `qdb() { "${node}" "${COMMAND}" "$@"; }; ${line}`;
+  const script = `qdb() { "${NODE}" "${COMMAND}" "$@"; }; ${line}`;
   const { status, stdout, stderr } = spawnSync("bash", ["-c", script], { cwd: directory, encoding: "utf8" });
   return { status, stdout, stderr };
 }
@@ -94,7 +93,7 @@ child = subprocess.Popen([sys.argv[1], sys.argv[2], "map", sys.argv[3], "b"], st
 os.close(w)
 out = subprocess.check_output([sys.argv[1], "-e", sys.argv[4]], stdin=r)
 print(child.wait(), out.decode().strip())`;
-    const { stdout } = spawnSync("python3", ["-c", script, node, COMMAND, large, reader], { encoding: "utf8" });
+    const { stdout } = spawnSync("python3", ["-c", script, NODE, COMMAND, large, reader], { encoding: "utf8" });
     expect(stdout.trim()).toBe(`0 ${runQdb(["map", large, "b"]).stdout.length}`);
   });
 });
@@ -105,7 +104,7 @@ describe("signals", () => {
     ["SIGTERM", 143],
   ] as const)("%s ends a load that waits for input: exit %i, one line, nothing left behind", async (signal, wanted) => {
     const before = readdirSync(directory);
-    const child = spawn(node, [COMMAND, "load", "-", join(directory, "interrupted.qdb")], {
+    const child = spawn(NODE, [COMMAND, "load", "-", join(directory, "interrupted.qdb")], {
       stdio: ["pipe", "pipe", "pipe"],
     });
     let stderr = "";

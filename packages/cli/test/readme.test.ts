@@ -4,12 +4,11 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { COMMAND, qdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, temporaryDirectory } from "./built.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const fixtures = join(root, "conformance/fixtures/qcow2");
-const node = process.env.QDB_NODE ?? process.execPath;
 const directory = temporaryDirectory();
 
 /** The code blocks of a language, in order. */
@@ -42,20 +41,20 @@ test("the ten lines of the library print a real file's dirty extents", () => {
   const bytes = dirty.reduce((sum, { length }) => sum + length, 0);
   const size = extents.reduce((sum, { length }) => sum + length, 0);
   const lines = [`${bytes} of ${size} bytes changed`, ...dirty.map(({ offset, length }) => `${offset} ${length}`)];
-  expect(run(node, ["example.mjs"], cwd)).toBe(`${lines.join("\n")}\n`);
+  expect(run(NODE, ["example.mjs"], cwd)).toBe(`${lines.join("\n")}\n`);
 });
 
 test("the commands do what they say, in the order in which they stand there", () => {
   const commands = blocks("sh").find((block) => block.startsWith("qdb "));
   const cwd = join(directory, "command");
   mkdirSync(join(cwd, "bin"), { recursive: true });
-  writeFileSync(join(cwd, "bin/qdb"), `#!/bin/sh\nexec "${node}" "${COMMAND}" "$@"\n`, { mode: 0o755 });
+  writeFileSync(join(cwd, "bin/qdb"), `#!/bin/sh\nexec "${NODE}" "${COMMAND}" "$@"\n`, { mode: 0o755 });
   copyFileSync(join(fixtures, "bitmaps.qcow2"), join(cwd, "vm.qcow2"));
   const disk = Buffer.alloc(1 << 20, 7);
   writeFileSync(join(cwd, "old.raw"), disk);
   writeFileSync(join(cwd, "new.raw"), disk.fill(8, 65536, 65537));
   writeFileSync(join(cwd, "vm.raw"), disk);
-  const path = `${join(cwd, "bin")}:${dirname(node)}:${process.env.PATH ?? ""}`;
+  const path = `${join(cwd, "bin")}:${dirname(NODE)}:${process.env.PATH ?? ""}`;
   for (const line of (commands ?? "").trim().split("\n")) {
     expect(line).toMatch(/^qdb \w+ .*# \w/);
     run("sh", ["-ec", line], cwd, { PATH: path });

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect } from "vitest";
-import { COMMAND, type Ran, runQdb } from "./built.ts";
+import { COMMAND, expectSilent, NODE, type Ran, runQdb } from "./built.ts";
 
 const SERVER = fileURLToPath(new URL("resident.cjs", import.meta.url));
 
@@ -20,7 +20,7 @@ let resident: Resident | undefined;
 afterAll(() => resident?.child.stdin.end());
 
 function start(): Resident {
-  const child = spawn(process.env.QDB_NODE ?? process.execPath, [SERVER, COMMAND], {
+  const child = spawn(NODE, [SERVER, COMMAND], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, NODE_OPTIONS: undefined },
   });
@@ -31,7 +31,7 @@ function start(): Resident {
  * Runs `qdb` from its first line, with the Node that QDB_NODE names, in the process that ran it before; one call at a time,
  * without standard input. It must not leave a file open, which a process that ends would hide.
  */
-export const runResident: Run = async (args) => {
+const runResident: Run = async (args) => {
   resident ??= start();
   resident.child.stdin.write(`${JSON.stringify(args)}\n`);
   const { value, done } = await resident.answers.next();
@@ -41,7 +41,13 @@ export const runResident: Run = async (args) => {
   return { status, stdout: Buffer.from(stdout, "base64"), stderr };
 };
 
-/** How the n-th of many tests that are alike runs `qdb`: every tenth as users do. */
+/** How the n-th of many calls or tests that are alike runs `qdb`: every tenth as users do. */
 export function runOf(n: number): Run {
   return n % 10 === 0 ? async (args) => runQdb(args) : runResident;
+}
+
+/** The same, for calls that must succeed in silence on standard error; gives standard output as text. */
+export function qdbOf(n: number): (...args: readonly string[]) => Promise<string> {
+  const run = runOf(n);
+  return async (...args) => expectSilent(args, await run(args));
 }

@@ -5,7 +5,7 @@ import { Bitmap, ExtentBatch } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { type Level, Raster } from "../src/raster.ts";
 import { percent } from "../src/raster-picture.ts";
-import { COMMAND, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { runPeer, seededRandom } from "./peers.ts";
 
 const directory = temporaryDirectory();
@@ -116,7 +116,7 @@ describe("the grid", () => {
   test("a terminal gets colours, its width, and none of them with NO_COLOR", () => {
     const file = makeFile("terminal", randomBits(8, 20_000));
     const script = (setting: string): string => {
-      const command = `stty cols 120; ${setting} ${process.env.QDB_NODE ?? process.execPath} ${COMMAND} show ${file}`;
+      const command = `stty cols 120; ${setting} ${NODE} ${COMMAND} show ${file}`;
       const env = `import os,pty,sys\nos.environ.update(TERM='xterm', LC_ALL='C.UTF-8')\nos.environ.pop('NO_COLOR', None)\npty.spawn(['sh','-c',sys.argv[1]])`;
       return runPeer("python3", ["-c", env, command]);
     };

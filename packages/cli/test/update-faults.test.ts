@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { COMMAND, qdb, runQdb, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, runQdb, temporaryDirectory } from "./built.ts";
 import { requirePeers, runPeer, seededRandom } from "./peers.ts";
 import { findingsOf, stateOf } from "./reading.ts";
 
@@ -128,9 +128,8 @@ function run({ from, args, calls }: Case, fault?: string): { readonly file: stri
     `trace=${calls.join(",")}`,
     ...(fault === undefined ? [] : ["-e", `inject=${fault}`]),
   ];
-  const node = process.env.QDB_NODE ?? process.execPath;
   const env = { ...process.env, NODE_OPTIONS: undefined };
-  const { status, signal, stderr, error } = spawnSync("strace", [...options, node, COMMAND, ...args(file)], {
+  const { status, signal, stderr, error } = spawnSync("strace", [...options, NODE, COMMAND, ...args(file)], {
     encoding: "utf8",
     env,
   });

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { isText, numberOf, Pages } from "./pages.ts";
 
-/** `[at, op, ...]`: see {@link OPERATIONS}; a last string that begins with `# ` is a remark. Numbers above 2^53 are strings. */
+/** `[at, op, ...]`, of which {@link lay} knows each `op`; a last string that begins with `# ` is a remark. Numbers above 2^53 are strings. */
 export type Part = readonly (number | string)[];
 
 /** A file of `length` bytes: zeros, then the parts in their order, then the seals (checksums, copies) in theirs. */

@@ -103,10 +103,10 @@ export class InputFile {
   }
 }
 
-/** What tells of a write to a file that is too long to be read. Not its blocks: on tmpfs who maps a hole takes one. */
+/** What tells of a write to a file that is too long to be read. Not its blocks: on tmpfs who maps a hole takes one. The time of the last change shows a write of which `mtime` was put back. */
 function stateOf(path: string): string {
-  const { mtimeMs, ino } = statSync(path);
-  return `${mtimeMs} ${ino}`;
+  const { mtimeMs, ctimeMs, ino } = statSync(path);
+  return `${mtimeMs} ${ctimeMs} ${ino}`;
 }
 
 function readAt(path: string, offset: number, length: number): Buffer {

@@ -1,6 +1,6 @@
 // Files that are made to hurt. No test framework here: memory-child.ts runs them in a process of its own.
 import { crc32 } from "node:zlib";
-import { be, file, join, rep, tlv, utf8 } from "./hand.ts";
+import { be, bits, file, join, rep, tlv, utf8 } from "./hand.ts";
 import { type SparseSource, sparse } from "./sparse.ts";
 
 const MIB = 2 ** 20;
@@ -40,6 +40,7 @@ function withTable(table: Uint8Array, nbBitmaps: number, size: number, ...more: 
   );
 }
 
+/** Where the cluster behind a table begins. */
 const behind = (table: Uint8Array): number => Math.ceil((TABLE + table.length) / 512) * 512;
 
 /** An entry of 48 bytes for an L1 area. */
@@ -73,7 +74,9 @@ function oneHuge(descriptor: (at: number) => number, size: number, count = 2 ** 
   return withTable(table, 1, Math.max(size, TABLE + 512 + area.length), [TABLE + 512, area]);
 }
 
-const ZERO_AREA = new Uint8Array(16); // one entry 0, its checksum, padding
+/** An L1 area of one entry, zeros: the entry, its checksum, padding. */
+const ZERO_AREA = new Uint8Array(16);
+/** Most bitmaps of one file. */
 const MOST = 65535;
 
 /** Records of 8 bytes, each of another type. */
@@ -138,7 +141,7 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
   },
   "65535 good bitmaps, each with a data cluster": () => {
     const start = behind(new Uint8Array(MOST * 48));
-    const cluster = edit512(1);
+    const cluster = bits(512, 0);
     // All clusters hold the same, so that the areas can be made without much ado.
     const at = (index: number): number => start + index * 1024;
     const areas = new Uint8Array(MOST * 1024);
@@ -233,10 +236,3 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     return sparse(2 ** 50, [2 ** 21, file({ clusterBits: 21, header }).slice(0, 4096)]);
   },
 };
-
-/** A cluster of 512 bytes whose first byte is given. */
-function edit512(first: number): Uint8Array {
-  const cluster = rep(0, 512);
-  cluster[0] = first;
-  return cluster;
-}

@@ -1,15 +1,18 @@
 // Files made to hurt, against the bounds of section 7.4: each runs through everything that a reader does, in a process of its own.
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Bitmap, bitmapPlan, readMap, runSync } from "@qdb/format";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { HOSTILE } from "./hostile-files.ts";
 import type { Measured } from "./memory-child.ts";
 import { index, thrown, ZLIB } from "./reading.ts";
 
 const MIB = 2 ** 20;
+const cache = mkdtempSync(join(tmpdir(), "qdb-compile-cache-"));
+afterAll(() => rmSync(cache, { recursive: true, force: true }));
 const CHILD = fileURLToPath(new URL("memory-child.ts", import.meta.url));
 
 interface Run {
@@ -24,7 +27,7 @@ async function measured(name: string, heapMib?: number): Promise<Run> {
   const limit = heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`, "--max-semi-space-size=4"];
   const child = spawn(process.execPath, ["--expose-gc", ...limit, CHILD, name], {
     // Reading the sources takes Node longer than most of these files do.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), "qdb-test-compile-cache") },
+    env: { ...process.env, NODE_COMPILE_CACHE: cache },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";

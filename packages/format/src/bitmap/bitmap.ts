@@ -1,15 +1,7 @@
 import { QdbError } from "../errors.ts";
 import { coarsen, refine } from "./granularity.ts";
 import { ExtentBatch, RunCollector } from "./runs.ts";
-import {
-  type BitmapShape,
-  type BitRange,
-  bitsInward,
-  bitsOfShape,
-  bitsOutward,
-  bytesOfBits,
-  type DiskRange,
-} from "./shape.ts";
+import { type BitmapShape, type BitRange, bitsInward, bitsOfShape, bitsOutward, type DiskRange } from "./shape.ts";
 import * as kernel from "./words.ts";
 
 /** Words listed before a batch is handed on. */
@@ -119,7 +111,7 @@ export class Bitmap implements BitmapShape {
 
   /** Bytes of the disk that are dirty: granules, the last one clipped to the disk. */
   dirtyBytes(): bigint {
-    return dirtyBytes(this.count(), this.isDirty(this.bits - 1), this);
+    return dirtyBytes(this.count(), this, { last: this.isDirty(this.bits - 1) });
   }
 
   /** The first dirty bit from `from` on, -1 when there is none. */
@@ -220,12 +212,20 @@ export class Bitmap implements BitmapShape {
   }
 }
 
-/** Bytes of the disk that a number of dirty bits covers; the last granule is clipped to the disk. */
-export function dirtyBytes(count: number, lastIsDirty: boolean, shape: BitmapShape): bigint {
-  const whole = BigInt(count) * BigInt(shape.granularity);
-  if (!lastIsDirty) return whole;
-  const bits = bitsOfShape(shape);
-  return whole - BigInt(shape.granularity) + bytesOfBits({ first: bits - 1, end: bits }, shape).length;
+/** Bytes of the disk, or of `within`, that a number of dirty bits covers; `ends` tells whether the first and the last bit are among them, whose granules are clipped. */
+export function dirtyBytes(
+  count: number,
+  shape: BitmapShape,
+  ends: { readonly first?: boolean; readonly last: boolean },
+  within: DiskRange = { offset: 0, length: shape.size },
+): bigint {
+  const granularity = BigInt(shape.granularity);
+  const start = BigInt(within.offset);
+  const end = start + BigInt(within.length);
+  let bytes = BigInt(count) * granularity;
+  if (ends.first === true) bytes -= start % granularity;
+  if (ends.last) bytes -= (granularity - (end % granularity)) % granularity;
+  return bytes;
 }
 
 function sizeMismatch(a: BitmapShape, b: BitmapShape): QdbError {

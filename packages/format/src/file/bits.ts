@@ -1,4 +1,4 @@
-import { Bitmap } from "../bitmap/bitmap.ts";
+import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
 import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
@@ -86,16 +86,11 @@ export class Counts {
     };
   }
 
-  /** What it came to; the granules at the ends are clipped to the disk, or to `within`. */
-  total(shape: BitmapShape, at: number, within: DiskRange = { offset: 0, length: shape.size }): DirtyCount {
+  /** What it came to; `within` is the range of the disk, where it is not all of it. */
+  total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
     const bits = this.#bits[at] ?? 0;
     const ends = this.#ends[at] ?? 0;
-    const granularity = BigInt(shape.granularity);
-    const start = BigInt(within.offset);
-    const end = start + BigInt(within.length);
-    let bytes = BigInt(bits) * granularity;
-    if ((ends & FIRST) !== 0) bytes -= start % granularity;
-    if ((ends & LAST) !== 0) bytes -= (granularity - (end % granularity)) % granularity;
+    const bytes = dirtyBytes(bits, shape, { first: (ends & FIRST) !== 0, last: (ends & LAST) !== 0 }, within);
     return { bits, bytes };
   }
 }

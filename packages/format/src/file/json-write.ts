@@ -98,7 +98,7 @@ function* dumpBits(map: ClusterMap, sha256: (() => Sha256) | undefined, options:
     extentsPlan(map, { onProgress: options.onProgress, ...(hasher === undefined ? {} : { also: hasher }) }),
     (batch) => rangesJson(batch, totals),
   );
-  const bytes = dirtyBytes(totals.bits, totals.last === map.bits - 1 && map.bits > 0, map.shape);
+  const bytes = dirtyBytes(totals.bits, map.shape, { last: totals.last === map.bits - 1 && map.bits > 0 });
   const digest = hasher === undefined ? "" : `, "bits_sha256": "${hasher.finish()}"`;
   yield* put(`${totals.first ? "" : "\n      "}], "dirty_bytes": "${bytes}"${digest} }`);
 }

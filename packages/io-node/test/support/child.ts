@@ -39,7 +39,7 @@ export function scriptCommand(script: string, ...args: readonly string[]): [stri
 /** The environment of such a script: every call on a file in one thread, so that calls can be counted. */
 export function scriptEnvironment(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, ...environment } = process.env;
-  const NODE_COMPILE_CACHE = join(tmpdir(), "qdb-test-compile-cache");
+  const NODE_COMPILE_CACHE = join(directory, "compile-cache");
   return { ...environment, NODE_COMPILE_CACHE, UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "1" };
 }
 
