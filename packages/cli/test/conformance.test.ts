@@ -6,6 +6,8 @@ import { expect, test } from "vitest";
 import { COMMAND, NODE, qdbFails, temporaryDirectory } from "./built.ts";
 
 const directory = temporaryDirectory();
+/** Where no suite is. */
+const elsewhere = temporaryDirectory();
 
 /** A place with a suite that prints its arguments and ends as told. */
 function place(name: string, code: string): string {
@@ -44,15 +46,14 @@ test("the suite is found beside the command too", () => {
   mkdirSync(join(cwd, "bin"));
   copyFileSync(COMMAND, join(cwd, "qdb.cjs"));
   symlinkSync("../qdb.cjs", join(cwd, "bin/qdb"));
-  const elsewhere = temporaryDirectory();
   expect(run(elsewhere, join(cwd, "bin/qdb"), "--list")).toEqual({ status: 0, stdout: '["--list"]\n', stderr: "" });
 });
 
 test("without it, one line says what to type", () => {
-  const cwd = temporaryDirectory();
   // A copy: beside the built one the repository's own suite is found.
-  copyFileSync(COMMAND, join(cwd, "qdb.cjs"));
-  const { status, stderr, stdout } = run(cwd, join(cwd, "qdb.cjs"), "--exec=true");
+  const command = join(elsewhere, "qdb.cjs");
+  copyFileSync(COMMAND, command);
+  const { status, stderr, stdout } = run(elsewhere, command, "--exec=true");
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
   expect(stderr).toBe(
     "qdb: [NOT_FOUND] the conformance suite is not installed here; type: npx @qdb/conformance --exec 'COMMAND ARGS'\n",
