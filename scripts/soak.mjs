@@ -1,0 +1,22 @@
+// `pnpm soak [NAME...]`: tests at full length, of which `npm test` runs a part with fixed seeds. Without a name, all of them.
+// Set up first: `npm start` or `pnpm build`.
+import { bringPeers } from "./peers.mjs";
+import { environment, fail, heading, run } from "./setup.mjs";
+
+/** The test files of each run. With QDB_SOAK=1 they do everything, and print figures. */
+const runs = {
+  faults: ["packages/cli/test/update-faults.test.ts"],
+};
+
+const names = process.argv.slice(2);
+const unknown = names.find((name) => !Object.hasOwn(runs, name));
+if (unknown !== undefined) fail(`There is no run ${unknown}; there are: ${Object.keys(runs).join(", ")}`);
+
+bringPeers();
+const env = { ...environment, QDB_SOAK: "1" };
+let status = 0;
+for (const name of names.length === 0 ? Object.keys(runs) : names) {
+  heading(`Soak: ${name}`);
+  status ||= run("pnpm", ["exec", "vitest", "run", "--reporter=verbose", ...runs[name]], { env });
+}
+process.exitCode = status;
