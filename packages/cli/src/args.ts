@@ -27,17 +27,20 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
     strict: false,
     tokens: true,
   });
-  if (tokens.some((token) => token.kind === "option" && token.name === HELP.long)) {
-    return { operands: [], given: [], help: true };
-  }
+  const asked = tokens.some(({ kind, index }) => kind === "option" && isHelp(args[index]));
+  if (asked) return { operands: [], given: [], help: true };
   const operands: string[] = [];
   const given: GivenOption[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") operands.push(token.value);
     if (token.kind !== "option") continue;
     const option = options.find(({ long }) => long === token.name);
-    if (option === undefined) throw usageError(spec.name, `unknown option ${quote(token.rawName)}`);
     const name = token.rawName;
+    if (option === undefined) throw unknownOption(spec.name, name, args[token.index]);
+    if (option === HELP && !name.startsWith("--")) {
+      // -dash is more often a name than four options, one of which is -h.
+      throw usageError(spec.name, `option -h stands alone, ${quote(args[token.index] ?? name)} is given; ${DASHED}`);
+    }
     const isNext = token.value !== undefined && token.inlineValue === false;
     // Such a value is more often a forgotten one; who means it writes it behind =.
     if (isNext && token.value.length > 1 && token.value.startsWith("-")) {
@@ -54,6 +57,19 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
   }
   checkOperands(spec, operands);
   return { operands, given, help: false };
+}
+
+const DASHED = "put names that begin with a dash after --";
+
+/** Whether an argument asks for help: no other spelling does, so that nothing else ends with 0 and nothing done. */
+function isHelp(argument: string | undefined): boolean {
+  return argument === `--${HELP.long}` || argument === `-${HELP.short}`;
+}
+
+function unknownOption(command: string, name: string, argument: string | undefined): QdbError {
+  if (name.startsWith("--")) return usageError(command, `unknown option ${quote(name)}`);
+  const place = argument === undefined || argument === name ? "" : ` in ${quote(argument)}`;
+  return usageError(command, `unknown option ${quote(name)}${place}; ${DASHED}`);
 }
 
 /** An optional value stands behind `=` only, so the parser must not take the next argument for it. */

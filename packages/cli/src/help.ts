@@ -62,6 +62,7 @@ export function generalHelp(colors: Colors): string {
     ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     "",
     "qdb COMMAND --help tells more about each, with examples; qdb --version gives the version.",
+    "Operands that begin with a dash go after --: qdb map -- -odd-name.qdb daily.",
     "Sizes are bytes, or take k, M, G, T, P for powers of 1024: 64K.",
     "Exit codes: 0 done or yes, 1 no or failed, 2 wrong usage; check has its own.",
   ];

@@ -42,15 +42,53 @@ test("behind -- everything is an operand, and - is one anywhere", () => {
   expect(parse("-", "x").operands).toEqual(["-", "x"]);
 });
 
-test("--help wins over everything, but for what is behind --", () => {
-  expect(parse("--nosuch", "-h").help).toBe(true);
-  expect(parse("--", "--help").help).toBe(false);
+describe("help", () => {
+  test.each([[["--help"]], [["-h"]], [["--nosuch", "-h"]], [["-dash", "f", "--help", "g", "h", "i"]]])(
+    "%j asks for it",
+    (args) => {
+      expect(parse(...args)).toEqual({ operands: [], given: [], help: true });
+    },
+  );
+
+  test.each([
+    [["f", "-dash"], 'unknown option "-d" in "-dash"'],
+    [["f", "-ohm"], 'unknown option "-o" in "-ohm"'],
+    [["f", "-hx"], 'option -h stands alone, "-hx" is given'],
+    [["f", "-qh"], 'option -h stands alone, "-qh" is given'],
+    [["f", "-hh"], 'option -h stands alone, "-hh" is given'],
+    [["f", "-h=1"], 'option -h stands alone, "-h=1" is given'],
+    [["f", "-hg64K"], 'option -h stands alone, "-hg64K" is given'],
+    [["f", "--help=me"], 'option --help takes no value, "me" is given'],
+    [["f", "--merge", "-h"], 'option --merge needs SRC, and "-h" looks like an option; write --merge=SRC'],
+    [["f", "--merge", "--help"], 'option --merge needs SRC, and "--help" looks like an option; write --merge=SRC'],
+  ])("%j does not, and is wrong", (args, message) => {
+    expect(() => parse(...args)).toThrowError(message);
+  });
+
+  test.each([
+    [["f", "-gh"], [{ long: "granularity", value: "h" }], ["f"]],
+    [
+      ["f", "-qgh"],
+      [
+        { long: "quiet", value: undefined },
+        { long: "granularity", value: "h" },
+      ],
+      ["f"],
+    ],
+    [["--merge=--help", "f"], [{ long: "merge", value: "--help" }], ["f"]],
+    [["f", "--", "-h"], [], ["f", "-h"]],
+    [["--", "--help", "-dash"], [], ["--help", "-dash"]],
+    [["--", "f", "--"], [], ["f", "--"]],
+  ])("%j does not", (args, given, operands) => {
+    expect(parse(...args)).toEqual({ operands, given, help: false });
+  });
 });
 
 describe("wrong usage", () => {
   test.each([
     [["f", "--nosuch"], 'unknown option "--nosuch"'],
-    [["f", "-x"], 'unknown option "-x"'],
+    [["f", "-x"], 'unknown option "-x"; put names that begin with a dash after --'],
+    [["f", "-qx"], 'unknown option "-x" in "-qx"; put names that begin with a dash after --'],
     [["f", "--__proto__"], 'unknown option "--__proto__"'],
     [["f", "--merge"], "option --merge needs a value, SRC"],
     [["f", "--merge", "--add"], 'option --merge needs SRC, and "--add" looks like an option; write --merge=SRC'],

@@ -22,13 +22,14 @@ export interface Ran {
 /** Runs `qdb` to its end. */
 export function runQdb(
   args: readonly string[],
-  options: { input?: Uint8Array | string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: Uint8Array | string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Ran {
   const env = { ...process.env, NODE_OPTIONS: undefined, ...options.env };
-  const { input } = options;
+  const { input, cwd } = options;
   const result = spawnSync(NODE, [COMMAND, ...args], {
     env,
     maxBuffer: 2 ** 30,
+    ...(cwd === undefined ? {} : { cwd }),
     ...(input === undefined ? {} : { input }),
   });
   if (result.error !== undefined) throw result.error;

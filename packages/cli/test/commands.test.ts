@@ -1,5 +1,5 @@
 // What holds for every command, whichever it is: its help, wrong usage, and inputs and targets that it must refuse.
-import { mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../format/test/support/json.ts";
@@ -156,6 +156,10 @@ describe.each(specs)("$spec.name", ({ lazy, spec }) => {
     const wrong = [
       [...operands, "--nosuch"],
       [...operands, "-0"],
+      // Not a call for help, though an h is in it.
+      [...operands, "-dash"],
+      [...operands, "-h0"],
+      [...operands, "--help=me"],
       [...Array.from({ length: spec.operands.max + 1 }, (_, index) => `operand-${index}`)],
       [...operands].slice(1),
       ...spec.options.flatMap(({ long, value, choices, optionalValue }) => {
@@ -239,6 +243,38 @@ describe("inputs that are refused", () => {
     expect(code).toBe("NOT_FOUND");
     expect(line).toContain('"weekly"');
     expect(contentsOf(directory)).toEqual(before);
+  });
+});
+
+describe("operands that begin with a dash", () => {
+  const calls: Readonly<Record<string, CallOn>> = {
+    ...READERS,
+    ...OTHER_INPUTS,
+    import: (source, at) => ["import", "--from", "extents", "-B", "daily", source, at("new")],
+  };
+  const inputs: Readonly<Record<string, string>> = {
+    diff: "target.img",
+    import: "extents.json",
+    load: "good.json",
+  };
+
+  /** The command is called in a place where its input has that name. */
+  function called(command: string, name: string, path: string): object {
+    const { directory, at } = makePlace();
+    copyFileSync(at(inputs[command] ?? "good.qdb"), at(name));
+    const args = calls[command]!(path, (file) => file);
+    const first = command === "diff" ? 1 : args.indexOf(path);
+    const ran = runQdb([...args.slice(0, first), "--", ...args.slice(first)], { cwd: directory });
+    const words = (text: string): string => text.replaceAll(JSON.stringify(path), "INPUT").replaceAll(path, "INPUT");
+    return { status: ran.status, stdout: words(ran.stdout.toString()), stderr: words(ran.stderr) };
+  }
+
+  test.each(Object.keys(calls))("%s: behind -- they are names", (command) => {
+    for (const name of ["-dash", "-h", "--help"]) {
+      const expected = called(command, name, `./${name}`);
+      expect(expected).toMatchObject({ status: 0 });
+      expect(called(command, name, name)).toEqual(expected);
+    }
   });
 });
 

@@ -54,6 +54,9 @@ const SHAPE = {
 export function parseOptions(args: readonly string[]): Options {
   const values = parsed(args);
   const { help = false, version = false, list = false, exec } = values;
+  if (help && !args.some((argument) => argument === "--help" || argument === "-h"))
+    throw new UsageError("-h stands alone");
+  if (version && (list || exec !== undefined)) throw new UsageError("--version stands alone");
   if (exec === undefined && !help && !version && !list)
     throw new UsageError("--exec 'COMMAND ARGS' is missing: the program to test");
   const profiles = values.profile ?? [];

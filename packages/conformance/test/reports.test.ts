@@ -108,6 +108,9 @@ describe("the command line", () => {
     [["--exec", "a", "--jobs", "0"], /--jobs takes a number from 1/],
     [["--exec", "a", "--known-failures", "/no/such/file"], /--known-failures: ENOENT/],
     [["--exec", "a", "operand"], /operand/],
+    [["--exec", "a", "-vh"], /-h stands alone/],
+    [["--exec", "a", "--version"], /--version stands alone/],
+    [["--list", "--version"], /--version stands alone/],
     [
       ["--exec", adapter("good"), "--judge", adapter("hang-at-once"), "--timeout", "0.5"],
       /--judge .*does not answer hello/,
