@@ -5,7 +5,7 @@ from . import bits as b
 from .check import Finding, about_bits, can_be_mended, check
 from .commit import Disk, Handle
 from .l1 import ONES, ZEROS, named_cluster
-from .model import Entry, QdbFile
+from .model import Entry, QdbFile, Reject
 from .reading import add_run
 from .state import Item, State, state_of
 
@@ -13,17 +13,19 @@ from .state import Item, State, state_of
 def repair(data: bytes, writer_id: bytes | None = None) -> tuple[bytes, list[Finding], list[Finding]]:
     """The file after a repair, what was found before, and what is left."""
     before = check(data)
-    if not any(finding.repairable for finding in before.findings):
-        return data, before.findings, before.findings
     file = before.file
     disk = Disk(data)
-    handle = Handle(disk, repair=True, writer_id=writer_id)
-    items = mended(file)
-    handle.fence()
-    only_leak = all(f.problem.code == "LEAK" for f in before.findings if f.repairable)
-    if not only_leak:
+    try:
+        handle = Handle(disk, repair=True, writer_id=writer_id)
+    except Reject:
+        return data, before.findings, before.findings
+    repairable = [finding for finding in before.findings if finding.repairable]
+    items = mended(file) if repairable else []
+    handle.fence()  # where there is nothing to repair too (QDB-CMT-021)
+    if any(finding.problem.code != "LEAK" for finding in repairable):
         handle.commit(items)  # puts a bad primary or mirror right too, never by a copy
-    handle.cut()
+    if repairable:
+        handle.cut()
     return bytes(disk.data), before.findings, check(bytes(disk.data)).findings
 
 

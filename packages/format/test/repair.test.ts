@@ -3,7 +3,7 @@ import { bitmapPlan, bytesSource, FLAG, quietly, readIndex, readMaps, runSync, t
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, join, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { check } from "./reading.ts";
-import { bitmap, fileOf, io, MemoryStore, openEditor, view, ZLIB } from "./store.ts";
+import { bitmap, failFrom, fileOf, io, MemoryStore, openEditor, view, ZLIB } from "./store.ts";
 import { rejection } from "./support/errors.ts";
 
 const CLUSTER = 1024;
@@ -188,6 +188,11 @@ function patchy(store: MemoryStore, bad: readonly number[]): SyncStore {
 
 const WHOLE = bitsOf(damaged([], NAMES).bytes);
 
+/** What a repair does where nothing can be put right: what was found counts only once it is known to be on the disk (spec §5, step 2). */
+const FENCE = ["flush", "write 4096 at 0", "flush"];
+const stepsOf = (store: MemoryStore, from = 0): string[] =>
+  store.changes.slice(from).map((op) => (op.kind === "write" ? `write ${op.bytes.length} at ${op.offset}` : op.kind));
+
 async function repaired(names: readonly string[]): Promise<void> {
   const { bytes, unreadable } = damaged(names);
   const store = new MemoryStore(bytes);
@@ -226,17 +231,32 @@ async function repaired(names: readonly string[]): Promise<void> {
     expect(after.equals(expected), `${said}: ${label}`).toBe(true);
   }
   const log = store.changes.length;
+  const good = store.bytes;
   const second = await (await openEditor(through, { repair: true })).repair();
-  expect([second.written, store.changes.length], said).toEqual([false, log]);
+  expect([second.written, stepsOf(store, log)], said).toEqual([false, FENCE]);
+  expect(store.bytes, said).toEqual(good);
 }
 
-test("a file without damage needs no repair", async () => {
-  const store = new MemoryStore(damaged([]).bytes);
+test("a file without damage needs no repair, but the fence", async () => {
+  const { bytes } = damaged([]);
+  const store = new MemoryStore(bytes);
   const report = await (await openEditor(store, { repair: true })).repair();
   expect(report.before.map(({ code, repairable }) => `${code} ${repairable}`).sort()).toEqual(
     STAYS.map((code) => `${code} false`),
   );
-  expect([report.written, store.changes]).toEqual([false, []]);
+  expect([report.written, stepsOf(store)]).toEqual([false, FENCE]);
+  expect(store.bytes).toEqual(bytes);
+});
+
+test("a file without damage is not called good where the fence fails", async () => {
+  for (let at = 0; at < FENCE.length; at++) {
+    const store = new MemoryStore(damaged([]).bytes);
+    const editor = await openEditor(store, { repair: true });
+    failFrom(store, at);
+    expect((await rejection(() => editor.repair())).code).toBe("POISONED");
+    expect(stepsOf(store)).toEqual(FENCE.slice(0, at));
+    expect((await rejection(() => editor.repair())).code).toBe("POISONED");
+  }
 });
 
 test.each(NAMES)("%s", async (name) => {
@@ -291,7 +311,7 @@ test("what a repair cannot mend keeps its bytes, its bits and its damage, and th
     expect(editor.state.mapped[0]?.entry.bytes).toEqual(entryBytes);
     const log = store.changes.length;
     expect((await (await openEditor(store, { repair: true })).repair()).written).toBe(false);
-    expect(store.changes.length).toBe(log);
+    expect(stepsOf(store, log)).toEqual(FENCE);
   }
 });
 
@@ -358,10 +378,11 @@ describe("not repairable: left alone byte for byte, and said", () => {
       "PADDING false",
       "LEAK false",
     ]);
-    expect([report.written, store.changes]).toEqual([false, []]);
+    // It has no mirror that the fence could write the primary from.
+    expect([report.written, stepsOf(store)]).toEqual([false, ["flush"]]);
   });
 
-  test("the last generation", async () => {
+  test("the last generation, but a damaged primary", async () => {
     const bytes = file(base({ header: { generation: 2n ** 64n - 1n }, length: 30 * CLUSTER }));
     const store = new MemoryStore(bytes);
     const report = await (await openEditor(store, { repair: true })).repair();
@@ -369,7 +390,14 @@ describe("not repairable: left alone byte for byte, and said", () => {
       "PADDING false",
       "LEAK false",
     ]);
-    expect([report.written, store.changes]).toEqual([false, []]);
+    expect([report.written, stepsOf(store)]).toEqual([false, FENCE]);
+    expect(store.bytes).toEqual(bytes);
+    const broken = new MemoryStore(edit(bytes, [99, be(0x55, 1)]));
+    const mended = await (await openEditor(broken, { repair: true })).repair();
+    expect(mended.before.map(({ code }) => code)).toEqual(["BAD_CHECKSUM", "PADDING", "LEAK"]);
+    expect(mended.after.map(({ code }) => code)).toEqual(["PADDING", "LEAK"]);
+    expect([mended.written, mended.summary.counts.corrupt, stepsOf(broken)]).toEqual([true, 0, FENCE]);
+    expect(broken.bytes).toEqual(bytes);
   });
 });
 

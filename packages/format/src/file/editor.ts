@@ -28,7 +28,7 @@ export interface RepairReport {
   /** What is left. */
   readonly after: readonly Finding[];
   readonly summary: CheckSummary;
-  /** Whether the file was written to. */
+  /** Whether something was put right. */
   readonly written: boolean;
 }
 
@@ -97,7 +97,8 @@ export class QdbEditor {
 
   /**
    * Puts right what can be put right without losing a dirty bit, by a commit (spec §7.3): a bad header copy, what cannot be trusted
-   * becomes dirty, tails and padding become zero, leaks are cut off. Nothing is written where there is nothing to put right.
+   * becomes dirty, tails and padding become zero, leaks are cut off. Where there is nothing to put right, nothing changes, but what
+   * was found is known to be on the disk when this resolves.
    * @throws {QdbError} POISONED
    */
   async repair(): Promise<RepairReport> {
@@ -106,8 +107,11 @@ export class QdbEditor {
     await this.#store.refresh?.();
     const first = await this.#check(before);
     const repairable = before.filter((finding) => finding.repairable);
-    if (repairable.length === 0) return { before, after: before, summary: first, written: false };
-    if (repairable.every(({ code }) => code === "LEAK")) {
+    if (repairable.length === 0) {
+      await runStore(this.#session.fence(), this.#store);
+      // At the last generation nothing can be committed, but the fence restores a damaged primary.
+      if (this.state.index.headerOffset === 0) return { before, after: before, summary: first, written: false };
+    } else if (repairable.every(({ code }) => code === "LEAK")) {
       await runStore(this.#session.fence(), this.#store);
       await runStore(this.#session.cut(), this.#store);
     } else {
