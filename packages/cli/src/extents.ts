@@ -15,9 +15,16 @@ export class ExtentList {
   #dirty = new Uint8Array(1024);
   #count = 0;
   #isGapless = true;
+  #droppedZeros = 0n;
+
+  /** Bytes of clean extents that an image may hide other data with (see {@link Extent}). */
+  get droppedZeros(): bigint {
+    return this.#droppedZeros;
+  }
 
   /** Adds an extent. */
-  add({ offset, length, dirty }: Extent): void {
+  add({ offset, length, dirty, isDroppedZero }: Extent): void {
+    if (isDroppedZero === true) this.#droppedZeros += length;
     const last = this.#count - 1;
     const end = last < 0 ? 0n : (this.#ends[last] ?? 0n);
     if (offset !== end) this.#isGapless = false;

@@ -108,3 +108,8 @@ export function complain(line: string): void {
     // Nobody listens.
   }
 }
+
+/** Writes a warning to standard error: the work goes on. Everything from outside in it must have gone through `quote`. */
+export function warn(message: string): void {
+  complain(`qdb: warning: ${message}`);
+}

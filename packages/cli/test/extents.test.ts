@@ -144,7 +144,15 @@ describe("what is refused, with its place", () => {
     ["a type alone", '[{"offset":0,"length":512,"type":1}]', "no description"],
     ["a type and another's description", '[{"offset":0,"length":512,"type":1,"description":"clean"}]', "contradict"],
     ["dirty and description", '[{"offset":0,"length":512,"dirty":true,"type":0,"description":"clean"}]', "contradict"],
-    ["an unknown description", '[{"offset":0,"length":512,"type":1,"description":"local"}]', "description is none of"],
+    ["an unknown description", '[{"offset":0,"length":512,"type":1,"description":"new"}]', "description is none of"],
+    ["a depth of 1", '[{"offset":0,"length":512,"description":"backing depth 1"}]', "description is none of"],
+    [
+      "a depth and another's type",
+      '[{"offset":0,"length":512,"type":3,"description":"backing depth 2"}]',
+      "contradict",
+    ],
+    ["a map of depths", '[{"offset":0,"length":512,"type":1,"description":"local"}]', "--dirty=local"],
+    ["a map with depths", '[{"start":0,"length":512,"depth":0,"data":true}]', "--dirty=local"],
     ["an end past 2^63", '[{"offset":9223372036854775807,"length":512,"dirty":true}]', "past 2^63"],
   ])("%s", async (_, json, words) => {
     await expect(readExtents([json], undefined)).rejects.toMatchObject({

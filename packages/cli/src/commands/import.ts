@@ -16,6 +16,7 @@ export const command: CommandSpec = {
     "qcow2: the bitmaps of an image, without QEMU; all of them, or those of -B. Names, granularities and whether they are enabled stay. A bitmap that a program had in use, or did not keep, is inconsistent: it is listed, and its bits are refused, unless --inconsistent=mark-all makes it all dirty.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first.",
     "extents: a JSON array as nbdinfo --map=qemu:dirty-bitmap:NAME --json, oVirt and qdb map print it. What no object describes as clean is dirty. Maps of what is allocated (qemu-img map, nbdinfo --map) need --dirty.",
+    "--dirty=local: what an overlay holds itself, which is what changed since its backing file; zeros that the guest wrote too. The map is of qemu-img map or nbdinfo --map=qemu:allocation-depth. --dirty=data: what does not read as zeros, for a copy onto a target that holds nothing but zeros; over older data such a copy misses what was zeroed since. A warning says so where the map shows that the image itself holds zeros. --dirty=nodata: QEMU's inverted map of an x-dirty-bitmap.",
   ],
   operands: { min: 2, max: 2, names: ["SOURCE", "FILE"] },
   options: [
@@ -46,8 +47,8 @@ export const command: CommandSpec = {
     {
       long: "dirty",
       value: "WHAT",
-      choices: ["data", "nodata"],
-      help: "extents that tell what is allocated: data is dirty; nodata: QEMU's inverted map of an x-dirty-bitmap",
+      choices: ["data", "local", "nodata"],
+      help: "what is dirty in extents that tell what is allocated; see above",
     },
     ...PROGRESS,
   ],
@@ -57,6 +58,10 @@ export const command: CommandSpec = {
     [
       "nbdinfo --map=qemu:dirty-bitmap:b0 --json URI | qdb import --from extents -B b0 - vm.qdb",
       "what an NBD server says",
+    ],
+    [
+      "qemu-img map --output=json overlay.qcow2 | qdb import --from extents --dirty=local -B day2 - vm.qdb",
+      "what an overlay changed of its backing file",
     ],
     ["qdb import --from raw-bits -g 64K --size 16G -B daily bits.raw vm.qdb", "bits as plain bytes"],
     ["qdb import --merge -B daily vm.qcow2 vm.qdb", "what QEMU collected is added to the bitmap daily"],

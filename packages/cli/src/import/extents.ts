@@ -3,6 +3,7 @@ import { readExtents } from "../extents.ts";
 import { diskRecords } from "../images.ts";
 import { inputName, readText } from "../input.ts";
 import { requireBitmapName } from "../new-bitmaps.ts";
+import { warn } from "../output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
 /** A map in JSON: what nbdinfo --map, qemu-img map, oVirt and `qdb map` print. */
@@ -11,6 +12,11 @@ export const importExtents: Importer = async (request) => {
   const name = requireBitmapName(onlyName(request, "extents"));
   const { source, call, disk, allocation } = request;
   const extents = await aboutSource(request, () => readExtents(readText(source, call.signal), allocation));
+  if (extents.droppedZeros > 0n) {
+    warn(
+      `${inputName(source)}: ${extents.droppedZeros} bytes that the image itself holds as zeros are clean with --dirty=data; over older data a copy would not write them; --dirty=local makes them dirty`,
+    );
+  }
   const size = request.size ?? extents.gaplessEnd;
   if (size === undefined) {
     throw new QdbError(

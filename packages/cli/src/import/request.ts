@@ -52,7 +52,7 @@ export function requestOf(call: Call, source: string): ImportRequest {
 }
 
 function allocationOf(value: string | undefined): AllocationRule | undefined {
-  return value === "data" || value === "nodata" ? value : undefined;
+  return value === "data" || value === "local" || value === "nodata" ? value : undefined;
 }
 
 /** The one name of -B that sources without names of their own need. @throws {QdbError} USAGE */
