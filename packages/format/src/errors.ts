@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   "SOURCE_CHANGED",
   "LOCKED",
   "POISONED",
+  "PATH_CHANGED",
   "ABORTED",
   "NOT_SUPPORTED",
   "USAGE",

@@ -1,7 +1,8 @@
 // The commit, operation by operation (spec §5).
 import {
   bytesSource,
-  type QdbError,
+  type QdbEditor,
+  QdbError,
   readIndex,
   runStore,
   runStoreSync,
@@ -460,6 +461,73 @@ describe("files in error", () => {
     expect(errorOf(() => flip(bad, own, "a", true, 30, 40)).code).toBe("IO");
     flip(bad, own, "b", true, 50, 60);
     expect(view(store.bytes).split("\n")[0]).toBe(view(START).split("\n")[0]);
+  });
+});
+
+describe("the name", () => {
+  const lost = new QdbError("PATH_CHANGED", "the file has lost its name");
+  /** A store that has a path, and says in its log when it is asked about it. */
+  const named = (store: MemoryStore, confirmSync: () => void): SyncStore => ({
+    get size() {
+      return store.size;
+    },
+    readSync: (offset, length) => store.readSync(offset, length),
+    writeSync: (offset, bytes) => store.writeSync(offset, bytes),
+    flushSync: () => store.flushSync(),
+    truncateSync: (length) => store.truncateSync(length),
+    replaceSync: (image) => store.replaceSync(image),
+    confirmSync,
+  });
+
+  test("is looked at when all else of a commit, a fence, a cut, a repair and a rewrite is done", async () => {
+    const cases: readonly (readonly [Uint8Array, (editor: QdbEditor) => Promise<unknown>])[] = [
+      [HOLLOW, (editor) => editor.change("a", (bits) => (bits.invert(), bits), true).then(() => editor.commit())],
+      [START, (editor) => editor.commit()],
+      [START, (editor) => editor.commit().then(() => editor.commit())],
+      [Uint8Array.from([...START, ...rep(0, 8192)]), (editor) => editor.repair()],
+      [edit(START, [H + 20, rep(7, 9)]), (editor) => editor.repair()],
+      [START, (editor) => editor.repair()],
+      [
+        fileOf({ a: bitmap(9, [1]) }, { form: "draft", allOnes: false }),
+        async (editor) => {
+          editor.edits.rename("a", "b");
+          await editor.commit();
+        },
+      ],
+    ];
+    for (const [bytes, act] of cases) {
+      const store = new MemoryStore(bytes);
+      const changes: number[] = [];
+      const all = (): number => store.log.filter(({ kind }) => kind !== "read").length;
+      await act(await openEditor(named(store, () => void changes.push(all()))));
+      expect(changes.at(-1)).toBe(all());
+      expect(changes.length).toBeGreaterThan(0);
+
+      const ended = new MemoryStore(bytes);
+      const editor = await openEditor(
+        named(ended, () => {
+          throw lost;
+        }),
+      );
+      const error = await rejection(() => act(editor));
+      expect({ code: (error as QdbError).code, cause: (error as QdbError).cause }).toEqual({
+        code: "PATH_CHANGED",
+        cause: lost,
+      });
+      expect(await rejection(() => editor.commit())).toBe(error);
+      expect(await rejection(() => editor.repair())).toBe(error);
+    }
+  });
+
+  test("is looked at by stores that answer later too", async () => {
+    const store = new MemoryStore(START);
+    const editor = await openEditor({ ...asyncStore(store), size: store.size, confirm: () => Promise.reject(lost) });
+    await editor.change("a", (bits) => (bits.invert(), bits), true);
+    const error = await rejection(() => editor.commit());
+    expect((error as QdbError).message).toMatch(
+      /^the file has lost its name; the change is stored in it, but no longer/,
+    );
+    expect(view(store.bytes)).not.toBe(view(START));
   });
 });
 

@@ -1,4 +1,6 @@
 import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
+import { pathChanged } from "./errors.ts";
+import { leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
 import { requireWritableHost } from "./host.ts";
 import { WatchedImage } from "./images.ts";
@@ -17,7 +19,7 @@ const PIECE = 2 ** 20;
  * @returns bytes copied
  * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
  * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the target is to be copied again then);
- * LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
+ * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
  */
 export async function copyExtents(
   extents: Extents,
@@ -34,6 +36,7 @@ export async function copyExtents(
       checkPair(from, to);
       copied = await new Copy(from, to, new Pace(options)).run(extents);
       to.sync();
+      confirmTarget(to);
     } catch (error) {
       to.closeAfterError();
       throw error;
@@ -53,6 +56,13 @@ function checkPair(from: WatchedImage, to: Handle): void {
   if (size !== from.size) {
     throw new QdbError("SIZE_MISMATCH", `${names} have ${from.size} and ${size} bytes; make them the same size first`);
   }
+}
+
+/** Extents in a file that the path does not name any more are no copy. @throws {QdbError} PATH_CHANGED, IO */
+function confirmTarget(to: Handle): void {
+  if (leadsTo(to.path, to.facts().key)) return;
+  const { code, message } = pathChanged(to.path);
+  throw new QdbError(code, `${message}; the extents were copied into it; copy them again`);
 }
 
 class Copy {

@@ -1,5 +1,6 @@
 import { type FileImage, QdbError, quote } from "@qdb/format";
-import { remarkOf, withRemark } from "./errors.ts";
+import { pathChanged, remarkOf, withRemark } from "./errors.ts";
+import { leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
 import { HEADER_AREA, primaryOf, writeFrom } from "./image-writer.ts";
 import type { Pace } from "./pace.ts";
@@ -29,6 +30,8 @@ export async function createOnDevice(path: string, image: FileImage, pace: Pace)
     }
     try {
       await writeImage(device, image, size, pace);
+      // A file that nobody finds under this path is cleared again.
+      if (!leadsTo(path, device.facts().key)) throw pathChanged(path);
     } catch (error) {
       throw cleared(error, device, path, size);
     }

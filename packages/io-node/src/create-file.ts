@@ -1,9 +1,9 @@
-import { linkSync, unlinkSync } from "node:fs";
-import type { FileImage } from "@qdb/format";
+import { linkSync, lstatSync, unlinkSync } from "node:fs";
+import { type FileImage, QdbError, quote } from "@qdb/format";
 import { createOnDevice } from "./create-device.ts";
 import { syncDirectory, temporaryBeside } from "./directory.ts";
 import { alreadyExists, errnoOf, fromNode, remarkOf, withRemark } from "./errors.ts";
-import { factsIfThere } from "./facts.ts";
+import { factsIfThere, keyOf, leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
 import { requireWritableHost } from "./host.ts";
 import { primaryOf, writeFrom } from "./image-writer.ts";
@@ -17,7 +17,8 @@ import { type LongCallOptions, Pace } from "./pace.ts";
  *
  * @throws {QdbError} ALREADY_EXISTS, also for a device that begins with a QDB header; NOT_FOUND without its directory;
  * USAGE for a directory and the like; LIMIT for a device that is too small; LOCKED for one that is in use;
- * NOT_SUPPORTED on other hosts than Linux; ABORTED; IO. After any of them the file is not there, or the message says so
+ * NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; PATH_CHANGED when the new file was removed or replaced meanwhile. After any of
+ * them the file is not there, or the message says so; what another program put in its place stays
  */
 export async function createFile(path: string, image: FileImage, options: LongCallOptions = {}): Promise<void> {
   requireWritableHost();
@@ -35,48 +36,53 @@ async function createByLink(path: string, image: FileImage, pace: Pace): Promise
   const temporary = temporaryBeside(path);
   const file = Handle.create(temporary, path);
   const made = [temporary];
-  try {
-    await filled(file, async () => {
-      file.truncate(image.length);
-      await writeFrom(file, image, 0, "holes", pace);
-    });
+  return making(file, made, async () => {
+    file.truncate(image.length);
+    await writeFrom(file, image, 0, "holes", pace);
+    file.sync();
     pace.checkSignal();
     const linked = link(temporary, path);
     if (linked) made.push(path);
     remove(temporary);
-    if (linked) syncDirectory(path);
+    if (linked) confirmName(file);
     return linked;
-  } catch (error) {
-    throw undone(error, path, made);
-  }
+  });
 }
 
 async function createInPlace(path: string, image: FileImage, pace: Pace): Promise<void> {
   const file = Handle.create(path, path);
+  await making(file, [path], async () => {
+    const primary = primaryOf(image);
+    file.truncate(image.length);
+    await writeFrom(file, image, primary.length, "holes", pace);
+    file.sync();
+    file.write(primary, 0);
+    file.sync();
+    confirmName(file);
+  });
+}
+
+/** Makes a file, and closes it. After an error, be it one of closing, the names in `made` are removed. */
+async function making<T>(file: Handle, made: readonly string[], make: () => Promise<T>): Promise<T> {
+  const { key } = file.facts();
   try {
-    await filled(file, async () => {
-      const primary = primaryOf(image);
-      file.truncate(image.length);
-      await writeFrom(file, image, primary.length, "holes", pace);
-      file.sync();
-      file.write(primary, 0);
-    });
-    syncDirectory(path);
+    const result = await make();
+    file.close();
+    return result;
   } catch (error) {
-    throw undone(error, path, [path]);
+    // Still open, as a rule: no other file can have got its inode number meanwhile.
+    const reported = undone(error, file.path, made, key);
+    file.closeAfterError();
+    throw reported;
   }
 }
 
-/** Writes, flushes and closes a file; each of these can be where a failed write comes out. */
-async function filled(file: Handle, write: () => Promise<void>): Promise<void> {
-  try {
-    await write();
-    file.sync();
-  } catch (error) {
-    file.closeAfterError();
-    throw error;
-  }
-  file.close();
+/** Flushes the name of a new file, and looks whether the file still has it. @throws {QdbError} PATH_CHANGED, IO */
+function confirmName(file: Handle): void {
+  syncDirectory(file.path);
+  if (leadsTo(file.path, file.facts().key)) return;
+  const message = `${quote(file.path)} was made, but the path no longer names it: it was removed, moved or replaced meanwhile`;
+  throw new QdbError("PATH_CHANGED", message);
 }
 
 /** What file systems without hard links, or with all of them used up, say to link(2). */
@@ -100,12 +106,12 @@ function remove(path: string): void {
   }
 }
 
-/** The error, after the files made so far are gone again; those that would not go are named in it. */
-function undone(error: unknown, path: string, made: readonly string[]): unknown {
+/** The error, after the names given so far are removed, unless another file has them by now; those that would not go are in its message. */
+function undone(error: unknown, path: string, made: readonly string[], key: string): unknown {
   let result = error;
   for (const name of made) {
     try {
-      unlinkSync(name);
+      if (keyOf(lstatSync(name, { bigint: true })) === key) unlinkSync(name);
     } catch (failure) {
       if (errnoOf(failure) !== "ENOENT")
         result = withRemark(result, "create", path, remarkOf("removed", name, failure));

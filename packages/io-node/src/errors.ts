@@ -46,6 +46,12 @@ export function alreadyExists(path: string, cause?: unknown): QdbError {
   return new QdbError("ALREADY_EXISTS", message, {}, { cause });
 }
 
+/** The path of an open file is another file's by now, or nobody's. */
+export function pathChanged(path: string): QdbError {
+  const message = `${quote(path)} no longer names the file that was opened: that one was removed, moved or replaced`;
+  return new QdbError("PATH_CHANGED", message);
+}
+
 /** The same error with more to say: what could not be put right after it. */
 export function withRemark(error: unknown, doing: string, path: string, remark: string): QdbError {
   const known = fromNode(error, doing, path);

@@ -83,6 +83,17 @@ export function factsAt(path: string): Facts {
   }
 }
 
+/** Whether a path leads to the file of a {@link Facts.key}. @throws {QdbError} IO where that cannot be seen */
+export function leadsTo(path: string, key: string): boolean {
+  try {
+    return keyOf(statSync(path, { bigint: true })) === key;
+  } catch (error) {
+    const known = fromNode(error, "look at", path);
+    if (known.code === "NOT_FOUND") return false;
+    throw known;
+  }
+}
+
 /** The same, undefined where the path leads to nothing. */
 export function factsIfThere(path: string): Facts | undefined {
   try {

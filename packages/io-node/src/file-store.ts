@@ -1,6 +1,7 @@
 import { type FileImage, isQdbError, QdbError, quote, type SyncStore } from "@qdb/format";
+import { pathChanged } from "./errors.ts";
 import { readExactly } from "./exact.ts";
-import { factsAt, factsIfThere } from "./facts.ts";
+import { factsAt, factsIfThere, leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
 import { requireWritableHost } from "./host.ts";
 import { findLockHolder, lockedError } from "./lock-state.ts";
@@ -104,6 +105,11 @@ export class FileStore implements SyncStore {
     this.#size = image.length;
     // It has no name any more: nothing of it can be lost now.
     old.closeAfterError();
+  }
+
+  /** Looks whether the path still leads to this file or device. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen; USAGE once closed */
+  confirmSync(): void {
+    if (!leadsTo(this.path, this.#writable().facts().key)) throw pathChanged(this.path);
   }
 
   #writable(): Handle {

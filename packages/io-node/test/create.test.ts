@@ -49,12 +49,12 @@ describe("a new file", () => {
       "pwrite64 temporary 5000@8192",
       "pwrite64 temporary 4096@28672",
       "fsync temporary",
-      "close temporary",
       "link temporary target",
       "unlink temporary",
       "open directory O_RDONLY",
       "fsync directory",
       "close directory",
+      "close temporary",
     ]);
   });
 
@@ -65,6 +65,7 @@ describe("a new file", () => {
     expect(calls.slice(calls.indexOf("link temporary target EPERM"))).toEqual([
       "link temporary target EPERM",
       "unlink temporary",
+      "close temporary",
       "open target O_WRONLY|O_CREAT|O_EXCL, 0666",
       "ftruncate target",
       "pwrite64 target 4096@4096",
@@ -73,10 +74,10 @@ describe("a new file", () => {
       "fsync target",
       "pwrite64 target 4096@0",
       "fsync target",
-      "close target",
       "open directory O_RDONLY",
       "fsync directory",
       "close directory",
+      "close target",
     ]);
     expect(Buffer.compare(readFileSync(path), bytesOf(fullImage()))).toBe(0);
   });

@@ -86,7 +86,7 @@ export class QdbEditor {
 
   /**
    * Brings the changes to the disk. When it resolves they are there; without any change, what was opened is known to be.
-   * @throws {QdbError} POISONED, the message says which state the file is in; the rule that a change would break; NOT_SUPPORTED
+   * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED where the path names another file by now; the rule that a change would break; NOT_SUPPORTED
    */
   async commit(): Promise<void> {
     if (!this.#edits.isChange) await runStore(this.#session.fence(), this.#store);
@@ -99,7 +99,7 @@ export class QdbEditor {
    * Puts right what can be put right without losing a dirty bit, by a commit (spec §7.3): a bad header copy, what cannot be trusted
    * becomes dirty, tails and padding become zero, leaks are cut off. Where there is nothing to put right, nothing changes, but what
    * was found is known to be on the disk when this resolves.
-   * @throws {QdbError} POISONED
+   * @throws {QdbError} POISONED, PATH_CHANGED
    */
   async repair(): Promise<RepairReport> {
     if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
@@ -154,6 +154,7 @@ export class QdbEditor {
     // Another file stands there now.
     await this.#store.refresh?.();
     this.#session = await openSession(this.#store, this.#options);
+    await runStore(this.#session.confirm(), this.#store);
   }
 
   #newEdits(): Edits {

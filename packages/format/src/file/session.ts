@@ -4,13 +4,14 @@ import { HEADER_AREA_SIZE, MAX_GENERATION } from "../limits.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
 import { type Plan, read } from "../ports/plan.ts";
-import { flush, type StorePlan, truncate, write } from "../ports/store.ts";
+import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
 import { allMapped, endOfUse, FreeSpace } from "./free-space.ts";
 import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import { readArea } from "./open.ts";
+import { CHANGE, DONE, NOTHING_DONE, type Outcome, PACKING, type Unnamed } from "./outcomes.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
 import { type QdbIndex, readIndex } from "./qdb-index.ts";
 
@@ -29,18 +30,6 @@ export interface SessionOptions {
 const MAX_PACKINGS = 3;
 /** How much longer than its content a file may be (spec §5, Space). */
 const SLACK = 64 * 1024;
-
-/** What is true of a file when a commit fails: before the primary is touched, and from then on. */
-interface Outcome {
-  readonly before: string;
-  readonly within: string;
-}
-const CHANGE: Outcome = {
-  before: "the file is in its old state",
-  within: "whether the file is in its old or its new state is unknown; both are whole",
-};
-const STORED = "the change itself is stored; only packing the file failed";
-const PACKING: Outcome = { before: STORED, within: STORED };
 
 /**
  * One opening of a file for writing, under its lock: the only way in which a full file changes (spec §5).
@@ -106,10 +95,17 @@ export class Session {
   }
 
   /**
-   * Step 2, once a session, before its first write, and before anything that it opened counts as acknowledged.
-   * @throws {QdbError} POISONED
+   * Makes certain that what was opened is on the disk, and that the path still names it: without that nothing that it says counts as
+   * acknowledged, success with nothing to change neither.
+   * @throws {QdbError} POISONED, PATH_CHANGED
    */
   *fence(): StorePlan<void> {
+    yield* this.#fence();
+    yield* this.#confirm(NOTHING_DONE);
+  }
+
+  /** Step 2, once a session, before its first write. */
+  *#fence(): StorePlan<void> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     if (this.#fenced) return;
     yield* this.#guard("nothing was changed", function* (this: Session) {
@@ -128,7 +124,7 @@ export class Session {
   /**
    * Commits what the file is to say: the bitmaps of the next generation, in order. When it returns, they are on the disk.
    * The file is then cut, and packed where it would stay too long.
-   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; LIMIT
+   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT
    */
   *commit(bitmaps: readonly NextBitmap[]): StorePlan<void> {
     yield* this.#commit(bitmaps, CHANGE);
@@ -138,8 +134,31 @@ export class Session {
     yield* this.cut();
   }
 
-  /** Cuts off what lies behind the last cluster in use. Only after a commit or a fence. @throws {QdbError} POISONED */
+  /** Cuts off what lies behind the last cluster in use. Only after a commit or a fence. @throws {QdbError} POISONED, PATH_CHANGED */
   *cut(): StorePlan<void> {
+    yield* this.#cut();
+    yield* this.confirm();
+  }
+
+  /** The last step before a change counts as done: who opens the path later must find it. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen */
+  *confirm(): StorePlan<void> {
+    yield* this.#confirm(DONE);
+  }
+
+  *#confirm(outcome: Unnamed): StorePlan<void> {
+    if (this.#poisoned !== undefined) throw this.#poisoned;
+    try {
+      yield* confirm();
+    } catch (error) {
+      if (!isQdbError(error)) throw error;
+      const { code, message, where } = error;
+      const what = code === "PATH_CHANGED" ? outcome.gone : outcome.unknown;
+      this.#poisoned = new QdbError(code, `${message}; ${what}`, where, { cause: error });
+      throw this.#poisoned;
+    }
+  }
+
+  *#cut(): StorePlan<void> {
     const { index, mapped } = this.#state;
     if (this.#options.fixedSize === true || !allMapped(mapped)) return;
     const end = endOfUse(index, mapped);
@@ -174,7 +193,7 @@ export class Session {
     const space = new FreeSpace(index, mapped, this.#fileSize);
     const placed = placeAll(bitmaps, space, index, this.#crc32);
     const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
-    yield* this.fence();
+    yield* this.#fence();
     let end = Math.max(this.#fileSize, index.floor);
     const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
       for (const chunk of chunks) {

@@ -12,6 +12,11 @@ export interface Store extends ByteSource {
   truncate(length: number): Promise<void>;
   /** Puts another file in this one's place, whole (spec §5, Creation and rewrite); absent where that cannot be had. @throws {QdbError} IO */
   replace?(image: FileImage): Promise<void>;
+  /**
+   * Looks whether the path still names this file, before a change counts as done (spec §5, Acknowledging); absent where a store has
+   * no path. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen
+   */
+  confirm?(): Promise<void>;
 }
 
 /** The same, answered at once. */
@@ -24,6 +29,8 @@ export interface SyncStore extends SyncByteSource {
   truncateSync(length: number): void;
   /** @throws {QdbError} IO */
   replaceSync?(image: FileImage): void;
+  /** @throws {QdbError} PATH_CHANGED; IO where it cannot be seen */
+  confirmSync?(): void;
 }
 
 /** Either kind of store. */
@@ -33,6 +40,7 @@ export type AnyStore = Store | SyncStore;
 export type StoreStep =
   | { readonly write: Iterable<FileChunk> }
   | { readonly flush: true }
+  | { readonly confirm: true }
   | { readonly truncate: number };
 
 /** A plan that changes a file: reads, writes and flushes in one order, written once. */
@@ -50,6 +58,11 @@ export function* flush(): StorePlan<void> {
   yield { flush: true };
 }
 
+/** Looks whether the path still names the file. */
+export function* confirm(): StorePlan<void> {
+  yield { confirm: true };
+}
+
 /** Cuts the file to a length in bytes. */
 export function* truncate(length: number): StorePlan<void> {
   yield { truncate: length };
@@ -59,6 +72,7 @@ function performSync(step: Step<never> | StoreStep, store: SyncStore): readonly 
   if ("read" in step) return fetchSync(step.read, store);
   if ("write" in step) for (const { offset, bytes } of step.write) store.writeSync(offset, bytes);
   else if ("flush" in step) store.flushSync();
+  else if ("confirm" in step) store.confirmSync?.();
   else if ("truncate" in step) store.truncateSync(step.truncate);
   return NOTHING;
 }
@@ -67,6 +81,7 @@ async function perform(step: Step<never> | StoreStep, store: Store): Promise<rea
   if ("read" in step) return fetchRanges(step.read, store, {});
   if ("write" in step) for (const { offset, bytes } of step.write) await store.write(offset, bytes);
   else if ("flush" in step) await store.flush();
+  else if ("confirm" in step) await store.confirm?.();
   else if ("truncate" in step) await store.truncate(step.truncate);
   return NOTHING;
 }
