@@ -1,23 +1,25 @@
-import { linkSync, lstatSync, unlinkSync } from "node:fs";
+import { linkSync, unlinkSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
 import { createOnDevice } from "./create-device.ts";
-import { syncDirectory, temporaryBeside } from "./directory.ts";
-import { alreadyExists, errnoOf, fromNode, remarkOf, withRemark } from "./errors.ts";
-import { factsIfThere, keyOf, leadsTo } from "./facts.ts";
+import { syncDirectory } from "./directory.ts";
+import { alreadyExists, errnoOf, fromNode } from "./errors.ts";
+import { factsIfThere, leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
 import { requireWritableHost } from "./host.ts";
 import { primaryOf, writeFrom } from "./image-writer.ts";
+import { lockedError } from "./lock-state.ts";
 import { type LongCallOptions, Pace } from "./pace.ts";
+import { createTemporary, withoutNames } from "./temporary.ts";
 
 /**
  * Makes a new file that is there whole or not at all, and on the disk when this returns (spec §5, Creation): a
- * temporary file beside it, fsync, link(2) without overwriting, fsync of the directory. Where links are impossible the
+ * temporary file beside it, locked, fsync, link(2) without overwriting, fsync of the directory. Where links are impossible the
  * file is written in place, its header last. A path that leads to a block device is written to it, header last too.
  * Nothing that exists is overwritten. Progress counts bytes of the image, and begins anew where it is written in place.
  *
  * @throws {QdbError} ALREADY_EXISTS, also for a device that begins with a QDB header; NOT_FOUND without its directory;
  * USAGE for a directory and the like; LIMIT for a device that is too small; LOCKED for one that is in use;
- * NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; PATH_CHANGED when the new file was removed or replaced meanwhile. After any of
+ * NOT_SUPPORTED on other hosts than Linux and without util-linux's flock; ABORTED; IO; PATH_CHANGED when the new file was removed or replaced meanwhile. After any of
  * them the file is not there, or the message says so; what another program put in its place stays
  */
 export async function createFile(path: string, image: FileImage, options: LongCallOptions = {}): Promise<void> {
@@ -33,17 +35,16 @@ export async function createFile(path: string, image: FileImage, options: LongCa
 
 /** False where the file system has no links; nothing is left then. */
 async function createByLink(path: string, image: FileImage, pace: Pace): Promise<boolean> {
-  const temporary = temporaryBeside(path);
-  const file = Handle.create(temporary, path);
-  const made = [temporary];
-  return making(file, made, async () => {
+  const { name, file, key } = createTemporary(path, (temporary) => Handle.create(temporary, path));
+  const made = [name];
+  return making(file, key, made, async () => {
     file.truncate(image.length);
     await writeFrom(file, image, 0, "holes", pace);
     file.sync();
     pace.checkSignal();
-    const linked = link(temporary, path);
+    const linked = link(name, path);
     if (linked) made.push(path);
-    remove(temporary);
+    remove(name);
     if (linked) confirmName(file);
     return linked;
   });
@@ -51,7 +52,9 @@ async function createByLink(path: string, image: FileImage, pace: Pace): Promise
 
 async function createInPlace(path: string, image: FileImage, pace: Pace): Promise<void> {
   const file = Handle.create(path, path);
-  await making(file, [path], async () => {
+  const { key } = file.facts();
+  await making(file, key, [path], async () => {
+    if (!file.lock()) throw lockedError(path, key);
     const primary = primaryOf(image);
     file.truncate(image.length);
     await writeFrom(file, image, primary.length, "holes", pace);
@@ -63,15 +66,14 @@ async function createInPlace(path: string, image: FileImage, pace: Pace): Promis
 }
 
 /** Makes a file, and closes it. After an error, be it one of closing, the names in `made` are removed. */
-async function making<T>(file: Handle, made: readonly string[], make: () => Promise<T>): Promise<T> {
-  const { key } = file.facts();
+async function making<T>(file: Handle, key: string, made: readonly string[], make: () => Promise<T>): Promise<T> {
   try {
     const result = await make();
     file.close();
     return result;
   } catch (error) {
-    // Still open, as a rule: no other file can have got its inode number meanwhile.
-    const reported = undone(error, file.path, made, key);
+    // Before it is closed: from then on another file can get its inode number.
+    const reported = withoutNames(error, file.path, made, key);
     file.closeAfterError();
     throw reported;
   }
@@ -104,18 +106,4 @@ function remove(path: string): void {
   } catch (error) {
     throw fromNode(error, "remove", path);
   }
-}
-
-/** The error, after the names given so far are removed, unless another file has them by now; those that would not go are in its message. */
-function undone(error: unknown, path: string, made: readonly string[], key: string): unknown {
-  let result = error;
-  for (const name of made) {
-    try {
-      if (keyOf(lstatSync(name, { bigint: true })) === key) unlinkSync(name);
-    } catch (failure) {
-      if (errnoOf(failure) !== "ENOENT")
-        result = withRemark(result, "create", path, remarkOf("removed", name, failure));
-    }
-  }
-  return result;
 }

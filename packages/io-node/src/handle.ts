@@ -55,6 +55,20 @@ export class Handle {
     return Handle.#open(path, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   }
 
+  /** Opens a file that may have been left behind, for its lock. @throws {QdbError} NOT_FOUND; USAGE for what is no regular file; IO, for a symbolic link too */
+  static openAbandoned(path: string): Handle {
+    const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
+    // A lock over NFS is only to be had on a file that is open for writing.
+    const handle = Handle.#open(path, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      if (handle.facts().kind === "file") return handle;
+      throw new QdbError("USAGE", `${quote(path)} is no regular file`);
+    } catch (error) {
+      handle.closeAfterError();
+      throw error;
+    }
+  }
+
   static #open(path: string, label: string, flags: number, mode = 0o666): Handle {
     const creates = (flags & constants.O_CREAT) !== 0;
     try {

@@ -1,35 +1,35 @@
-import { realpathSync, renameSync, unlinkSync } from "node:fs";
+import { realpathSync, renameSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
-import { syncDirectory, temporaryBeside } from "./directory.ts";
-import { errnoOf, fromNode, remarkOf, withRemark } from "./errors.ts";
+import { syncDirectory } from "./directory.ts";
+import { fromNode, withRemark } from "./errors.ts";
 import { factsIfThere } from "./facts.ts";
 import { Handle } from "./handle.ts";
-import { lockedError } from "./lock-state.ts";
+import { createTemporary, type Temporary, withoutNames } from "./temporary.ts";
 
 /**
  * Puts a new file in the place of an open, locked one (spec §5, Creation and rewrite): a temporary file beside it,
- * with its mode and owner, fsync, lock, rename(2), fsync of the directory. A symbolic link stays one: what it leads to is replaced.
+ * locked, with its mode and owner, fsync, rename(2), fsync of the directory. A symbolic link stays one: what it leads to is replaced.
  * @returns the new file, open and locked; the old one is still to be closed
  * @throws {QdbError} IO, NOT_SUPPORTED, SOURCE_CHANGED; the message says which file is there
  */
 export function replaceFile(path: string, old: Handle, image: FileImage): Handle {
   const target = targetOf(path, old);
-  const temporary = temporaryBeside(target);
   const remark = `${quote(path)} is as it was`;
-  let file: Handle;
+  let temporary: Temporary;
   try {
-    file = Handle.createPrivate(temporary);
+    temporary = createTemporary(target, (name) => Handle.createPrivate(name));
   } catch (error) {
     throw withRemark(error, "rewrite", path, remark);
   }
+  const { name, file, key } = temporary;
   try {
     fill(file, image, old);
-    if (!file.lock()) throw lockedError(temporary, file.facts().key);
     targetOf(path, old);
-    rename(temporary, target);
+    rename(name, target);
   } catch (error) {
+    const reported = withoutNames(error, path, [name], key);
     file.closeAfterError();
-    throw withRemark(removed(error, temporary), "rewrite", path, remark);
+    throw withRemark(reported, "rewrite", path, remark);
   }
   try {
     syncDirectory(target);
@@ -77,15 +77,4 @@ function rename(from: string, to: string): void {
   } catch (error) {
     throw fromNode(error, "rename the new file over", to);
   }
-}
-
-/** The error, after the temporary file is gone again, or named in it. */
-function removed(error: unknown, temporary: string): unknown {
-  try {
-    unlinkSync(temporary);
-  } catch (failure) {
-    if (errnoOf(failure) !== "ENOENT")
-      return withRemark(error, "rewrite", temporary, remarkOf("removed", temporary, failure));
-  }
-  return error;
 }

@@ -87,17 +87,17 @@ async function closed(file: QdbFile): Promise<readonly unknown[]> {
   return bitmaps;
 }
 
-test("in this order: all of the new file, its lock, its name", async () => {
+test("in this order: the lock of the new file, all of it, its name", async () => {
   const path = await draftFile();
   const { status, calls } = tracedEnd("edit-script.ts", path, {}, ["draft"]);
   expect(status).toBe(0);
   const from = calls.indexOf("open temporary O_RDWR|O_CREAT|O_EXCL, 0600");
   expect(calls.slice(from).filter((call) => !/^pwrite64 temporary|^pread64 target/.test(call))).toEqual([
     "open temporary O_RDWR|O_CREAT|O_EXCL, 0600",
+    "flock temporary LOCK_EX|LOCK_NB",
     "ftruncate temporary",
     "fchmod temporary",
     "fsync temporary",
-    "flock temporary LOCK_EX|LOCK_NB",
     "rename temporary target",
     "open directory O_RDONLY",
     "fsync directory",
