@@ -9,7 +9,7 @@ const LOOK = 512;
 
 /** Another file whose bitmaps are sources. */
 export interface SourceFile {
-  /** The bits of a bitmap, checked to the last one. @throws {QdbError} NOT_FOUND; the bitmap's problem; WRONG_DISK; as reading the file */
+  /** The bits of a bitmap, checked to the last one. @throws {QdbError} NOT_FOUND; the bitmap's problem; WRONG_DISK, IO of its disk; as reading the file */
   read(name: string): Promise<Bitmap>;
   close(): Promise<void>;
 }
@@ -33,10 +33,11 @@ async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
   const file = await openFile(path, call);
   return {
     read: (name) =>
-      about(path, () => {
+      about(path, async () => {
         const bitmap = file.bitmap(name);
+        const bits = await bitmap.read({ signal: call.signal });
         requireSameDisk(bitmap.entry, call);
-        return bitmap.read({ signal: call.signal });
+        return bits;
       }),
     close: () => file.close(),
   };

@@ -48,8 +48,9 @@ export async function combine(work: Work, sourceName: string, by: Combination, r
 
 async function readSource({ editor, path, sources, call }: Work, name: string): Promise<Bitmap> {
   if (sources !== undefined) return sources.read(name);
-  return about(path, () => {
+  return about(path, async () => {
+    const bits = await editor.bits(name);
     requireSameDisk({ records: editor.edits.records(name), label: name }, call);
-    return editor.bits(name);
+    return bits;
   });
 }

@@ -86,7 +86,7 @@ export const PROGRESS: readonly OptionSpec[] = [
 /** Of every command that uses the bits of a bitmap whose disk can have changed. */
 export const DISK_CHANGE: OptionSpec = {
   long: "ignore-disk-change",
-  help: "use the bitmap although its disk is another one or has changed since it was stored",
+  help: "use the bitmap although its disk is another one, has changed since it was stored, or cannot be looked at",
 };
 
 /** Of every command. */

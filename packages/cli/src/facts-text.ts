@@ -1,4 +1,5 @@
 import { quote } from "@qdb/format";
+import { changeText } from "./disk-facts.ts";
 import type { BitmapFacts, FeatureFact, FileFacts } from "./facts.ts";
 import type { Colors } from "./output.ts";
 import { longSize } from "./size.ts";
@@ -59,10 +60,7 @@ function bitmapLines(bitmap: BitmapFacts, colors: Colors): string[] {
     ...line("flags", bitmap.flags.length === 0 ? "none" : bitmap.flags.join(", ")),
     ...line("disk", bitmap.disk === undefined ? undefined : quote(bitmap.disk)),
     ...line("disk stamp", stampText(bitmap)),
-    ...line(
-      "changed since",
-      bitmap.changed_since === undefined ? undefined : changedText(bitmap.changed_since, colors),
-    ),
+    ...line("changed since", coloredChange(bitmap, colors)),
     ...line("created", createdText(bitmap)),
     ...line("id", bitmap.id),
     ...line("parent id", bitmap.parent),
@@ -93,8 +91,11 @@ function stampText({ disk_stamp: stamp }: BitmapFacts): string | undefined {
   return `${longSize(BigInt(stamp.length))}, ${file}`;
 }
 
-function changedText(changed: boolean, colors: Colors): string {
-  return changed ? colors.red("yes, the disk is another one or was changed") : "no difference seen";
+function coloredChange(bitmap: BitmapFacts, colors: Colors): string | undefined {
+  const text = changeText(bitmap);
+  if (text === undefined || bitmap.disk_state === "same") return text;
+  const isDoubt = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
+  return isDoubt ? colors.red(text) : colors.yellow(text);
 }
 
 function createdText({ created, age_seconds: age }: BitmapFacts): string | undefined {

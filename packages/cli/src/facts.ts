@@ -12,7 +12,8 @@ import {
   toHex,
   toUuid,
 } from "@qdb/format";
-import { diskState, knownRecords } from "./open.ts";
+import { type DiskFacts, diskFacts } from "./disk-facts.ts";
+import { knownRecords } from "./open.ts";
 
 /** A feature bit that is set. */
 export type FeatureFact = { readonly bit: number; readonly name: string | undefined };
@@ -34,7 +35,6 @@ export type BitmapFacts = {
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly disk: string | undefined;
   readonly disk_stamp: { readonly length: string; readonly mtime: string; readonly file: string } | undefined;
-  readonly changed_since: boolean | undefined;
   readonly id: string | undefined;
   readonly parent: string | undefined;
   readonly created: string | undefined;
@@ -43,7 +43,7 @@ export type BitmapFacts = {
   readonly successor: string | undefined;
   readonly stored_clusters: number | undefined;
   readonly stored_bytes: number | undefined;
-};
+} & DiskFacts;
 
 /** A file. */
 export type FileFacts = {
@@ -117,7 +117,6 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
   const { entry, dirty, problem } = bitmap;
   const { size, granularity, flags } = entry.fields;
   const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
-  const state = diskState(entry);
   return {
     name: entry.name,
     name_hex: entry.name === undefined ? toHex(entry.nameBytes) : undefined,
@@ -131,7 +130,7 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     error: problem === undefined ? undefined : { code: problem.code, message: problem.message },
     disk,
     disk_stamp: stamp && { length: String(stamp.length), mtime: String(stamp.mtime), file: String(stamp.file) },
-    changed_since: state === "unknown" ? undefined : state === "changed",
+    ...diskFacts(entry),
     id,
     parent,
     created: created === undefined ? undefined : String(created),

@@ -1,6 +1,6 @@
-import { type BitmapEntry, type DiskStamp, decodeRecord, QdbError, type QdbFile, quote, RECORD } from "@qdb/format";
-import { openQdb, stampDiffers } from "@qdb/io-node";
-import type { Call } from "./command.ts";
+import { type BitmapEntry, type DiskStamp, decodeRecord, isQdbError, QdbError, type QdbFile } from "@qdb/format";
+import { requireSameDisk as checkDisk, type DiskOfBitmap, openQdb } from "@qdb/io-node";
+import { type Call, DISK_CHANGE } from "./command.ts";
 import { inFile } from "./errors.ts";
 
 /** Does work on a QDB file; errors of the file name it and say what to do. @throws {QdbError} as the work */
@@ -40,37 +40,21 @@ export async function openFile(path: string, call: Pick<Call, "signal">): Promis
   return about(path, () => openQdb(path, { signal: call.signal }));
 }
 
-/** What is known of a bitmap's disk: `unknown` where it has no stamp, or its disk is not found. */
-export type DiskState = "unknown" | "same" | "changed";
-
-/** Compares the disk stamp of a bitmap with the disk that its record names, when it is there (spec §3, record 2). */
-export function diskState(entry: Pick<BitmapEntry, "records">): DiskState {
-  const { stamp, disk } = knownRecords(entry);
-  // A stamp that breaks its own rule counts as a difference.
-  if (stamp === undefined)
-    return entry.records?.some(({ type }) => type === RECORD.stamp) === true ? "changed" : "unknown";
-  if (disk === undefined || disk === "" || disk.includes("\0")) return "unknown";
+/** Refuses a bitmap whose disk is another one, changed, or cannot be looked at, unless told. @throws {QdbError} WRONG_DISK, IO */
+export function requireSameDisk(bitmap: DiskOfBitmap, call: Pick<Call, "has">): void {
+  if (call.has(DISK_CHANGE.long)) return;
   try {
-    return stampDiffers(stamp, disk) ? "changed" : "same";
+    checkDisk(bitmap);
   } catch (error) {
-    // What is there, but is no image, is another disk; what cannot be looked at is as good as not there.
-    return error instanceof QdbError && error.code === "USAGE" ? "changed" : "unknown";
+    throw insisting(error);
   }
 }
 
-/** Refuses a bitmap whose disk is another one, or changed, since it was stored. @throws {QdbError} WRONG_DISK */
-export function requireSameDisk(entry: Pick<BitmapEntry, "records" | "label">, call: Pick<Call, "has">): void {
-  if (call.has("ignore-disk-change") || diskState(entry) !== "changed") return;
-  const { disk } = knownRecords(entry);
-  const what =
-    disk === undefined
-      ? "its disk stamp is broken"
-      : `its disk ${quote(disk)} is another one or has changed since it was stored`;
-  throw new QdbError(
-    "WRONG_DISK",
-    `${what}: writes may be missing from the bitmap; make a new one, or insist with --ignore-disk-change`,
-    { bitmap: entry.label },
-  );
+/** The error about a bitmap's disk, with the option that overrules it. */
+export function insisting(error: unknown): unknown {
+  if (!isQdbError(error)) return error;
+  const message = `${error.message}, or insist with --${DISK_CHANGE.long}`;
+  return new QdbError(error.code, message, error.where, { cause: error });
 }
 
 /** The records of a bitmap by their kind; those that break their own rule are not among them. */

@@ -1,4 +1,5 @@
 import { type BitmapShape, flagNames, quote, type StoredBitmap } from "@qdb/format";
+import { changeText, diskFacts } from "./disk-facts.ts";
 import type { Raster } from "./raster.ts";
 import { shortSize } from "./size.ts";
 
@@ -7,12 +8,21 @@ export interface Picture {
   readonly name: string;
   readonly shape: BitmapShape;
   readonly flags: readonly string[];
+  /** What makes the map doubtful: its disk changed, or cannot be looked at. */
+  readonly doubt: string | undefined;
   readonly map: Raster | { readonly problem: string };
 }
 
-/** What is known of a bitmap before its bits are read. */
+/** A picture of a bitmap. To be made after its bits were read: its disk is looked at. */
 export function pictureOf(bitmap: StoredBitmap, map: Picture["map"]): Picture {
-  return { name: bitmap.entry.label, shape: bitmap.shape, flags: flagNames(bitmap.entry.fields.flags), map };
+  const { entry, shape } = bitmap;
+  return { name: entry.label, shape, flags: flagNames(entry.fields.flags), doubt: doubtOf(entry), map };
+}
+
+function doubtOf(entry: StoredBitmap["entry"]): string | undefined {
+  const facts = diskFacts(entry);
+  const isDoubtful = facts.disk_state === "changed" || facts.disk_state === "unreadable";
+  return isDoubtful ? `changed since: ${changeText(facts)}` : undefined;
 }
 
 /** Whether there is a map, and not a problem in its place. */

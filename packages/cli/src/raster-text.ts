@@ -36,7 +36,8 @@ export function textSpace(width: number, rows: number): RasterSpace {
 /** A bitmap as lines of text: facts, then the grid with the offset of each row. */
 export function pictureLines(picture: Picture, style: TextStyle): string[] {
   const { colors } = style;
-  const lines = [colors.bold(factsLine(picture))];
+  const { doubt } = picture;
+  const lines = [colors.bold(factsLine(picture)), ...(doubt === undefined ? [] : [colors.red(doubt)])];
   const raster = picture.map;
   if (!hasMap(raster)) return [...lines, `no map: ${raster.problem}`];
   lines.push(dirtyLine(raster));

@@ -39,7 +39,7 @@ function rulesOf({ back, text, dim, levels }: (typeof THEMES)[keyof typeof THEME
 
 const STYLE = `
 text { font-family: system-ui, sans-serif; font-size: 13px; }
-text.name { font-weight: bold; } text.at { font-size: 11px; text-anchor: end; } .grid { fill: none; }
+text.name, text.doubt { font-weight: bold; } text.at { font-size: 11px; text-anchor: end; } .grid { fill: none; }
 ${rulesOf(THEMES.light)}
 @media (prefers-color-scheme: dark) {
 ${rulesOf(THEMES.dark)}
@@ -76,8 +76,9 @@ export function svgOf(file: string, pictures: readonly Picture[]): string {
   ].join("\n");
 }
 
-function summaryOf({ map }: Picture): string {
-  return hasMap(map) ? dirtyLine(map) : `no map, ${map.problem}`;
+function summaryOf({ doubt, map }: Picture): string {
+  const summary = hasMap(map) ? dirtyLine(map) : `no map, ${map.problem}`;
+  return doubt === undefined ? summary : `${summary}; ${doubt}`;
 }
 
 interface Panel {
@@ -85,31 +86,34 @@ interface Panel {
   readonly height: number;
 }
 
-function heading(picture: Picture, top: number): string[] {
-  return [
+/** Title, name and facts, and what makes the map doubtful; `height` is where the next line begins. */
+function heading(picture: Picture, top: number): Panel {
+  const { doubt } = picture;
+  const lines = [
     `<title>${escapeXml(factsLine(picture))}</title>`,
     `<text class="name" x="${MARGIN}" y="${top + 14}">${escapeXml(factsLine(picture, LONGEST_NAME))}</text>`,
   ];
+  if (doubt === undefined) return { text: lines.join("\n"), height: LINE };
+  const text = escapeXml(shorten(doubt, LONGEST_PROBLEM));
+  const line = `<text class="doubt" x="${MARGIN}" y="${top + LINE + 14}"><title>${escapeXml(doubt)}</title>${text}</text>`;
+  return { text: [...lines, line].join("\n"), height: 2 * LINE };
 }
 
 function problemPanel(picture: Picture, problem: string, top: number): Panel {
   const text = escapeXml(shorten(`no map: ${problem}`, LONGEST_PROBLEM));
-  const parts = [
-    "<g>",
-    ...heading(picture, top),
-    `<text class="dim" x="${MARGIN}" y="${top + LINE + 14}">${text}</text>`,
-    "</g>",
-  ];
-  return { text: parts.join("\n"), height: 2 * LINE };
+  const { text: head, height } = heading(picture, top);
+  const parts = ["<g>", head, `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${text}</text>`, "</g>"];
+  return { text: parts.join("\n"), height: height + LINE };
 }
 
 function mapPanel(picture: Picture, raster: Raster, top: number): Panel {
   const side = MAP_WIDTH / raster.columns;
-  const mapTop = top + 2 * LINE + 6;
+  const { text: head, height } = heading(picture, top);
+  const mapTop = top + height + LINE + 6;
   const parts = [
     "<g>",
-    ...heading(picture, top),
-    `<text class="dim" x="${MARGIN}" y="${top + LINE + 14}">${escapeXml(dirtyLine(raster))}</text>`,
+    head,
+    `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${escapeXml(dirtyLine(raster))}</text>`,
     ...levelPaths(raster, side, mapTop),
     gridPath(raster, side, mapTop),
   ];
@@ -119,7 +123,7 @@ function mapPanel(picture: Picture, raster: Raster, top: number): Panel {
     parts.push(`<text class="at" x="${MAP_LEFT - 6}" y="${baseline}">${shortSize(raster.rowOffset(row))}</text>`);
   }
   parts.push("</g>");
-  return { text: parts.join("\n"), height: 2 * LINE + 6 + raster.rows * side };
+  return { text: parts.join("\n"), height: height + LINE + 6 + raster.rows * side };
 }
 
 /** One path a level; cells of one level that stand side by side are one rectangle. */

@@ -92,6 +92,7 @@ test("every bitmap with its records", () => {
     state: "ok",
     disk,
     disk_stamp: { length: `${size}`, mtime: `${mtimeNs + 1n}`, file: `${ino}` },
+    disk_state: "changed",
     changed_since: true,
     id: "0c0ffee0-0000-4000-8000-000000000001",
     parent: "0c0ffee0-0000-4000-8000-000000000000",

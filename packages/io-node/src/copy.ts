@@ -1,4 +1,5 @@
 import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
+import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
 import { pathChanged } from "./errors.ts";
 import { leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
@@ -9,6 +10,12 @@ import { type LongCallOptions, Pace } from "./pace.ts";
 /** Dirty extents of one disk in ascending order: a bitmap, or batches as bitmaps and files give them out. */
 export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 
+/** What {@link copyExtents} takes. */
+export interface CopyOptions extends LongCallOptions {
+  /** The bitmap that the extents are of: the source must be the disk that it was stored for, unchanged since (spec §3, record 2). */
+  readonly disk?: DiskOfBitmap;
+}
+
 /** Bytes moved at a time. */
 const PIECE = 2 ** 20;
 
@@ -16,16 +23,20 @@ const PIECE = 2 ** 20;
  * Copies the dirty extents of one raw image onto another existing one (files or block devices) of the same size, and
  * flushes it. Clean ranges of the target are neither read nor written; the source is opened for reading only.
  * Progress counts bytes of the disk that are passed. After an error, a part of the ranges may have been copied.
+ *
+ * The source is watched from its opening to the end. Extents given as a function are asked for after the opening, so that
+ * no change between the reading of a bitmap and that of its disk is missed.
  * @returns bytes copied
  * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
+ * WRONG_DISK when the source, as it was opened, is not the disk of `options.disk`; then nothing was written;
  * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the target is to be copied again then);
  * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
  */
 export async function copyExtents(
-  extents: Extents,
+  extents: Extents | (() => Promise<Extents>),
   source: string,
   target: string,
-  options: LongCallOptions = {},
+  options: CopyOptions = {},
 ): Promise<number> {
   requireWritableHost();
   const from = new WatchedImage(source);
@@ -34,7 +45,10 @@ export async function copyExtents(
     let copied: number;
     try {
       checkPair(from, to);
-      copied = await new Copy(from, to, new Pace(options)).run(extents);
+      const known = typeof extents === "function" ? await extents() : extents;
+      // After all other rules of the bitmap (QDB-ERR-025), and of what is open: the path may lead elsewhere by now.
+      if (options.disk !== undefined) requireDisk(options.disk, from.facts, source);
+      copied = await new Copy(from, to, new Pace(options)).run(known);
       to.sync();
       confirmTarget(to);
     } catch (error) {

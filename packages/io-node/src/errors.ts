@@ -36,8 +36,14 @@ export function fromNode(error: unknown, doing: string, path: string): QdbError 
     case "ERR_INVALID_ARG_VALUE":
       return new QdbError("USAGE", `cannot ${doing} ${quote(path)}: this is no path`, {}, { cause: error });
     default:
-      return new QdbError("IO", `cannot ${doing} ${quote(path)}: ${reasonOf(error)}`, {}, { cause: error });
+      return ioError(error, doing, path);
   }
+}
+
+/** The error IO with the system's words, whatever they are: for what is there and cannot be used. */
+export function ioError(error: unknown, doing: string, path: string): QdbError {
+  const reason = isQdbError(error) ? error.message : reasonOf(error);
+  return new QdbError("IO", `cannot ${doing} ${quote(path)}: ${reason}`, {}, { cause: error });
 }
 
 /** Nothing is ever overwritten. */

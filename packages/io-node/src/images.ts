@@ -1,6 +1,7 @@
-import { isQdbError, QdbError, quote } from "@qdb/format";
+import { type DiskStamp, isQdbError, QdbError, quote } from "@qdb/format";
 import type { Facts } from "./facts.ts";
 import { Handle } from "./handle.ts";
+import { stampDiffers } from "./stamp.ts";
 
 /** A disk image that is read through, and must stay as it is meanwhile. */
 export class WatchedImage {
@@ -16,6 +17,11 @@ export class WatchedImage {
       this.handle.closeAfterError();
       throw error;
     }
+  }
+
+  /** What the system said when it was opened, from when on changes are seen. */
+  get facts(): Facts {
+    return this.#before;
   }
 
   /** Length in bytes. */
@@ -35,6 +41,11 @@ export class WatchedImage {
     } catch (error) {
       throw isQdbError(error, "SHORT_READ") ? this.#changed(error) : error;
     }
+  }
+
+  /** Compares with a stamp that was taken before it was opened. @throws {QdbError} SOURCE_CHANGED when it differs */
+  requireStamp(stamp: DiskStamp): void {
+    if (stampDiffers(stamp, this.#before)) throw this.#changed(undefined);
   }
 
   /** @throws {QdbError} SOURCE_CHANGED when length or mtime are not what they were, IO */

@@ -1,8 +1,9 @@
-export { copyExtents, type Extents } from "./copy.ts";
+export { type CopyOptions, copyExtents, type Extents } from "./copy.ts";
 export { createFile } from "./create-file.ts";
 export { type DiffOptions, diffImages } from "./diff.ts";
 export { nodeDigests } from "./digests.ts";
 export type { FileIdentity } from "./facts.ts";
+export { type DiskOfBitmap, type DiskState, diskState, requireSameDisk } from "./disk-state.ts";
 export { FileSource, openFileSource } from "./file-source.ts";
 export { FileStore, openFileStore } from "./file-store.ts";
 export { detectForeignImage } from "./foreign.ts";
@@ -11,4 +12,4 @@ export { type LockHolder, type LockState, lockState } from "./lock-state.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./open-editor.ts";
 export { openQdb } from "./open-qdb.ts";
 export type { LongCallOptions } from "./pace.ts";
-export { diskStamp, stampDiffers } from "./stamp.ts";
+export { diskStamp } from "./stamp.ts";

@@ -1,5 +1,5 @@
 import type { DiskStamp } from "@qdb/format";
-import { factsAt } from "./facts.ts";
+import { type Facts, factsAt } from "./facts.ts";
 
 /**
  * The stamp of a disk image as it is now, for record 2 (spec §3): length in bytes, and for a regular file its mtime in
@@ -7,16 +7,19 @@ import { factsAt } from "./facts.ts";
  * @throws {QdbError} NOT_FOUND, USAGE for a directory and the like, NOT_SUPPORTED, LIMIT, IO
  */
 export function diskStamp(path: string): DiskStamp {
-  const { kind, size, mtimeNs, file } = factsAt(path);
+  return stampOf(factsAt(path));
+}
+
+/** The stamp that a disk with these facts has. */
+export function stampOf({ kind, size, mtimeNs, file }: Facts): DiskStamp {
   return kind === "file" ? { length: size, mtime: mtimeNs, file } : { length: size, mtime: 0n, file: 0n };
 }
 
 /**
  * Whether a disk is another than when it was stamped, or has changed since. A device where a file was, or the
  * reverse, is a difference too. That nothing differs proves nothing (spec §3).
- * @throws {QdbError} as {@link diskStamp}
  */
-export function stampDiffers(stamp: DiskStamp, path: string): boolean {
-  const now = diskStamp(path);
+export function stampDiffers(stamp: DiskStamp, facts: Facts): boolean {
+  const now = stampOf(facts);
   return stamp.length !== now.length || stamp.mtime !== now.mtime || stamp.file !== now.file;
 }

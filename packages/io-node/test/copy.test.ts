@@ -9,10 +9,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, ExtentBatch } from "@qdb/format";
+import { Bitmap, ExtentBatch, encodeRecord, QdbError, RECORD } from "@qdb/format";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { copyExtents, diffImages } from "../src/index.ts";
+import { copyExtents, diffImages, diskStamp } from "../src/index.ts";
 import { twoDisks, twoImages, writeImages } from "./support/disks.ts";
 import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
@@ -164,6 +164,43 @@ describe("a copy is refused, and the target left as it was", () => {
     expect(await refusal(`${source}.no`, `${target}.no`)).toBe("NOT_FOUND");
     expect(await refusal(source, temporaryDirectory())).toBe("USAGE");
     expect(await refusal(source, "/dev/null")).toBe("USAGE");
+  });
+});
+
+describe("the disk that a bitmap was stored for", () => {
+  const storedFor = (path: string) => ({
+    label: "b",
+    records: [encodeRecord({ kind: "stamp", stamp: diskStamp(path) })],
+  });
+
+  test("is compared with what was opened, after the bits were read and before anything is written", async () => {
+    const { source, target } = images();
+    const disk = storedFor(source);
+    expect(await copyExtents(async () => bitmapOf(1), source, target, { disk })).toBe(65536);
+    const before = readFileSync(target);
+    utimesSync(source, 1, 1);
+    const changed = await errorOf(() => copyExtents(bitmapOf(2), source, target, { disk }));
+    expect([changed.code, changed.where]).toEqual(["WRONG_DISK", { bitmap: "b" }]);
+    expect(changed.message).toContain(source);
+    const broken = { ...disk, records: [{ type: RECORD.stamp, data: new Uint8Array(25) }] };
+    expect((await errorOf(() => copyExtents(bitmapOf(2), source, target, { disk: broken }))).code).toBe("WRONG_DISK");
+    const damaged = async (): Promise<Bitmap> => {
+      throw new QdbError("BAD_CHECKSUM", "a cluster is damaged");
+    };
+    expect((await errorOf(() => copyExtents(damaged, source, target, { disk }))).code).toBe("BAD_CHECKSUM");
+    expect(readFileSync(target).equals(before)).toBe(true);
+  });
+
+  test("is watched while the bits are read", async () => {
+    const { source, target } = images();
+    const slow = async (): Promise<Bitmap> => {
+      utimesSync(source, 1, 1);
+      return bitmapOf();
+    };
+    for (const options of [{ disk: storedFor(source) }, {}]) {
+      expect((await errorOf(() => copyExtents(slow, source, target, options))).code).toBe("SOURCE_CHANGED");
+      utimesSync(source, 2, 2);
+    }
   });
 });
 

@@ -1,8 +1,8 @@
 import { appendFileSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { crc32, toHex } from "@qdb/format";
+import { crc32, type DiskStamp, encodeRecord, toHex } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { detectForeignImage, diskStamp, nodeDigests, openFileSource, stampDiffers } from "../src/index.ts";
+import { detectForeignImage, diskStamp, diskState, nodeDigests, openFileSource } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
 import { command, loopDevice } from "./support/root.ts";
@@ -39,7 +39,15 @@ describe("a block device", () => {
   });
 });
 
+/** What a bitmap says that was stored for a disk. */
+const bitmapOf = (stamp: DiskStamp, path: string) => ({
+  label: "b",
+  records: [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })],
+});
+
 describe("the stamp of a disk", () => {
+  const stateOf = (stamp: DiskStamp, path: string) => diskState(bitmapOf(stamp, path)).kind;
+
   test("is length, mtime in ns and inode, as stat(1) prints them", () => {
     const path = image();
     const [length, mtime, file] = command("stat", "--format=%s %.9Y %i", path).split(" ");
@@ -48,20 +56,20 @@ describe("the stamp of a disk", () => {
       mtime: BigInt((mtime ?? "").replace(".", "")),
       file: BigInt(file ?? ""),
     });
-    expect(stampDiffers(diskStamp(path), path)).toBe(false);
+    expect(stateOf(diskStamp(path), path)).toBe("same");
   });
 
   test("differs when the disk grew, was touched by one nanosecond, or is another file with the same bytes", () => {
     const path = image();
     const stamp = diskStamp(path);
-    expect(stampDiffers({ ...stamp, length: stamp.length + 1n }, path)).toBe(true);
-    expect(stampDiffers({ ...stamp, mtime: stamp.mtime - 1n }, path)).toBe(true);
-    expect(stampDiffers({ ...stamp, file: stamp.file + 1n }, path)).toBe(true);
+    expect(stateOf({ ...stamp, length: stamp.length + 1n }, path)).toBe("changed");
+    expect(stateOf({ ...stamp, mtime: stamp.mtime - 1n }, path)).toBe("changed");
+    expect(stateOf({ ...stamp, file: stamp.file + 1n }, path)).toBe("changed");
     const copy = image();
     command("touch", "--reference", path, copy);
     renameSync(copy, path);
     expect(diskStamp(path).mtime).toBe(stamp.mtime);
-    expect(stampDiffers(stamp, path)).toBe(true);
+    expect(stateOf(stamp, path)).toBe("changed");
     appendFileSync(path, "more");
     command("touch", "--date=@-1.5", path);
     expect(diskStamp(path)).toMatchObject({ length: 4100n, mtime: -1_500_000_000n });
@@ -71,9 +79,9 @@ describe("the stamp of a disk", () => {
     const path = image();
     const device = loopDevice(path);
     expect(diskStamp(device)).toEqual({ length: 4096n, mtime: 0n, file: 0n });
-    expect(stampDiffers(diskStamp(device), device)).toBe(false);
-    expect(stampDiffers(diskStamp(device), path)).toBe(true);
-    expect(stampDiffers(diskStamp(path), device)).toBe(true);
+    expect(stateOf(diskStamp(device), device)).toBe("same length");
+    expect(stateOf(diskStamp(device), path)).toBe("changed");
+    expect(stateOf(diskStamp(path), device)).toBe("changed");
   });
 
   test("cannot be had of what is no disk", async () => {

@@ -31,7 +31,11 @@ export const command: CommandSpec = {
     ...ACTIONS.map(({ option }) => option),
     { long: "granularity", short: "g", value: "SIZE", help: "with --add: bytes a bit, a power of two (default 64K)" },
     { long: "size", value: "SIZE", help: "with --add: length of the disk" },
-    { long: "disk", value: "IMAGE", help: "with --add: the length of this raw image; it and its state are remembered" },
+    {
+      long: "disk",
+      value: "IMAGE",
+      help: "with --add: the length of this raw image; it and its state are remembered, of a block device that is its length only, and changes of its content go unseen",
+    },
     {
       long: "new-area",
       value: "STATE",

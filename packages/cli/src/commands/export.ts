@@ -48,8 +48,9 @@ async function readBits(path: string, name: string, call: Call): Promise<Bitmap>
   try {
     return await about(path, async () => {
       const bitmap = file.bitmap(name);
+      const bits = await bitmap.read({ signal: call.signal, onProgress: progress.onProgress });
       requireSameDisk(bitmap.entry, call);
-      return bitmap.read({ signal: call.signal, onProgress: progress.onProgress });
+      return bits;
     });
   } finally {
     progress.end();

@@ -43,7 +43,11 @@ export const command: CommandSpec = {
     },
     { long: "granularity", short: "g", value: "SIZE", help: "bytes a bit, a power of two; rounding only adds dirt" },
     { long: "size", value: "SIZE", help: "length of the disk, for raw-bits and extents that do not tell it" },
-    { long: "disk", value: "IMAGE", help: "take the length from this raw image, and remember it and its state" },
+    {
+      long: "disk",
+      value: "IMAGE",
+      help: "take the length from this raw image, and remember it and its state; of a block device that is its length only, and changes of its content go unseen",
+    },
     {
       long: "dirty",
       value: "WHAT",

@@ -34,9 +34,7 @@ export const command: CommandSpec = {
     const file = await openFile(path, call);
     await closing(file, () =>
       about(path, async () => {
-        const bitmap = file.bitmap(name);
-        requireSameDisk(bitmap.entry, call);
-        await print(bitmap, start, most, call);
+        await print(file.bitmap(name), start, most, call);
       }),
     );
     return 0;
@@ -70,10 +68,14 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     heldBytes += runs.byteLength;
     if (heldBytes < MAX_HELD_BYTES) continue;
     await verify(bitmap, options);
+    requireSameDisk(bitmap.entry, call);
     for (const piece of held) put(piece);
     held = undefined;
   }
-  for (const piece of held ?? []) put(piece);
+  if (held !== undefined) {
+    requireSameDisk(bitmap.entry, call);
+    for (const piece of held) put(piece);
+  }
   printer.finish();
   printer.flush();
 }

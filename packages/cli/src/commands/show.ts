@@ -18,7 +18,7 @@ export const command: CommandSpec = {
   summary: "show the map of a bitmap as a picture",
   synopsis: ["[--width=COLUMNS] [--ascii] FILE [BITMAP]", "--svg=OUT FILE [BITMAP]"],
   description: [
-    "Shows where the disk is dirty: a grid of cells, row by row from its start, with the offset of each row. A cell in which anything is dirty is never shown clean. Without BITMAP every bitmap is shown; one whose bits cannot be used says why.",
+    "Shows where the disk is dirty: a grid of cells, row by row from its start, with the offset of each row. A cell in which anything is dirty is never shown clean. Without BITMAP every bitmap is shown; one whose bits cannot be used says why. A map whose disk has changed since, or cannot be looked at, says so.",
   ],
   operands: { min: 1, max: 2, names: ["FILE", "BITMAP"] },
   options: [
