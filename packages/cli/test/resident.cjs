@@ -1,8 +1,10 @@
 // node resident.cjs COMMAND: runs the built command at COMMAND from its first line, again for each line of standard input, a
-// JSON array of arguments, and answers each with a line: the exit code, what was printed, and files that were left open.
+// JSON object with its arguments, and answers each with a line: the exit code, what was printed, and files that were left open.
+// With a moment (moments.cjs) a file is written to meanwhile, and the answer lists calls to the file system.
 const fs = require("node:fs");
 const { createInterface } = require("node:readline");
 const vm = require("node:vm");
+const { watch } = require("./moments.cjs");
 
 const [node, , command] = process.argv;
 const { writeSync } = fs;
@@ -26,7 +28,7 @@ function openFiles() {
 }
 
 /** Runs the command to its end. */
-async function run(args) {
+async function run({ args, moment }) {
   const written = { 1: [], 2: [] };
   const before = new Set(openFiles());
   const listeners = SIGNALS.map((signal) => process.listeners(signal));
@@ -37,10 +39,12 @@ async function run(args) {
     written[fd].push(Buffer.from(bytes.subarray(offset, offset + length)));
     return length;
   };
+  const watched = moment === undefined ? undefined : watch(fs, moment);
   const status = await new Promise((resolve) => {
     process.exit = resolve;
     start(require);
   });
+  watched?.end();
   fs.writeSync = writeSync;
   process.exit = exit;
   for (const [at, signal] of SIGNALS.entries()) {
@@ -51,6 +55,7 @@ async function run(args) {
     status,
     stdout: Buffer.concat(written[1]).toString("base64"),
     stderr: Buffer.concat(written[2]).toString("utf8"),
+    calls: watched?.calls,
     left: openFiles().filter((path) => !before.has(path)),
   };
 }

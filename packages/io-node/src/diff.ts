@@ -1,4 +1,4 @@
-import { Bitmap } from "@qdb/format";
+import { Bitmap, type DiskStamp } from "@qdb/format";
 import { WatchedImage } from "./images.ts";
 import { type LongCallOptions, Pace } from "./pace.ts";
 
@@ -6,6 +6,8 @@ import { type LongCallOptions, Pace } from "./pace.ts";
 export interface DiffOptions extends LongCallOptions {
   /** Bytes a bit: a power of two, 512..2^31. */
   readonly granularity: number;
+  /** A stamp of `current` that goes with the bitmap; it must be that of the file that is opened. */
+  readonly stamp?: DiskStamp;
 }
 
 /** Bytes compared at a time: two such buffers stay in the processor's cache, and each read costs little beside its copying. */
@@ -15,13 +17,14 @@ const WINDOW = 256 * 1024;
  * The dirty bitmap of what differs between two raw images (files or block devices), for a disk of `current`'s size.
  * What only one of them has is dirty: where `current` is longer, from the granule on that holds the old end; where
  * `base` is longer, the granule that `current` ends inside of. Progress counts bytes of the part that both have.
- * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile; USAGE, LIMIT for an impossible granularity; ABORTED; and what opening and reading throw
+ * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile, or `current` after its stamp; USAGE, LIMIT for an impossible granularity; ABORTED; and what opening and reading throw
  */
 export async function diffImages(base: string, current: string, options: DiffOptions): Promise<Bitmap> {
   const old = new WatchedImage(base);
   try {
     const now = new WatchedImage(current);
     try {
+      if (options.stamp !== undefined) now.requireStamp(options.stamp);
       const bitmap = Bitmap.clean({ size: now.size, granularity: options.granularity });
       markOneSided(bitmap, old.size);
       await compare(old, now, bitmap, new Pace(options));

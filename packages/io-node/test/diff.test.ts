@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { diffImages } from "../src/index.ts";
+import { diffImages, diskStamp } from "../src/index.ts";
 import { twoDisks, twoImages, writeImages } from "./support/disks.ts";
 import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
@@ -117,6 +117,15 @@ describe("an image that changes meanwhile", () => {
       isDone = true;
     };
   };
+
+  test("current: between its stamp and its opening", async () => {
+    const { base, current } = twoImages(pattern(4096), pattern(4096));
+    const stamp = diskStamp(current);
+    expect((await diffImages(base, current, { granularity: 512, stamp })).dirtyBytes()).toBe(0n);
+    utimesSync(current, 1, 1);
+    const error = await errorOf(() => diffImages(base, current, { granularity: 512, stamp }));
+    expect(error.code).toBe("SOURCE_CHANGED");
+  });
 
   test.each(["base", "current"] as const)("%s: written, touched, longer, shorter", async (which) => {
     const changes: ((path: string) => void)[] = [

@@ -1,5 +1,5 @@
 import type { Bitmap } from "@qdb/format";
-import { diffImages } from "@qdb/io-node";
+import { type DiffOptions, diffImages } from "@qdb/io-node";
 import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
 import { DEFAULT_GRANULARITY } from "../extents.ts";
 import { diskRecords, IMAGE_FORMAT, lookAtDisk, requireRawImages } from "../images.ts";
@@ -16,7 +16,7 @@ export const command: CommandSpec = {
   summary: "make a bitmap of what differs between two raw images",
   synopsis: ["[-g SIZE] [-B NAME] [-f raw] BASE CURRENT FILE"],
   description: [
-    "Reads both images and stores one bitmap in FILE, which is made when it is missing: dirty is what differs, and what only one of the images has. The bitmap is for the disk CURRENT, and remembers its path and state. A bitmap of the name must not be there yet.",
+    "Reads both images and stores one bitmap in FILE, which is made when it is missing: dirty is what differs, and what only one of the images has. The bitmap is for the disk CURRENT, and remembers its path and state; of a block device that is its length only, and changes of its content go unseen. A bitmap of the name must not be there yet.",
     "An image that changes meanwhile ends the command, and nothing is stored.",
   ],
   operands: { min: 3, max: 3, names: ["BASE", "CURRENT", "FILE"] },
@@ -42,7 +42,7 @@ async function run(call: Call): Promise<number> {
     target.requireFree(name, "choose another name with -B");
     requireRawImages([base, current], call);
     const disk = lookAtDisk(current);
-    const bits = await compare(base, current, granularity, call);
+    const bits = await compare(base, current, { granularity, stamp: disk.stamp }, call);
     const bitmap = { name, bits, isEnabled: false, isInUse: false, records: diskRecords(disk) };
     await target.store([bitmap], "refuse");
     call.output.line(newBitmapLine(bitmap));
@@ -50,10 +50,10 @@ async function run(call: Call): Promise<number> {
   });
 }
 
-async function compare(base: string, current: string, granularity: number, call: Call): Promise<Bitmap> {
+async function compare(base: string, current: string, options: DiffOptions, call: Call): Promise<Bitmap> {
   const progress = call.progress("comparing");
   try {
-    return await diffImages(base, current, { granularity, signal: call.signal, onProgress: progress.onProgress });
+    return await diffImages(base, current, { ...options, signal: call.signal, onProgress: progress.onProgress });
   } finally {
     progress.end();
   }
