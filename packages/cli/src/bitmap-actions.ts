@@ -1,9 +1,10 @@
 import { Bitmap, type BitmapShape, QdbError, quote } from "@qdb/format";
+import { lookAtDisk } from "@qdb/io-node";
 import { type Combination, intersect, merge, subtract, xor } from "./bitmap-combine.ts";
 import { change, combine, edit, type Work } from "./bitmap-work.ts";
 import type { Call, OptionSpec } from "./command.ts";
 import { DEFAULT_GRANULARITY } from "./extents.ts";
-import { diskRecords, lookAtDisk, requireRaw } from "./images.ts";
+import { diskRecords, requireRaw } from "./images.ts";
 import { granularityOf, type NewBitmap, parseGranularity, requireBitmapName, storedForm } from "./new-bitmaps.ts";
 import { about } from "./open.ts";
 import { parseSize } from "./size.ts";

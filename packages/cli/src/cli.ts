@@ -8,6 +8,7 @@ import { commandHelp, generalHelp } from "./help.ts";
 import { jsonText } from "./json.ts";
 import { BrokenPipe, complain, Output } from "./output.ts";
 import { type ProgressMode, progressStarter } from "./progress.ts";
+import { requireUtf8 } from "./utf8-arguments.ts";
 
 /** What a shell gives for a program that a signal ended: 128 and the number of the signal. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
@@ -53,6 +54,7 @@ async function help(name: string, rest: readonly string[], output: Output): Prom
 }
 
 async function runCommand(command: CommandSpec, args: readonly string[], output: Output): Promise<number> {
+  requireUtf8(args);
   const parsed = parseCommandLine(command, args);
   if (parsed.help) {
     output.text(commandHelp(command, output.colors));

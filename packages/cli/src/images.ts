@@ -1,6 +1,5 @@
-import { resolve } from "node:path";
-import { type DiskStamp, encodeRecord, QdbError, quote } from "@qdb/format";
-import { detectForeignImage, diskStamp } from "@qdb/io-node";
+import { encodeRecord, QdbError, quote } from "@qdb/format";
+import { detectForeignImage, type StampedDisk } from "@qdb/io-node";
 import type { Call, OptionSpec } from "./command.ts";
 import type { NewBitmap } from "./new-bitmaps.ts";
 
@@ -33,18 +32,7 @@ export function requireRawImages(paths: readonly string[], call: Pick<Call, "val
     requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
 }
 
-/** A disk that bitmaps are about to be bound to, as it is now. */
-export interface Disk {
-  readonly path: string;
-  readonly stamp: DiskStamp;
-}
-
-/** Looks at a disk. To be called before anything of it is read, so that later changes show. @throws {QdbError} as `diskStamp` */
-export function lookAtDisk(path: string): Disk {
-  return { path, stamp: diskStamp(path) };
-}
-
 /** Records 1 and 2 (spec §3): which disk a bitmap is of, and how it was. */
-export function diskRecords({ path, stamp }: Disk): NewBitmap["records"] {
-  return [encodeRecord({ kind: "disk", text: resolve(path) }), encodeRecord({ kind: "stamp", stamp })];
+export function diskRecords({ path, stamp }: StampedDisk): NewBitmap["records"] {
+  return [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
 }

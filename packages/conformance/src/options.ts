@@ -52,6 +52,9 @@ const SHAPE = {
 
 /** Reads the command line. @throws {UsageError} what is wrong with it */
 export function parseOptions(args: readonly string[]): Options {
+  // Node puts it for bytes that are not UTF-8: a path would be another one.
+  if (args.some((argument) => argument.includes("\ufffd")))
+    throw new UsageError("an argument is not UTF-8, or holds U+FFFD; use other paths");
   const values = parsed(args);
   const { help = false, version = false, list = false, exec } = values;
   if (help && !args.some((argument) => argument === "--help" || argument === "-h"))

@@ -108,6 +108,7 @@ describe("the command line", () => {
     [["--exec", "a", "--jobs", "0"], /--jobs takes a number from 1/],
     [["--exec", "a", "--known-failures", "/no/such/file"], /--known-failures: ENOENT/],
     [["--exec", "a", "operand"], /operand/],
+    [["--exec", "a", "--report-json", "\ufffd"], /not UTF-8/],
     [["--exec", "a", "-vh"], /-h stands alone/],
     [["--exec", "a", "--version"], /--version stands alone/],
     [["--list", "--version"], /--version stands alone/],

@@ -12,4 +12,4 @@ export { type LockHolder, type LockState, lockState } from "./lock-state.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./open-editor.ts";
 export { openQdb } from "./open-qdb.ts";
 export type { LongCallOptions } from "./pace.ts";
-export { diskStamp } from "./stamp.ts";
+export { lookAtDisk, type StampedDisk } from "./stamp.ts";

@@ -47,12 +47,7 @@ export function replaceFile(path: string, old: Handle, image: FileImage): Handle
 
 /** Where the path leads to, all links resolved: still to the locked file, by that name alone. */
 function targetOf(path: string, old: Handle): string {
-  let target: string;
-  try {
-    target = realpathSync(path);
-  } catch (error) {
-    throw fromNode(error, "rewrite", path);
-  }
+  const target = realPathOf(path);
   if (factsIfThere(target)?.key !== old.facts().key) {
     throw new QdbError("SOURCE_CHANGED", `${quote(path)} leads to another file than when it was opened; open it anew`);
   }
@@ -62,6 +57,20 @@ function targetOf(path: string, old: Handle): string {
     throw new QdbError("NOT_SUPPORTED", message);
   }
   return target;
+}
+
+function realPathOf(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = realpathSync.native(path, "buffer");
+  } catch (error) {
+    throw fromNode(error, "rewrite", path);
+  }
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text).equals(bytes)) return text;
+  // Node has U+FFFD in such a text, and it leads elsewhere.
+  const message = `${quote(path)} cannot be rewritten: the path that it leads to is not UTF-8; copy it to one that is`;
+  throw new QdbError("NOT_SUPPORTED", message);
 }
 
 function fill(file: Handle, image: FileImage, old: Handle): void {

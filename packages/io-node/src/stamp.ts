@@ -1,13 +1,23 @@
 import type { DiskStamp } from "@qdb/format";
+import { diskPath } from "./disk-path.ts";
 import { type Facts, factsAt } from "./facts.ts";
 
+/** A disk that bitmaps are about to be bound to, as it is now. */
+export interface StampedDisk {
+  /** Absolute, and seen to lead to the disk. */
+  readonly path: string;
+  readonly stamp: DiskStamp;
+}
+
 /**
- * The stamp of a disk image as it is now, for record 2 (spec §3): length in bytes, and for a regular file its mtime in
- * ns and its inode. Take it before the disk is read: what changes in between then shows as a difference.
- * @throws {QdbError} NOT_FOUND, USAGE for a directory and the like, NOT_SUPPORTED, LIMIT, IO
+ * Looks at a disk image for records 1 and 2 (spec §3): its path, and its length in bytes, of a regular file its mtime in ns and
+ * inode too. To be called before the disk is read: what changes in between then shows as a difference.
+ * @throws {QdbError} NOT_FOUND; USAGE for a directory and the like; NOT_SUPPORTED when the absolute path is not UTF-8, or the
+ * length of a device cannot be found out; LIMIT; IO
  */
-export function diskStamp(path: string): DiskStamp {
-  return stampOf(factsAt(path));
+export function lookAtDisk(path: string): StampedDisk {
+  const facts = factsAt(path);
+  return { path: diskPath(path, facts.key), stamp: stampOf(facts) };
 }
 
 /** The stamp that a disk with these facts has. */

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { Bitmap, ExtentBatch, encodeRecord, QdbError, RECORD } from "@qdb/format";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { copyExtents, diffImages, diskStamp } from "../src/index.ts";
+import { copyExtents, diffImages, lookAtDisk } from "../src/index.ts";
 import { twoDisks, twoImages, writeImages } from "./support/disks.ts";
 import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
@@ -170,7 +170,7 @@ describe("a copy is refused, and the target left as it was", () => {
 describe("the disk that a bitmap was stored for", () => {
   const storedFor = (path: string) => ({
     label: "b",
-    records: [encodeRecord({ kind: "stamp", stamp: diskStamp(path) })],
+    records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(path).stamp })],
   });
 
   test("is compared with what was opened, after the bits were read and before anything is written", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { diffImages, diskStamp } from "../src/index.ts";
+import { diffImages, lookAtDisk } from "../src/index.ts";
 import { twoDisks, twoImages, writeImages } from "./support/disks.ts";
 import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
@@ -120,7 +120,7 @@ describe("an image that changes meanwhile", () => {
 
   test("current: between its stamp and its opening", async () => {
     const { base, current } = twoImages(pattern(4096), pattern(4096));
-    const stamp = diskStamp(current);
+    const stamp = lookAtDisk(current).stamp;
     expect((await diffImages(base, current, { granularity: 512, stamp })).dirtyBytes()).toBe(0n);
     utimesSync(current, 1, 1);
     const error = await errorOf(() => diffImages(base, current, { granularity: 512, stamp }));

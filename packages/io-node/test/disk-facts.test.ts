@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, renameSync, statSync, truncateSync, write
 import { join } from "node:path";
 import { crc32, type DiskStamp, encodeRecord, toHex } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { detectForeignImage, diskStamp, diskState, nodeDigests, openFileSource } from "../src/index.ts";
+import { detectForeignImage, diskState, lookAtDisk, nodeDigests, openFileSource } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
 import { command, loopDevice } from "./support/root.ts";
@@ -51,42 +51,42 @@ describe("the stamp of a disk", () => {
   test("is length, mtime in ns and inode, as stat(1) prints them", () => {
     const path = image();
     const [length, mtime, file] = command("stat", "--format=%s %.9Y %i", path).split(" ");
-    expect(diskStamp(path)).toEqual({
+    expect(lookAtDisk(path).stamp).toEqual({
       length: BigInt(length ?? ""),
       mtime: BigInt((mtime ?? "").replace(".", "")),
       file: BigInt(file ?? ""),
     });
-    expect(stateOf(diskStamp(path), path)).toBe("same");
+    expect(stateOf(lookAtDisk(path).stamp, path)).toBe("same");
   });
 
   test("differs when the disk grew, was touched by one nanosecond, or is another file with the same bytes", () => {
     const path = image();
-    const stamp = diskStamp(path);
+    const stamp = lookAtDisk(path).stamp;
     expect(stateOf({ ...stamp, length: stamp.length + 1n }, path)).toBe("changed");
     expect(stateOf({ ...stamp, mtime: stamp.mtime - 1n }, path)).toBe("changed");
     expect(stateOf({ ...stamp, file: stamp.file + 1n }, path)).toBe("changed");
     const copy = image();
     command("touch", "--reference", path, copy);
     renameSync(copy, path);
-    expect(diskStamp(path).mtime).toBe(stamp.mtime);
+    expect(lookAtDisk(path).stamp.mtime).toBe(stamp.mtime);
     expect(stateOf(stamp, path)).toBe("changed");
     appendFileSync(path, "more");
     command("touch", "--date=@-1.5", path);
-    expect(diskStamp(path)).toMatchObject({ length: 4100n, mtime: -1_500_000_000n });
+    expect(lookAtDisk(path).stamp).toMatchObject({ length: 4100n, mtime: -1_500_000_000n });
   });
 
   test("of a block device is its length alone; a file in its place is a difference, and the reverse", () => {
     const path = image();
     const device = loopDevice(path);
-    expect(diskStamp(device)).toEqual({ length: 4096n, mtime: 0n, file: 0n });
-    expect(stateOf(diskStamp(device), device)).toBe("same length");
-    expect(stateOf(diskStamp(device), path)).toBe("changed");
-    expect(stateOf(diskStamp(path), device)).toBe("changed");
+    expect(lookAtDisk(device).stamp).toEqual({ length: 4096n, mtime: 0n, file: 0n });
+    expect(stateOf(lookAtDisk(device).stamp, device)).toBe("same length");
+    expect(stateOf(lookAtDisk(device).stamp, path)).toBe("changed");
+    expect(stateOf(lookAtDisk(path).stamp, device)).toBe("changed");
   });
 
   test("cannot be had of what is no disk", async () => {
-    expect((await errorOf(() => diskStamp(join(image(), "no")))).code).toBe("NOT_FOUND");
-    expect((await errorOf(() => diskStamp(temporaryDirectory()))).code).toBe("USAGE");
+    expect((await errorOf(() => lookAtDisk(join(image(), "no")))).code).toBe("NOT_FOUND");
+    expect((await errorOf(() => lookAtDisk(temporaryDirectory()))).code).toBe("USAGE");
   });
 });
 

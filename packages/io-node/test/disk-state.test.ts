@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, utimesSync, wr
 import { join } from "node:path";
 import { type DiskStamp, encodeRecord } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { diskStamp, diskState, requireSameDisk } from "../src/index.ts";
+import { diskState, lookAtDisk, requireSameDisk } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
 import { asOrdinaryUser, command, loopDevice, tinyFileSystem } from "./support/root.ts";
@@ -16,7 +16,7 @@ function stampedDisk() {
   mkdirSync(folder);
   const disk = join(folder, "disk.raw");
   writeFileSync(disk, "a disk");
-  return { folder, disk, bitmap: bitmapOf(disk, diskStamp(disk)) };
+  return { folder, disk, bitmap: bitmapOf(disk, lookAtDisk(disk).stamp) };
 }
 
 const bitmapOf = (path: string, stamp: DiskStamp) => ({
@@ -67,7 +67,7 @@ describe("a disk that cannot be looked at is not taken for unchanged", () => {
   test("a file that is longer than can be compared", async () => {
     const disk = join(tinyFileSystem(4096), "disk.raw");
     writeFileSync(disk, "");
-    const bitmap = bitmapOf(disk, diskStamp(disk));
+    const bitmap = bitmapOf(disk, lookAtDisk(disk).stamp);
     command("truncate", `--size=${2 ** 53}`, disk);
     await expectUnreadable(
       bitmap,
@@ -99,8 +99,8 @@ test("what is no disk, a broken stamp and a disk that was written to are changed
   const [path] = bitmap.records;
   if (path === undefined) throw new Error("the bitmap has a record of its disk");
   const wrong = [
-    bitmapOf(folder, diskStamp(disk)),
-    bitmapOf("/dev/null", diskStamp(disk)),
+    bitmapOf(folder, lookAtDisk(disk).stamp),
+    bitmapOf("/dev/null", lookAtDisk(disk).stamp),
     { label: "b", records: [path, { type: 2, data: new Uint8Array(23) }] },
   ];
   utimesSync(disk, 1, 1);
@@ -117,7 +117,7 @@ test("of a block device only the length is compared: a write to it goes unseen, 
   const { disk } = stampedDisk();
   truncateSync(disk, 8192);
   const device = loopDevice(disk);
-  const bitmap = bitmapOf(device, diskStamp(device));
+  const bitmap = bitmapOf(device, lookAtDisk(device).stamp);
   writeFileSync(device, Buffer.alloc(8192, 1));
   expect(diskState(bitmap)).toEqual({ kind: "same length" });
   requireSameDisk(bitmap);

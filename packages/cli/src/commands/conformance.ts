@@ -61,7 +61,10 @@ export const command: CommandSpec = {
 
 /** The suite's own command. @throws {QdbError} NOT_FOUND where the package is not installed */
 function findSuite(): string {
-  for (const place of [join(process.cwd(), "package.json"), realpathSync(process.argv[1] ?? ".")]) {
+  const here = process.cwd();
+  // Node puts U+FFFD for bytes that are not UTF-8: that would be another folder.
+  const places = here.includes("\ufffd") ? [] : [join(here, "package.json")];
+  for (const place of [...places, realpathSync(process.argv[1] ?? ".")]) {
     try {
       const manifest = createRequire(place).resolve("@qdb/conformance/package.json");
       const { bin } = JSON.parse(readFileSync(manifest, "utf8"));

@@ -1,8 +1,8 @@
 import type { Bitmap } from "@qdb/format";
-import { type DiffOptions, diffImages } from "@qdb/io-node";
+import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
 import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
 import { DEFAULT_GRANULARITY } from "../extents.ts";
-import { diskRecords, IMAGE_FORMAT, lookAtDisk, requireRawImages } from "../images.ts";
+import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../images.ts";
 import { granularityOf, newBitmapLine, requireBitmapName } from "../new-bitmaps.ts";
 import { closing } from "../open.ts";
 import { TargetFile } from "../target-file.ts";

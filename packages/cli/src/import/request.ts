@@ -1,7 +1,8 @@
 import { isQdbError, QdbError } from "@qdb/format";
+import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
 import type { Call } from "../command.ts";
 import type { AllocationRule } from "../extents-classify.ts";
-import { type Disk, lookAtDisk, requireRaw } from "../images.ts";
+import { requireRaw } from "../images.ts";
 import { inputName } from "../input.ts";
 import { granularityOf, type NewBitmap } from "../new-bitmaps.ts";
 import { parseSize } from "../size.ts";
@@ -18,7 +19,7 @@ export interface ImportRequest {
   /** Bytes of the disk, when told or taken from `disk`. */
   readonly size: bigint | undefined;
   /** The disk to bind the bitmaps to. */
-  readonly disk: Disk | undefined;
+  readonly disk: StampedDisk | undefined;
   readonly allocation: AllocationRule | undefined;
   /** Whether bitmaps whose bits cannot be trusted become all dirty, and usable. */
   readonly markInconsistent: boolean;
@@ -34,7 +35,7 @@ export function requestOf(call: Call, source: string): ImportRequest {
   if (diskPath !== undefined && sizeText !== undefined) {
     throw new QdbError("USAGE", "--size and --disk exclude each other; the size is the disk's; try: qdb import --help");
   }
-  let disk: Disk | undefined;
+  let disk: StampedDisk | undefined;
   if (diskPath !== undefined) {
     requireRaw(diskPath, "name the raw disk, or give its size with --size");
     disk = lookAtDisk(diskPath);
