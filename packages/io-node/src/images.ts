@@ -1,6 +1,7 @@
 import { type DiskStamp, isQdbError, QdbError, quote } from "@qdb/format";
 import type { Facts } from "./facts.ts";
 import { Handle } from "./handle.ts";
+import { settledFacts } from "./settled.ts";
 import { stampDiffers } from "./stamp.ts";
 
 /** A disk image that is read through, and must stay as it is meanwhile. */
@@ -8,11 +9,16 @@ export class WatchedImage {
   readonly handle: Handle;
   readonly #before: Facts;
 
-  /** @throws {QdbError} as opening a file source */
+  /**
+   * Opens it. An image that was written to a moment ago is waited for, up to 2 s, so that a write right after is seen.
+   * @throws {QdbError} as opening a file source; SOURCE_CHANGED when it is written to all the time
+   */
   constructor(path: string) {
     this.handle = Handle.openForReading(path);
     try {
-      this.#before = this.handle.facts();
+      const { facts, isSettled } = settledFacts(() => this.handle.facts());
+      this.#before = facts;
+      if (!isSettled) throw this.#changed(undefined);
     } catch (error) {
       this.handle.closeAfterError();
       throw error;

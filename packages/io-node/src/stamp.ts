@@ -1,6 +1,7 @@
 import type { DiskStamp } from "@qdb/format";
 import { diskPath } from "./disk-path.ts";
 import { type Facts, factsAt } from "./facts.ts";
+import { settledFacts } from "./settled.ts";
 
 /** A disk that bitmaps are about to be bound to, as it is now. */
 export interface StampedDisk {
@@ -11,12 +12,13 @@ export interface StampedDisk {
 
 /**
  * Looks at a disk image for records 1 and 2 (spec §3): its path, and its length in bytes, of a regular file its mtime in ns and
- * inode too. To be called before the disk is read: what changes in between then shows as a difference.
+ * inode too. To be called before the disk is read: what changes in between then shows as a difference. A disk that was written
+ * to a moment ago is waited for, up to 2 s, so that a write right after shows too.
  * @throws {QdbError} NOT_FOUND; USAGE for a directory and the like; NOT_SUPPORTED when the absolute path is not UTF-8, or the
  * length of a device cannot be found out; LIMIT; IO
  */
 export function lookAtDisk(path: string): StampedDisk {
-  const facts = factsAt(path);
+  const { facts } = settledFacts(() => factsAt(path));
   return { path: diskPath(path, facts.key), stamp: stampOf(facts) };
 }
 

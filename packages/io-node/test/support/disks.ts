@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { pattern } from "./images.ts";
@@ -15,6 +15,8 @@ export function writeImages(directory: string, base: Uint8Array, current: Uint8A
   const paths = { base: join(directory, "base.raw"), current: join(directory, "current.raw") };
   writeFileSync(paths.base, base);
   writeFileSync(paths.current, current);
+  // What was just written is waited for.
+  for (const path of [paths.base, paths.current]) utimesSync(path, 1000, 1000);
   return paths;
 }
 

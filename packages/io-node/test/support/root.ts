@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { temporaryDirectory } from "./temp.ts";
@@ -12,6 +12,7 @@ const packages: Record<string, string> = {
   "qemu-img": "qemu-utils",
   cmp: "diffutils",
   blockdev: "util-linux",
+  "mkfs.ext4": "e2fsprogs",
 };
 
 /** Runs a program of the machine, gives what it printed; `answers` are exit codes that are no failure. */
@@ -50,6 +51,19 @@ export function tinyFileSystem(bytes: number): string {
   command("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "qdb-test", directory);
   onTestFinished(() => void command("umount", directory));
   return directory;
+}
+
+/** A file system whose files have times in whole seconds, for one test: ext4 with inodes of the size that ext3 had. */
+export function coarseFileSystem(): string {
+  requireRoot("a file system of its own (mount)");
+  const directory = temporaryDirectory();
+  const [image, place] = [join(directory, "image"), join(directory, "mounted")];
+  command("truncate", "--size=8M", image);
+  command("mkfs.ext4", "-q", "-I", "128", image);
+  mkdirSync(place);
+  command("mount", "-o", "loop", image, place);
+  onTestFinished(() => void command("umount", place));
+  return place;
 }
 
 /** Does something as a user whom permissions bind. */
