@@ -1,6 +1,6 @@
 // Every implementation of this repository, judged by the runner as a stranger's would be.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,7 +23,7 @@ interface Report {
   readonly summary: Readonly<Record<string, number>>;
 }
 
-test.each([
+const ADAPTERS = [
   ["the reference in Python", `python3 "${here("adapters/python/qdb_adapter.py")}"`, ALL, ["feature io"]],
   [
     "the reader in C",
@@ -33,7 +33,9 @@ test.each([
   ],
   ["@qdb/io-node", `"${node}" "${here("adapters/ts/build/io-node.cjs")}"`, ALL, []],
   ["@qdb/format alone", `"${node}" "${here("adapters/ts/build/format.cjs")}"`, ALL, []],
-])(
+] as const;
+
+test.each(ADAPTERS)(
   "%s passes all that it claims",
   (_, command, profiles, unclaimed) => {
     const report = join(directory, "report.json");
@@ -61,6 +63,29 @@ test.each([
   },
   240_000,
 );
+
+test.each(ADAPTERS)("%s passes on what the system says of a disk that cannot be read", (_, command) => {
+  const file = join(directory, "dying.qdb");
+  copyFileSync(here("vectors/golden-full-one.qdb"), file);
+  for (const when of ["1+", "2+", "3+", "4+", "5+", "6+"]) {
+    const log = join(directory, "strace.log");
+    const { stdout, stderr } = spawnSync(
+      "sh",
+      [
+        "-c",
+        `exec strace -f -qq -o "$1" -P "$2" -e trace=read,pread64,mmap -e inject=read,pread64,mmap:error=EIO:when=${when} ${command} read "$2"`,
+        "sh",
+        log,
+        file,
+      ],
+      { encoding: "utf8" },
+    );
+    expect(stderr).toBe("");
+    const isDead = readFileSync(log, "utf8").includes("EIO");
+    expect(isDead || when !== "1+").toBe(true);
+    expect(JSON.parse(stdout)).toMatchObject(isDead ? { ok: false, error: "IO" } : { ok: true });
+  }
+});
 
 test("a program that maps what it reads has not written, on tmpfs either, where a mapping takes space", () => {
   const shared = "/dev/shm";

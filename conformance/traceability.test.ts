@@ -27,6 +27,13 @@ describe("spec/requirements.json", () => {
     for (const [, title = ""] of rule.why_not?.matchAll(/\.test\.ts, "([^"]+)"/g) ?? []) expect(texts).toContain(title);
   });
 
+  test("has no rule whose id was withdrawn (appendix C)", () => {
+    const appendix = specText().split("\n## Appendix C.")[1] ?? "";
+    const withdrawn = [...appendix.matchAll(/^\| (QDB-[A-Z]{3}-\d{3}) \|/gm)].map(([, id = ""]) => id);
+    expect(withdrawn).toContain("QDB-OPN-001");
+    expect(rules.filter(({ id }) => withdrawn.includes(id))).toEqual([]);
+  });
+
   test("a changed sentence, a new rule, one that is gone and another order are found", () => {
     const [first, second, ...others] = rules;
     if (first === undefined || second === undefined) throw new Error("no rules");

@@ -3,7 +3,7 @@
 #include "bytes.h"
 #include "qdb.h"
 
-/* QDB-OPN-001: bytes that could not be read are no extension of any meaning. */
+/* QDB-OPN-020: bytes that could not be read are no extension of any meaning. */
 static bool there(struct qdb *file, uint64_t end) {
   if (end <= file->header.have) return true;
   return fail(&file->error, "IO", "QDB-ERR-007", "extension: cannot be read", file->header.at + file->header.have);

@@ -43,7 +43,7 @@ static void choose(struct header *header, const uint8_t *area, uint32_t have, ui
   header->draft = draft;
 }
 
-/* QDB-OPN-005 to QDB-OPN-013 */
+/* QDB-OPN-005 to QDB-OPN-013, QDB-OPN-021 */
 static bool read_mirror(struct qdb *file) {
   uint8_t area[AREA];
   int candidates = 0;
@@ -56,10 +56,11 @@ static bool read_mirror(struct qdb *file) {
   }
   struct error *error = &file->error;
   const uint8_t *primary = file->primary;
+  if (candidates == 1 && candidate_table_good(file, file->header.area)) return true;
+  if (file->source.failed) return fail(error, "IO", "QDB-OPN-021", "header: the system cannot read it", 0);
   if (candidates > 1) return fail(error, "BAD_CHECKSUM", "QDB-OPN-013", "header: damaged, with two mirrors", 0);
   if (candidates == 1)
-    return candidate_table_good(file, file->header.area) ||
-           fail(error, "BAD_CHECKSUM", "QDB-OPN-008", "header: damaged, and the table of its mirror too", 0);
+    return fail(error, "BAD_CHECKSUM", "QDB-OPN-008", "header: damaged, and the table of its mirror too", 0);
   if (!magic_good(primary, file->primary_have)) return fail(error, "BAD_MAGIC", "QDB-OPN-009", "header: magic", 0);
   if (file->source.size < AREA)
     return fail(error, "TRUNCATED", "QDB-OPN-010", "header area: the file ends in it", file->source.size);
@@ -69,6 +70,7 @@ static bool read_mirror(struct qdb *file) {
 }
 
 bool read_opening(struct qdb *file) {
+  file->source.failed = false;
   source_round(&file->source);
   file->primary_have = source_primary(&file->source, file->primary);
   /* After the primary, since a commit makes the file longer before it writes the primary. */

@@ -24,6 +24,7 @@ struct error {
 struct source {
   int fd;
   bool fresh_round;
+  bool failed; /* whether the system failed to read since this was cleared */
   uint64_t size, bytes, rounds;
 };
 

@@ -87,8 +87,13 @@ static bool attempt(struct qdb *file, enum request request, const char *name, st
 /* QDB-CMT-061: whether the primary still has the bytes with which the attempt began. */
 static bool unchanged(struct qdb *file) {
   uint8_t again[AREA];
+  file->source.failed = false;
   source_round(&file->source);
-  return source_primary(&file->source, again) == file->primary_have && memcmp(again, file->primary, AREA) == 0;
+  bool same = source_primary(&file->source, again) == file->primary_have && memcmp(again, file->primary, AREA) == 0;
+  if (same || !file->source.failed) return same;
+  /* QDB-CMT-068: what cannot be read does not say that a writer committed. */
+  file->error = (struct error){"IO", "QDB-CMT-068", "header: the system cannot read it any more", 0};
+  return true;
 }
 
 bool answer_read(const char *path, enum request request, const char *name, struct out *out, struct error *error) {
@@ -106,6 +111,7 @@ bool answer_read(const char *path, enum request request, const char *name, struc
     out_cut(out, mark);
     good = attempt(file, request, name, out);
     steady = unchanged(file);
+    good = good && !file->error.code;
     source = file->source;
     *error = file->error;
     forget(file);

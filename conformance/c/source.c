@@ -42,6 +42,7 @@ uint64_t source_some(struct source *source, uint64_t offset, uint8_t *bytes, uin
     uint64_t step = length - got < 1 << 30 ? length - got : 1 << 30;
     ssize_t part = pread(source->fd, bytes + got, (size_t)step, (off_t)(offset + got));
     if (part < 0 && errno == EINTR) continue;
+    if (part < 0) source->failed = true;
     if (part == 0) errno = 0;
     if (part <= 0) break;
     got += (uint64_t)part;
@@ -53,7 +54,7 @@ uint64_t source_some(struct source *source, uint64_t offset, uint8_t *bytes, uin
 uint32_t source_primary(struct source *source, uint8_t primary[AREA]) {
   memset(primary, 0, AREA);
   uint32_t have = (uint32_t)source_some(source, 0, primary, AREA);
-  /* QDB-OPN-001: a read of all may fail for a sector behind good ones; one that ends early ends with the file. */
+  /* QDB-OPN-020: a read of all may fail for a sector behind good ones; one that ends early ends with the file. */
   if (have == 0 && errno)
     while (have < AREA && source_some(source, have, primary + have, 512) == 512) have += 512;
   return have;

@@ -10,7 +10,7 @@ def magic_good(data: bytes, at: int) -> bool:
 
 
 def checksum_good(data: bytes, at: int) -> bool:
-    """Whether header_checksum is right for the 4096 bytes at a place; missing bytes are wrong bytes (QDB-OPN-001)."""
+    """Whether header_checksum is right for the 4096 bytes at a place; missing bytes are wrong bytes (QDB-OPN-020)."""
     area = data[at : at + AREA]
     if len(area) < AREA:
         return False
@@ -43,7 +43,7 @@ def decode_draft(data: bytes) -> Header:
 
 def is_draft(data: bytes) -> bool:
     return (
-        len(data) >= 32  # QDB-OPN-001: bytes 28-31 that are not there are not zero
+        len(data) >= 32  # QDB-OPN-020: bytes 28-31 that are not there are not zero
         and magic_good(data, 0)
         and u32(data, 4) == 1
         and u32(data, 24) == DRAFT_HEADER

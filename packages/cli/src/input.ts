@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { isQdbError, QdbError, quote } from "@qdb/format";
+import { reasonOf } from "@qdb/io-node";
 
 /** Bytes of one piece. */
 const PIECE = 1024 * 1024;
@@ -51,5 +52,5 @@ function inputError(path: string, error: unknown): QdbError {
     return new QdbError("NOT_FOUND", `${cannot}: there is no such file`, {}, { cause: error });
   if (code === "EISDIR")
     return new QdbError("USAGE", `${cannot}: it is a directory; name a file`, {}, { cause: error });
-  return new QdbError("IO", `${cannot}: ${code}`, {}, { cause: error });
+  return new QdbError("IO", `${cannot}: ${reasonOf(error)}`, {}, { cause: error });
 }

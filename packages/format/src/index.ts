@@ -99,7 +99,7 @@ export type {
   QdbJsonFullHeader,
   QdbJsonRecord,
 } from "./file/json-types.ts";
-export { type DumpOptions, dumpPlan } from "./file/json-write.ts";
+export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.ts";
 export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";

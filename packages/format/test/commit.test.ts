@@ -400,6 +400,39 @@ describe("files in error", () => {
     }
   });
 
+  test("a primary that cannot be read: an error of reading, of which only a repair makes nothing; behind its magic as a bad one", () => {
+    const good = fileOf({ a: bitmap(300, [7]) });
+    for (const [from, to, ordinary] of [
+      [0, 512, "IO"],
+      [512, 1024, "ok"],
+    ] as const) {
+      const dead = (): MemoryStore => {
+        const store = new MemoryStore(good);
+        let bad = true;
+        store.before = (op) => {
+          if (op.kind === "write" && op.offset === 0) bad = false;
+          if (bad && op.kind === "read" && op.offset < to && op.offset + op.length > from) throw io("EIO: i/o error");
+        };
+        return store;
+      };
+      const store = dead();
+      if (ordinary === "IO") {
+        const error = errorOf(() => openSession(store));
+        expect(error.code).toBe("IO");
+        expect(error.message).toMatch(/^the header cannot be read: EIO: i\/o error; .*qdb check -r/);
+        expect(store.changes).toEqual([]);
+      } else flip(store, openSession(store), "a", true, 20, 30);
+      const mended = dead();
+      flip(mended, openSession(mended, { repair: true }), "a", true, 20, 30);
+      expect(check(mended.bytes).findings).toEqual([]);
+    }
+    const none = new MemoryStore(good);
+    none.before = () => {
+      throw io("EIO: i/o error");
+    };
+    for (const repair of [false, true]) expect(errorOf(() => openSession(none, { repair })).code).toBe("IO");
+  });
+
   test("while an L1 area is bad the file only grows, is never cut, and the entry stays byte for byte", () => {
     for (const bad of [
       { ...one, l1Checksum: 1 },

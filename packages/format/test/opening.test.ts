@@ -169,7 +169,7 @@ describe("opening rule (c): a damaged primary", () => {
     expect(withMirror({ bitmapsOffset: 2n ** 63n })).toBe("BAD_CHECKSUM header");
     expect(withMirror({ bitmapsSize: 2 ** 32 - 1 })).toBe("BAD_CHECKSUM header");
     expect(fileError(edit(damaged, [8192 + 40, rep(0x55, 1)]))).toBe("BAD_CHECKSUM header");
-    expect(fileError(unreadable(damaged, [8192, 8193]))).toBe("BAD_CHECKSUM header");
+    expect(fileError(unreadable(damaged, [8192, 8193]))).toBe("IO header");
   });
 
   it("takes a candidate without bitmaps", () => {
@@ -235,22 +235,60 @@ describe("bytes that cannot be read are wrong bytes", () => {
     expect(found(source)).toEqual(["info MIRROR mirror"]);
   });
 
-  it("in both: the magic decides, where it can be read", () => {
-    expect(fileError(unreadable(FULL, [0, 8192]))).toBe("BAD_MAGIC header");
-    expect(fileError(unreadable(FULL, [0, 512], [4096, 4608]))).toBe("BAD_MAGIC header");
-    expect(fileError(unreadable(FULL, [512, 1024], [4096, 8192]))).toBe("BAD_CHECKSUM header_checksum");
+  it("in both: an error of reading, whatever stands in the bytes that can be read", () => {
     const newer = edit(FULL, [4, be(2, 4)]);
-    expect(fileError(unreadable(newer, [512, 1024], [4096, 8192]))).toBe("UNSUPPORTED_VERSION version");
+    const other = edit(FULL, [0, be(0, 4)]);
+    const cases: readonly (readonly [SyncByteSource, what: string])[] = [
+      [unreadable(FULL, [0, 9728]), "the header"],
+      [unreadable(FULL, [0, 8192]), "the header"],
+      [unreadable(FULL, [0, 512], [4096, 4608]), "the header"],
+      [unreadable(FULL, [512, 1024], [4096, 8192]), "the header"],
+      [unreadable(newer, [512, 1024], [4096, 8192]), "the header"],
+      // The primary is read and wrong; the mirror that could speak for it is not.
+      [unreadable(other, [4096, 8192]), "the place of a mirror"],
+      [unreadable(edit(FULL, [99, be(0x55, 1)]), [8191, 8192]), "the place of a mirror"],
+      [unreadable(newer, [4096, 8192]), "the place of a mirror"],
+      // A mirror is found, but what it must agree with is not read; and two are found.
+      [unreadable(FULL, [0, 512], [8192, 8193]), "the header"],
+      [unreadable(other, [8192, 8193]), "the bitmap table of a mirror"],
+      [
+        unreadable(edit(file({ length: 2 ** 14 }), [8192, file({ clusterBits: 13 }).slice(0, 4096)]), [0, 1]),
+        "the header",
+      ],
+    ];
+    for (const [source, what] of cases) {
+      for (const look of [() => index(source), () => check(source)]) {
+        const error = thrown(look);
+        expect([error.code, error.message]).toEqual(["IO", `${what} cannot be read: Input/output error`]);
+        expect(error.where.structure).toBe("header");
+      }
+    }
+  });
+
+  it("where a source gives fewer than it announced: reported, where no header is found", () => {
+    const short: SyncByteSource = { size: FULL.length, readSync: (_offset, length) => rep(0, length - 1) };
+    expect(fileError(short)).toBe("SHORT_READ header");
   });
 
   it("in a draft's header area, behind its header: it is still a draft", () => {
     const draft = file({ draft: true, bitmaps: [BITMAP], length: 8192 });
     expect(opened(unreadable(draft, [3584, 4096]))).toEqual([0, "3 64"]);
-    expect(fileError(unreadable(draft, [0, 512]))).toBe("BAD_MAGIC header");
+    expect(fileError(unreadable(draft, [0, 512]))).toBe("IO header");
     // What stands before the bad sector is read, extensions too.
     const extensions = join(tlv(5, rep(1, 600)), tlv(6, rep(1, 600)), rep(0, 8));
     const wide = file({ draft: true, clusterBits: 12, extensions, bitmaps: [BITMAP], length: 16384 });
     expect(index(unreadable(wide, [3584, 4096])).extensions.map(({ type }) => type)).toEqual([5, 6]);
+    // What is not read may be one: its head, its data, or what stands behind the last that was read.
+    for (const from of [512, 1024]) expect(fileError(unreadable(wide, [from, 4096]))).toBe("IO header");
+    const exact = file({
+      draft: true,
+      clusterBits: 12,
+      extensions: join(tlv(5, rep(1, 472)), tlv(6, rep(1, 8))),
+      length: 4096,
+    });
+    expect(index(exact).extensions.map(({ type }) => type)).toEqual([5, 6]);
+    expect(fileError(unreadable(exact, [512, 513]))).toBe("IO header");
+    expect(found(unreadable(exact, [512, 513]))).toEqual(["info UNPROTECTED header", "corrupt IO header"]);
   });
 
   it("among the places of mirrors: the others are looked at", () => {

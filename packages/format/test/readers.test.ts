@@ -1,6 +1,6 @@
 // Readers beside a writer (spec section 5, Readers): the primary is read again after reading and before any error.
 import { crc32 } from "node:zlib";
-import { type AnySource, type ByteSource, isQdbError, QdbFile, type SyncByteSource } from "@qdb/format";
+import { type AnySource, type ByteSource, isQdbError, QdbError, QdbFile, type SyncByteSource } from "@qdb/format";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
 import { brief, ZLIB } from "./reading.ts";
@@ -286,6 +286,74 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     };
     await expect(opened.bitmap("a").count()).rejects.toThrow("EIO");
     expect(disk.reads).toBe(start + 3);
+  });
+});
+
+describe.each(KINDS)("a reader of a %s source on a disk that dies", (kind) => {
+  /** Every read from the n-th on fails. */
+  const dyingAt = (n: number, bytes: Uint8Array = state(3)): Changing => {
+    const disk = changing(bytes);
+    disk.before = (read) => {
+      if (read >= n) throw new QdbError("IO", "cannot read: EIO: i/o error");
+    };
+    return disk;
+  };
+  const CALLS: Readonly<Record<string, (opened: QdbFile) => Promise<unknown>>> = {
+    read: (opened) => opened.bitmap("a").read(),
+    "read of all": (opened) => opened.readAll(),
+    count: (opened) => opened.bitmap("a").count(),
+    "count of all": (opened) => opened.count(),
+    extents: (opened) => extents(opened, "a"),
+    dump: async (opened) => {
+      for await (const text of opened.dump()) expect(text).not.toBe("");
+    },
+  };
+
+  it("gives IO when it opens, whichever read is the first that fails", async () => {
+    for (let n = 0; n < 3; n++)
+      expect([n, await code(() => QdbFile.open(source(dyingAt(n), kind), OPTIONS))]).toEqual([n, "IO"]);
+    const damaged = edit(state(3), [0, rep(0, 4096)]);
+    for (let n = 0; n < 4; n++)
+      expect([n, await code(() => QdbFile.open(source(dyingAt(n, damaged), kind), OPTIONS))]).toEqual([n, "IO"]);
+  });
+
+  it.each(Object.keys(CALLS))("gives IO of %s, whichever read is the first that fails", async (name) => {
+    for (const bytes of [state(3), edit(state(3), [0, rep(0, 4096)]), file({ bitmaps: [{ name: "a", ...LARGE }] })]) {
+      const whole = changing(bytes);
+      await CALLS[name]?.(await QdbFile.open(source(whole, kind), OPTIONS));
+      const reads = whole.reads;
+      const opening = changing(bytes);
+      await QdbFile.open(source(opening, kind), OPTIONS);
+      for (let n = opening.reads; n < reads; n++) {
+        const opened = await QdbFile.open(source(dyingAt(n, bytes), kind), OPTIONS);
+        expect([n, await code(async () => CALLS[name]?.(opened))]).toEqual([n, "IO"]);
+      }
+    }
+  });
+
+  it("gives IO of a check, whichever read is the first that fails", async () => {
+    for (const bytes of [state(3), edit(state(3), [0, rep(0, 4096)])]) {
+      const checkAll = async (disk: Changing): Promise<void> => {
+        for await (const _finding of QdbFile.check(source(disk, kind), OPTIONS));
+      };
+      const whole = changing(bytes);
+      await checkAll(whole);
+      for (let n = 0; n < whole.reads; n++)
+        expect([n, await code(() => checkAll(dyingAt(n, bytes)))]).toEqual([n, "IO"]);
+    }
+  });
+
+  it("goes on through the mirror where only the primary cannot be read, and starts over when it can", async () => {
+    const disk = changing(state(3));
+    const dead = (_read: number, offset: number): void => {
+      if (offset < 4096) throw new QdbError("IO", "cannot read: EIO: i/o error");
+    };
+    disk.before = dead;
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    expect([opened.index.headerOffset, await extents(opened, "a")]).toEqual([4096, [3, 3]]);
+    disk.before = () => undefined;
+    expect(await extents(opened, "a")).toEqual([3, 3]);
+    expect(opened.index.headerOffset).toBe(0);
   });
 });
 

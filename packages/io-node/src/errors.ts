@@ -9,10 +9,10 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 /**
- * Node's words end in the path as it is, control characters and all, so they are put together anew: errno and what
- * the system says about it.
+ * What the system says of an error: `EIO: i/o error`. Node's own words end in the path as it is, control characters and all, so
+ * they are put together anew.
  */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error) || !("errno" in error) || typeof error.errno !== "number") return String(error);
   const [name, text] = getSystemErrorMap().get(error.errno) ?? [];
   return name === undefined ? unknownReason(-error.errno) : `${name}: ${text}`;

@@ -2,6 +2,7 @@ export { type CopyOptions, copyExtents, type Extents } from "./copy.ts";
 export { createFile } from "./create-file.ts";
 export { type DiffOptions, diffImages } from "./diff.ts";
 export { nodeDigests } from "./digests.ts";
+export { reasonOf } from "./errors.ts";
 export type { FileIdentity } from "./facts.ts";
 export { type DiskOfBitmap, type DiskState, diskState, requireSameDisk } from "./disk-state.ts";
 export { FileSource, openFileSource } from "./file-source.ts";

@@ -82,6 +82,8 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
     const printer = checkPrinter(path, call);
     const left = new Set(after.map(keyOf));
     for (const finding of before) printer.finding(finding, !left.has(keyOf(finding)));
+    const known = new Set(before.map(keyOf));
+    for (const finding of after) if (!known.has(keyOf(finding))) printer.finding(finding, false);
     printer.end(summary);
     return summary;
   });

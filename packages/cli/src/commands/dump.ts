@@ -1,4 +1,4 @@
-import { QdbError, type QdbFile, quote } from "@qdb/format";
+import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
 import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
 import { about, closing, openFile } from "../open.ts";
 
@@ -22,16 +22,16 @@ export const command: CommandSpec = {
     const file = await openFile(path, call);
     await closing(file, () =>
       about(path, async () => {
-        const errors = await print(file, call);
+        const summary = await print(file, call);
         call.output.flush();
-        if (errors > 0) throw await unusable(file, errors);
+        if (summary.first !== undefined) throw unusable(summary.errors, summary.first);
       }),
     );
     return 0;
   },
 };
 
-async function print(file: QdbFile, call: Call): Promise<number> {
+async function print(file: QdbFile, call: Call): Promise<DumpSummary> {
   const progress = call.progress("dumping");
   try {
     const pieces = file.dump({
@@ -41,7 +41,7 @@ async function print(file: QdbFile, call: Call): Promise<number> {
     });
     for (;;) {
       const step = await pieces.next();
-      if (step.done === true) return step.value.errors;
+      if (step.done === true) return step.value;
       call.output.text(step.value);
     }
   } finally {
@@ -50,13 +50,11 @@ async function print(file: QdbFile, call: Call): Promise<number> {
 }
 
 /** The error that tells of the first bitmap whose bits cannot be used. */
-async function unusable(file: QdbFile, errors: number): Promise<QdbError> {
-  const bad = (await file.count()).find(({ problem }) => problem !== undefined);
-  const which = bad === undefined ? "" : `; the first is ${quote(bad.entry.label)}: ${bad.problem?.message}`;
+function unusable(errors: number, { label, problem }: NonNullable<DumpSummary["first"]>): QdbError {
   const what = errors === 1 ? "1 bitmap is" : `${errors} bitmaps are`;
   return new QdbError(
-    bad?.problem?.code ?? "SOURCE_CHANGED",
-    `${what} dumped without bits, which cannot be used${which}`,
-    bad?.problem?.where,
+    problem.code,
+    `${what} dumped without bits, which cannot be used; the first is ${quote(label)}: ${problem.message}`,
+    problem.where,
   );
 }

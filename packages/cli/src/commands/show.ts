@@ -88,8 +88,7 @@ async function draw(
         for await (const batch of bitmap.extents({ signal: call.signal, onProgress })) raster.add(batch);
         pictures.push(pictureOf(bitmap, raster));
       } catch (error) {
-        if (!keepProblems || !isQdbError(error) || isQdbError(error, "ABORTED", "IO", "SHORT_READ", "LOCKED"))
-          throw error;
+        if (!keepProblems || !isQdbError(error) || !isOfBitmap(error)) throw error;
         pictures.push(pictureOf(bitmap, { problem: `[${error.code}] ${error.message}` }));
       }
     }
@@ -97,6 +96,14 @@ async function draw(
     progress.end();
   }
   return pictures;
+}
+
+/** Whether an error says something of one bitmap, and not of the file, of reading it or of the command. */
+function isOfBitmap(error: QdbError): boolean {
+  return (
+    error.where.bitmap !== undefined &&
+    !isQdbError(error, "ABORTED", "IO", "SHORT_READ", "LOCKED", "SOURCE_CHANGED", "NOT_FOUND")
+  );
 }
 
 function printText(pictures: readonly Picture[], file: QdbFile, call: Call): void {

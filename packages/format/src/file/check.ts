@@ -14,7 +14,7 @@ import { allMapped, endOfUse } from "./free-space.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
 import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
-import { isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
+import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
 import { readTable } from "./table.ts";
 import { windows } from "./windows.ts";
@@ -37,7 +37,7 @@ export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
 /**
  * Looks at every rule of a file and puts out every finding; nothing that is wrong with the file is thrown, but what keeps
  * it from being looked at at all.
- * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE
+ * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE; IO, SHORT_READ
  */
 export function* checkPlan(
   fileSize: number,
@@ -143,20 +143,23 @@ function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32
     return [finding("UNPROTECTED", "info", message, { structure: "header", offset: 0 })];
   }
   if (opened.offset !== 0) {
-    const message = `the header is damaged; its mirror at ${opened.offset} was used; qdb check -r restores it`;
+    const { unread } = opened.primary;
+    const what = unread === undefined ? "is damaged" : `cannot be read: ${unread.message}`;
+    const message = `the header ${what}; its mirror at ${opened.offset} was used; qdb check -r restores it`;
     return [finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true)];
   }
   // Where the mirror is nobody knows then.
   if (opened.header.clusterBits < MIN_CLUSTER_BITS || opened.header.clusterBits > MAX_CLUSTER_BITS) return [];
   const offset = mirrorOffset(2 ** opened.header.clusterBits);
   const mirror = yield* readArea(offset, fileSize);
-  if (equalBytes(mirror, opened.bytes)) return [];
-  const what = isGoodArea(mirror, crc32)
-    ? "differs from the header: a commit that never happened"
-    : "is damaged or missing";
-  return [
-    finding("MIRROR", "info", `the mirror ${what}; the header itself is good`, { structure: "mirror", offset }, true),
-  ];
+  if (equalBytes(mirror.bytes, opened.bytes)) return [];
+  const message = `the mirror ${wrongMirror(mirror, crc32)}; the header itself is good`;
+  return [finding("MIRROR", "info", message, { structure: "mirror", offset }, true)];
+}
+
+function wrongMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
+  if (unread !== undefined) return `cannot be read: ${unread.message}`;
+  return isGoodArea(bytes, crc32) ? "differs from the header: a commit that never happened" : "is damaged or missing";
 }
 
 function* checkPadding(map: QdbClusterMap): Generator<Finding, void> {

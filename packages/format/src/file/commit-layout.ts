@@ -228,7 +228,7 @@ export function nextState(
   fileSize: number,
 ): FileState {
   const header = HEADER.decode(next.area);
-  const opened = { form: "full" as const, header, bytes: next.area, offset: 0, primary: next.area };
+  const opened = { form: "full" as const, header, bytes: next.area, offset: 0, primary: { bytes: next.area } };
   const table = { bytes: next.table, entries: splitEntries(placed, next.table, next.tableOffset) };
   const index = indexOf(opened, layoutOf(header, "full", fileSize), before.index.extensions, table);
   const mapped = table.entries.map((entry): MappedBitmap => {

@@ -24,6 +24,8 @@ export interface HeaderArea {
   readonly bytes: Uint8Array;
   /** Where it was read: 0, or the mirror's offset. */
   readonly offset: number;
+  /** Of a draft: why the bytes behind `bytes` could not be read. */
+  readonly unread?: Problem;
 }
 
 /** Where extensions stand in a header area: from align8(header_length), in draft form from 32, to min(cluster size, 4096). */
@@ -33,14 +35,21 @@ export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [s
   return [Math.min(start, end), end];
 }
 
-/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT. */
+/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO, SHORT_READ where they go on in bytes that could not be read. */
 export function walkExtensions(area: HeaderArea, report: Report): TlvWalk {
   const [start, end] = extensionSpace(area);
-  return walkTlv(
+  const problems: Problem[] = [];
+  const walk = walkTlv(
     area.bytes.subarray(start, end),
     { structure: "header extension", endMark: true, maxItems: MAX_EXTENSIONS, fileOffset: area.offset + start },
-    report,
+    (problem) => problems.push(problem),
   );
+  if (area.unread !== undefined && !walk.hasEndMark && end === area.bytes.length) {
+    report(area.unread);
+    return { ...walk, isBroken: true };
+  }
+  for (const problem of problems) report(problem);
+  return walk;
 }
 
 function whereOf(area: HeaderArea, field: keyof Header): Problem["where"] {

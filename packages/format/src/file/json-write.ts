@@ -29,16 +29,20 @@ export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
   readonly allDigests?: boolean;
 }
 
+/** What a dump came to. */
+export interface DumpSummary {
+  /** Number of bitmaps that have `error` in the place of their bits. */
+  readonly errors: number;
+  /** The first of them. */
+  readonly first: { readonly label: string; readonly problem: Problem } | undefined;
+}
+
 /**
  * The JSON form of a file (spec §6), in pieces of text. A bitmap whose bits cannot be used has `error` in their place, and is
- * verified before its first extent is put out. Gives how many bitmaps that were.
+ * verified before its first extent is put out.
  * @throws {QdbError} BAD_CHECKSUM, SOURCE_CHANGED when the file changes between the two readings of a large bitmap
  */
-export function* dumpPlan(
-  index: QdbIndex,
-  digests: Digests,
-  options: DumpOptions,
-): Plan<{ readonly errors: number }, string> {
+export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOptions): Plan<DumpSummary, string> {
   const header =
     index.form === "full"
       ? structJson(HEADER, index.header, ["magic"])
@@ -48,6 +52,7 @@ export function* dumpPlan(
   const mapped = (yield* loadMaps(index, index.table.entries, digests)).bitmaps();
   const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
   let errors = 0;
+  let first: DumpSummary["first"];
   let done = 0;
   for (const [position, bitmap] of mapped.entries()) {
     const { entry, map } = bitmap;
@@ -55,8 +60,9 @@ export function* dumpPlan(
     const problem = yield* verified(bitmap);
     if (problem !== undefined || map === undefined) {
       errors++;
-      const { code, message } = problem ?? { code: "BAD_FIELD", message: "the bitmap has no usable L1 area" };
-      yield* put(`"error": ${text({ code, message })} }`);
+      const said: Problem = problem ?? { code: "BAD_FIELD", message: "the bitmap has no usable L1 area", where: {} };
+      first ??= { label: entry.label, problem: said };
+      yield* put(`"error": ${text({ code: said.code, message: said.message })} }`);
     } else {
       const before = done;
       yield* dumpBits(map, digests.sha256, {
@@ -67,7 +73,7 @@ export function* dumpPlan(
     done += map?.bits ?? 0;
   }
   yield* put(mapped.length === 0 ? "]\n}\n" : "\n  ]\n}\n");
-  return { errors };
+  return { errors, first };
 }
 
 /** Reads a bitmap's data once, so that no extent of it leaves before all of it is known to be good; gives what is wrong. */

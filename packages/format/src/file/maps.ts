@@ -65,7 +65,10 @@ export function usable(mapped: MappedBitmap | undefined): QdbClusterMap {
   const problem = mapped?.problem;
   if (problem !== undefined) throw QdbError.from(problem);
   const map = mapped?.map;
-  if (map === undefined) throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area");
+  if (map === undefined) {
+    const where = mapped === undefined ? {} : { bitmap: mapped.entry.label };
+    throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", where);
+  }
   return map;
 }
 

@@ -21,41 +21,49 @@ import type { HeaderArea } from "./header-rules.ts";
 
 /** The header that the opening rule (spec §2) chose, and the primary's bytes as they were read. */
 export interface OpenedHeader extends HeaderArea {
-  /** The first 4096 bytes of the file, fewer where it ends; kept, to see a commit pass by (spec §5, Readers). */
-  readonly primary: Uint8Array;
+  /** The primary as it was read; kept, to see a commit pass by (spec §5, Readers). */
+  readonly primary: AreaRead;
   /** The bitmap table, where the choice of the mirror needed it already. */
   readonly table?: Uint8Array;
+}
+
+/** What was read of the 4096 bytes of a header area: fewer where the file ends, or where a sector cannot be read. */
+export interface AreaRead {
+  readonly bytes: Uint8Array;
+  /** Why the bytes behind `bytes` could not be read: IO or SHORT_READ. */
+  readonly unread?: QdbError;
 }
 
 /** Smallest piece of a disk that fails alone, in bytes. */
 const SECTOR = 512;
 
 /** Reads a header area, as much of it as the file has, up to the first sector that cannot be read. */
-export function* readArea(offset: number, fileSize: number): Plan<Uint8Array> {
+export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   const length = Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset));
-  const whole = yield* readOrNothing({ offset, length });
-  if (whole.length === length) return whole;
+  const whole = yield* tryRead({ offset, length });
+  if (whole instanceof Uint8Array) return { bytes: whole };
   // What stands before the bad sector still tells a draft, or a file of this format from any other.
   const area = new Uint8Array(length);
   let have = 0;
   while (have < length) {
-    const sector = yield* readOrNothing({ offset: offset + have, length: Math.min(SECTOR, length - have) });
-    if (sector.length === 0) break;
+    const sector = yield* tryRead({ offset: offset + have, length: Math.min(SECTOR, length - have) });
+    if (!(sector instanceof Uint8Array)) return { bytes: area.subarray(0, have), unread: sector };
     area.set(sector, have);
     have += sector.length;
   }
-  return area.subarray(0, have);
+  return { bytes: area };
 }
 
-/** Reads a range; bytes that cannot be read are wrong bytes: an empty array (spec §2, Opening). */
-function* readOrNothing(range: ByteRange): Plan<Uint8Array> {
+/** Reads a range, or gives the error of reading it. */
+function* tryRead(range: ByteRange): Plan<Uint8Array | QdbError> {
   try {
     const [bytes] = yield* read([range]);
-    return bytes ?? new Uint8Array(0);
+    if (bytes !== undefined) return bytes;
   } catch (error) {
-    if (isQdbError(error, "IO", "SHORT_READ")) return new Uint8Array(0);
+    if (isQdbError(error, "IO", "SHORT_READ")) return error;
     throw error;
   }
+  throw new Error("a round gave nothing for its range");
 }
 
 function hasMagic(bytes: Uint8Array): boolean {
@@ -90,12 +98,13 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
 
 /**
  * Chooses the header of a file: the opening rule of spec §2, its three ways. `known` is the primary, where it was read already.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM
+ * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ where none can be chosen because of bytes that cannot be read
  */
-export function* openHeader(fileSize: number, crc32: Crc32, known?: Uint8Array): Plan<OpenedHeader> {
+export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): Plan<OpenedHeader> {
   const primary = known ?? (yield* readArea(0, fileSize));
-  if (isDraft(primary)) {
-    const header = fromDraft(DRAFT_HEADER.decode(primary));
+  const { bytes, unread } = primary;
+  if (isDraft(bytes)) {
+    const header = fromDraft(DRAFT_HEADER.decode(bytes));
     const clusterSize = 2 ** header.clusterBits;
     if (header.clusterBits <= MAX_CLUSTER_BITS && fileSize < clusterSize) {
       throw new QdbError(
@@ -107,49 +116,70 @@ export function* openHeader(fileSize: number, crc32: Crc32, known?: Uint8Array):
         },
       );
     }
-    return { form: "draft", header, bytes: primary, offset: 0, primary };
+    const rest = unread === undefined ? {} : { unread: unreadError("the header area", bytes.length, unread) };
+    return { form: "draft", header, bytes, offset: 0, primary, ...rest };
   }
-  if (isGoodArea(primary, crc32))
-    return { form: "full", header: HEADER.decode(primary), bytes: primary, offset: 0, primary };
+  if (isGoodArea(bytes, crc32)) return { form: "full", header: HEADER.decode(bytes), bytes, offset: 0, primary };
   return yield* openMirror(primary, fileSize, crc32);
 }
 
-function* openMirror(primary: Uint8Array, fileSize: number, crc32: Crc32): Plan<OpenedHeader> {
+function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<OpenedHeader> {
   const candidates: HeaderArea[] = [];
+  // What could not be looked at may be what the file is read by: nothing is said of its bytes then.
+  let unread = primary.unread === undefined ? undefined : unreadError("the header", 0, primary.unread);
   for (let bits = 12; bits <= MAX_CLUSTER_BITS; bits++) {
     const offset = 2 ** bits;
     if (!isInside(offset, HEADER_AREA_SIZE, fileSize)) break;
-    const bytes = yield* readArea(offset, fileSize);
+    const area = yield* readArea(offset, fileSize);
+    if (area.unread !== undefined) unread ??= unreadError("the place of a mirror", offset, area.unread);
+    const { bytes } = area;
     if (isCandidate(bytes, offset, crc32))
       candidates.push({ form: "full", header: HEADER.decode(bytes), bytes, offset });
   }
   const [mirror, second] = candidates;
-  if (mirror === undefined) throw primaryError(primary, fileSize);
+  if (mirror === undefined) throw unread ?? primaryError(primary.bytes, fileSize);
   if (second !== undefined) {
-    throw new QdbError(
-      "BAD_CHECKSUM",
-      `the header is damaged, and copies of one stand at ${candidates.map((c) => c.offset).join(" and ")}: which is this file's cannot be told`,
-      { structure: "header", offset: 0 },
+    throw (
+      unread ??
+      new QdbError(
+        "BAD_CHECKSUM",
+        `the header is damaged, and copies of one stand at ${candidates.map((c) => c.offset).join(" and ")}: which is this file's cannot be told`,
+        { structure: "header", offset: 0 },
+      )
     );
   }
   // A commit may have been cut off behind the mirror: it speaks for this file only together with the table that it announces.
   const table = yield* readGoodTable(mirror, fileSize, crc32);
-  if (table === undefined) {
-    throw new QdbError(
+  if (table instanceof Uint8Array) return { ...mirror, primary, table };
+  throw (
+    unread ??
+    table ??
+    new QdbError(
       "BAD_CHECKSUM",
       `the header is damaged, and the bitmap table of the mirror at ${mirror.offset} does not match it`,
       { structure: "header", offset: 0 },
-    );
-  }
-  return { ...mirror, primary, table };
+    )
+  );
 }
 
-function* readGoodTable({ header }: HeaderArea, fileSize: number, crc32: Crc32): Plan<Uint8Array | undefined> {
+/** The table that a candidate announces: undefined where it does not match, the error where it cannot be read. */
+function* readGoodTable(
+  { header }: HeaderArea,
+  fileSize: number,
+  crc32: Crc32,
+): Plan<Uint8Array | QdbError | undefined> {
   const offset = fileOffset(header.bitmapsOffset);
   const length = header.bitmapsSize;
   if (length > MAX_TABLE_SIZE || !isInside(offset, length, fileSize)) return undefined;
-  const table = yield* readOrNothing({ offset, length });
-  return table.length === length && crc32(table) === header.tableChecksum ? table : undefined;
+  const table = yield* tryRead({ offset, length });
+  if (!(table instanceof Uint8Array)) return unreadError("the bitmap table of a mirror", offset, table);
+  return crc32(table) === header.tableChecksum ? table : undefined;
+}
+
+/** The error of reading bytes that decide by which header a file is read. */
+function unreadError(what: string, offset: number, cause: QdbError): QdbError {
+  const where = { structure: "header", offset };
+  return new QdbError(cause.code, `${what} cannot be read: ${cause.message}`, where, { cause });
 }
 
 /** The error of a file without any usable header, in the order of spec §2 (c). */

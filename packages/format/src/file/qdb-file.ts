@@ -9,7 +9,7 @@ import type { AnySource } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
 import type { CheckSummary, Finding } from "./check.ts";
-import { type DumpOptions, dumpPlan } from "./json-write.ts";
+import { type DumpOptions, type DumpSummary, dumpPlan } from "./json-write.ts";
 import { readMap } from "./maps.ts";
 import { findBitmap, type QdbIndex } from "./qdb-index.ts";
 import { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./read-all.ts";
@@ -82,7 +82,7 @@ export class QdbFile {
   }
 
   /** The JSON form (spec §6) in pieces of text. @throws {QdbError} SOURCE_CHANGED when a commit came in between */
-  async *dump(options: RunOptions & DumpOptions = {}): AsyncGenerator<string, { readonly errors: number }> {
+  async *dump(options: RunOptions & DumpOptions = {}): AsyncGenerator<string, DumpSummary> {
     return yield* this.streamStable((index) => dumpPlan(index, this.#digests, options), options);
   }
 

@@ -9,7 +9,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { EntryProblems } from "./entry-problems.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
-import { type OpenedHeader, openHeader } from "./open.ts";
+import { type AreaRead, type OpenedHeader, openHeader } from "./open.ts";
 import { type BitmapTable, readTable } from "./table.ts";
 
 /** What a file says before any L1 area is read: header, extensions, bitmap table. */
@@ -30,9 +30,9 @@ export interface QdbIndex extends FileLayout {
 
 /**
  * Reads header and bitmap table: two rounds, more when the mirror is needed. `primary` is the header area, where it was read already.
- * @throws {QdbError} the first error of the file, in the order of spec §7
+ * @throws {QdbError} the first error of the file, in the order of spec §7; IO, SHORT_READ
  */
-export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Uint8Array): Plan<QdbIndex> {
+export function* readIndex(fileSize: number, digests: Digests = {}, primary?: AreaRead): Plan<QdbIndex> {
   const crc32 = digests.crc32 ?? ownCrc32;
   const opened = yield* openHeader(fileSize, crc32, primary);
   validateIdentity(opened, throwFirst);

@@ -55,7 +55,7 @@ export class Session {
     this.#options = options;
     this.#crc32 = options.digests.crc32 ?? ownCrc32;
     this.#state = state;
-    this.#primary = state.index.opened.primary;
+    this.#primary = state.index.opened.primary.bytes;
     this.#mirror = mirror;
     this.#fileSize = state.index.fileSize;
   }
@@ -67,7 +67,9 @@ export class Session {
    */
   static *open(fileSize: number, options: SessionOptions): StorePlan<Session> {
     const index = yield* readIndex(fileSize, options.digests);
-    if (index.opened.offset !== 0 && !options.repair && !hasMagic(index.opened.primary)) {
+    const { bytes, unread } = index.opened.primary;
+    if (index.opened.offset !== 0 && !options.repair && !hasMagic(bytes)) {
+      if (unread !== undefined && bytes.length === 0) throw unreadPrimary(unread);
       throw new QdbError(
         "BAD_MAGIC",
         "the file does not begin with 51 44 42 00, but a mirror of a header stands in it; qdb check -r restores it",
@@ -258,7 +260,17 @@ export class Session {
 function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
   if (index.form === "draft") return new Uint8Array(0);
   if (index.opened.offset !== 0) return index.opened.bytes;
-  return yield* readArea(mirrorOffset(index.clusterSize), fileSize);
+  return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
+}
+
+/** Nobody knows whose file it is, but what its mirror says. */
+function unreadPrimary({ code, message }: QdbError): QdbError {
+  const where = { structure: "header", offset: 0 };
+  return new QdbError(
+    code,
+    `the header cannot be read: ${message}; a mirror of one stands in the file; qdb check -r writes the header anew from it`,
+    where,
+  );
 }
 
 function hasMagic(bytes: Uint8Array): boolean {

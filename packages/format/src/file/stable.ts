@@ -1,12 +1,13 @@
 // Reads that hold against commits that pass by meanwhile (spec §5, Readers).
-import { QdbError } from "../errors.ts";
+import { isQdbError, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
+import { HEADER_AREA_SIZE } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type RunOptions, run, stream, tellReads } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { BitOptions } from "./bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
-import { readArea } from "./open.ts";
+import { type AreaRead, readArea } from "./open.ts";
 import { type QdbIndex, readIndex } from "./qdb-index.ts";
 
 interface StableOptions extends RunOptions {
@@ -42,7 +43,7 @@ export async function* checkStable(
  */
 async function* checkOnce(
   source: AnySource,
-  before: Uint8Array,
+  before: AreaRead,
   options: StableOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary | undefined> {
   let isRead = true;
@@ -101,10 +102,14 @@ export async function openStable(source: AnySource, options: StableOptions): Pro
   throw busy();
 }
 
-/** Whether the primary is as it was read. */
-export async function isUnchanged(source: AnySource, primary: Uint8Array, options: RunOptions): Promise<boolean> {
-  const now = await run(readArea(0, Math.min(source.size, Math.max(primary.length, 4096))), source, options);
-  return equalBytes(now, primary);
+/** Whether the primary is as it was read. @throws {QdbError} IO where it could be read before, and cannot be read now */
+export async function isUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
+  const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
+  const { bytes, unread } = await run(readArea(0, length), source, options);
+  if (equalBytes(bytes, primary.bytes)) return true;
+  // What cannot be looked at says nothing of a commit. Bytes that are gone are a change.
+  if (isQdbError(unread, "IO")) throw unread;
+  return false;
 }
 
 /** What ends a call whose attempts are used up. */

@@ -32,6 +32,8 @@ export interface TlvWalk {
   readonly padding: readonly DirtyPadding[];
   /** Whether something broke the walk: what lies behind was not looked at. */
   readonly isBroken: boolean;
+  /** Whether an end mark ended it. */
+  readonly hasEndMark: boolean;
 }
 
 /** How the row behaves; the header's ends at a mark or with its space, a record row fills its space. */
@@ -48,7 +50,7 @@ export interface TlvRules {
 type TlvVisitor = (type: number, start: number, length: number) => void;
 
 /** What a walk that kept nothing came to. */
-interface TlvScan extends Pick<TlvWalk, "end" | "isBroken"> {
+interface TlvScan extends Pick<TlvWalk, "end" | "isBroken" | "hasEndMark"> {
   /** Whether there is an end mark whose length is not 0. */
   readonly isMarkDirty: boolean;
 }
@@ -71,7 +73,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
   };
   const broken = (code: Parameters<Report>[0]["code"], field: string, message: string): TlvScan => {
     problem(code, field, message);
-    return { end: at, isBroken: true, isMarkDirty: false };
+    return { end: at, isBroken: true, hasEndMark: false, isMarkDirty: false };
   };
   while (at < area.length) {
     if (area.length - at < TLV_HEAD.size) {
@@ -82,7 +84,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
     if (type === 0) {
       if (!rules.endMark) return broken("BAD_FIELD", "type", "a record of type 0 is not allowed");
       // Written 0, and not read.
-      return { end: at + TLV_HEAD.size, isBroken: false, isMarkDirty: length !== 0 };
+      return { end: at + TLV_HEAD.size, isBroken: false, hasEndMark: true, isMarkDirty: length !== 0 };
     }
     const left = area.length - at - TLV_HEAD.size;
     if (length > left || align8(length) > left) {
@@ -95,7 +97,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
     visit(type, at + TLV_HEAD.size, length);
     at += TLV_HEAD.size + align8(length);
   }
-  return { end: at, isBroken: false, isMarkDirty: false };
+  return { end: at, isBroken: false, hasEndMark: false, isMarkDirty: false };
 }
 
 /** Walks a row as {@link scanTlv} does, and keeps its items and what is not zero between them. */
@@ -109,7 +111,8 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
       padding.push({ offset: end, what: "padding" });
   });
   if (scan.isMarkDirty) padding.push({ offset: scan.end - u32.size, what: "length of the end mark" });
-  return { items, end: scan.end, padding, isBroken: scan.isBroken };
+  const { end, isBroken, hasEndMark } = scan;
+  return { items, end, padding, isBroken, hasEndMark };
 }
 
 /** Bytes that the items take, each padded to 8, without an end mark. */
