@@ -5,9 +5,9 @@ import unicodedata
 from dataclasses import dataclass
 
 from .extensions import breaks_rules
-from .l1 import named_cluster, owners_of, reads_cluster
+from .l1 import named_cluster, owners_of, read_good, reads_cluster
 from .model import AREA, Entry, Problem, QdbFile, Reject
-from .numbers import nonzero, utf8
+from .numbers import align, nonzero, utf8
 from .reading import examine
 from .records import STAMP, SUCCESSOR, breaks_rule
 
@@ -161,15 +161,18 @@ def name_twins(file: QdbFile, out: list[Finding]) -> None:
 
 def leak(file: QdbFile, out: list[Finding]) -> None:
     """What lies behind the last cluster in use (QDB-OWN-014), all L1 areas being good."""
-    if not file.table_walked or not 9 <= file.header.cluster_bits <= 21 or not all(entry.l1_good for entry in file.entries):
+    if not file.table_walked or not 9 <= file.header.cluster_bits <= 21 or not all(read_good(entry) for entry in file.entries):
         return
-    end = (max(owners_of(file)) + 1) * file.header.cluster
+    cluster = file.header.cluster
+    end = align((max(owners_of(file)) + 1) * cluster, max(cluster, 4096))  # where a cut may end: QDB-CMT-086
     if len(file.data) > end:
         add(out, "LEAK", "leak", "QDB-OWN-014", "file", end)
 
 
 def about_bits(problem: Problem) -> bool:
     """Whether it is an error of an L1 area or of a data cluster: making dirty what it says puts it right (section 7.3)."""
+    if problem.code == "OVERLAP":
+        return True
     if problem.structure in ("L1 entry", "L1 checksum", "data cluster"):
         return True
     place = ("QDB-TBL-001", "QDB-TBL-002", "QDB-TBL-007", "QDB-TBL-014", "QDB-TBL-016", "QDB-OWN-011")
@@ -181,17 +184,17 @@ def can_be_mended(entry: Entry) -> bool:
     return all(about_bits(p) or p.code == "INCONSISTENT" for _, p in entry.problems) and entry.bits is not None
 
 
-def may_be_written(file: QdbFile, findings: list[Finding]) -> bool:
-    """Not a file whose header or table is in error or in which two structures own one cluster (QDB-CMT-046, QDB-CMT-047)."""
+def may_be_written(file: QdbFile) -> bool:
+    """Not a file whose header or table is in error (QDB-CMT-046)."""
     if file.problems or file.header.generation == (1 << 64) - 1:  # a repair is a commit (QDB-HDR-027)
         return False
     # Draft form is not changed in place (QDB-HDR-046); whether a repair rewrites it is not said.
-    return file.header.full and not any(f.problem.code == "OVERLAP" for f in findings)
+    return file.header.full
 
 
 def mark_repairable(file: QdbFile, findings: list[Finding]) -> None:
     """Whether a repair puts a finding right (section 7.3)."""
-    if not may_be_written(file, findings):
+    if not may_be_written(file):
         return
     for finding in findings:
         problem = finding.problem

@@ -9,9 +9,10 @@ primary's (creation excepted; repair too is a commit).
 """
 
 import os
+from dataclasses import dataclass, field
 
 from .canonical import entry_bytes, l1_area, lay_clusters
-from .l1 import named_cluster, owners_of, reads_cluster
+from .l1 import named_clusters, named_cluster, owners_of, read_good, reads_cluster
 from .model import AREA, INCOMPATIBLE_ALL_ONES, QdbFile, Reject, reject
 from .numbers import align, be, crc, l1_entries, l1_length
 from .opening import magic_good
@@ -72,8 +73,12 @@ class Handle:
         file, header = self.file, self.file.header
         if header.generation == (1 << 64) - 1:
             reject("LIMIT", "QDB-HDR-027", "header", "generation")
+        if not all_read_good(file):
+            self.refuse_harm(items)
+        free = Free(file)
+        plan = lay_out(file, free, items)
         self.fence()
-        table_at, table = self.lay_out(items)  # step 3
+        table_at, table = plan.write(self.disk)  # step 3
         area = next_area(file, len(items), table_at, table, self.writer_id)
         self.disk.write(header.h, area)  # QDB-CMT-032, QDB-CMT-004
         self.disk.fsync()  # step 4: QDB-CMT-033
@@ -85,38 +90,19 @@ class Handle:
         self.primary = self.mirror = area
         self.cut()
 
-    def lay_out(self, items: list[Item]) -> tuple[int, bytes]:
-        """Writes data clusters, L1 areas and the table into free space (QDB-CMT-030)."""
-        header = self.file.header
-        cluster = header.cluster
-        ones = bool(header.incompatible_features & INCOMPATIBLE_ALL_ONES)
-        free = Free(self.file)
-        table = b""
-        for item in items:
-            if item.entry is not None:  # copied, its entry byte for byte (QDB-CMT-048)
-                table += item.entry.raw
-                continue
-            bitmap = item.bitmap
-            _, stored = lay_clusters(bitmap, cluster, cluster, ones)
-            at = free.take(len(stored) * cluster)
-            descriptors, stored = lay_clusters(bitmap, at, cluster, ones)
-            for number, data in enumerate(stored):
-                self.disk.write(at + number * cluster, data)
-            l1_size = l1_entries(bitmap.bits, cluster)
-            area = l1_area(descriptors, stored, True)
-            l1_at = free.take(l1_length(l1_size, True))
-            if area:
-                self.disk.write(l1_at, area)
-            table += entry_bytes(bitmap, l1_at, l1_size, crc(area) if area else 0)
-        table_at = free.take(len(table))
-        if table:
-            self.disk.write(table_at, table)
-        return table_at, table
+    def refuse_harm(self, items: list[Item]) -> None:
+        """Tries the commit on a copy: a bitmap that is good must not come into error by what becomes an owner then (QDB-CMT-084)."""
+        trial = Disk(bytes(self.disk.data))
+        table_at, table = lay_out(self.file, Free(self.file), items).write(trial)
+        trial.write(0, next_area(self.file, len(items), table_at, table, self.writer_id))
+        for item, entry in zip(items, examine(bytes(trial.data)).entries, strict=True):
+            if item.entry is not None and read_good(item.entry) and not read_good(entry):
+                reject("OVERLAP", "QDB-CMT-084", "bitmap table entry", bitmap=item.entry.name.decode("utf-8", "replace"))
 
     def cut(self) -> None:
         """After step 7 (QDB-CMT-042), never below 2H or what the header reaches (QDB-CMT-043)."""
-        if not all(entry.l1_good for entry in self.file.entries):
-            return  # QDB-CMT-050
+        if not all_read_good(self.file):
+            return  # QDB-CMT-083
         end = end_of(self.file)
         if len(self.disk.data) > end:
             self.disk.cut(end)
@@ -124,9 +110,55 @@ class Handle:
 
     def too_long(self) -> bool:
         """QDB-CMT-044; where a bitmap is not read good, the length may become whatever it becomes."""
-        if not all(entry.l1_good for entry in self.file.entries):
+        if not all_read_good(self.file):
             return False
         return len(self.disk.data) >= 3 * canonical_length(self.file) + 65536
+
+
+def all_read_good(file: QdbFile) -> bool:
+    return all(read_good(entry) for entry in file.entries)
+
+
+@dataclass
+class Plan:
+    """What step 3 writes, and the table."""
+
+    writes: list[tuple[int, bytes]] = field(default_factory=list)
+    table_at: int = 0
+    table: bytes = b""
+
+    def write(self, disk: Disk) -> tuple[int, bytes]:
+        for at, data in self.writes:
+            disk.write(at, data)
+        return self.table_at, self.table
+
+
+def lay_out(file: QdbFile, free: "Free", items: list[Item]) -> Plan:
+    """Finds free space for data clusters, L1 areas and the table (QDB-CMT-030)."""
+    header = file.header
+    cluster = header.cluster
+    ones = bool(header.incompatible_features & INCOMPATIBLE_ALL_ONES)
+    plan = Plan()
+    for item in items:
+        if item.entry is not None:  # copied, its entry byte for byte (QDB-CMT-048)
+            plan.table += item.entry.raw
+            continue
+        bitmap = item.bitmap
+        _, stored = lay_clusters(bitmap, cluster, cluster, ones)
+        at = free.take(len(stored) * cluster)
+        descriptors, stored = lay_clusters(bitmap, at, cluster, ones)
+        for number, data in enumerate(stored):
+            plan.writes.append((at + number * cluster, data))
+        l1_size = l1_entries(bitmap.bits, cluster)
+        area = l1_area(descriptors, stored, True)
+        l1_at = free.take(l1_length(l1_size, True))
+        if area:
+            plan.writes.append((l1_at, area))
+        plan.table += entry_bytes(bitmap, l1_at, l1_size, crc(area) if area else 0)
+    plan.table_at = free.take(len(plan.table))
+    if plan.table:
+        plan.writes.append((plan.table_at, plan.table))
+    return plan
 
 
 class Free:
@@ -135,11 +167,15 @@ class Free:
     def __init__(self, file: QdbFile):
         header = file.header
         self.unit = max(header.cluster, 4096)
-        self.end = align(max(len(file.data), 2 * header.h), self.unit)
         self.used = {n * header.cluster // self.unit for n in owners_of(file)}
         self.first = 2 * header.h // self.unit
-        if not all(entry.l1_good for entry in file.entries):
-            self.first = self.end // self.unit  # QDB-CMT-049
+        self.bound: int | None = None
+        if not all_read_good(file):
+            self.first = align(len(file.data), self.unit) // self.unit  # QDB-CMT-080
+            named = {n * header.cluster // self.unit for n in named_clusters(file)}
+            self.used |= named  # QDB-CMT-081
+            behind = sum(n >= self.first for n in named) * self.unit
+            self.bound = 3 * (len(file.data) + behind) + (1 << 20)
 
     def take(self, length: int) -> int:
         """The first place for so many bytes; 0 for none."""
@@ -150,6 +186,10 @@ class Free:
         while any(at + n in self.used for n in range(units)):
             at += 1
         self.used.update(range(at, at + units))
+        if self.bound is not None:
+            self.bound += units * self.unit
+            if (at + units) * self.unit > self.bound:
+                reject("LIMIT", "QDB-CMT-082", "file")
         return at * self.unit
 
 
@@ -157,15 +197,13 @@ def writable(file: QdbFile) -> QdbFile:
     """The file, unless it must not be written."""
     if file.problems:
         raise Reject(file.problems[0])  # QDB-CMT-046
-    for entry in file.entries:
-        for problem in entry.ordered():
-            if problem.code == "OVERLAP":
-                raise Reject(problem)  # QDB-CMT-047
     return file
 
 
 def end_of(file: QdbFile) -> int:
-    return max(2 * file.header.h, (max(owners_of(file)) + 1) * file.header.cluster)
+    """Where the file may be cut: a multiple of 4096 and of the cluster size (QDB-CMT-086)."""
+    cluster = file.header.cluster
+    return align(max(2 * file.header.h, (max(owners_of(file)) + 1) * cluster), max(cluster, 4096))
 
 
 def canonical_length(file: QdbFile) -> int:

@@ -91,6 +91,34 @@ def owners_of(file: QdbFile) -> dict[int, list[tuple]]:
     return owners
 
 
+def named_clusters(file: QdbFile) -> set[int]:
+    """Clusters that a reference names, whether the file reaches so far or not (section 5, Files in error)."""
+    header, cluster = file.header, file.header.cluster
+    named: set[int] = set()
+
+    def name(start: int, length: int) -> None:
+        named.update(range(start // cluster, (start + length - 1) // cluster + 1))
+
+    for entry in file.entries:
+        broken = {p.field for _, p in entry.problems if p.structure == "bitmap table entry" and p.code != "MISALIGNED"}
+        length = l1_length(entry.l1_size, header.full)
+        start, there = entry.l1_table_offset, entry.descriptors
+        if not broken & {"granularity", "size", "l1_size"} and entry.bits is not None and length and start < 1 << 53:
+            name(start, length)
+            if start < len(file.data) < start + length:  # as far as the file holds it
+                held = file.data[start:] + bytes(8)
+                there = [u64(held, 8 * i) for i in range(len(held) // 8)]
+        for descriptor in there:
+            if named_cluster(descriptor) and named_cluster(descriptor) < 1 << 53:
+                name(named_cluster(descriptor), cluster)
+    return named
+
+
+def read_good(entry: Entry) -> bool:
+    """Whether L1 area and entries are in no error and share no cluster with another structure (section 5, Files in error)."""
+    return bool(entry.l1_good) and not any(problem.code == "OVERLAP" for _, problem in entry.problems)
+
+
 def check_l1(file: QdbFile) -> None:
     """All that stands behind the table, after all L1 areas were read (QDB-OWN-005), shared ones too (QDB-ERR-026 is a MAY)."""
     for entry in file.entries:

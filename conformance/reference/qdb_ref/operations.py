@@ -130,7 +130,7 @@ def mark_all(state: State, name: str) -> None:
     item = state.find(unquote_to_bytes(name))
     bitmap = item.bitmap
     if item.problem is not None and item.problem.code not in ("INCONSISTENT", "BAD_CHECKSUM"):
-        bad_place = item.problem.structure in ("L1 entry", "L1 checksum") or item.problem.requirement == "QDB-OWN-011"
+        bad_place = item.problem.code == "OVERLAP" or item.problem.structure in ("L1 entry", "L1 checksum") or item.problem.requirement == "QDB-OWN-011"
         if not bad_place:
             item.usable()
     bitmap.runs = b.whole(bitmap.bits)

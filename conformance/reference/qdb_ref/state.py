@@ -4,8 +4,11 @@
 import os
 from dataclasses import dataclass, field
 
+from .bits import whole
 from .canonical import Bitmap, Contents
+from .check import can_be_mended
 from .contents import bitmap_of
+from .l1 import read_good
 from .model import Entry, Problem, QdbFile, Reject, reject
 
 
@@ -57,8 +60,16 @@ class State:
         contents.file_id = header.file_id if header is not None and header.full else os.urandom(16)  # QDB-HDR-015
         if header is not None:
             contents.extensions = list(self.file.extensions)
-        contents.bitmaps = [item.usable() for item in self.items]
+        contents.bitmaps = [self.carried(item) for item in self.items]
         return contents
+
+    def carried(self, item: Item) -> Bitmap:
+        """In draft form nothing tells which bits are right where an L1 area or an entry is in error, or shares a cluster (QDB-CMT-085)."""
+        entry = item.entry
+        if entry is not None and not read_good(entry) and can_be_mended(entry):
+            item.bitmap.runs = whole(item.bitmap.bits)
+            return item.bitmap
+        return item.usable()
 
 
 def state_of(file: QdbFile) -> State:

@@ -116,15 +116,23 @@ describe("a damaged primary", () => {
 });
 
 describe("findings that are no errors", () => {
-  it("LEAK: the file goes on behind the last cluster in use", () => {
+  it("LEAK: the file goes on behind the block of the last cluster in use", () => {
     const bytes = file(good);
-    expect(details(join(bytes, rep(0, 1)))).toEqual([["LEAK", "leak", bytes.length, true]]);
-    expect(details(join(bytes, rep(0, 512)))).toEqual([["LEAK", "leak", bytes.length, true]]);
+    const end = Math.ceil(bytes.length / 4096) * 4096;
+    expect(bytes.length % 4096).not.toBe(0);
+    for (const [length, leaks] of [
+      [bytes.length + 1, false],
+      [bytes.length + 512, false],
+      [end, false],
+      [end + 1, true],
+      [end + 512, true],
+    ] as const)
+      expect(details(join(bytes, rep(0, length - bytes.length)))).toEqual(leaks ? [["LEAK", "leak", end, true]] : []);
     expect(details(file({ length: 8192 + 512 }))).toEqual([["LEAK", "leak", 8192, true]]);
     // Free space between clusters in use is none.
-    const hole = file({ bitmaps: [{ ...base, clusters: [{ descriptor: 12288n + 1n }, "zeros"] }], length: 12800 });
+    const hole = file({ bitmaps: [{ ...base, clusters: [{ descriptor: 16384n + 1n }, "zeros"] }], length: 16896 });
     expect(found(hole)).toEqual([]);
-    expect(found(join(hole, rep(0, 1)))).toEqual(["leak LEAK file"]);
+    expect(found(join(hole, rep(0, 4096 - 512 + 1)))).toEqual(["leak LEAK file"]);
     // Nor is a last cluster that the file does not fill.
     expect(found(file({ bitmaps: [{ ...base, clusters: ["zeros", "zeros"] }] }).slice(0, 8704 + 24))).toEqual([]);
   });

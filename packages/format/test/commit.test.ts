@@ -373,18 +373,6 @@ describe("files in error", () => {
     refused(file({ bitmaps: [one], header: { generation: 0n } }), "BAD_FIELD", true);
   });
 
-  test("two owners of one cluster: refused, whatever else is wrong with the bitmaps", () => {
-    const data = 2 * H + 1024;
-    const shared = { descriptor: BigInt(data), crc: 5 };
-    const self = { ...one, clusters: [shared, shared, "zeros"] as const };
-    for (const flags of [0, 2, 0x8000])
-      refused(file({ bitmaps: [{ ...self, flags }], length: 2 * H + 8192 }), "OVERLAP", true);
-    const reserved = { ...one, clusters: [{ descriptor: 4n }, { descriptor: BigInt(2 * H) }, "zeros"] as const };
-    refused(file({ bitmaps: [reserved] }), "OVERLAP", true);
-    const inHeader = { ...one, clusters: [{ descriptor: 512n }, "zeros", "zeros"] as const, flags: 2 };
-    refused(file({ bitmaps: [inHeader] }), "OVERLAP", true);
-  });
-
   test("a bad primary is taken from the mirror; one without the magic only for a repair", () => {
     const good = fileOf({ a: bitmap(300, [7]) });
     const lost = edit(good, [0, be(0, 4)]);

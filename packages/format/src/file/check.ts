@@ -83,19 +83,12 @@ function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): 
   }
   const maps = yield* loadMaps(index, index.table.entries, digests);
   // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
-  const refused =
-    problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION || hasOverlap(maps);
+  const refused = problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION;
   const said = (found: Finding): Finding => (refused ? { ...found, repairable: false } : found);
   for (const found of heads) yield* put(said(found));
   const mapped = yield* mapPut(checkBitmaps(index, maps, options), said);
   if (options.fixedSize !== true) yield* mapPut(checkEnd(index, mapped), said);
   return walk?.isBroken === false && allMapped(mapped);
-}
-
-/** Two owners of one cluster: nothing tells whose it is, so nothing may write. */
-function hasOverlap(maps: LoadedMaps): boolean {
-  for (const { problem } of maps.problems()) if (problem.code === "OVERLAP") return true;
-  return false;
 }
 
 /** The findings of table entries and of what they lead to. */
@@ -194,6 +187,6 @@ function* checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): Plan<void,
   if (!allMapped(mapped)) return;
   const end = endOfUse(index, mapped);
   if (index.fileSize <= end) return;
-  const message = `${index.fileSize - end} bytes behind the last cluster in use belong to nothing; qdb check -r cuts them off`;
+  const message = `${index.fileSize - end} bytes behind the last block in use belong to nothing; qdb check -r cuts them off`;
   yield* put(finding("LEAK", "leak", message, { structure: "file", offset: end }));
 }

@@ -1,11 +1,15 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import { QdbError } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
+import type { Limits } from "../limits.ts";
+import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { Tlv } from "../records/tlv.ts";
+import { bitmapPlan } from "./bits.ts";
 import type { MappedBitmap } from "./maps.ts";
 import type { NextEntry } from "./next-bitmap.ts";
+import type { QdbIndex } from "./qdb-index.ts";
 
 /** A bitmap under edit. */
 export interface Edited {
@@ -76,6 +80,29 @@ export function soundEntry(bitmap: Edited): NextEntry {
   if (problem !== undefined && (problem.code !== "INCONSISTENT" || bitmap.from?.map === undefined))
     throw QdbError.from(problem);
   return entryOf(bitmap);
+}
+
+/**
+ * Why a bitmap that stands in the file gives no bits, and never will; undefined where it gives some, where what could not be read may be
+ * there the next time, and where its entry is in an error that dirt does not mend.
+ */
+export function doubtOf({ bits, from }: Edited, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
+  const damage = bits === undefined ? from?.damage : undefined;
+  if (from === undefined || damage === undefined || problems.isBeyondRepair(from.entry.index)) return undefined;
+  return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
+}
+
+/** The bits of a bitmap under edit; `asStored`: of one that is only inconsistent too. @throws {QdbError} its problem; LIMIT */
+export function* loadBits(bitmap: Edited, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
+  if (bitmap.bits !== undefined) return bitmap.bits;
+  const { from } = bitmap;
+  if (from?.problem !== undefined && !(asStored && from.problem.code === "INCONSISTENT"))
+    throw QdbError.from(from.problem);
+  if (from?.map === undefined)
+    throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", { bitmap: bitmap.name });
+  bitmap.original = yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });
+  bitmap.bits = bitmap.original;
+  return bitmap.bits;
 }
 
 /** Size and granularity of a bitmap under edit. */

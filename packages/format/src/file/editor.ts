@@ -1,12 +1,13 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import { QdbError } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { mapPut, type Plan, run } from "../ports/plan.ts";
 import { type AnyStore, runStore } from "../ports/store.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
 import { Edits } from "./edits.ts";
+import { type Growth, growthOf } from "./growth.ts";
 import type { FileState } from "./maps.ts";
 import { repairPlan } from "./repair.ts";
 import { Session } from "./session.ts";
@@ -21,6 +22,14 @@ export interface EditorOptions extends Limits {
   readonly repair?: boolean;
 }
 
+/** What a commit left behind beside its changes. */
+export interface CommitReport {
+  /** Bitmaps of a draft that became all dirty, since nothing told which of their bits are right; with what is wrong with them. */
+  readonly madeDirty: readonly Problem[];
+  /** Why the file grows with every commit and is not cut; undefined when it does not. */
+  readonly growth: Growth | undefined;
+}
+
 /** What a repair came to. */
 export interface RepairReport {
   /** What was found before. */
@@ -30,6 +39,8 @@ export interface RepairReport {
   readonly summary: CheckSummary;
   /** Whether something was put right. */
   readonly written: boolean;
+  /** Why the file grows with every commit and is not cut; undefined when it does not. */
+  readonly growth: Growth | undefined;
 }
 
 /**
@@ -49,7 +60,7 @@ export class QdbEditor {
     this.#edits = this.#newEdits();
   }
 
-  /** Opens a file for changes. @throws {QdbError} the first error of the file; OVERLAP, BAD_MAGIC */
+  /** Opens a file for changes. @throws {QdbError} the first error of the file; BAD_MAGIC */
   static async open(store: AnyStore, options: EditorOptions): Promise<QdbEditor> {
     return new QdbEditor(store, options, await openSession(store, options));
   }
@@ -88,11 +99,15 @@ export class QdbEditor {
    * Brings the changes to the disk. When it resolves they are there; without any change, what was opened is known to be.
    * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED where the path names another file by now; the rule that a change would break; NOT_SUPPORTED
    */
-  async commit(): Promise<void> {
-    if (!this.#edits.isChange) await runStore(this.#session.fence(), this.#store);
-    else if (this.state.index.form === "draft") await this.#rewrite();
+  async commit(): Promise<CommitReport> {
+    const { isChange } = this.#edits;
+    const rewrites = isChange && this.state.index.form === "draft";
+    const madeDirty = rewrites ? this.#edits.doubted() : [];
+    if (!isChange) await runStore(this.#session.fence(), this.#store);
+    else if (rewrites) await this.#rewrite();
     else await runStore(this.#session.commit(this.#edits.next()), this.#store);
     this.#edits = this.#newEdits();
+    return { madeDirty, growth: isChange ? growthOf(this.state) : undefined };
   }
 
   /**
@@ -110,7 +125,8 @@ export class QdbEditor {
     if (repairable.length === 0) {
       await runStore(this.#session.fence(), this.#store);
       // At the last generation nothing can be committed, but the fence restores a damaged primary.
-      if (this.state.index.headerOffset === 0) return { before, after: before, summary: first, written: false };
+      if (this.state.index.headerOffset === 0)
+        return { before, after: before, summary: first, written: false, growth: undefined };
     } else if (repairable.every(({ code }) => code === "LEAK")) {
       await runStore(this.#session.fence(), this.#store);
       await runStore(this.#session.cut(), this.#store);
@@ -121,7 +137,7 @@ export class QdbEditor {
     this.#edits = this.#newEdits();
     const after: Finding[] = [];
     await this.#store.refresh?.();
-    return { before, after, summary: await this.#check(after), written: true };
+    return { before, after, summary: await this.#check(after), written: true, growth: growthOf(this.state) };
   }
 
   /** Closes the store, and with it the lock. */

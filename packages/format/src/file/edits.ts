@@ -1,15 +1,25 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import { QdbError } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { bitmapPlan } from "./bits.ts";
 import { newPoint, withRecord } from "./edit-records.ts";
-import { type Edited, entryOf, isSameEntry, recordsOf, shapeOf, soundEntry, usableEntry, usage } from "./edited.ts";
+import {
+  doubtOf,
+  type Edited,
+  entryOf,
+  isSameEntry,
+  loadBits,
+  recordsOf,
+  shapeOf,
+  soundEntry,
+  usableEntry,
+  usage,
+} from "./edited.ts";
 import type { FileState } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import type { FileContents } from "./write.ts";
@@ -65,7 +75,7 @@ export class Edits {
 
   /** The bits of a bitmap, to be read only. @throws {QdbError} NOT_FOUND; the bitmap's problem; LIMIT */
   *bits(name: string): Plan<Bitmap> {
-    return yield* this.#load(this.#find(name));
+    return yield* loadBits(this.#find(name), this.#options);
   }
 
   /** Adds a bitmap behind the others. @throws {QdbError} ALREADY_EXISTS */
@@ -101,7 +111,7 @@ export class Edits {
     const entry = usableEntry(bitmap);
     if (removes && (entry.flags & FLAG.frozen) !== 0)
       throw usage("it is frozen: what was dirty then is being backed up; release it first", name);
-    const bits = (yield* this.#load(bitmap)).clone();
+    const bits = (yield* loadBits(bitmap, this.#options)).clone();
     bitmap.bits = change(bits);
     if (!removes || bitmap.isNewPoint === true) return;
     // One point a commit: a parent that was never stored would break the chain.
@@ -190,8 +200,8 @@ export class Edits {
     if (outcome === "failed") {
       const successor = this.#find(decoded.text);
       const target = usableEntry(successor);
-      const frozenBits = yield* this.#load(bitmap);
-      const bits = (yield* this.#load(successor)).clone();
+      const frozenBits = yield* loadBits(bitmap, this.#options);
+      const bits = (yield* loadBits(successor, this.#options)).clone();
       bits.merge(frozenBits);
       successor.bits = bits;
       const chain = entry.extraData.filter(({ type }) => type === RECORD.id || type === RECORD.parent);
@@ -232,17 +242,26 @@ export class Edits {
     );
   }
 
+  /**
+   * What is wrong with the bitmaps that a rewrite of a draft makes all dirty: no checksum tells which of their bits are right.
+   */
+  doubted(): readonly Problem[] {
+    return this.#list.flatMap((bitmap) => doubtOf(bitmap, this.#state.index) ?? []);
+  }
+
   /** Everything that the file is to say, for one that is rewritten whole. @throws {QdbError} the problem of a bitmap that cannot be carried over */
   *contents(
     form: "full" | "draft",
     ids: { readonly fileId: Uint8Array; readonly writerId: Uint8Array },
   ): Plan<FileContents> {
+    const { index } = this.#state;
     const bitmaps = [];
     for (const bitmap of this.#list) {
       const { nameBytes, flags, extraData } = entryOf(bitmap);
-      bitmaps.push({ nameBytes, flags, extraData, bits: yield* this.#load(bitmap, true) });
+      const isDoubted = doubtOf(bitmap, index) !== undefined;
+      const bits = isDoubted ? Bitmap.dirty(shapeOf(bitmap)) : yield* loadBits(bitmap, this.#options, true);
+      bitmaps.push({ nameBytes, flags, extraData, bits });
     }
-    const { index } = this.#state;
     const allOnes = form === "full" && (index.form === "draft" || index.allOnes);
     return { form, clusterBits: index.header.clusterBits, ...ids, allOnes, extensions: index.extensions, bitmaps };
   }
@@ -271,19 +290,6 @@ export class Edits {
     if (frozen || this.#frozenOf(bitmap).length > 0) {
       throw usage(`a frozen bitmap and its successor cannot be ${what}; release first`, bitmap.name);
     }
-  }
-
-  *#load(bitmap: Edited, asStored = false): Plan<Bitmap> {
-    if (bitmap.bits !== undefined) return bitmap.bits;
-    const { from } = bitmap;
-    if (from?.problem !== undefined && !(asStored && from.problem.code === "INCONSISTENT"))
-      throw QdbError.from(from.problem);
-    if (from?.map === undefined)
-      throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", { bitmap: bitmap.name });
-    const { maxBitmapBytes } = this.#options;
-    bitmap.original = yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });
-    bitmap.bits = bitmap.original;
-    return bitmap.bits;
   }
 }
 

@@ -7,8 +7,14 @@ import type { FileLayout } from "./layout.ts";
 const BROKEN = 1;
 const UNPLACED = 2;
 const BEYOND_REPAIR = 4;
+const UNSIZED = 8;
 
 const PLACE_FIELDS: ReadonlySet<string | undefined> = new Set(["l1_size", "l1_table_offset", "granularity", "size"]);
+
+/** Whether a problem of an entry leaves open where its L1 area is, or how long. */
+export function isOfPlace({ where }: Problem): boolean {
+  return PLACE_FIELDS.has(where.field);
+}
 
 /**
  * Which bitmaps of a table have problems, by their place in it, before any L1 area is read; such a bitmap is listed, its bits are
@@ -27,7 +33,7 @@ export class EntryProblems {
       let flags = 0;
       this.#rules.validate(entry, (problem) => {
         flags |= BROKEN;
-        if (PLACE_FIELDS.has(problem.where.field)) flags |= UNPLACED;
+        if (isOfPlace(problem)) flags |= problem.code === "MISALIGNED" ? UNPLACED : UNPLACED | UNSIZED;
         if (problem.code !== "INCONSISTENT" && !isPlaceProblem(problem)) flags |= BEYOND_REPAIR;
       });
       this.#flags[entry.index] = flags;
@@ -55,6 +61,11 @@ export class EntryProblems {
   /** Whether its L1 area has no known length or place: granularity, size, l1_size or l1_table_offset is in error. */
   isUnplaced(position: number): boolean {
     return this.#is(position, UNPLACED);
+  }
+
+  /** Whether its L1 area has no known length; a place that is only misaligned leaves it known. */
+  isUnsized(position: number): boolean {
+    return this.#is(position, UNSIZED);
   }
 
   /** Whether it breaks a rule which making it dirty does not mend: a repair leaves it byte for byte. */

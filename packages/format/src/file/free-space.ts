@@ -1,12 +1,15 @@
+import { QdbError } from "../errors.ts";
 import { alignUp, fileOffset } from "../layout/numbers.ts";
-import { HEADER_AREA_SIZE } from "../limits.ts";
-import type { MappedBitmap } from "./maps.ts";
+import type { Plan } from "../ports/plan.ts";
+import type { FileState, MappedBitmap } from "./maps.ts";
+import { takeNamed } from "./named-space.ts";
 import type { Extent } from "./ownership.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { l1Reference } from "./table.ts";
+import { BLOCK, type FreeRuns, TakenSpace } from "./taken-space.ts";
 
-/** Space is taken and freed in aligned blocks of this many bytes: no sector is shared between what is committed and what is being written. */
-export const BLOCK = HEADER_AREA_SIZE;
+/** What a file may grow by beside a damaged bitmap, over three times its length and what is named behind it (spec §5, Files in error). */
+const NEAR = 1024 * 1024;
 
 /** Everything that a generation reaches: header, mirror, table, L1 areas, data clusters, preallocated ones too. */
 export function* reached(index: QdbIndex, mapped: readonly MappedBitmap[]): Generator<Extent, void> {
@@ -24,57 +27,95 @@ export function* reached(index: QdbIndex, mapped: readonly MappedBitmap[]): Gene
   }
 }
 
-/** File offset behind everything that is reached, whole clusters; what lies behind belongs to nothing. */
+/**
+ * File offset behind everything that is reached, where the file may be cut: a multiple of 4096 and of the cluster size, so that the
+ * cut leaves no block whose end the file system has to clear beside committed bytes. What lies behind belongs to nothing.
+ */
 export function endOfUse(index: QdbIndex, mapped: readonly MappedBitmap[]): number {
   let end = index.floor;
-  for (const { offset, length } of reached(index, mapped))
-    end = Math.max(end, alignUp(offset + length, index.clusterSize));
-  return end;
+  for (const { offset, length } of reached(index, mapped)) end = Math.max(end, offset + length);
+  return alignUp(end, unitOf(index));
 }
 
-/** Whether the place of every structure is known: an L1 area that was not read good may own anything (spec §5, Files in error). */
+/**
+ * Whether every bitmap was read good: its L1 area, whose place no other structure shares, and all its entries. Where one was not, it may
+ * own anything (spec §5, Files in error).
+ */
 export function allMapped(mapped: readonly MappedBitmap[]): boolean {
   return mapped.every(({ map }) => map !== undefined);
 }
 
-/** Free space of a file: blocks that nothing reaches, and all behind its end. Nothing is given twice. */
+/** What free space begins and ends at. */
+function unitOf({ clusterSize }: QdbIndex): number {
+  return Math.max(BLOCK, clusterSize);
+}
+
+/** The length of a file, and whether it is its own to choose; a device's is not. */
+export interface FileLength {
+  /** Bytes. */
+  readonly size: number;
+  readonly fixed: boolean;
+}
+
+/**
+ * The free space of a file, for one commit: blocks that nothing reaches, and all behind the end. While a bitmap was not read good, only
+ * what lies behind the end of the file, and there only what no reference names (spec §5, Files in error).
+ */
+export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Plan<FreeSpace> {
+  const { index, mapped } = state;
+  const taken = new TakenSpace(index.clusterSize);
+  if (allMapped(mapped)) {
+    for (const extent of reached(index, mapped)) taken.add(extent);
+    return new FreeSpace(taken.freeFrom(0), index.clusterSize, Number.POSITIVE_INFINITY);
+  }
+  // A device has no end that could be moved: what lies behind everything that is named stands for it.
+  const named = fixed ? 0 : alignUp(Math.max(size, index.floor), unitOf(index));
+  yield* takeNamed(state, named, taken);
+  const from = fixed ? alignUp(Math.max(taken.lastEndWithin(size), index.floor), unitOf(index)) : named;
+  const free = taken.freeFrom(from);
+  return new FreeSpace(free, index.clusterSize, fixed ? size : 3 * (size + free.taken) + NEAR, fixed);
+}
+
+/** Free space that is given out. Nothing is given twice. */
 export class FreeSpace {
-  /** Free extents, ascending; the last one has no end. */
-  readonly #free: { start: number; end: number }[] = [];
-  /** For each length asked for: extents before this one are too small for it, since they only shrink. */
+  readonly #free: FreeRuns;
+  /** For each length asked for: runs before this one are too small for it, since they only shrink. */
   readonly #cursors = new Map<number, number>();
   readonly #align: number;
+  readonly #bound: number;
+  readonly #isFixed: boolean;
+  #given = 0;
+  #end = 0;
 
-  /** `fileSize` is the file's length in bytes; where a place is unknown, only what lies behind it is free. */
-  constructor(index: QdbIndex, mapped: readonly MappedBitmap[], fileSize: number) {
-    this.#align = index.clusterSize;
-    let end = 0;
-    if (allMapped(mapped)) {
-      const used = [...reached(index, mapped)].sort((a, b) => a.offset - b.offset);
-      for (const { offset, length } of used) {
-        const start = Math.floor(offset / BLOCK) * BLOCK;
-        if (start > end) this.#free.push({ start: end, end: start });
-        end = Math.max(end, alignUp(offset + length, BLOCK));
-      }
-    } else {
-      end = alignUp(Math.max(fileSize, endOfUse(index, mapped)), BLOCK);
-    }
-    this.#free.push({ start: end, end: Number.POSITIVE_INFINITY });
+  /** Space ends at `bound` or before it, in bytes; unless `isFixed`, what was given out comes on top of that. */
+  constructor(free: FreeRuns, clusterSize: number, bound: number, isFixed = false) {
+    this.#free = free;
+    this.#align = clusterSize;
+    this.#bound = bound;
+    this.#isFixed = isFixed;
   }
 
-  /** Takes so many bytes, whole clusters, at the lowest place that has them in one piece. */
+  /** File offset behind everything that was given out; 0 when nothing was. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Takes so many bytes, whole clusters, at the lowest place that has them in one piece. @throws {QdbError} LIMIT where there is none that is near enough */
   allocate(length: number): number {
     const needed = alignUp(length, this.#align);
-    let at = this.#cursors.get(needed) ?? 0;
-    for (; at < this.#free.length; at++) {
-      const extent = this.#free[at];
-      if (extent === undefined) continue;
-      const offset = alignUp(extent.start, this.#align);
-      if (offset + needed > extent.end) continue;
-      extent.start = offset + needed;
+    const { starts, ends } = this.#free;
+    this.#given += needed;
+    const bound = this.#bound + (this.#isFixed ? 0 : this.#given);
+    for (let at = this.#cursors.get(needed) ?? 0; at < starts.length; at++) {
+      const offset = alignUp(starts[at] ?? 0, this.#align);
+      if (offset + needed > (ends[at] ?? 0)) continue;
+      if (offset + needed > bound) break;
+      starts[at] = offset + needed;
+      this.#end = Math.max(this.#end, offset + needed);
       this.#cursors.set(needed, at);
       return offset;
     }
-    throw new Error("the space behind the end of a file has no end");
+    const message = `a bitmap of the file is damaged, and there is no free space of ${needed} bytes near the end of the file that no bitmap names; qdb check lists what is damaged; remove such bitmaps, or copy the good ones into a new file`;
+    throw new QdbError("LIMIT", message, { structure: "file" });
   }
 }

@@ -49,3 +49,8 @@ export class L1Places {
 export function hasArea(entry: BitmapEntry, index: QdbIndex): boolean {
   return !index.problems.isUnplaced(entry.index) && entry.l1Size !== 0;
 }
+
+/** Whether a bitmap has an L1 area of known length, wherever it lies. */
+export function hasLength(entry: BitmapEntry, index: QdbIndex): boolean {
+  return !index.problems.isUnsized(entry.index) && entry.l1Size !== 0;
+}

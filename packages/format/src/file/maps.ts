@@ -4,6 +4,7 @@ import { type Plan, put } from "../ports/plan.ts";
 import { type BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import { L1Area } from "../records/l1.ts";
 import { QdbClusterMap } from "./cluster-map.ts";
+import { isOfPlace } from "./entry-problems.ts";
 import type { BitmapProblem } from "./entry-rules.ts";
 import { L1Areas } from "./l1-areas.ts";
 import { hasArea, L1Places } from "./l1-places.ts";
@@ -21,6 +22,8 @@ export interface MappedBitmap {
   readonly area?: QdbClusterMap | undefined;
   /** First problem of the bitmap, in the order of spec §7; its bits are refused while there is one. */
   readonly problem: Problem | undefined;
+  /** Why `map` is undefined: the first problem of its L1 area, wherever it stands in the order of spec §7. */
+  readonly damage?: Problem | undefined;
 }
 
 /** What a file says, as a writer knows it: one generation. */
@@ -147,6 +150,13 @@ export class LoadedMaps {
     return undefined;
   }
 
+  /** The first problem of the L1 area of a bitmap, or of the fields that say where it is; undefined when it has a map. */
+  damage(position: number, entry: BitmapEntry): Problem | undefined {
+    if (this.map(position, entry) !== undefined) return undefined;
+    for (const problem of this.#problemsOf(position, entry)) return problem;
+    return this.#index.problems.all(entry.index).find(isOfPlace);
+  }
+
   /** The map of a bitmap that has no problem. */
   usableMap(position: number): QdbClusterMap | undefined {
     const entry = this.#selected[position];
@@ -241,5 +251,9 @@ class LoadedMap implements MappedBitmap {
 
   get problem(): Problem | undefined {
     return this.#maps.problem(this.#position, this.entry);
+  }
+
+  get damage(): Problem | undefined {
+    return this.#maps.damage(this.#position, this.entry);
   }
 }

@@ -7,7 +7,8 @@ import { type Plan, read } from "../ports/plan.ts";
 import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
-import { allMapped, endOfUse, FreeSpace } from "./free-space.ts";
+import { allMapped, endOfUse, freeSpaceOf } from "./free-space.ts";
+import { harmOf } from "./harm.ts";
 import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import { readArea } from "./open.ts";
@@ -63,7 +64,7 @@ export class Session {
   /**
    * Step 1 of a commit, the lock being held: reads primary and mirror once, chooses the header, validates header, table,
    * all L1 areas, ownership.
-   * @throws {QdbError} the first error of the file; OVERLAP when two structures own one cluster; BAD_MAGIC
+   * @throws {QdbError} the first error of the file; BAD_MAGIC
    */
   static *open(fileSize: number, options: SessionOptions): StorePlan<Session> {
     const index = yield* readIndex(fileSize, options.digests);
@@ -79,9 +80,7 @@ export class Session {
         },
       );
     }
-    // A second owner counts behind any other problem too: nothing tells whose the cluster is.
     const maps = yield* loadMaps(index, index.table.entries, options.digests);
-    for (const { problem } of maps.problems()) if (problem.code === "OVERLAP") throw QdbError.from(problem);
     const mirror = yield* keptMirror(index, fileSize);
     return new Session(options, { index, mapped: maps.bitmaps() }, mirror);
   }
@@ -125,8 +124,8 @@ export class Session {
 
   /**
    * Commits what the file is to say: the bitmaps of the next generation, in order. When it returns, they are on the disk.
-   * The file is then cut, and packed where it would stay too long.
-   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT
+   * The file is then cut, and packed where it would stay too long; neither while a bitmap was not read good.
+   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT; OVERLAP where a good bitmap would come into error
    */
   *commit(bitmaps: readonly NextBitmap[]): StorePlan<void> {
     yield* this.#commit(bitmaps, CHANGE);
@@ -192,9 +191,11 @@ export class Session {
         { structure: "header", field: "generation" },
       );
     }
-    const space = new FreeSpace(index, mapped, this.#fileSize);
+    const fixed = this.#options.fixedSize === true;
+    const space = yield* freeSpaceOf(this.#state, { size: this.#fileSize, fixed });
     const placed = placeAll(bitmaps, space, index, this.#crc32);
     const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
+    if (!allMapped(mapped)) yield* this.#refuseHarm(bitmaps, Math.max(this.#fileSize, space.end));
     yield* this.#fence();
     let end = Math.max(this.#fileSize, index.floor);
     const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
@@ -237,6 +238,27 @@ export class Session {
     this.#primary = next.area;
     this.#fileSize = end;
     this.#state = nextState(this.#state, next, placed, this.#crc32, end);
+    if (!allMapped(mapped)) yield* this.#judge();
+  }
+
+  /** Refuses a commit that would bring a bitmap into error that is good. @throws {QdbError} OVERLAP */
+  *#refuseHarm(bitmaps: readonly NextBitmap[], fileSize: number): StorePlan<void> {
+    const harm = yield* harmOf(this.#state, bitmaps, fileSize, this.#options.digests);
+    if (harm === undefined) return;
+    const message = `beside a damaged bitmap this change would damage a good one: ${harm.message}; run qdb check -r, or remove the damaged one first`;
+    throw new QdbError("OVERLAP", message, harm.where);
+  }
+
+  /**
+   * Looks anew at the bitmaps of a file in which one was not read good: what it shared with others may be theirs alone now, and what it
+   * named behind the end of the file may lie inside. Before anything is allocated, moved or cut.
+   */
+  *#judge(): StorePlan<void> {
+    const { index } = this.#state;
+    yield* this.#guard("the change is stored; only looking at the bitmaps anew failed", function* (this: Session) {
+      const maps = yield* loadMaps(index, index.table.entries, this.#options.digests);
+      this.#state = { index, mapped: maps.bitmaps() };
+    });
   }
 
   /** Runs steps that write; the first that fails ends the session (spec §5, Failure). */

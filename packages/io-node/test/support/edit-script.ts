@@ -9,7 +9,7 @@ interface Outcome {
   readonly message: string;
 }
 
-async function outcomeOf(call: () => Promise<void>): Promise<Outcome> {
+async function outcomeOf(call: () => Promise<unknown>): Promise<Outcome> {
   try {
     await call();
     return { code: "committed", message: "" };

@@ -1,0 +1,455 @@
+// What is changed beside a damaged bitmap: nothing of the others is lost, and there is a way back (spec §5, Files in error).
+import {
+  type Bitmap,
+  bitmapPlan,
+  bytesSource,
+  FLAG,
+  isQdbError,
+  type QdbEditor,
+  quietly,
+  readIndex,
+  readMaps,
+  runSync,
+} from "@qdb/format";
+import { describe, expect, test } from "vitest";
+import { be, edit, file, type HandBitmap, type HandFile, rep } from "./hand.ts";
+import { check } from "./reading.ts";
+import {
+  bitmap,
+  commit,
+  editsOf,
+  fileOf,
+  flip,
+  io,
+  MemoryStore,
+  openEditor,
+  openSession,
+  view,
+  ZLIB,
+} from "./store.ts";
+import { errorOf, rejection } from "./support/errors.ts";
+
+const H = 4096;
+
+/** What a file says of a bitmap: its dirty bits, or the code of what is wrong with it. */
+type Said = ReadonlySet<number> | string;
+
+function dirtyOf(bits: Bitmap): ReadonlySet<number> {
+  const dirty = new Set<number>();
+  for (const [at, byte] of bits.toBytes().entries())
+    for (let bit = 0; byte >> bit > 0; bit++) if ((byte >> bit) & 1) dirty.add(at * 8 + bit);
+  return dirty;
+}
+
+function said(bytes: Uint8Array): ReadonlyMap<string, Said> {
+  const source = bytesSource(bytes);
+  const index = runSync(readIndex(bytes.length, ZLIB), source);
+  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  return new Map<string, Said>(
+    mapped.map(({ entry, map, problem }): readonly [string, Said] => {
+      if (map === undefined || problem !== undefined) return [entry.label, problem?.code ?? "none"];
+      try {
+        const bits = runSync(bitmapPlan(map), source);
+        return [entry.label, dirtyOf(bits)];
+      } catch (error) {
+        if (isQdbError(error)) return [entry.label, error.code];
+        throw error;
+      }
+    }),
+  );
+}
+
+/** Expects that a bitmap says no less than the truth, or nothing at all. */
+function expectNoLoss(now: Said | undefined, truth: Iterable<number>, label: string): void {
+  if (now === undefined || typeof now === "string") return;
+  expect(
+    [...truth].filter((bit) => !now.has(bit)),
+    `lost bits of ${label}`,
+  ).toEqual([]);
+}
+
+const ACTIONS: Readonly<Record<string, (editor: QdbEditor) => Promise<void> | void>> = {
+  mark: (editor) => editor.change("A", (bits) => (bits.markBits({ first: 3000, end: 3001 }), bits), false),
+  clear: (editor) => editor.change("A", (bits) => (bits.unmark({ offset: 0, length: 5120 }), bits), true),
+  disable: (editor) => editor.edits.setEnabled("A", false),
+  rename: (editor) => editor.edits.rename("A", "a2"),
+  freeze: (editor) => editor.edits.freeze("A", "next"),
+  add: (editor) => editor.edits.add({ name: "new", bits: bitmap(9000, [8999]), flags: 0, extraData: [] }),
+  "remove A": (editor) => editor.edits.remove("A"),
+  "mark all of A": (editor) => editor.edits.markAll("A"),
+  resize: (editor) => editor.read(editor.edits.resize("A", 512n * 90_000n, "dirty")),
+  import: (editor) => editor.edits.replace({ name: "A", bits: bitmap(4000, [1, 3999]), flags: 1, extraData: [] }),
+};
+
+describe("an edit after the file was cut", () => {
+  const A = [1, 2, 5000, 8999];
+  const B = [0, 4096, 70_000];
+  const C = [17, 40_000];
+  for (const clusterBits of [9, 12, 13]) {
+    const whole = fileOf(
+      { A: bitmap(9000, A), C: bitmap(50_000, C), B: bitmap(80_000, B) },
+      { clusterBits, allOnes: clusterBits !== 12 },
+    );
+    const cuts = [1, 512, 700, 4096, 8192, 12_288, 16_384];
+    for (const [name, action] of Object.entries(ACTIONS)) {
+      test(`${name}, clusters of 2^${clusterBits} bytes`, async () => {
+        for (const cut of cuts) {
+          const bytes = whole.slice(0, whole.length - cut);
+          if (view(bytes).startsWith("error")) continue;
+          const before = said(bytes);
+          const store = new MemoryStore(bytes);
+          const editor = await openEditor(store);
+          try {
+            await action(editor);
+          } catch (error) {
+            // A itself is damaged.
+            if (!isQdbError(error) || typeof before.get("A") !== "string") throw error;
+            continue;
+          }
+          await editor.commit();
+          const after = said(store.bytes);
+          for (const [label, truth] of [
+            ["B", B],
+            ["C", C],
+          ] as const) {
+            const was = before.get(label);
+            const is = after.get(label);
+            if (typeof was !== "string") expect(is, `${label} after a cut of ${cut}`).toEqual(was);
+            else expect(is, `${label} after a cut of ${cut}`).not.toBe("OVERLAP");
+            expectNoLoss(is, truth, label);
+          }
+          for (const [label, now] of after)
+            if (!["A", "B", "C"].includes(label)) expect(typeof now, `${label} is good`).toBe("object");
+          // The file stays writable, and can be put right.
+          const again = await openEditor(store);
+          again.edits.add({ name: "later", bits: bitmap(100, [7]), flags: 0, extraData: [] });
+          await again.commit();
+          expect(said(store.bytes).get("later")).toEqual(new Set([7]));
+          const repair = await openEditor(store, { repair: true });
+          expect((await repair.repair()).after).toEqual([]);
+          const end = said(store.bytes);
+          expectNoLoss(end.get("B"), B, "B");
+          expectNoLoss(end.get("C"), C, "C");
+          expect([typeof end.get("B"), typeof end.get("C")]).toEqual(["object", "object"]);
+        }
+      });
+    }
+  }
+});
+
+describe("where new space lies while a bitmap is damaged", () => {
+  const size = 512n * 4096n * 4n;
+  const good: HandBitmap = { name: "v", size, granularity: 512, clusters: [rep(7, 512), "zeros", "zeros", "zeros"] };
+
+  /** Bitmap u names these clusters, the rest is good; the file has the length given, or ends behind its last cluster. */
+  function naming(places: readonly number[], over: Partial<HandBitmap> = {}, spec: HandFile = {}): Uint8Array {
+    const clusters = places.map((place) => ({ descriptor: BigInt(place), crc: 9 }));
+    const bits = 4096n * BigInt(places.length);
+    return file({
+      bitmaps: [{ name: "u", size: 512n * bits, granularity: 512, clusters, ...over }, good],
+      ...spec,
+    });
+  }
+
+  function writes(store: MemoryStore): readonly { readonly start: number; readonly end: number }[] {
+    return store.changes.flatMap((op) =>
+      op.kind === "write" && op.offset >= 2 * H ? [{ start: op.offset, end: op.offset + op.bytes.length }] : [],
+    );
+  }
+
+  test("behind the end and on no cluster that is named there, misaligned ones too; nothing grows to a wild one", () => {
+    const end = naming([0]).length;
+    const first = Math.ceil(end / H) * H;
+    const named = [first, first + 2 * H + 512, first + 5 * H - 100, first + 8 * H, 2 ** 40, 2 ** 50 + 512];
+    const bytes = naming(named.map((place) => Math.floor(place / 512) * 512 + (place === first + 8 * H ? 1 : 0)));
+    const store = new MemoryStore(bytes);
+    const session = openSession(store);
+    const entry = session.state.mapped[0]?.entry.bytes.slice();
+    flip(store, session, "v", true, 4096, 12_000);
+    for (const { start, end: behind } of writes(store)) {
+      expect(start).toBeGreaterThanOrEqual(bytes.length);
+      for (const place of named) expect(behind <= place || start >= place + 512 + 100).toBe(true);
+    }
+    expect(store.size).toBeLessThan(first + 16 * H);
+    expect(session.state.mapped[0]?.entry.bytes).toEqual(entry);
+    expect(store.bytes.slice(2 * H, bytes.length)).toEqual(bytes.slice(2 * H));
+  });
+
+  test("an L1 area that the file does not hold: its place stays free, and what its first part names", () => {
+    const count = 100;
+    const area = Math.ceil(naming([]).length / H) * H - 512;
+    // 100 entries, of which the file holds the first 64; the others, and all checksums, are zero.
+    const places = [area + 512 + H, area + 1024 + 2 * H];
+    const entries = new Uint8Array(count * 12);
+    for (const [at, place] of places.entries()) entries.set(be(BigInt(place + 1), 8), at * 8);
+    const { crc32 } = ZLIB;
+    const bytes = file({
+      bitmaps: [
+        {
+          name: "u",
+          size: 512n * 4096n * 100n,
+          granularity: 512,
+          l1Offset: BigInt(area),
+          l1Size: count,
+          l1Checksum: crc32?.(entries) ?? 0,
+        },
+        good,
+      ],
+      length: area,
+    });
+    const held = new Uint8Array(area + 512);
+    held.set(bytes);
+    held.set(entries.subarray(0, 512), area);
+    const store = new MemoryStore(held);
+    expect(said(held).get("u")).toBe("OUT_OF_BOUNDS");
+    flip(store, openSession(store), "v", true, 4096, 12_000);
+    for (const { start, end } of writes(store)) {
+      expect(start).toBeGreaterThanOrEqual(area + 1200);
+      for (const place of places) expect(end <= place || start >= place + 512).toBe(true);
+    }
+    // The file is longer now: the area is whole, and says what it said before the file was cut.
+    expect(said(store.bytes).get("u")).toEqual(new Set());
+    expect(check(store.bytes).findings).toEqual([]);
+  });
+
+  test("where no near space is left the commit is refused with LIMIT, and nothing is written", () => {
+    // A block of 4096 bytes in every 16 KiB is named; what is stored needs four blocks in one piece.
+    const count = 600;
+    const first = Math.ceil(naming(Array.from({ length: count }, () => 0)).length / H) * H;
+    const bytes = naming(Array.from({ length: count }, (_, at) => first + at * 4 * H));
+    const store = new MemoryStore(bytes);
+    const session = openSession(store);
+    const edits = editsOf(session);
+    edits.add({ name: "w", bits: bitmap(4096 * 1200, [1]), flags: 0, extraData: [] });
+    const error = errorOf(() => commit(store, session, edits));
+    expect(error.code).toBe("LIMIT");
+    expect(store.changes).toEqual([]);
+    // The session goes on, and what fits is stored.
+    flip(store, session, "v", true, 5000, 5001);
+    expect(store.size).toBeLessThan(bytes.length + 16 * H);
+  });
+});
+
+describe("two structures own one cluster", () => {
+  const truth = { a: [3, 4096], b: [9, 5000], c: [11] };
+  const made = fileOf({ a: bitmap(8192, truth.a), b: bitmap(8192, truth.b), c: bitmap(3000, truth.c) });
+
+  /** The file with another L1 entry in b, its checksums made right. */
+  function overlapped(descriptor: (a: number, c: number) => number, flags = 0): Uint8Array {
+    const [a, b, c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
+    if (a === undefined || b === undefined || c === undefined) throw new Error("a file that was made is good");
+    const place = descriptor(a.offset(0), c.areaOffset);
+    const area = edit(b.area.bytes, [0, be(place, 8)], ...(place % 2 === 1 ? [[16, be(0, 4)] as const] : []));
+    return relinked(edit(made, [b.areaOffset, area]), 1, area, flags);
+  }
+
+  /** The checksums upwards of an L1 area that changed. */
+  function relinked(bytes: Uint8Array, position: number, area: Uint8Array, flags: number): Uint8Array {
+    const crc32 = ZLIB.crc32 ?? (() => 0);
+    const at = 2 * H + position * 48;
+    const table = edit(bytes, [at + 28, be(crc32(area), 4)], [at + 24, be(flags, 2)]).slice(2 * H, 2 * H + 144);
+    const blank = edit(bytes, [2 * H, table], [64, be(crc32(table), 4)], [68, be(0, 4)]);
+    const header = edit(blank.slice(0, H), [68, be(crc32(blank.subarray(0, H)), 4)]);
+    return edit(blank, [0, header], [H, header]);
+  }
+
+  const cases: Readonly<Record<string, readonly [bytes: Uint8Array, concerned: readonly string[]]>> = {
+    "data of a and data of b": [overlapped((a) => a), ["a", "b"]],
+    "data of a, and preallocated by b": [overlapped((a) => a + 1), ["a", "b"]],
+    "data of b over the L1 area of c": [overlapped((_, c) => c), ["b", "c"]],
+    "data of b over the table": [overlapped(() => 2 * H), ["b"]],
+    "data of b over the header": [overlapped(() => 512), ["b"]],
+    "b is in use beside": [overlapped((a) => a, FLAG.in_use), ["a", "b"]],
+  };
+
+  describe.each(Object.entries(cases))("%s", (title, [bytes, concerned]) => {
+    // A preallocated cluster reads as zeros, whatever else stands in it.
+    const right = title.includes("preallocated") ? { ...truth, b: [5000] } : truth;
+    const names = ["a", "b", "c"] as const;
+    const bystanders = names.filter((name) => !concerned.includes(name));
+
+    function expectWhole(store: MemoryStore, but: readonly string[] = []): ReadonlyMap<string, Said> {
+      const now = said(store.bytes);
+      for (const name of names) if (!but.includes(name)) expectNoLoss(now.get(name), right[name], name);
+      for (const name of bystanders)
+        if (!but.includes(name)) expect(now.get(name), `${name} is as it was`).toEqual(new Set(truth[name]));
+      return now;
+    }
+
+    test("each is refused, and said to be repairable", () => {
+      const now = said(bytes);
+      for (const name of concerned) expect(["OVERLAP", "INCONSISTENT"]).toContain(now.get(name));
+      const found = check(bytes).findings.filter(({ code }) => code === "OVERLAP");
+      expect(new Set(found.map(({ where }) => where.bitmap))).toEqual(new Set(concerned));
+      expect(found.every(({ repairable }) => repairable)).toBe(true);
+    });
+
+    test("check -r makes them dirty, the others stay as they are, and a second one changes nothing", async () => {
+      const store = new MemoryStore(bytes);
+      const report = await (await openEditor(store, { repair: true })).repair();
+      expect(report.after.filter(({ code }) => code !== "INCONSISTENT")).toEqual([]);
+      expect(report.growth).toBeUndefined();
+      const now = expectWhole(store);
+      for (const name of concerned) {
+        const bits = now.get(name);
+        if (typeof bits === "string") expect(bits).toBe("INCONSISTENT");
+        else expect(bits?.size).toBe(name === "c" ? 3000 : 8192);
+      }
+      const repaired = store.bytes;
+      expect((await (await openEditor(store, { repair: true })).repair()).written).toBe(false);
+      expect(store.bytes).toEqual(repaired);
+    });
+
+    test.each(names)("%s is changed, marked or removed: nothing of the others goes", async (name) => {
+      const isConcerned = concerned.includes(name);
+      for (const action of ["mark", "markAll", "remove", "rename", "disable", "freeze"] as const) {
+        const store = new MemoryStore(bytes);
+        const editor = await openEditor(store);
+        const old = new Map(editor.state.mapped.map(({ entry }) => [entry.label, entry.bytes.slice()]));
+        const act = async (): Promise<void> => {
+          if (action === "mark")
+            await editor.change(name, (bits) => (bits.markBits({ first: 77, end: 78 }), bits), false);
+          else if (action === "markAll") editor.edits.markAll(name);
+          else if (action === "remove") editor.edits.remove(name);
+          else if (action === "rename") editor.edits.rename(name, "z");
+          else if (action === "disable") editor.edits.setEnabled(name, true);
+          else editor.edits.freeze(name, "z");
+        };
+        if (isConcerned && action !== "markAll" && action !== "remove") {
+          expect(["OVERLAP", "INCONSISTENT"]).toContain((await rejection(act)).code);
+          continue;
+        }
+        await act();
+        const report = await editor.commit();
+        const now = expectWhole(store, [name]);
+        if (action === "markAll") expect((now.get(name) as ReadonlySet<number>).size).toBe(name === "c" ? 3000 : 8192);
+        if (action === "mark") expect(now.get(name)).toEqual(new Set([...truth[name], 77]));
+        // What the one that is gone shared is the other's alone: its checksums say whether it is right.
+        if (isConcerned) {
+          for (const other of concerned.filter((one) => one !== name))
+            expect(now.get(other), other).not.toBe("OVERLAP");
+          expect(report.growth).toBeUndefined();
+        } else {
+          // With the table, what lay over it has its clusters alone.
+          const isAlone = concerned.length === 1 && bytes === cases["data of b over the table"]?.[0];
+          expect(report.growth?.bitmaps).toBe(isAlone ? undefined : concerned.length);
+          expect(report.growth?.repairable).toBe(isAlone ? undefined : true);
+          if (!isAlone)
+            for (const { entry } of editor.state.mapped)
+              if (concerned.includes(entry.label)) expect(entry.bytes).toEqual(old.get(entry.label));
+        }
+        // What the session knows is what the next one finds.
+        const next = openSession(store).state.mapped;
+        expect(editor.state.mapped.map(({ problem }) => problem)).toEqual(next.map(({ problem }) => problem));
+      }
+    });
+  });
+
+  test("a survivor is judged by its checksums before anything moves, is cut or allocated", async () => {
+    const [bytes] = cases["data of a and data of b"] ?? [];
+    if (bytes === undefined) throw new Error("no such case");
+    for (const [gone, left, isRight] of [
+      ["b", "a", true],
+      ["a", "b", false],
+    ] as const) {
+      const store = new MemoryStore(bytes);
+      const editor = await openEditor(store);
+      editor.edits.remove(gone);
+      await editor.commit();
+      expect(said(store.bytes).get(left)).toEqual(isRight ? new Set(truth[left]) : "BAD_CHECKSUM");
+      editor.edits.add({ name: "n", bits: bitmap(9000, [1, 8999]), flags: 0, extraData: [] });
+      await editor.commit();
+      expect(said(store.bytes).get(left)).toEqual(isRight ? new Set(truth[left]) : "BAD_CHECKSUM");
+    }
+  });
+
+  test("a removal that would let a bitmap of unknown entries take what a good one owns is refused", () => {
+    // a and b share one L1 area of which only b's checksum is right; an entry in it names the cluster of c.
+    const [a, , c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
+    if (a === undefined || c === undefined) throw new Error("a file that was made is good");
+    const area = edit(a.area.bytes, [0, be(c.offset(0), 8)]);
+    const shared = edit(made, [a.areaOffset, area], [2 * H + 48, be(a.areaOffset, 8)]);
+    const bytes = relinked(shared, 1, area, 0);
+    expect([...said(bytes).values()].map((one) => (typeof one === "string" ? one : "ok"))).toEqual([
+      "OVERLAP",
+      "OVERLAP",
+      "ok",
+    ]);
+    const store = new MemoryStore(bytes);
+    const session = openSession(store);
+    const edits = editsOf(session);
+    edits.remove("a");
+    const error = errorOf(() => commit(store, session, edits));
+    expect([error.code, error.where.bitmap, store.changes]).toEqual(["OVERLAP", "c", []]);
+    const others = editsOf(session);
+    others.remove("b");
+    commit(store, session, others);
+    expect(said(store.bytes).get("c")).toEqual(new Set(truth.c));
+  });
+});
+
+describe("a draft, whose bits no checksum proves", () => {
+  const size = 512n * 4096n * 2n;
+  const one = (name: string, over: Partial<HandBitmap> = {}): HandBitmap => ({
+    name,
+    size,
+    granularity: 512,
+    clusters: [rep(7, 512), "zeros"],
+    ...over,
+  });
+  /** The first data cluster stands behind header, table and an L1 area. */
+  const place = 512n * 3n;
+  const files: Readonly<Record<string, readonly [HandBitmap, string]>> = {
+    "data of a and data of b": [one("b", { clusters: [{ descriptor: place }, "zeros"] }), "a b"],
+    "one L1 area of a and b": [one("b", { l1Offset: 1024n }), "a b"],
+    "data of b behind the end": [one("b", { clusters: [{ descriptor: 2n ** 30n }, "zeros"] }), "b"],
+  };
+  test.each(Object.entries(files))("%s", async (_, [b, names]) => {
+    const concerned = names.split(" ");
+    const bytes = file({ draft: true, bitmaps: [one("a"), b, one("c")] });
+    const good = said(bytes).get("c");
+    expect([...said(bytes)].filter(([, one]) => typeof one === "string").map(([name]) => name)).toEqual(concerned);
+    for (const act of ["remove a", "remove b", "all a", "all b", "mark c", "remove c"]) {
+      const [verb, name = ""] = act.split(" ");
+      const store = new MemoryStore(bytes);
+      const editor = await openEditor(store);
+      if (verb === "remove") editor.edits.remove(name);
+      else if (verb === "all") editor.edits.markAll(name);
+      else await editor.change(name, (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+      const { madeDirty, growth } = await editor.commit();
+      const dirtied = concerned.filter((other) => other !== name);
+      expect([madeDirty.map(({ where }) => where.bitmap), growth]).toEqual([dirtied, undefined]);
+      const now = said(store.bytes);
+      for (const other of dirtied) expect((now.get(other) as ReadonlySet<number>).size).toBe(8192);
+      if (name !== "c") expect(now.get("c")).toEqual(good);
+      expect(check(store.bytes).findings).toEqual([]);
+    }
+    // Without a change there is no rewrite, and nothing is said.
+    const store = new MemoryStore(bytes);
+    expect((await (await openEditor(store)).commit()).madeDirty).toEqual([]);
+    expect(store.bytes).toEqual(bytes);
+  });
+
+  test("what cannot be read, and what is in an error that dirt does not mend, is no reason to write", async () => {
+    const bytes = file({
+      draft: true,
+      bitmaps: [one("a", { flags: 0x8000, clusters: [{ descriptor: 2n ** 30n }, "zeros"] }), one("c")],
+    });
+    const store = new MemoryStore(bytes);
+    const editor = await openEditor(store);
+    await editor.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+    expect((await rejection(() => editor.commit())).code).toBe("UNSUPPORTED_FEATURE");
+    expect(store.bytes).toEqual(bytes);
+    const other = file({ draft: true, bitmaps: [one("a"), one("c")] });
+    const unread = new MemoryStore(other);
+    const area = 1024;
+    unread.before = (op) => {
+      if (op.kind === "read" && op.offset <= area && op.offset + op.length > area && op.length < 4096)
+        throw io("bad sector");
+    };
+    const second = await openEditor(unread);
+    await second.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+    expect((await rejection(() => second.commit())).code).toBe("IO");
+    expect(unread.bytes).toEqual(other);
+  });
+});
