@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { FLAG, type QdbEditor, QdbError, quote } from "@qdb/format";
 import { openFileSource, openQdbEditor } from "@qdb/io-node";
 import type { Call } from "./command.ts";
+import { tellLeft } from "./left-behind.ts";
 import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
 import { emptyContents, writeNewFile } from "./new-file.ts";
 import { about, requireFile } from "./open.ts";
@@ -50,7 +51,7 @@ export class TargetFile {
     const stored: NewBitmap[] = [];
     for (const bitmap of bitmaps) stored.push(await this.#put(editor, bitmap, rule));
     if (this.#call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
-    await about(this.#path, () => editor.commit());
+    tellLeft(this.#path, await about(this.#path, () => editor.commit()));
     return stored;
   }
 

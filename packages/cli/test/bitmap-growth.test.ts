@@ -1,10 +1,10 @@
 // However often a file is edited, it stays below three times its canonical length and 64 KiB.
-import { rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { qdb, runQdb, temporaryDirectory } from "./built.ts";
 import { seededRandom } from "./peers.ts";
-import { findingsOf } from "./reading.ts";
+import { bitmapsOf, findingsOf } from "./reading.ts";
 import { qdbOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
@@ -52,4 +52,44 @@ test("clearing all but the last of 100 data clusters", async () => {
   qdb("bitmap", `--unmark=0+${size - 4096 * 8 * 512}`, path, "b");
   expect(statSync(path).size).toBeLessThan(3 * canonicalLength(path) + SLACK);
   expect(await findingsOf(path)).toEqual([]);
+});
+
+test("a command that leaves the file growing says why, and what ends it", async () => {
+  const made = join(directory, "beside.qdb");
+  qdb("create", made);
+  for (const name of ["a", "b"]) qdb("bitmap", "--add", "--size=1G", "--mark=5M+1", made, name);
+  const [, b] = await bitmapsOf(made);
+  const bytes = readFileSync(made);
+  const area = Number((b as unknown as { l1_table_offset: string }).l1_table_offset);
+  bytes.writeUInt8((bytes[area] ?? 0) ^ 1, area);
+  writeFileSync(made, bytes);
+  const why =
+    /^qdb: warning: ".*" grows with every change and is not cut while bitmap "b" \(BAD_CHECKSUM\) is damaged; /;
+  const end = /qdb check -r, or qdb bitmap --remove or --mark-all of it, ends that\n$/;
+  let size = statSync(made).size;
+  for (const args of [
+    ["bitmap", "--mark=7M+1", made, "a"],
+    ["bitmap", "--add", "--size=1G", made, "c"],
+  ]) {
+    const { status, stdout, stderr } = runQdb(args);
+    expect([status, stdout.toString()]).toEqual([0, ""]);
+    expect(stderr).toMatch(why);
+    expect(stderr).toMatch(end);
+    expect(statSync(made).size).toBeGreaterThan(size);
+    size = statSync(made).size;
+  }
+  // Nothing was written: nothing grew.
+  expect(runQdb(["bitmap", "--mark=7M+1", made, "a"]).stderr).toBe("");
+  for (const [way, name] of [
+    ["check", "-r"],
+    ["bitmap", "--remove"],
+    ["bitmap", "--mark-all"],
+  ] as const) {
+    const path = join(directory, `beside-${name}.qdb`);
+    writeFileSync(path, readFileSync(made));
+    expect(runQdb([way, name, path, ...(way === "check" ? [] : ["b"])])).toMatchObject({ status: 0, stderr: "" });
+    expect(await findingsOf(path)).toEqual([]);
+    qdb("bitmap", "--mark=9M+1", path, "a");
+    expect(statSync(path).size).toBeLessThan(3 * canonicalLength(path) + SLACK);
+  }
 });

@@ -341,12 +341,6 @@ describe("what cannot be repaired is left untouched and said", () => {
     ["the table", "BAD_CHECKSUM", 2, (bytes) => flipped(bytes, 8192 + 20)],
     ["the table, and a leak", "BAD_CHECKSUM", 2, (bytes) => bytesOf(flipped(bytes, 8192 + 20), new Uint8Array(512))],
     ["both copies of the header", "BAD_CHECKSUM", 2, (bytes) => flipped(flipped(bytes, 100), 4096 + 100)],
-    [
-      "two bitmaps with one L1 area",
-      "OVERLAP",
-      2,
-      () => file({ ...BASE, bitmaps: [MIXED, { ...MIXED, name: "other", l1Offset: 8704n }] }),
-    ],
     ["an unknown flag", "UNSUPPORTED_FEATURE", 2, () => file({ ...BASE, bitmaps: [{ ...MIXED, flags: 9 }] })],
     ["two bitmaps of one name", "DUPLICATE_NAME", 2, () => file({ ...BASE, bitmaps: [PLAIN, PLAIN] })],
     [

@@ -4,6 +4,7 @@ import { ACTIONS, type Action } from "../bitmap-actions.ts";
 import { openSourceFile, type SourceFile } from "../bitmap-sources.ts";
 import type { Work } from "../bitmap-work.ts";
 import { type Call, type CommandSpec, DISK_CHANGE } from "../command.ts";
+import { tellLeft } from "../left-behind.ts";
 import { about, closing, requireFile } from "../open.ts";
 
 /** Options that say how an action is done, with the actions that they go with. */
@@ -62,7 +63,7 @@ async function run(call: Call): Promise<number> {
   return closing(editor, async () => {
     await applyAll(actions, { call, editor, path, name });
     if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
-    await about(path, () => editor.commit());
+    tellLeft(path, await about(path, () => editor.commit()));
     return 0;
   });
 }

@@ -2,6 +2,7 @@ import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } 
 import { nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
 import { checkPrinter, isClean } from "../check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
+import { tellGrowth } from "../left-behind.ts";
 import { about, closing, requireFile } from "../open.ts";
 
 /** `qdb check`: every finding. */
@@ -12,7 +13,7 @@ export const command: CommandSpec = {
   description: [
     "Reads the whole file and lists every finding: its code, how bad it is, the structure and the offset. Nothing is changed without -r.",
     "Severities: corrupt (a rule is broken), unsafe (bits cannot be used or trusted), leak (space is lost), noncanonical (harmless), info.",
-    "-r puts right what can be put right without losing a dirty bit, by a commit: a bad copy of the header is written anew; what cannot be trusted becomes dirty, the range of a damaged data cluster, or the whole bitmap where its L1 area is damaged; tails and padding become zero; leaks are cut off. A bitmap in use stays so: qdb bitmap --mark-all is the way back. When -r ends, what it reports is on the disk, also where there was nothing to repair.",
+    "-r puts right what can be put right without losing a dirty bit, by a commit: a bad copy of the header is written anew; what cannot be trusted becomes dirty, the range of a damaged data cluster, or the whole bitmap where its L1 area is damaged or it shares a cluster with another structure; tails and padding become zero; leaks are cut off. A bitmap in use stays so: qdb bitmap --mark-all is the way back. When -r ends, what it reports is on the disk, also where there was nothing to repair.",
     "Exit codes, as qemu-img's, with -r by what is left: 0 no errors, 1 the file could not be checked, 2 corrupt or unsafe, 3 leaks only.",
   ],
   operands: { min: 1, max: 1, names: ["FILE"] },
@@ -78,13 +79,14 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
     return lookOnly(path, call, error);
   }
   return closing(editor, async () => {
-    const { before, after, summary } = await editor.repair();
+    const { before, after, summary, growth } = await editor.repair();
     const printer = checkPrinter(path, call);
     const left = new Set(after.map(keyOf));
     for (const finding of before) printer.finding(finding, !left.has(keyOf(finding)));
     const known = new Set(before.map(keyOf));
     for (const finding of after) if (!known.has(keyOf(finding))) printer.finding(finding, false);
     printer.end(summary);
+    tellGrowth(path, growth);
     return summary;
   });
 }
