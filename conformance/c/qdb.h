@@ -65,7 +65,7 @@ struct span {
   uint32_t bitmap;
 };
 
-/* An open file: the state of one attempt to read it (QDB-CMT-061 to QDB-CMT-063). */
+/* An open file: the state of one attempt to read it (QDB-CMT-061 to QDB-CMT-067). */
 struct qdb {
   struct source source;
   uint32_t primary_have;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* One reading of a file, begun anew while a writer changes it (QDB-CMT-061 to QDB-CMT-064). */
+/* One reading of a file, begun anew while a writer changes it (QDB-CMT-061 to QDB-CMT-067). */
+#define _POSIX_C_SOURCE 200809L
+
 #include "read.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -96,12 +99,27 @@ static bool unchanged(struct qdb *file) {
   return true;
 }
 
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* QDB-CMT-066: 1 ms before the second attempt, then twice as long each time, up to 256 ms. */
+static void pause_before(int start) {
+  long ms = 1L << (start < 9 ? start - 1 : 8);
+  nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
+}
+
 bool answer_read(const char *path, enum request request, const char *name, struct out *out, struct error *error) {
   struct source source = {0};
   if (!source_open(&source, path, error)) return false;
   struct mark mark = out_mark(out);
   bool good = false, steady = false;
-  for (int starts = 0; starts <= 8 && !steady; starts++) {
+  double begin = now();
+  /* QDB-CMT-067. */
+  for (int starts = 0; !steady && (starts <= 8 || now() - begin < 10); starts++) {
+    if (starts > 0) pause_before(starts);
     struct qdb *file = calloc(1, sizeof *file);
     if (!file) {
       close(source.fd);
@@ -119,7 +137,7 @@ bool answer_read(const char *path, enum request request, const char *name, struc
   }
   close(source.fd);
   if (!steady) {
-    *error = (struct error){"LOCKED", "QDB-CMT-063", "header: changed each time that the file was read", 0};
+    *error = (struct error){"LOCKED", "QDB-CMT-067", "header: changed each time that the file was read", 0};
     good = false;
   }
   if (!good) out_cut(out, mark);

@@ -63,6 +63,7 @@ async function run({ args, moment }) {
 (async () => {
   for await (const line of createInterface({ input: process.stdin })) {
     const answer = Buffer.from(`${JSON.stringify(await run(JSON.parse(line)))}\n`);
-    for (let done = 0; done < answer.length; ) done += writeSync(1, answer, done);
+    // The pipe is full where an answer is long: what waits for it can.
+    await new Promise((resolve) => process.stdout.write(answer, resolve));
   }
 })();

@@ -15,6 +15,7 @@ export type { Limits } from "./limits.ts";
 export { quote, quoteJson } from "./quote.ts";
 
 // ports: where bytes come from and go, and who runs a plan
+export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
 export type { FileChunk, FileImage } from "./ports/image.ts";
 export {
@@ -102,7 +103,7 @@ export type {
 } from "./file/json-types.ts";
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.ts";
 export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
-export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
+export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap, type StreamOptions } from "./file/qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
 export { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./file/read-all.ts";
 export { Session, type SessionOptions } from "./file/session.ts";

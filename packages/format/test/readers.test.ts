@@ -1,11 +1,35 @@
 // Readers beside a writer (spec section 5, Readers): the primary is read again after reading and before any error.
 import { crc32 } from "node:zlib";
-import { type AnySource, type ByteSource, isQdbError, QdbError, QdbFile, type SyncByteSource } from "@qdb/format";
+import {
+  type AnySource,
+  type ByteSource,
+  type CheckSummary,
+  type Clock,
+  isQdbError,
+  QdbError,
+  QdbFile,
+  type SyncByteSource,
+} from "@qdb/format";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
 import { brief, ZLIB } from "./reading.ts";
 
-const OPTIONS = { digests: ZLIB };
+/** Time that passes by waiting alone, and what was waited for. */
+function testClock(): Clock & { time: number; readonly waits: number[] } {
+  return {
+    time: 0,
+    waits: [],
+    now() {
+      return this.time;
+    },
+    async wait(ms) {
+      this.waits.push(ms);
+      this.time += ms;
+    },
+  };
+}
+
+const OPTIONS = { digests: ZLIB, clock: testClock() };
 /** 2000 clusters of 512 bytes of every second bit: many batches of extents, and more than one window. */
 const LARGE = { size: 4096n * 2000n * 65536n, clusters: Array.from({ length: 2000 }, () => rep(0x55, 512)) };
 
@@ -149,28 +173,81 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     expect(opened.index.fileSize).toBe(grown.length);
   });
 
-  it("gives LOCKED when the file changes each time, and not one time less", async () => {
-    for (const [changes, expected] of [
-      [7, "ok"],
-      [8, "LOCKED"],
-    ] as const) {
-      const disk = changing(state(0));
-      let left: number = changes;
-      disk.before = (_read, offset) => {
-        if (offset !== 8192 || left === 0) return;
-        left--;
-        disk.bytes = state(changes - left);
-      };
-      expect(await code(() => QdbFile.open(source(disk, kind), OPTIONS))).toBe(expected);
-    }
-    const disk = changing(state(0));
-    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
-    let n = 0;
-    disk.before = (_read, offset) => {
-      if (offset === 9216) disk.bytes = state(++n % 90);
+  describe("of a file that changes each time", () => {
+    /** Calls, each of which reads the byte at `offset` once an attempt. */
+    const calls: Readonly<
+      Record<string, { offset: number; call: (disk: Changing, clock: Clock) => Promise<unknown> }>
+    > = {
+      open: { offset: 8192, call: (disk, clock) => QdbFile.open(source(disk, kind), { digests: ZLIB, clock }) },
+      count: { offset: 9216, call: (disk, clock) => opened(disk, clock).then((file) => file.bitmap("a").count()) },
+      extents: { offset: 9216, call: (disk, clock) => opened(disk, clock).then((file) => extents(file, "a")) },
+      dump: {
+        offset: 8704,
+        call: async (disk, clock) => {
+          const file = await opened(disk, clock);
+          for await (const _ of file.dump());
+        },
+      },
     };
-    expect(await code(() => opened.bitmap("a").count())).toBe("LOCKED");
-    expect(n).toBe(8);
+    /** A file that is opened before it begins to change. */
+    const opened = async (disk: Changing, clock: Clock): Promise<QdbFile> => {
+      const { before } = disk;
+      disk.before = () => undefined;
+      const file = await QdbFile.open(source(disk, kind), { digests: ZLIB, clock });
+      disk.before = before;
+      return file;
+    };
+    /** A file that changes at each attempt as long as `goesOn` says so; each attempt takes `ms`. */
+    const busyFile = (
+      offset: number,
+      clock: ReturnType<typeof testClock>,
+      ms: number,
+      goesOn: (n: number) => boolean,
+    ) => {
+      const disk = Object.assign(changing(state(0)), { attempts: 0 });
+      disk.before = (_read, at) => {
+        if (at !== offset) return;
+        clock.time += ms;
+        if (goesOn(++disk.attempts)) disk.bytes = state(disk.attempts % 90);
+      };
+      return disk;
+    };
+
+    it.each(Object.entries(calls))(
+      "%s waits longer each time, and gives up after ten seconds",
+      async (_, { offset, call }) => {
+        const clock = testClock();
+        const disk = busyFile(offset, clock, 1, () => true);
+        expect(await code(() => call(disk, clock))).toBe("LOCKED");
+        expect(clock.time).toBeGreaterThanOrEqual(10_000);
+        expect(clock.time).toBeLessThan(10_500);
+        expect(clock.waits).toEqual([...clock.waits].sort((a, b) => a - b));
+        expect(clock.waits.slice(0, 6)).toEqual([1, 2, 4, 8, 16, 32]);
+        expect(disk.attempts).toBe(clock.waits.length + 1);
+      },
+    );
+
+    it.each(Object.entries(calls))("%s gives the state that is there when that ends", async (_, { offset, call }) => {
+      const clock = testClock();
+      const disk = busyFile(offset, clock, 1, () => clock.time < 9_500);
+      expect(await code(() => call(disk, clock))).toBe("ok");
+      expect(disk.attempts).toBeGreaterThan(9);
+    });
+
+    it.each(Object.entries(calls))(
+      "%s starts over eight times however long that takes",
+      async (_, { offset, call }) => {
+        for (const [changes, expected] of [
+          [8, "ok"],
+          [9, "LOCKED"],
+        ] as const) {
+          const clock = testClock();
+          const disk = busyFile(offset, clock, 60_000, (n) => n <= changes);
+          expect(await code(() => call(disk, clock))).toBe(expected);
+          expect(disk.attempts).toBe(9);
+        }
+      },
+    );
   });
 
   it("gives SOURCE_CHANGED for output that has left, whether the data is still there or not", async () => {
@@ -194,11 +271,54 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     }
   });
 
-  it("gives SOURCE_CHANGED for a dump in which a commit came in", async () => {
+  it("holds output back, and starts over where a commit comes in before it has left", async () => {
+    const disk = changing(state(3));
+    const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+    const start = disk.reads;
+    // At every read of the first attempt.
+    for (const at of [0, 1, 2, 3]) {
+      let text = "";
+      disk.bytes = state(3);
+      await opened.bitmap("a").count();
+      const from = disk.reads;
+      disk.before = (read) => {
+        if (read === from + at) disk.bytes = state(4);
+      };
+      for await (const piece of opened.dump()) text += piece;
+      expect(text.match(/"generation": "5"/g)).toHaveLength(1);
+      expect(text.match(/"dirty": \[/g)).toHaveLength(1);
+    }
+    expect(disk.reads).toBeGreaterThan(start);
+  });
+
+  it("holds as much as it is told to", async () => {
+    const first = file({ bitmaps: [{ name: "a", ...LARGE }] });
+    // Each byte of data makes four runs of eight bytes.
+    const whole = 2000 * 512 * 32;
+    for (const [holdBytes, expected] of [
+      [0, "SOURCE_CHANGED"],
+      [whole - 1, "SOURCE_CHANGED"],
+      [whole, "ok"],
+    ] as const) {
+      const disk = changing(first);
+      const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+      let bytes = 0;
+      const call = async (): Promise<void> => {
+        for await (const { runs } of opened.bitmap("a").extents({ holdBytes })) {
+          bytes += runs.byteLength;
+          disk.bytes = edit(first, [4095, rep(1, 1)]);
+        }
+      };
+      expect([holdBytes, await code(call)]).toEqual([holdBytes, expected]);
+      if (expected === "ok") expect(bytes).toBe(whole);
+    }
+  });
+
+  it("gives SOURCE_CHANGED for a dump in which a commit came in after a part has left", async () => {
     const disk = changing(state(3));
     const opened = await QdbFile.open(source(disk, kind), OPTIONS);
     const call = async (): Promise<void> => {
-      for await (const text of opened.dump()) if (text.includes('"name"')) disk.bytes = state(4);
+      for await (const text of opened.dump({ holdBytes: 0 })) if (text.includes('"name"')) disk.bytes = state(4);
     };
     expect(await code(call)).toBe("SOURCE_CHANGED");
     // Whoever does what the message says gets the new state, and gets it again.
@@ -386,12 +506,101 @@ describe.each(KINDS)("check of a %s source", (kind) => {
 
   it("gives LOCKED when the file changes each time", async () => {
     const disk = changing(state(0));
+    const { time } = OPTIONS.clock;
     let n = 0;
     disk.before = (_read, offset) => {
-      if (offset === 8192) disk.bytes = state(++n);
+      if (offset === 8192) disk.bytes = state(++n % 90);
     };
     expect(await code(() => checkAll(disk))).toBe("LOCKED");
-    expect(n).toBe(8);
+    expect(n).toBeGreaterThan(9);
+    expect(OPTIONS.clock.time - time).toBeGreaterThanOrEqual(10_000);
+  });
+
+  describe("and what a commit in flight looks like:", () => {
+    /** Space behind the end, and a mirror that is of the next generation. */
+    const IN_FLIGHT = edit(state(3), [4096, state(4).slice(0, 4096)]);
+    const look = async (
+      disk: Changing,
+      hasWriter?: () => boolean | undefined,
+    ): Promise<{ codes: string[]; summary: CheckSummary; waits: readonly number[] }> => {
+      const clock = testClock();
+      const from = source(disk, kind);
+      const given = hasWriter === undefined ? from : Object.assign(from, { hasWriter });
+      const findings = QdbFile.check(given, { digests: ZLIB, clock });
+      const codes: string[] = [];
+      for (;;) {
+        const step = await findings.next();
+        if (step.done === true) return { codes, summary: step.value, waits: clock.waits };
+        codes.push(brief(step.value));
+      }
+    };
+    const BOTH = ["MIRROR mirror", "LEAK file"];
+    const summaryOf = (leak: number, info: number): CheckSummary => ({
+      counts: { corrupt: 0, unsafe: 0, leak, noncanonical: 0, info },
+      complete: true,
+    });
+
+    it("found where no writer has the file, at once", async () => {
+      const { codes, summary, waits } = await look(changing(IN_FLIGHT), () => false);
+      expect(codes).toEqual(BOTH);
+      expect(summary).toEqual(summaryOf(1, 1));
+      expect(waits).toEqual([]);
+    });
+
+    it("not found, nor counted, where a writer has it", async () => {
+      const { codes, summary, waits } = await look(changing(IN_FLIGHT), () => true);
+      expect(codes).toEqual([]);
+      expect(summary).toEqual(summaryOf(0, 0));
+      expect(waits).toEqual([]);
+    });
+
+    it("but every other finding is", async () => {
+      const damaged = edit(IN_FLIGHT, [9216, rep(0xff, 1)]);
+      const { codes, summary } = await look(changing(damaged), () => true);
+      expect(codes).toEqual(["BAD_CHECKSUM descriptor a"]);
+      expect(summary.counts).toMatchObject({ corrupt: 1, leak: 0 });
+    });
+
+    it("not found where a writer had it, and has committed or cut the file by the time it is gone", async () => {
+      for (const next of [state(4), IN_FLIGHT.slice(0, 9728), Uint8Array.from([...IN_FLIGHT, ...rep(0, 4096)])]) {
+        const disk = changing(IN_FLIGHT);
+        const { codes, summary } = await look(disk, () => {
+          disk.bytes = next;
+          return false;
+        });
+        expect(codes).toEqual([]);
+        expect(summary).toEqual(summaryOf(0, 0));
+      }
+    });
+
+    it.each([undefined, () => undefined])(
+      "looked at again after a while where nobody tells of writers",
+      async (hasWriter) => {
+        const quiet = await look(changing(IN_FLIGHT), hasWriter);
+        expect(quiet.codes).toEqual(BOTH);
+        expect(quiet.waits).toEqual([200]);
+        const clean = await look(
+          changing(file({ bitmaps: [{ name: "a", size: 65536n * 100n, clusters: [bits(13, 3)] }] })),
+          hasWriter,
+        );
+        expect(clean).toEqual({ codes: [], summary: summaryOf(0, 0), waits: [] });
+      },
+    );
+
+    it("not found where nobody tells of writers, and the file changed in that while", async () => {
+      for (const next of [state(4), Uint8Array.from([...IN_FLIGHT, ...rep(0, 4096)])]) {
+        const disk = changing(IN_FLIGHT);
+        const clock: Clock = {
+          now: () => 0,
+          wait: async () => {
+            disk.bytes = next;
+          },
+        };
+        const codes: string[] = [];
+        for await (const found of QdbFile.check(source(disk, kind), { digests: ZLIB, clock })) codes.push(found.code);
+        expect(codes).toEqual([]);
+      }
+    });
   });
 
   it("gives SOURCE_CHANGED where findings have left", async () => {

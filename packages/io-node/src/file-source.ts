@@ -40,6 +40,11 @@ export class FileSource implements SyncByteSource {
     this.#size = Number(this.#handle.facts().size);
   }
 
+  /** Whether a writer has the file open, whatever the path leads to by now; undefined where the system does not tell. @throws {QdbError} IO; USAGE once closed */
+  hasWriter(): boolean | undefined {
+    return this.#handle.hasWriter();
+  }
+
   /** What the system says about the file now, whatever the path leads to by now. @throws {QdbError} IO; USAGE once closed */
   identity(): FileIdentity {
     const { kind, size, mtimeNs, file } = this.#handle.facts();

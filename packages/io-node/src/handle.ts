@@ -15,6 +15,7 @@ import { QdbError, quote, shortRead } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 import { type Facts, factsAt, factsOf } from "./facts.ts";
 import { tryFlock } from "./flock.ts";
+import { hasWriter } from "./lock-state.ts";
 
 /** Bytes of one read or write at most: Node takes lengths below 2^31 only. */
 const PIECE = 2 ** 30;
@@ -117,6 +118,11 @@ export class Handle {
   /** Takes the kernel's exclusive lock (flock(2)), kept until this is closed. False when another opening has one. @throws {QdbError} NOT_SUPPORTED without util-linux; IO */
   lock(): boolean {
     return this.#call("lock", (fd) => tryFlock(fd, this.path));
+  }
+
+  /** Whether another opening has that lock, or this one; undefined where the system does not tell. @throws {QdbError} IO, USAGE once closed */
+  hasWriter(): boolean | undefined {
+    return this.#call("stat", (fd) => hasWriter(fstatSync(fd, { bigint: true })));
   }
 
   /** Fills `target[0, length)` with the bytes from `offset` on. @throws {QdbError} SHORT_READ where the file ends before that, IO */

@@ -36,10 +36,24 @@ export function lockState(path: string): LockState | undefined {
   }
   if (process.platform !== "linux") return undefined;
   const seen = seenInLocks(stats);
-  if (seen === "no" && seesEveryLock()) return { held: false };
+  if (isFree(seen)) return { held: false };
   const holder = findLockHolder(keyOf(stats), "WRITE");
   if (holder !== undefined) return { held: true, holder };
   return seen === "yes" ? { held: true } : undefined;
+}
+
+/** The same of an open file, without the holder's name where that takes a look at every process. */
+export function hasWriter(stats: BigIntStats): boolean | undefined {
+  if (process.platform !== "linux") return undefined;
+  const seen = seenInLocks(stats);
+  if (seen === "yes") return true;
+  if (isFree(seen)) return false;
+  return findLockHolder(keyOf(stats), "WRITE") === undefined ? undefined : true;
+}
+
+/** Whether what /proc/locks says means that nobody has the lock. */
+function isFree(seen: "yes" | "no" | "maybe"): boolean {
+  return seen === "no" && seesEveryLock();
 }
 
 /**

@@ -26,9 +26,8 @@ test("readers during 1,000 commits see one state each, and no error that is not 
   const of = (end: string): number =>
     Object.entries(total).reduce((sum, [what, count]) => sum + (what.endsWith(end) ? count : 0), 0);
   expect(of("ok")).toBeGreaterThan(500);
-  expect(of("LOCKED")).toBeLessThan(of("ok") / 20);
-  // What is put out piece by piece may be overtaken; what gives its result whole may not.
-  for (const what of ["count", "read"]) expect(total[`${what} SOURCE_CHANGED`]).toBeUndefined();
+  // Nothing is so large that a part of it leaves before all of it is read.
+  expect(of("LOCKED") + of("SOURCE_CHANGED")).toBe(0);
   const file = await openQdb(path);
   expect((await file.bitmap("two").read()).equals(numbered(COMMITS))).toBe(true);
   expect(file.index.header.generation).toBeGreaterThanOrEqual(BigInt(COMMITS) + 1n);

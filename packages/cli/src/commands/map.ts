@@ -50,7 +50,11 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
   const { shape } = bitmap;
   const start = from < shape.size ? from : shape.size;
   const end = most === undefined || start + most > shape.size ? shape.size : start + most;
-  const options = { within: { offset: start, length: end - start }, signal: call.signal };
+  const options = {
+    within: { offset: start, length: end - start },
+    signal: call.signal,
+    holdBytes: MAX_HELD_BYTES,
+  };
   const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
   const put = (runs: Uint32Array): void => {
     if (!printer.hasRoomFor(runs)) printer.flush();

@@ -3,29 +3,44 @@ import type { ExtentBatch } from "../bitmap/runs.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, type RunOptions, run, stream } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import { attempts, busy, sourceChanged } from "./attempts.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
 import type { CheckSummary, Finding } from "./check.ts";
 import { type DumpOptions, type DumpSummary, dumpPlan } from "./json-write.ts";
 import { readMap } from "./maps.ts";
 import { findBitmap, type QdbIndex } from "./qdb-index.ts";
 import { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./read-all.ts";
-import { busy, checkStable, isUnchanged, MAX_ATTEMPTS, openStable, sourceChanged } from "./stable.ts";
+import { checkStable, isUnchanged, openOnce, openStable } from "./stable.ts";
 
 /** What opening takes: checksums of the host, bounds, a signal. */
 export interface OpenOptions extends RunOptions, Limits {
   readonly digests?: Digests;
+  /** What pauses between two attempts to read beside a writer; the host's unless given. */
+  readonly clock?: Clock;
 }
 
 /** What a long call over a bitmap takes. */
 export type CallOptions = RunOptions & BitOptions;
 
+/** What a call takes that puts out piece by piece. */
+export interface StreamOptions {
+  /**
+   * Bytes of output that are held back, 4 MiB unless given. While no more has come together nothing has left, and a commit of a writer
+   * only makes the call start over; afterwards it ends with SOURCE_CHANGED. With 0 each piece leaves at once.
+   */
+  readonly holdBytes?: number | undefined;
+}
+
+const HOLD_BYTES = 4 * 1024 * 1024;
+
 /**
- * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, and what has
- * put something out already ends with SOURCE_CHANGED (spec §5, Readers).
+ * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, for ten seconds at
+ * most (LOCKED). What has put something out already ends with SOURCE_CHANGED (spec §5, Readers).
  */
 export class QdbFile {
   readonly #source: AnySource;
@@ -81,9 +96,10 @@ export class QdbFile {
     return checkStable(source, options);
   }
 
-  /** The JSON form (spec §6) in pieces of text. @throws {QdbError} SOURCE_CHANGED when a commit came in between */
-  async *dump(options: RunOptions & DumpOptions = {}): AsyncGenerator<string, DumpSummary> {
-    return yield* this.streamStable((index) => dumpPlan(index, this.#digests, options), options);
+  /** The JSON form (spec §6) in pieces of text. @throws {QdbError} LOCKED; SOURCE_CHANGED when a commit came in after the first piece */
+  async *dump(options: RunOptions & DumpOptions & StreamOptions = {}): AsyncGenerator<string, DumpSummary> {
+    const sizeOf = (text: string): number => text.length;
+    return yield* this.streamStable((index) => dumpPlan(index, this.#digests, options), sizeOf, options);
   }
 
   /** Closes the source. */
@@ -97,54 +113,76 @@ export class QdbFile {
 
   /** Runs a plan on the file's present state, anew when a commit passed by. @internal */
   async runStable<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    for await (const index of this.#states()) {
       let result: { value: T } | { error: unknown };
       try {
-        result = { value: await run(plan(this.#index), this.#source, options) };
+        result = { value: await run(plan(index), this.#source, options) };
       } catch (error) {
         result = { error };
       }
-      if (await isUnchanged(this.#source, this.#index.opened.primary, options)) {
-        if ("error" in result) throw result.error;
-        return result.value;
-      }
-      this.#index = await openStable(this.#source, this.#options);
+      if (!(await isUnchanged(this.#source, index.opened.primary, options))) continue;
+      if ("error" in result) throw result.error;
+      return result.value;
     }
     throw busy();
   }
 
-  /** The same for a plan that puts out: what has left cannot be taken back. @internal */
-  async *streamStable<T, O>(plan: (index: QdbIndex) => Plan<T, O>, options: RunOptions): AsyncGenerator<O, T> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  /**
+   * The same for a plan that puts out, each piece so many bytes: what has left cannot be taken back, so it is held as long as that can be.
+   * @internal
+   */
+  async *streamStable<T, O>(
+    plan: (index: QdbIndex) => Plan<T, O>,
+    sizeOf: (piece: O) => number,
+    options: RunOptions & StreamOptions,
+  ): AsyncGenerator<O, T> {
+    const { holdBytes = HOLD_BYTES } = options;
+    for await (const index of this.#states()) {
+      const isStill = (): Promise<boolean> => isUnchanged(this.#source, index.opened.primary, options);
+      let held: O[] = [];
+      let bytes = 0;
       let put = false;
-      let result: { value: T } | { error: unknown };
+      let result: { value: T } | { error: unknown } | undefined;
       try {
-        const steps = stream(plan(this.#index), this.#source, options);
-        for (;;) {
+        const steps = stream(plan(index), this.#source, options);
+        while (result === undefined) {
           const step = await steps.next();
           if (step.done === true) {
             result = { value: step.value };
-            break;
+          } else {
+            held.push(step.value);
+            bytes += sizeOf(step.value);
+            if (!put && bytes <= holdBytes) continue;
+            // A commit since the file was opened shows before the first output leaves, and then only costs another attempt.
+            if (!put && !(await isStill())) break;
+            put = true;
+            yield* held;
+            held = [];
           }
-          // A commit since the file was opened shows before the first output leaves, and then only costs another attempt.
-          if (!put && !(await isUnchanged(this.#source, this.#index.opened.primary, options))) {
-            result = { error: sourceChanged() };
-            break;
-          }
-          put = true;
-          yield step.value;
         }
       } catch (error) {
         result = { error };
       }
-      if (await isUnchanged(this.#source, this.#index.opened.primary, options)) {
-        if ("error" in result) throw result.error;
-        return result.value;
-      }
-      if (put) throw sourceChanged();
-      this.#index = await openStable(this.#source, this.#options);
+      const isGood = result !== undefined && (await isStill());
+      if (!isGood && put) throw sourceChanged();
+      if (!isGood || result === undefined) continue;
+      if ("error" in result) throw result.error;
+      yield* held;
+      return result.value;
     }
     throw busy();
+  }
+
+  /** The state of the file for each attempt to read it: the one that is known, then new ones. */
+  async *#states(): AsyncGenerator<QdbIndex, void> {
+    let isKnown = true;
+    for await (const _ of attempts(this.#options)) {
+      const index = isKnown ? this.#index : await openOnce(this.#source, this.#options);
+      isKnown = false;
+      if (index === undefined) continue;
+      this.#index = index;
+      yield index;
+    }
   }
 
   /** Options with which the file was opened. @internal */
@@ -176,12 +214,13 @@ export class StoredBitmap {
   }
 
   /** The dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
-  async *extents(options: CallOptions = {}): AsyncGenerator<ExtentBatch, void> {
+  async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     const { entry } = this;
     const digests = this.#file.options.digests;
-    yield* this.#file.streamStable(function* (index) {
+    const plan = function* (index: QdbIndex): Plan<void, ExtentBatch> {
       yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
-    }, options);
+    };
+    yield* this.#file.streamStable(plan, ({ runs }) => runs.byteLength, options);
   }
 
   /** Counts the dirty bits, and their bytes of the disk or of `within`. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk */

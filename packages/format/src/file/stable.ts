@@ -1,10 +1,12 @@
 // Reads that hold against commits that pass by meanwhile (spec §5, Readers).
-import { isQdbError, QdbError } from "../errors.ts";
+import { isQdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { HEADER_AREA_SIZE } from "../limits.ts";
+import { type Clock, hostClock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type RunOptions, run, stream, tellReads } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
+import { attempts, busy, sourceChanged } from "./attempts.ts";
 import type { BitOptions } from "./bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
 import { type AreaRead, readArea } from "./open.ts";
@@ -12,10 +14,8 @@ import { type QdbIndex, readIndex } from "./qdb-index.ts";
 
 interface StableOptions extends RunOptions {
   readonly digests?: Digests;
+  readonly clock?: Clock;
 }
-
-/** Times that a reader starts over when commits pass by, before it gives up with LOCKED (spec §5, Readers). */
-export const MAX_ATTEMPTS = 8;
 
 /**
  * Findings held back, to begin with, until the primary was read again; four times as many each time, so that this is seldom done.
@@ -28,7 +28,7 @@ export async function* checkStable(
   source: AnySource,
   options: StableOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  for await (const _ of attempts(options)) {
     const before = await run(readArea(0, source.size), source, options);
     await source.refresh?.();
     const summary = yield* checkOnce(source, before, options);
@@ -57,6 +57,7 @@ async function* checkOnce(
   let held: Finding[] = [];
   let most = HELD_FINDINGS;
   let put = false;
+  const dropped: Finding[] = [];
   for (;;) {
     try {
       const step = await findings.next();
@@ -71,6 +72,10 @@ async function* checkOnce(
         if (put) throw sourceChanged();
         return undefined;
       }
+      if (held.some(mayBeOfCommit) && !(await isQuiet(source, before, options))) {
+        dropped.push(...held.filter(mayBeOfCommit));
+        held = held.filter((found) => !mayBeOfCommit(found));
+      }
       isRead = false;
       most *= 4;
     }
@@ -79,27 +84,62 @@ async function* checkOnce(
     held = [];
     if (end === undefined) continue;
     if ("error" in end) throw end.error;
-    return end.value;
+    return without(end.value, dropped);
   }
+}
+
+/** Whether a finding is what a commit in flight looks like too: it writes behind the end, and to the mirror before the primary. */
+function mayBeOfCommit({ code }: Finding): boolean {
+  return code === "LEAK" || code === "MIRROR";
+}
+
+/** How long a file must stay as it is, in ms, where nobody tells whether a writer has it. */
+const SECOND_LOOK_MS = 200;
+
+/**
+ * Whether no commit was in flight when the file was checked (spec §7.3). No writer now, and the primary as it was: whatever was
+ * written before, no commit is to follow it.
+ */
+async function isQuiet(source: AnySource, before: AreaRead, options: StableOptions): Promise<boolean> {
+  const { size } = source;
+  const hasWriter = await source.hasWriter?.();
+  if (hasWriter === true) return false;
+  // Bytes that nobody can change need no second look.
+  if (hasWriter === undefined && source.refresh !== undefined) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
+  await source.refresh?.();
+  return source.size === size && (await isUnchanged(source, before, options));
+}
+
+/** A summary without some of the findings in it. */
+function without(summary: CheckSummary, dropped: readonly Finding[]): CheckSummary {
+  const counts = { ...summary.counts };
+  for (const { severity } of dropped) counts[severity]--;
+  return { ...summary, counts };
 }
 
 /** Reads header and table, anew when a commit passed by. @throws {QdbError} the first error of the file (spec §7); LOCKED */
 export async function openStable(source: AnySource, options: StableOptions): Promise<QdbIndex> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const primary = await run(readArea(0, source.size), source, options);
-    // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
-    await source.refresh?.();
-    let result: { value: QdbIndex } | { error: unknown };
-    try {
-      result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
-    } catch (error) {
-      result = { error };
-    }
-    if (!(await isUnchanged(source, primary, options))) continue;
-    if ("error" in result) throw result.error;
-    return result.value;
+  for await (const _ of attempts(options)) {
+    const index = await openOnce(source, options);
+    if (index !== undefined) return index;
   }
   throw busy();
+}
+
+/** One attempt of it; undefined where a commit passed by. @throws {QdbError} the first error of the file (spec §7) */
+export async function openOnce(source: AnySource, options: StableOptions): Promise<QdbIndex | undefined> {
+  const primary = await run(readArea(0, source.size), source, options);
+  // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
+  await source.refresh?.();
+  let result: { value: QdbIndex } | { error: unknown };
+  try {
+    result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
+  } catch (error) {
+    result = { error };
+  }
+  if (!(await isUnchanged(source, primary, options))) return undefined;
+  if ("error" in result) throw result.error;
+  return result.value;
 }
 
 /** Whether the primary is as it was read. @throws {QdbError} IO where it could be read before, and cannot be read now */
@@ -110,20 +150,4 @@ export async function isUnchanged(source: AnySource, primary: AreaRead, options:
   // What cannot be looked at says nothing of a commit. Bytes that are gone are a change.
   if (isQdbError(unread, "IO")) throw unread;
   return false;
-}
-
-/** What ends a call whose attempts are used up. */
-export function busy(): QdbError {
-  return new QdbError(
-    "LOCKED",
-    `the file changed ${MAX_ATTEMPTS} times while it was read; try again when its writer is less busy`,
-  );
-}
-
-/** What ends a call that has put something out already. */
-export function sourceChanged(): QdbError {
-  return new QdbError(
-    "SOURCE_CHANGED",
-    "a writer committed to the file while it was read, and a part of the old state is out already; start again",
-  );
 }

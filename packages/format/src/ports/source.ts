@@ -18,6 +18,8 @@ export interface ByteSource {
   readonly fixedSize?: boolean;
   /** Looks at the length anew: a file may have grown by a commit. */
   refresh?(): void | Promise<void>;
+  /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
+  hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO, SOURCE_CHANGED */
   read(offset: number, length: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
@@ -31,6 +33,8 @@ export interface SyncByteSource {
   readonly fixedSize?: boolean;
   /** Looks at the length anew: a file may have grown by a commit. */
   refresh?(): void | Promise<void>;
+  /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
+  hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO */
   readSync(offset: number, length: number): Uint8Array;

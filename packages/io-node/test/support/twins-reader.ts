@@ -35,13 +35,11 @@ async function dumpOf(file: QdbFile): Promise<void> {
   strictEqual(bitmaps.length, header.generation % 2 === 1 ? 3 : 4);
 }
 
-/** Findings that a commit in progress explains. */
+/** A commit in progress is no finding. */
 async function check(): Promise<void> {
   const source = openFileSource(path);
   try {
-    for await (const { code, message } of QdbFile.check(source, { digests: nodeDigests })) {
-      strictEqual(["LEAK", "MIRROR"].includes(code), true, message);
-    }
+    for await (const { code } of QdbFile.check(source, { digests: nodeDigests })) strictEqual(code, "none");
   } finally {
     source.close();
   }
