@@ -4,9 +4,15 @@ import type { BitmapFacts, FeatureFact, FileFacts } from "./facts.ts";
 import type { Colors } from "./output.ts";
 import { longSize } from "./size.ts";
 
-/** The facts of a file for people, as lines. Everything from outside is quoted. */
-export function factLines(facts: FileFacts, colors: Colors): string[] {
-  const { form, extensions, bitmaps } = facts;
+/** The facts of a file with so many bitmaps for people, as lines. Everything from outside is quoted. */
+export function* factLines(facts: FileFacts, count: number, colors: Colors): Generator<string, void> {
+  yield* headLines(facts, colors);
+  yield `bitmaps: ${count}`;
+  for (const bitmap of facts.bitmaps) yield* bitmapLines(bitmap, colors);
+}
+
+function headLines(facts: FileFacts, colors: Colors): string[] {
+  const { form, extensions } = facts;
   return [
     `file: ${quote(facts.filename)}`,
     `file format: qdb, version ${facts.version}, ${form} form`,
@@ -26,8 +32,6 @@ export function factLines(facts: FileFacts, colors: Colors): string[] {
     ...extensions.map(
       ({ type, name, length }) => `    ${type}: ${name === undefined ? "" : `${quote(name)}, `}${length} bytes`,
     ),
-    `bitmaps: ${bitmaps.length}`,
-    ...bitmaps.flatMap((bitmap) => bitmapLines(bitmap, colors)),
   ];
 }
 

@@ -60,7 +60,8 @@ export type FileFacts = {
   readonly extensions: readonly ExtensionFact[];
   readonly header_source: "primary" | "mirror";
   readonly unprotected: boolean;
-  readonly bitmaps: readonly BitmapFacts[];
+  /** Made one by one, each time that they are gone through: a file can have tens of thousands. */
+  readonly bitmaps: Iterable<BitmapFacts>;
 };
 
 /** What is known of a file from elsewhere than its bytes. */
@@ -102,7 +103,11 @@ export function fileFacts(
     })),
     header_source: index.headerOffset === 0 ? "primary" : "mirror",
     unprotected: !isFull,
-    bitmaps: bitmaps.map((bitmap) => bitmapFacts(bitmap, index, circumstances)),
+    bitmaps: {
+      *[Symbol.iterator]() {
+        for (const bitmap of bitmaps) yield bitmapFacts(bitmap, index, circumstances);
+      },
+    },
   };
 }
 

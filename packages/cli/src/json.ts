@@ -17,6 +17,37 @@ export function jsonText(value: Json, indent = ""): string {
   return items.length === 0 ? `${open}${close}` : `${open}\n${deeper}${items.join(`,\n${deeper}`)}\n${indent}${close}`;
 }
 
+/**
+ * The text of {@link jsonText} for an object of which some values are lists that are made as they are printed: in pieces, so that
+ * a document with tens of thousands of items is never held whole.
+ */
+export function* jsonPieces(value: {
+  readonly [key: string]: Json | Iterable<Json> | undefined;
+}): Generator<string, void> {
+  let before = "{\n  ";
+  for (const [key, item] of Object.entries(value)) {
+    if (item === undefined) continue;
+    yield `${before}${quoteJson(key)}: `;
+    if (isMade(item)) yield* listPieces(item);
+    else yield jsonText(item, "  ");
+    before = ",\n  ";
+  }
+  yield before === "{\n  " ? "{}" : "\n}";
+}
+
+function isMade(item: Json | Iterable<Json>): item is Iterable<Json> {
+  return typeof item === "object" && item !== null && !Array.isArray(item) && Symbol.iterator in item;
+}
+
+function* listPieces(items: Iterable<Json>): Generator<string, void> {
+  let before = "[\n    ";
+  for (const item of items) {
+    yield `${before}${jsonText(item, "    ")}`;
+    before = ",\n    ";
+  }
+  yield before === "[\n    " ? "[]" : "\n  ]";
+}
+
 /** JSON text on one line. */
 export function jsonLine(value: Json): string {
   if (typeof value === "string") return quoteJson(value);

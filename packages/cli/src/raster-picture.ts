@@ -1,6 +1,6 @@
-import { type BitmapShape, flagNames, quote, type StoredBitmap } from "@qdb/format";
+import { type BitmapEntry, type BitmapShape, flagNames, quote } from "@qdb/format";
 import { changeText, diskFacts } from "./disk-facts.ts";
-import type { Raster } from "./raster.ts";
+import type { Grid } from "./raster.ts";
 import { shortSize } from "./size.ts";
 
 /** A bitmap to be shown: its map, or why there is none. */
@@ -10,23 +10,29 @@ export interface Picture {
   readonly flags: readonly string[];
   /** What makes the map doubtful: its disk changed, or cannot be looked at. */
   readonly doubt: string | undefined;
-  readonly map: Raster | { readonly problem: string };
+  readonly map: Grid | { readonly problem: string };
 }
 
-/** A picture of a bitmap. To be made after its bits were read: its disk is looked at. */
-export function pictureOf(bitmap: StoredBitmap, map: Picture["map"]): Picture {
-  const { entry, shape } = bitmap;
-  return { name: entry.label, shape, flags: flagNames(entry.fields.flags), doubt: doubtOf(entry), map };
+/** The pictures of a file: made one by one, each time that they are gone through. */
+export interface Pictures extends Iterable<Picture> {
+  readonly count: number;
 }
 
-function doubtOf(entry: StoredBitmap["entry"]): string | undefined {
+/** A picture of a bitmap. */
+export function pictureOf(entry: BitmapEntry, doubt: string | undefined, map: Picture["map"]): Picture {
+  const { size, granularity, flags } = entry.fields;
+  return { name: entry.label, shape: { size, granularity }, flags: flagNames(flags), doubt, map };
+}
+
+/** What makes a map doubtful. To be asked for after the bits were read: the disk is looked at. */
+export function doubtOf(entry: BitmapEntry): string | undefined {
   const facts = diskFacts(entry);
   const isDoubtful = facts.disk_state === "changed" || facts.disk_state === "unreadable";
   return isDoubtful ? `changed since: ${changeText(facts)}` : undefined;
 }
 
 /** Whether there is a map, and not a problem in its place. */
-export function hasMap(map: Picture["map"]): map is Raster {
+export function hasMap(map: Picture["map"]): map is Grid {
   return !("problem" in map);
 }
 
@@ -39,7 +45,7 @@ export function factsLine({ name, shape, flags }: Picture, longestName = Number.
 }
 
 /** How much of a disk is dirty: `256 KiB of 16 MiB dirty (1.56 %), a cell is 64 KiB`. */
-export function dirtyLine(raster: Raster): string {
+export function dirtyLine(raster: Grid): string {
   const { size } = raster.shape;
   const share = size === 0n ? "" : ` (${percent(raster.dirtyBytes, size)})`;
   const cell = raster.count === 0 ? "" : `, a cell is ${shortSize(raster.bytesPerCell)}`;

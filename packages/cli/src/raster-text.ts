@@ -1,5 +1,5 @@
 import type { Colors } from "./output.ts";
-import { LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
+import { type Grid, LEVELS, type Level, type RasterSpace } from "./raster.ts";
 import { dirtyLine, factsLine, hasMap, type Picture } from "./raster-picture.ts";
 import { shortSize } from "./size.ts";
 
@@ -48,7 +48,7 @@ export function pictureLines(picture: Picture, style: TextStyle): string[] {
   return lines;
 }
 
-function cellsText(raster: Raster, row: number, style: TextStyle): string {
+function cellsText(raster: Grid, row: number, style: TextStyle): string {
   let text = "";
   let run = "";
   let last: Level = 0;

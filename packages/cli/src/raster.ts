@@ -16,7 +16,7 @@ export interface RasterSpace {
  * A bitmap as a grid of cells, row by row. A cell stands for a power of two of whole granules, the fewest with which all fit, so
  * that counts are exact, and sizes round. Only the last cell can be smaller.
  */
-export class Raster {
+export abstract class Grid {
   readonly shape: BitmapShape;
   /** Number of bits of the bitmap. */
   readonly bits: number;
@@ -25,9 +25,6 @@ export class Raster {
   readonly bitsPerCell: number;
   /** Number of cells: ceil(bits / bitsPerCell). */
   readonly count: number;
-  /** Dirty bits of each cell. */
-  readonly #dirty: Float64Array;
-  #lastIsDirty = false;
 
   constructor(shape: BitmapShape, space: RasterSpace) {
     this.shape = shape;
@@ -37,8 +34,13 @@ export class Raster {
     while (Math.ceil(this.bits / bitsPerCell) > space.columns * space.rows) bitsPerCell *= 2;
     this.bitsPerCell = bitsPerCell;
     this.count = Math.ceil(this.bits / bitsPerCell);
-    this.#dirty = new Float64Array(this.count);
   }
+
+  /** How dirty a cell is. It is 0 only where no bit is dirty, and 4 only where all are. */
+  abstract level(cell: number): Level;
+
+  /** Number of dirty bits, and whether the last bit is one of them. */
+  abstract get dirty(): { readonly bits: number; readonly last: boolean };
 
   /** Rows that the cells take. */
   get rows(): number {
@@ -48,6 +50,39 @@ export class Raster {
   /** Bytes of the disk that a whole cell stands for. */
   get bytesPerCell(): bigint {
     return BigInt(this.bitsPerCell) * BigInt(this.shape.granularity);
+  }
+
+  /** Where a row begins, in bytes of the disk. */
+  rowOffset(row: number): bigint {
+    return BigInt(row * this.columns) * this.bytesPerCell;
+  }
+
+  /** The levels of a row's cells. */
+  rowLevels(row: number): Level[] {
+    const start = row * this.columns;
+    const length = Math.min(this.columns, this.count - start);
+    return Array.from({ length }, (_, index) => this.level(start + index));
+  }
+
+  /** All dirty bytes of the disk, the last granule clipped to it. */
+  get dirtyBytes(): bigint {
+    const { bits, last } = this.dirty;
+    const granularity = BigInt(this.shape.granularity);
+    const whole = BigInt(bits) * granularity;
+    if (!last) return whole;
+    return whole - granularity + bytesOfBits({ first: this.bits - 1, end: this.bits }, this.shape).length;
+  }
+}
+
+/** A grid that counts the dirty bits of its cells. */
+export class Raster extends Grid {
+  /** Dirty bits of each cell. */
+  readonly #dirty: Float64Array;
+  #lastIsDirty = false;
+
+  constructor(shape: BitmapShape, space: RasterSpace) {
+    super(shape, space);
+    this.#dirty = new Float64Array(this.count);
   }
 
   /** Adds dirty extents; each bit is given once. */
@@ -70,8 +105,7 @@ export class Raster {
     return this.#dirty[cell] ?? 0;
   }
 
-  /** How dirty a cell is. It is 0 only where no bit is dirty, and 4 only where all are. */
-  level(cell: number): Level {
+  override level(cell: number): Level {
     const dirty = this.dirtyBits(cell);
     const all = Math.min(this.bitsPerCell, this.bits - cell * this.bitsPerCell);
     if (dirty === 0) return 0;
@@ -80,25 +114,9 @@ export class Raster {
     return dirty * 3 <= all * 2 ? 2 : 3;
   }
 
-  /** Where a row begins, in bytes of the disk. */
-  rowOffset(row: number): bigint {
-    return BigInt(row * this.columns) * this.bytesPerCell;
-  }
-
-  /** The levels of a row's cells. */
-  rowLevels(row: number): Level[] {
-    const start = row * this.columns;
-    const length = Math.min(this.columns, this.count - start);
-    return Array.from({ length }, (_, index) => this.level(start + index));
-  }
-
-  /** All dirty bytes of the disk, the last granule clipped to it. */
-  get dirtyBytes(): bigint {
-    let count = 0;
-    for (const dirty of this.#dirty) count += dirty;
-    const granularity = BigInt(this.shape.granularity);
-    const whole = BigInt(count) * granularity;
-    if (!this.#lastIsDirty) return whole;
-    return whole - granularity + bytesOfBits({ first: this.bits - 1, end: this.bits }, this.shape).length;
+  override get dirty(): { readonly bits: number; readonly last: boolean } {
+    let bits = 0;
+    for (const dirty of this.#dirty) bits += dirty;
+    return { bits, last: this.#lastIsDirty };
   }
 }

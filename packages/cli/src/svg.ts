@@ -1,5 +1,5 @@
-import { LEVELS, type Raster, type RasterSpace } from "./raster.ts";
-import { dirtyLine, factsLine, hasMap, type Picture } from "./raster-picture.ts";
+import { type Grid, LEVELS, type RasterSpace } from "./raster.ts";
+import { dirtyLine, factsLine, hasMap, type Picture, type Pictures } from "./raster-picture.ts";
 import { shortSize } from "./size.ts";
 
 /** Width of the whole picture and of the map in it, and the height of a line of text, in px. */
@@ -51,29 +51,30 @@ export function svgSpace(bits: number): RasterSpace {
   return bits <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
 }
 
-/** Pictures of bitmaps as one SVG file without scripts and without anything from elsewhere. `file` is a name for its title. */
-export function svgOf(file: string, pictures: readonly Picture[]): string {
+/**
+ * Pictures of bitmaps as one SVG file without scripts and without anything from elsewhere, in pieces of text. `file` is a name for
+ * its title.
+ */
+export function* svgOf(file: string, pictures: Pictures): Generator<string, void> {
+  let height = MARGIN + 2 * LINE;
+  for (const picture of pictures) height += heightOf(picture) + MARGIN;
+  yield `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">\n`;
+  yield `<title id="title">${escapeXml(`Dirty bitmaps of ${file}`)}</title>\n<desc id="desc">`;
+  let before = "";
+  for (const picture of pictures) {
+    yield escapeXml(`${before}${factsLine(picture)}: ${summaryOf(picture)}.`);
+    before = " ";
+  }
+  if (pictures.count === 0) yield "The file holds no bitmaps.";
+  yield `</desc>\n<style>${STYLE}</style>\n<rect class="back" width="${WIDTH}" height="${height}"/>\n`;
+  yield `<text class="dim" x="${MARGIN}" y="${MARGIN + 8}">${escapeXml(shorten(file, LONGEST_PROBLEM))}</text>\n`;
   let top = MARGIN + LINE;
-  const panels: string[] = [];
   for (const picture of pictures) {
     const { map } = picture;
-    const panel = hasMap(map) ? mapPanel(picture, map, top) : problemPanel(picture, map.problem, top);
-    panels.push(panel.text);
-    top += panel.height + MARGIN;
+    yield hasMap(map) ? mapPanel(picture, map, top) : problemPanel(picture, map.problem, top);
+    top += heightOf(picture) + MARGIN;
   }
-  const height = top + LINE;
-  const desc = pictures.map((picture) => `${factsLine(picture)}: ${summaryOf(picture)}.`).join(" ");
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">`,
-    `<title id="title">${escapeXml(`Dirty bitmaps of ${file}`)}</title>`,
-    `<desc id="desc">${escapeXml(desc === "" ? "The file holds no bitmaps." : desc)}</desc>`,
-    `<style>${STYLE}</style>`,
-    `<rect class="back" width="${WIDTH}" height="${height}"/>`,
-    `<text class="dim" x="${MARGIN}" y="${MARGIN + 8}">${escapeXml(shorten(file, LONGEST_PROBLEM))}</text>`,
-    ...panels,
-    legend(top),
-    "</svg>\n",
-  ].join("\n");
+  yield `${legend(top)}\n</svg>\n`;
 }
 
 function summaryOf({ doubt, map }: Picture): string {
@@ -81,13 +82,19 @@ function summaryOf({ doubt, map }: Picture): string {
   return doubt === undefined ? summary : `${summary}; ${doubt}`;
 }
 
-interface Panel {
-  readonly text: string;
-  readonly height: number;
+/** Height of a picture with its heading. */
+function heightOf({ doubt, map }: Picture): number {
+  const lines = (doubt === undefined ? 2 : 3) * LINE;
+  return hasMap(map) ? lines + 6 + map.rows * sideOf(map) : lines;
+}
+
+/** Width and height of a cell. */
+function sideOf({ columns }: Grid): number {
+  return MAP_WIDTH / columns;
 }
 
 /** Title, name and facts, and what makes the map doubtful; `height` is where the next line begins. */
-function heading(picture: Picture, top: number): Panel {
+function heading(picture: Picture, top: number): { readonly text: string; readonly height: number } {
   const { doubt } = picture;
   const lines = [
     `<title>${escapeXml(factsLine(picture))}</title>`,
@@ -99,15 +106,15 @@ function heading(picture: Picture, top: number): Panel {
   return { text: [...lines, line].join("\n"), height: 2 * LINE };
 }
 
-function problemPanel(picture: Picture, problem: string, top: number): Panel {
+function problemPanel(picture: Picture, problem: string, top: number): string {
   const text = escapeXml(shorten(`no map: ${problem}`, LONGEST_PROBLEM));
   const { text: head, height } = heading(picture, top);
-  const parts = ["<g>", head, `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${text}</text>`, "</g>"];
-  return { text: parts.join("\n"), height: height + LINE };
+  const parts = ["<g>", head, `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${text}</text>`, "</g>\n"];
+  return parts.join("\n");
 }
 
-function mapPanel(picture: Picture, raster: Raster, top: number): Panel {
-  const side = MAP_WIDTH / raster.columns;
+function mapPanel(picture: Picture, raster: Grid, top: number): string {
+  const side = sideOf(raster);
   const { text: head, height } = heading(picture, top);
   const mapTop = top + height + LINE + 6;
   const parts = [
@@ -122,12 +129,12 @@ function mapPanel(picture: Picture, raster: Raster, top: number): Panel {
     const baseline = mapTop + row * side + Math.min(10, side);
     parts.push(`<text class="at" x="${MAP_LEFT - 6}" y="${baseline}">${shortSize(raster.rowOffset(row))}</text>`);
   }
-  parts.push("</g>");
-  return { text: parts.join("\n"), height: height + LINE + 6 + raster.rows * side };
+  parts.push("</g>\n");
+  return parts.join("\n");
 }
 
 /** One path a level; cells of one level that stand side by side are one rectangle. */
-function levelPaths(raster: Raster, side: number, top: number): string[] {
+function levelPaths(raster: Grid, side: number, top: number): string[] {
   const paths = LEVELS.map(() => "");
   for (let row = 0; row < raster.rows; row++) {
     const levels = raster.rowLevels(row);
@@ -144,7 +151,7 @@ function levelPaths(raster: Raster, side: number, top: number): string[] {
 }
 
 /** Lines between the cells. */
-function gridPath(raster: Raster, side: number, top: number): string {
+function gridPath(raster: Grid, side: number, top: number): string {
   const height = raster.rows * side;
   let path = "";
   for (let column = 1; column < raster.columns; column++) path += `M${MAP_LEFT + column * side} ${top}v${height}`;

@@ -19,8 +19,8 @@ pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.PO
 _, status, usage = os.wait4(pid, 0)
 print(json.dumps({"status": os.waitstatus_to_exitcode(status), "wall": time.monotonic() - start, "mebibytes": usage.ru_maxrss / 1024}))`;
 
-/** Runs Node with its output thrown away. */
-function measured(args: readonly string[]): Usage {
+/** Runs Node with its output thrown away; it may say nothing on standard error. */
+export function measured(args: readonly string[]): Usage {
   const { stdout, stderr } = spawnSync("python3", ["-c", SCRIPT, NODE, ...args], { encoding: "utf8" });
   expect(stderr).toBe("");
   return JSON.parse(stdout);

@@ -7,6 +7,7 @@ import { type Level, Raster } from "../src/raster.ts";
 import { percent } from "../src/raster-picture.ts";
 import { COMMAND, NODE, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { runPeer, seededRandom } from "./peers.ts";
+import { handFile } from "./samples.ts";
 
 const directory = temporaryDirectory();
 const ASCII = ".-+*#";
@@ -231,6 +232,42 @@ test("all bitmaps: one that cannot be used says why, and does not take the other
   expect(qdb("show", "--ascii", file)).toContain("no map: [BAD_CHECKSUM]");
   expect(qdb("show", "--svg", "-", file)).toContain("no map: [BAD_CHECKSUM]");
   qdbFails("BAD_CHECKSUM", ["show", file, "b"]);
+});
+
+test("all bitmaps: each is shown as it is alone", () => {
+  const random = seededRandom(31);
+  // Some bytes of lone bits, some plain ones: cells of every level, in short runs and in long ones.
+  const data = (): Uint8Array => Uint8Array.from({ length: 512 }, (_, at) => (at % 64 < 20 ? random(256) : 255));
+  const bitmap = { size: 8192n * 512n, granularity: 512 };
+  const file = handFile(directory, "several.qdb", {
+    header: { incompatible: 1n },
+    bitmaps: [
+      { ...bitmap, name: "a", clusters: [data(), data()] },
+      { ...bitmap, name: "clean", clusters: ["zeros", "zeros"] },
+      { ...bitmap, name: "rotten", clusters: [data(), { data: data(), crc: 1 }] },
+      {
+        ...bitmap,
+        size: 32_768n * 512n,
+        name: "b",
+        clusters: [data(), "zeros", data(), "ones", data(), data(), "ones", data()],
+      },
+      { ...bitmap, name: "dirty", clusters: ["ones", "ones"] },
+      { size: 0n, granularity: 512, name: "none" },
+    ],
+  });
+  // The paths of the cells, their rows counted from the first one of each path.
+  const cells = (svg: string): string[] =>
+    [...svg.matchAll(/<path class="l\d" d="M[\d.]+ ([\d.]+)[^"]*"/g)].map(([path, top]) =>
+      path.replaceAll(/(M[\d.]+) ([\d.]+)/g, (_, x, y) => `${x} ${Number(y) - Number(top)}`),
+    );
+  const alone = ["a", "clean", "b", "dirty", "none"].flatMap((name) => cells(qdb("show", "--svg=-", file, name)));
+  const together = qdb("show", "--svg=-", file);
+  expect(cells(together)).toEqual(alone);
+  expect(together.match(/no map: \[\w+\]/g)).toEqual(["no map: [BAD_CHECKSUM]"]);
+  for (const name of ["a", "b", "dirty"]) {
+    const [heading, dirty] = qdb("show", "--width=80", file, name).split("\n");
+    expect(qdb("show", "--width=80", file)).toContain(`${heading}\n${dirty?.split(",")[0]}`);
+  }
 });
 
 test("wrong calls", () => {

@@ -105,6 +105,12 @@ export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.
 export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap, type StreamOptions } from "./file/qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
-export { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./file/read-all.ts";
+export {
+  type CountedBitmap,
+  countAllPlan,
+  type ExtentsVisitor,
+  type LoadedBitmap,
+  readAllPlan,
+} from "./file/read-all.ts";
 export { Session, type SessionOptions } from "./file/session.ts";
 export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";

@@ -125,6 +125,12 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     );
     return withTable(table, count, 2 ** 50);
   },
+  "65535 empty bitmaps": () =>
+    withTable(
+      smallEntries(MOST, () => undefined),
+      MOST,
+      0,
+    ),
   "65535 bitmaps, every one in error": () => {
     const table = smallEntries(MOST, (entry, at) => {
       if (at % 2 === 0) return;
@@ -217,6 +223,14 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
     }
     const table = smallEntries(1, (entry) => placeL1(entry, start, count, 2n ** 30n, 512, crc32(area)));
     return withTable(table, 1, 0, [start, area], [data, rep(0x55, MIB / 4)]);
+  },
+  "every second bit of a cluster of 2 MiB dirty": () => {
+    const cluster = rep(0x55, 2 * MIB);
+    const bytes = file({
+      clusterBits: 21,
+      bitmaps: [{ name: "b", size: 2n ** 33n, granularity: 512, clusters: [cluster] }],
+    });
+    return sparse(bytes.length, [0, bytes]);
   },
   "ten header areas that could be mirrors": () => {
     const areas = Array.from({ length: 10 }, (_, at): [number, Uint8Array] => [

@@ -52,10 +52,12 @@ const EXPECTED: Record<string, readonly string[]> = {
   "2^50 bytes, a draft table past 64 MiB": ["open LIMIT", "check ok 2"],
   "2^50 bytes, a draft table of the longest entries": ["open ok 60", "count ok 60"],
   "2^50 bytes, L1 areas far apart": ["open ok 8192", "count ok 8192", "extents 0 ok 0", "check ok 1"],
-  "65535 bitmaps, every one in error": ["open ok 65535", "count ok 65535"],
+  "65535 empty bitmaps": ["count ok 65535", "extents of all ok 0", "check ok 0"],
+  "65535 bitmaps, every one in error": ["open ok 65535", "count ok 65535", "extents of all ok 0"],
   "65535 good bitmaps, each with a data cluster": [
     "open ok 65535",
     "count ok 65535",
+    "extents of all ok 65535",
     "extents 65534 ok 1",
     "check ok 0",
   ],
@@ -72,7 +74,8 @@ const EXPECTED: Record<string, readonly string[]> = {
   "extensions of nothing": ["open LIMIT", "check ok 1"],
   "64 MiB of records in one entry": ["open ok 1", "extents 0 BAD_FIELD"],
   "1000 bitmaps with 512 records each": ["open ok 1000", "count ok 1000", "extents 0 ok 0"],
-  "every second bit of 256 KiB dirty": ["open ok 1", `extents 0 ok ${MIB}`, "check ok 0"],
+  "every second bit of 256 KiB dirty": ["open ok 1", `extents of all ok ${MIB}`, `extents 0 ok ${MIB}`, "check ok 0"],
+  "every second bit of a cluster of 2 MiB dirty": [`extents of all ok ${8 * MIB}`, `extents 0 ok ${8 * MIB}`],
   "ten header areas that could be mirrors": ["open BAD_CHECKSUM", "check ok 1"],
   "a mirror far behind, a table of 64 MiB": ["open BAD_FIELD", "check ok 2"],
 };

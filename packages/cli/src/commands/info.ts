@@ -3,7 +3,7 @@ import { lockState } from "@qdb/io-node";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
 import { type FileFacts, fileFacts } from "../facts.ts";
 import { factLines } from "../facts-text.ts";
-import { jsonText } from "../json.ts";
+import { jsonPieces } from "../json.ts";
 import { about, closing, openFile } from "../open.ts";
 
 /** `qdb info`: what a file says. */
@@ -26,8 +26,12 @@ export const command: CommandSpec = {
     const [path = ""] = call.operands;
     const file = await openFile(path, call);
     const facts = await closing(file, () => about(path, () => factsOf(path, file, call)));
-    if (call.json) call.output.line(jsonText(facts));
-    else for (const line of factLines(facts, call.output.colors)) call.output.line(line);
+    if (call.json) {
+      for (const piece of jsonPieces(facts)) call.output.text(piece);
+      call.output.line();
+    } else {
+      for (const line of factLines(facts, file.index.table.entries.length, call.output.colors)) call.output.line(line);
+    }
     return 0;
   },
 };

@@ -4,8 +4,8 @@ import { MapPrinter } from "../map-printer.ts";
 import { about, closing, openFile, requireSameDisk } from "../open.ts";
 import { parseSize } from "../size.ts";
 
-/** Runs that are kept until all bits are known to be good; a map with more is read twice. */
-const MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** Bytes of runs that are kept until all bits are known to be good, so that memory stays in the bounds of spec §7.4; a map with more is read twice. */
+const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** `qdb map`: the extents of a bitmap. */
 export const command: CommandSpec = {

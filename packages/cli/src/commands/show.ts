@@ -1,10 +1,10 @@
 import { basename } from "node:path";
-import { isQdbError, QdbError, type QdbFile, quote, type StoredBitmap } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
 import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
+import { drawAll, drawOne, type SpaceFor } from "../drawing.ts";
 import { requireNewOutput, writeOutput } from "../new-output.ts";
 import { about, openFile } from "../open.ts";
-import { Raster, type RasterSpace } from "../raster.ts";
-import { type Picture, pictureOf } from "../raster-picture.ts";
+import type { Pictures } from "../raster-picture.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../raster-text.ts";
 import { svgOf, svgSpace } from "../svg.ts";
 
@@ -42,15 +42,13 @@ async function run(call: Call): Promise<number> {
   const width = widthOf(call);
   const file = await openFile(path, call);
   try {
-    const bitmaps = await about(path, () => (name === undefined ? file.bitmaps : [file.bitmap(name)]));
-    const rows = bitmaps.length === 1 ? ROWS.single : ROWS.many;
-    const spaceFor = (bits: number): RasterSpace => (out === undefined ? textSpace(width, rows) : svgSpace(bits));
-    const pictures = await about(path, () => draw(bitmaps, spaceFor, name === undefined, call));
-    if (out === undefined) printText(pictures, file, call);
-    else {
-      const svg = Buffer.from(svgOf(quote(basename(path)), pictures), "utf8");
-      await writeOutput(out, () => [svg], call);
-    }
+    const space: SpaceFor = (bits, isOnly) =>
+      out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bits);
+    const pictures = await about(path, () =>
+      name === undefined ? drawAll(file, space, call) : drawOne(file.bitmap(name), space, call),
+    );
+    if (out === undefined) printText(pictures, call);
+    else await writeOutput(out, () => inPieces(svgOf(quote(basename(path)), pictures)), call);
   } finally {
     await file.close();
   }
@@ -70,43 +68,7 @@ function widthOf(call: Call): number {
   throw new QdbError("USAGE", `--width ${quote(text)} is no number from ${WIDTHS.min} to ${WIDTHS.max}`);
 }
 
-/** Reads the bitmaps' extents into grids. A bitmap in error is a fact where all are shown, and an error where it was asked for. */
-async function draw(
-  bitmaps: readonly StoredBitmap[],
-  spaceFor: (bits: number) => RasterSpace,
-  keepProblems: boolean,
-  call: Call,
-): Promise<Picture[]> {
-  const progress = call.progress("reading");
-  const pictures: Picture[] = [];
-  try {
-    for (const [index, bitmap] of bitmaps.entries()) {
-      try {
-        const raster = new Raster(bitmap.shape, spaceFor(bitmap.entry.bits));
-        const onProgress = (done: number, total: number): void =>
-          progress.onProgress(index + (total === 0 ? 1 : done / total), bitmaps.length);
-        for await (const batch of bitmap.extents({ signal: call.signal, onProgress })) raster.add(batch);
-        pictures.push(pictureOf(bitmap, raster));
-      } catch (error) {
-        if (!keepProblems || !isQdbError(error) || !isOfBitmap(error)) throw error;
-        pictures.push(pictureOf(bitmap, { problem: `[${error.code}] ${error.message}` }));
-      }
-    }
-  } finally {
-    progress.end();
-  }
-  return pictures;
-}
-
-/** Whether an error says something of one bitmap, and not of the file, of reading it or of the command. */
-function isOfBitmap(error: QdbError): boolean {
-  return (
-    error.where.bitmap !== undefined &&
-    !isQdbError(error, "ABORTED", "IO", "SHORT_READ", "LOCKED", "SOURCE_CHANGED", "NOT_FOUND")
-  );
-}
-
-function printText(pictures: readonly Picture[], file: QdbFile, call: Call): void {
+function printText(pictures: Pictures, call: Call): void {
   const { output } = call;
   const isAscii = call.has("ascii") || !isUtf8Locale(process.env);
   const style: TextStyle = { glyphs: isAscii ? GLYPHS.ascii : GLYPHS.unicode, colors: output.colors };
@@ -114,5 +76,20 @@ function printText(pictures: readonly Picture[], file: QdbFile, call: Call): voi
     for (const line of pictureLines(picture, style)) output.line(line);
     output.line();
   }
-  output.line(file.bitmaps.length === 0 ? "The file holds no bitmaps." : legendLine(style));
+  output.line(pictures.count === 0 ? "The file holds no bitmaps." : legendLine(style));
+}
+
+/** Characters that come together in one piece of a file. */
+const PIECE = 64 * 1024;
+
+/** Texts as bytes, many of them together. */
+function* inPieces(texts: Iterable<string>): Generator<Uint8Array, void> {
+  let piece = "";
+  for (const text of texts) {
+    piece += text;
+    if (piece.length < PIECE) continue;
+    yield Buffer.from(piece, "utf8");
+    piece = "";
+  }
+  if (piece !== "") yield Buffer.from(piece, "utf8");
 }

@@ -35,14 +35,32 @@ export function* extentsPlan(
   const start = within === undefined ? 0n : BigInt(within.offset);
   const end = within === undefined ? map.shape.size : start + BigInt(within.length);
   const collector = new RunCollector();
+  const visitor = options.also === undefined ? collector : both(options.also, collector);
   for (const window of windows(map, bits)) {
-    const pieces = yield* read(window.ranges);
-    window.visit(pieces, collector);
-    if (options.also !== undefined) window.visit(pieces, options.also);
-    for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
+    for (const _ of window.steps(yield* read(window.ranges), visitor)) {
+      for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
+    }
     options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
   }
   for (const runs of collector.finish(bits.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
+}
+
+/** Shows two visitors the same bits. */
+function both(first: BitVisitor, second: BitVisitor): BitVisitor {
+  return {
+    pushWords: (words, base) => {
+      first.pushWords(words, base);
+      second.pushWords(words, base);
+    },
+    pushDirty: (bits) => {
+      first.pushDirty(bits);
+      second.pushDirty(bits);
+    },
+    pushClean: (bit) => {
+      first.pushClean(bit);
+      second.pushClean(bit);
+    },
+  };
 }
 
 /** How much of a bitmap is dirty. */

@@ -12,9 +12,16 @@ import { attempts, busy, sourceChanged } from "./attempts.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
 import type { CheckSummary, Finding } from "./check.ts";
 import { type DumpOptions, type DumpSummary, dumpPlan } from "./json-write.ts";
-import { readMap } from "./maps.ts";
+import { type MappedBitmap, readMap } from "./maps.ts";
 import { findBitmap, type QdbIndex } from "./qdb-index.ts";
-import { type CountedBitmap, countAllPlan, type LoadedBitmap, readAllPlan } from "./read-all.ts";
+import {
+  type CountedBitmap,
+  countAllPlan,
+  type ExtentsVisitor,
+  extentsOfAllPlan,
+  type LoadedBitmap,
+  readAllPlan,
+} from "./read-all.ts";
 import { checkStable, isUnchanged, openOnce, openStable } from "./stable.ts";
 
 /** What opening takes: checksums of the host, bounds, a signal. */
@@ -76,6 +83,18 @@ export class QdbFile {
   /** Every bitmap with its dirty bits counted; one in error gives its problem, and does not take the others with it. */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
     return this.runStable((index) => countAllPlan(index, this.#digests, options.onProgress), options);
+  }
+
+  /**
+   * Shows the dirty extents of every bitmap, and gives the bitmaps with what is wrong with them: one in error does not take the
+   * others with it. `begin` makes what they are shown to; where a commit passed by it is called again for the new state, and what
+   * was shown before counts for nothing. No more is held than the bounds of spec §7.4 allow, if the visitor does not.
+   */
+  async extentsOfAll(
+    begin: (index: QdbIndex) => ExtentsVisitor,
+    options: RunOptions & Pick<BitOptions, "onProgress"> = {},
+  ): Promise<MappedBitmap[]> {
+    return this.runStable((index) => extentsOfAllPlan(index, begin(index), this.#digests, options.onProgress), options);
   }
 
   /**

@@ -1,11 +1,12 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
+import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, readEach } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { type BitOptions, Counts, type DirtyCount } from "./bits.ts";
-import type { ClusterMap, QdbClusterMap } from "./cluster-map.ts";
+import type { QdbClusterMap } from "./cluster-map.ts";
 import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { type BitVisitor, type Window, windows } from "./windows.ts";
@@ -22,13 +23,21 @@ export interface LoadedBitmap {
   readonly problem: Problem | undefined;
 }
 
+/** Is shown the bits of one bitmap, a window after the other. */
+interface PartVisitor extends BitVisitor {
+  /** All bits were shown. */
+  end?(): void;
+  /** The rest is not shown: damage was found. */
+  fail?(): void;
+}
+
 /** A window whose data is read in the same round as others'. */
 interface Part {
   /** Place of the bitmap in the list. */
   readonly position: number;
-  readonly map: ClusterMap;
+  readonly map: QdbClusterMap;
   readonly window: Window;
-  readonly visitor: BitVisitor;
+  readonly visitor: PartVisitor;
 }
 
 /** What went wrong with bitmaps, by their places in the list. */
@@ -41,7 +50,7 @@ type Failures = Map<number, Problem>;
  */
 function* visitAll(
   maps: LoadedMaps,
-  visitorOf: (map: ClusterMap, position: number) => BitVisitor,
+  visitorOf: (map: QdbClusterMap, position: number) => PartVisitor,
   onProgress?: BitOptions["onProgress"],
 ): Plan<Failures> {
   const failures: Failures = new Map();
@@ -84,7 +93,12 @@ function* visitRound(parts: readonly Part[], failures: Failures): Plan<void> {
     next += part.window.ranges.length;
     if (failures.has(part.position)) continue;
     const problem = visitWindow(part, own);
-    if (problem !== undefined) failures.set(part.position, problem);
+    if (problem !== undefined) {
+      failures.set(part.position, problem);
+      part.visitor.fail?.();
+    } else if (part.window.endBit === part.map.bits) {
+      part.visitor.end?.();
+    }
   }
 }
 
@@ -132,7 +146,7 @@ export function* readAllPlan(
     );
   }
   const bitmaps = new Map<number, Bitmap>();
-  const loading = (map: ClusterMap, position: number): BitVisitor => {
+  const loading = (map: QdbClusterMap, position: number): BitVisitor => {
     const bitmap = Bitmap.clean(map.shape);
     bitmaps.set(position, bitmap);
     return {
@@ -171,44 +185,85 @@ export function* countAllPlan(
     (map, position) => counts.visitor(position, { first: 0, end: map.bits }),
     onProgress,
   );
-  return maps.bitmaps().map((bitmap, position) => new Counted(bitmap, position, counts, failures));
+  return index.table.entries.map((entry, position) => new Counted(maps, entry, position, failures, counts));
 }
 
-/** A counted bitmap that holds nothing but where its parts are: a file can have tens of thousands. */
-class Counted implements CountedBitmap {
-  readonly #bitmap: MappedBitmap;
-  readonly #position: number;
-  readonly #counts: Counts;
+/**
+ * Is shown the dirty extents of the bitmaps of a file: those of one bitmap after those of the one before it in the table, in
+ * ascending order. A bitmap in which damage is found only on the way may have been shown in part: its problem tells.
+ */
+export type ExtentsVisitor = (entry: BitmapEntry, batch: ExtentBatch) => void;
+
+/** Shows the dirty extents of every bitmap of a file to a visitor, in the same rounds. Gives the bitmaps with what is wrong with them. */
+export function* extentsOfAllPlan(
+  index: QdbIndex,
+  visitor: ExtentsVisitor,
+  digests: Digests = {},
+  onProgress?: BitOptions["onProgress"],
+): Plan<MappedBitmap[]> {
+  const maps = yield* loadMaps(index, index.table.entries, digests);
+  // One for all: each bitmap is shown to its end before the next one.
+  let collector = new RunCollector();
+  const showing = (map: QdbClusterMap): PartVisitor => {
+    const show = (runs: Uint32Array): void => visitor(map.entry, new ExtentBatch(map.shape, runs));
+    return {
+      pushWords: (words, base) => {
+        collector.pushWords(words, base);
+        collector.take().forEach(show);
+      },
+      pushDirty: (bits) => collector.pushDirty(bits),
+      pushClean: (first) => collector.pushClean(first),
+      end: () => collector.finish(map.bits).forEach(show),
+      fail: () => {
+        collector = new RunCollector();
+      },
+    };
+  };
+  const failures = yield* visitAll(maps, showing, onProgress);
+  return index.table.entries.map((entry, position) => new Visited(maps, entry, position, failures));
+}
+
+/** A bitmap whose data was looked at. Its parts are made when they are asked for: a file can have tens of thousands. */
+class Visited implements MappedBitmap {
+  readonly entry: BitmapEntry;
+  protected readonly position: number;
+  readonly #maps: LoadedMaps;
   readonly #failures: Failures;
 
-  constructor(bitmap: MappedBitmap, position: number, counts: Counts, failures: Failures) {
-    this.#bitmap = bitmap;
-    this.#position = position;
-    this.#counts = counts;
+  constructor(maps: LoadedMaps, entry: BitmapEntry, position: number, failures: Failures) {
+    this.#maps = maps;
+    this.entry = entry;
+    this.position = position;
     this.#failures = failures;
   }
 
-  get entry(): BitmapEntry {
-    return this.#bitmap.entry;
-  }
-
   get map(): QdbClusterMap | undefined {
-    return this.#bitmap.map;
+    return this.#maps.map(this.position, this.entry);
   }
 
   get area(): QdbClusterMap | undefined {
-    return this.#bitmap.area;
+    return this.#maps.area(this.position, this.entry);
   }
 
   get problem(): Problem | undefined {
-    const { problem, map } = this.#bitmap;
-    return problem ?? (map === undefined ? noMap(this.entry) : this.#failures.get(this.#position));
+    const problem = this.#maps.problem(this.position, this.entry);
+    return problem ?? (this.map === undefined ? noMap(this.entry) : this.#failures.get(this.position));
+  }
+}
+
+/** The same with what its bits count up to. */
+class Counted extends Visited implements CountedBitmap {
+  readonly #counts: Counts;
+
+  constructor(maps: LoadedMaps, entry: BitmapEntry, position: number, failures: Failures, counts: Counts) {
+    super(maps, entry, position, failures);
+    this.#counts = counts;
   }
 
   get dirty(): DirtyCount | undefined {
-    const { map } = this.#bitmap;
+    const { map } = this;
     if (map === undefined || this.problem !== undefined) return undefined;
-    return this.#counts.total(map.shape, this.#position);
+    return this.#counts.total(map.shape, this.position);
   }
 }
 

@@ -9,6 +9,9 @@ export const WINDOW_BYTES = 256 * 1024;
 /** Clusters that a window spans at most, so that a long stretch of zeros gives signals and progress their turn. */
 const WINDOW_CLUSTERS = 65536;
 
+/** Words that a visitor is shown at a time: the runs that it makes of them, 32 bytes for each byte at worst, can leave then. */
+const STEP_WORDS = 16_384;
+
 /** Receives bits in ascending order, without a gap. */
 export interface BitVisitor {
   /** Bits from `base` (a multiple of 32) on, as words; those outside the range asked for are zero. */
@@ -70,6 +73,11 @@ export class Window {
 
   /** Verifies the clusters and hands their bits on, clipped to the range. @throws {QdbError} BAD_CHECKSUM */
   visit(pieces: readonly Uint8Array[], visitor: BitVisitor): void {
+    for (const _ of this.steps(pieces, visitor));
+  }
+
+  /** The same, with a stop after each 64 KiB of data at most, and at the end. @throws {QdbError} BAD_CHECKSUM */
+  *steps(pieces: readonly Uint8Array[], visitor: BitVisitor): Generator<void, void> {
     const clusterBits = this.#map.clusterSize * 8;
     const stored = this.stored(pieces);
     for (let cluster = this.#first; cluster < this.#end; cluster++) {
@@ -87,9 +95,14 @@ export class Window {
           throw new Error("a window was visited with the pieces of another");
         const problem = this.#map.verify(cluster, next[1]);
         if (problem !== undefined) throw QdbError.from(problem);
-        visitor.pushWords(clippedWords(next[1], base, first, end), base);
+        const words = clippedWords(next[1], base, first, end);
+        for (let at = 0; at < words.length; at += STEP_WORDS) {
+          visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
+          yield;
+        }
       }
     }
+    yield;
   }
 }
 

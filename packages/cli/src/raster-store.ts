@@ -1,0 +1,114 @@
+import type { BitmapShape } from "@qdb/format";
+import { Grid, LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
+
+/** Bytes of one piece of the store. */
+const PIECE_BYTES = 256 * 1024;
+/** Cells of a run whose length fits into the byte of its level. */
+const SHORT_RUN = 31;
+/** What a grid is kept as: nothing, being all clean; runs of its levels; a bit for each cell. */
+const CLEAN = 0;
+const RUNS = 1;
+const BITS = 2;
+const LAST_IS_DIRTY = 4;
+
+/**
+ * The grids of the bitmaps of a file, by the places of the bitmaps, kept so that they take at most four times the bytes that were
+ * read for them: as runs of levels; as a bit for each cell where a cell is a granule and the runs would take more.
+ */
+export class RasterStore {
+  readonly #kinds: Uint8Array;
+  readonly #dirty: Float64Array;
+  /** Of each bitmap: which piece its grid is in, and where. */
+  readonly #piece: Uint32Array;
+  readonly #start: Uint32Array;
+  readonly #pieces: Uint8Array[] = [];
+  #used = PIECE_BYTES;
+
+  constructor(bitmaps: number) {
+    this.#kinds = new Uint8Array(bitmaps);
+    this.#dirty = new Float64Array(bitmaps);
+    this.#piece = new Uint32Array(bitmaps);
+    this.#start = new Uint32Array(bitmaps);
+  }
+
+  /** Keeps the grid of the bitmap at a place. */
+  keep(position: number, raster: Raster): void {
+    const { bits, last } = raster.dirty;
+    const runs = runsOf(raster);
+    const isShort = raster.bitsPerCell > 1 || runs.length <= raster.count / 8;
+    const bytes = isShort ? runs : bitsOf(raster);
+    if (this.#used + bytes.length > PIECE_BYTES) {
+      this.#pieces.push(new Uint8Array(PIECE_BYTES));
+      this.#used = 0;
+    }
+    this.#pieces.at(-1)?.set(bytes, this.#used);
+    this.#kinds[position] = (isShort ? RUNS : BITS) + (last ? LAST_IS_DIRTY : 0);
+    this.#dirty[position] = bits;
+    this.#piece[position] = this.#pieces.length - 1;
+    this.#start[position] = this.#used;
+    this.#used += bytes.length;
+  }
+
+  /** The grid of the bitmap at a place, of the shape and for the space that it was made with; all clean where none was kept. */
+  gridOf(position: number, shape: BitmapShape, space: RasterSpace): Grid {
+    const kind = this.#kinds[position] ?? CLEAN;
+    const dirty = { bits: this.#dirty[position] ?? 0, last: (kind & LAST_IS_DIRTY) !== 0 };
+    const grid = new KeptGrid(shape, space, dirty);
+    const bytes = this.#pieces[this.#piece[position] ?? 0]?.subarray(this.#start[position]);
+    if (bytes === undefined || kind === CLEAN) return grid;
+    if ((kind & BITS) !== 0) {
+      for (let cell = 0; cell < grid.count; cell++)
+        if (((bytes[cell >> 3] ?? 0) >> (cell % 8)) % 2 === 1) grid.levels[cell] = 4;
+      return grid;
+    }
+    let at = 0;
+    for (let cell = 0; cell < grid.count; ) {
+      const head = bytes[at++] ?? 0;
+      let length = head >> 3;
+      if (length === 0) {
+        length = (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0);
+        at += 2;
+      }
+      grid.levels.fill(head & 7, cell, cell + length);
+      cell += length;
+    }
+    return grid;
+  }
+}
+
+/** A byte for each run: its level and its length; 0 for a longer one, whose length stands in the two bytes behind. */
+function runsOf(raster: Raster): Uint8Array {
+  const bytes: number[] = [];
+  for (let cell = 0; cell < raster.count; ) {
+    const level = raster.level(cell);
+    let end = cell + 1;
+    while (end < raster.count && raster.level(end) === level) end++;
+    const length = end - cell;
+    if (length <= SHORT_RUN) bytes.push(level + length * 8);
+    else bytes.push(level, length >> 8, length & 255);
+    cell = end;
+  }
+  return Uint8Array.from(bytes);
+}
+
+function bitsOf(raster: Raster): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(raster.count / 8));
+  for (let cell = 0; cell < raster.count; cell++)
+    if (raster.level(cell) !== 0) bytes[cell >> 3] = (bytes[cell >> 3] ?? 0) | (1 << (cell % 8));
+  return bytes;
+}
+
+class KeptGrid extends Grid {
+  readonly levels: Uint8Array;
+  override readonly dirty: { readonly bits: number; readonly last: boolean };
+
+  constructor(shape: BitmapShape, space: RasterSpace, dirty: { readonly bits: number; readonly last: boolean }) {
+    super(shape, space);
+    this.levels = new Uint8Array(this.count);
+    this.dirty = dirty;
+  }
+
+  override level(cell: number): Level {
+    return LEVELS[this.levels[cell] ?? 4] ?? 4;
+  }
+}

@@ -1,0 +1,77 @@
+// What the reading commands hold of files with as many bitmaps as there can be, good and bad ones: 16 MiB and four times the bytes
+// read (spec §7.4). A heap that is no larger shows what is held there, the process's memory what is held elsewhere.
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { rep } from "../../format/test/hand.ts";
+import { HOSTILE } from "../../format/test/hostile-files.ts";
+import { COMMAND, NODE, temporaryDirectory } from "./built.ts";
+import { measured } from "./measured.ts";
+import { requirePeers } from "./peers.ts";
+import { DAILY, handFile } from "./samples.ts";
+
+const MIB = 2 ** 20;
+/** What Node takes beyond what is held: code that is compiled where a loop is long, and garbage. In MiB. */
+const RUNTIME = 10;
+const directory = temporaryDirectory();
+beforeAll(() => requirePeers("python3"));
+
+/** Writes a hostile file, and gives its path with what a command may hold of it, in MiB. */
+function hostileFile(name: string): { readonly path: string; readonly budget: number } {
+  const source = HOSTILE[name]?.();
+  if (source === undefined) throw new Error(`no hostile file ${name}`);
+  const path = join(directory, `${name.replaceAll(/\W+/g, "-")}.qdb`);
+  writeFileSync(path, source.readSync(0, source.size));
+  return { path, budget: Math.floor(16 + (4 * source.size) / MIB) };
+}
+
+/** Runs the command with a heap of so many MiB. Young objects count too: without a bound of their own they get as much again. */
+function runWithin(heap: number, args: readonly string[]): ReturnType<typeof measured> {
+  return measured([`--max-old-space-size=${heap}`, "--max-semi-space-size=1", COMMAND, ...args]);
+}
+
+const LISTING = ["info", "info --output=json", "show", "show --svg=-", "check", "check --output=json"];
+
+describe.each(["65535 empty bitmaps", "65535 bitmaps, every one in error"])("%s", (name) => {
+  test.each(LISTING)(
+    "%s",
+    (command) => {
+      const args = command.split(" ");
+      const { path, budget } = hostileFile(name);
+      const small = handFile(directory, "small.qdb", { bitmaps: [DAILY] });
+      const own = runWithin(budget, [...args, small]);
+      const { status, mebibytes } = runWithin(budget, [...args, path]);
+      expect(status).toBe(command.startsWith("check") && name.endsWith("error") ? 2 : 0);
+      expect(mebibytes - own.mebibytes).toBeLessThan(budget + RUNTIME);
+    },
+    300_000,
+  );
+
+  test("dump, and a bitmap by its name", () => {
+    const { path, budget } = hostileFile(name);
+    const isBad = name.endsWith("error");
+    for (const args of [["dump"], ["map"], ["export", "--to=raw-bits", "--bitmap=00000001"]]) {
+      const operands = args[0] === "map" ? [path, "00000001"] : [path];
+      const flags = [`--max-old-space-size=${budget}`, "--max-semi-space-size=1"];
+      const { status } = spawnSync(NODE, [...flags, COMMAND, ...args, ...operands], { stdio: "ignore" });
+      expect({ args, status }).toEqual({ args, status: isBad ? 1 : 0 });
+    }
+  }, 300_000);
+});
+
+test("map: every second bit of four clusters of 2 MiB dirty", () => {
+  const cluster = rep(0x55, 2 * MIB);
+  const clusters = [cluster, cluster, cluster, cluster];
+  const bitmap = { name: "b", size: 2n ** 35n, granularity: 512, clusters };
+  const path = handFile(directory, "dense.qdb", { clusterBits: 21, bitmaps: [bitmap] });
+  const small = handFile(directory, "small.qdb", { bitmaps: [DAILY] });
+  for (const output of ["human", "json"]) {
+    const args = ["map", `--output=${output}`];
+    const own = runWithin(64, [...args, small, "daily"]);
+    const { status, mebibytes } = runWithin(64, [...args, path, "b"]);
+    expect(status).toBe(0);
+    // V8 lets arrays of 64 MiB come together that nobody holds any more, whatever the size of its heap.
+    expect(mebibytes - own.mebibytes).toBeLessThan(16 + 4 * 8 + 64);
+  }
+}, 300_000);
