@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   Bitmap,
   bytesSource,
@@ -6,10 +7,13 @@ import {
   imageBytes,
   type LoadedBitmap,
   type Plan,
+  QdbFile,
+  type QdbJsonBitmap,
   readAllPlan,
   readIndex,
   run,
   runSync,
+  type Sha256,
   writeImage,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
@@ -19,6 +23,11 @@ import { fc, runs } from "./support/seed.ts";
 import { badSector, bentSource, byHand, LateSource } from "./support/sources.ts";
 
 const MIB = 2 ** 20;
+
+const sha256 = (): Sha256 => {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+};
 
 function bytesOf(contents: FileContents): Uint8Array {
   return imageBytes(writeImage(contents));
@@ -33,6 +42,33 @@ function* readFile(size: number, options: Parameters<typeof readAllPlan>[2] = {}
 function mixed(bytes: number, value = 0x55): Bitmap {
   return Bitmap.fromBytes(new Uint8Array(bytes).fill(value), { size: BigInt(bytes) * 8n * 512n, granularity: 512 });
 }
+
+test.each([9, 16, 17, 21])(
+  "clusters of 2^%i bytes: bitmaps that end in their middle are counted, listed, read and dumped",
+  async (clusterBits) => {
+    const bitmaps = [1, 77, 70_000, 140_000].map((bytes) => mixed(bytes));
+    const file = await QdbFile.open(bytesSource(bytesOf(plainContents(bitmaps, { clusterBits }))), {
+      digests: { sha256 },
+    });
+    const loaded = await file.readAll();
+    const counted = await file.count();
+    let runs = 0;
+    const all = await file.extentsOfAll(() => {
+      runs = 0;
+      return (_, { count }) => {
+        runs += count;
+      };
+    });
+    expect(all.map(({ problem }) => problem)).toEqual(bitmaps.map(() => undefined));
+    expect(runs).toBe((1 + 77 + 70_000 + 140_000) * 4);
+    expect(counted.map(({ dirty }) => dirty?.bits)).toEqual(bitmaps.map((bits) => bits.count()));
+    expect(loaded.map(({ bitmap }, at) => bitmap?.equals(bitmaps[at] ?? mixed(1)))).toEqual(bitmaps.map(() => true));
+    let text = "";
+    for await (const piece of file.dump()) text += piece;
+    const hash = (bits: Bitmap): string => createHash("sha256").update(bits.toBytes()).digest("hex");
+    expect(JSON.parse(text).bitmaps.map((form: QdbJsonBitmap) => form.bits_sha256)).toEqual(bitmaps.map(hash));
+  },
+);
 
 describe("rounds", () => {
   test.each([1, 5, 300])("header, table, L1 areas, data: four for %i bitmaps", async (count) => {

@@ -96,7 +96,8 @@ export class Window {
         const problem = this.#map.verify(cluster, next[1]);
         if (problem !== undefined) throw QdbError.from(problem);
         const words = clippedWords(next[1], base, first, end);
-        for (let at = 0; at < words.length; at += STEP_WORDS) {
+        // Steps that lie behind the range have no bits of it.
+        for (let at = 0; base + at * 32 < end; at += STEP_WORDS) {
           visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
           yield;
         }
