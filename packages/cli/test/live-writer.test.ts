@@ -65,6 +65,7 @@ const COMMANDS: Readonly<Record<string, { args: readonly string[]; see: (stdout:
     args: ["export", "--to", "raw-bits", "--ignore-disk-change", "-B", "one", file],
     see: (stdout) => expect(stdout.length).toBeGreaterThan(1000),
   },
+  show: { args: ["show", file], see: (stdout) => expect(stdout).not.toMatch(/\[[A-Z_]+\]/) },
 };
 
 test.each(Object.keys(COMMANDS))(`qdb %s, ${LOOKS} times`, async (name) => {

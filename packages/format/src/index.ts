@@ -103,7 +103,7 @@ export type {
 } from "./file/json-types.ts";
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.ts";
 export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
-export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap, type StreamOptions } from "./file/qdb-file.ts";
+export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
 export {
   type CountedBitmap,
@@ -113,4 +113,5 @@ export {
   readAllPlan,
 } from "./file/read-all.ts";
 export { Session, type SessionOptions } from "./file/session.ts";
+export type { StreamOptions } from "./file/states.ts";
 export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";

@@ -5,10 +5,9 @@ import { QdbError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
-import { type Plan, type RunOptions, run, stream } from "../ports/plan.ts";
+import type { Plan, RunOptions } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
-import { attempts, busy, sourceChanged } from "./attempts.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits.ts";
 import type { CheckSummary, Finding } from "./check.ts";
 import { type DumpOptions, type DumpSummary, dumpPlan } from "./json-write.ts";
@@ -22,7 +21,9 @@ import {
   type LoadedBitmap,
   readAllPlan,
 } from "./read-all.ts";
-import { checkStable, isUnchanged, openOnce, openStable } from "./stable.ts";
+import { checkStable, openStable } from "./stable.ts";
+import { runOnState, type State, type StreamOptions, streamState } from "./states.ts";
+import { openView, views } from "./views.ts";
 
 /** What opening takes: checksums of the host, bounds, a signal. */
 export interface OpenOptions extends RunOptions, Limits {
@@ -33,17 +34,6 @@ export interface OpenOptions extends RunOptions, Limits {
 
 /** What a long call over a bitmap takes. */
 export type CallOptions = RunOptions & BitOptions;
-
-/** What a call takes that puts out piece by piece. */
-export interface StreamOptions {
-  /**
-   * Bytes of output that are held back, 4 MiB unless given. While no more has come together nothing has left, and a commit of a writer
-   * only makes the call start over; afterwards it ends with SOURCE_CHANGED. With 0 each piece leaves at once.
-   */
-  readonly holdBytes?: number | undefined;
-}
-
-const HOLD_BYTES = 4 * 1024 * 1024;
 
 /**
  * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, for ten seconds at
@@ -115,10 +105,13 @@ export class QdbFile {
     return checkStable(source, options);
   }
 
-  /** The JSON form (spec §6) in pieces of text. @throws {QdbError} LOCKED; SOURCE_CHANGED when a commit came in after the first piece */
+  /**
+   * The JSON form (spec §6) in pieces of text. A file of 8 MiB or less is read in one piece before the first one, so that no commit can
+   * come in between. @throws {QdbError} LOCKED; SOURCE_CHANGED when a commit came in after the first piece
+   */
   async *dump(options: RunOptions & DumpOptions & StreamOptions = {}): AsyncGenerator<string, DumpSummary> {
-    const sizeOf = (text: string): number => text.length;
-    return yield* this.streamStable((index) => dumpPlan(index, this.#digests, options), sizeOf, options);
+    const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, this.#digests, options);
+    return yield* streamState(this.#states(options, true), plan, (text) => text.length, options);
   }
 
   /** Closes the source. */
@@ -132,75 +125,27 @@ export class QdbFile {
 
   /** Runs a plan on the file's present state, anew when a commit passed by. @internal */
   async runStable<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
-    for await (const index of this.#states()) {
-      let result: { value: T } | { error: unknown };
-      try {
-        result = { value: await run(plan(index), this.#source, options) };
-      } catch (error) {
-        result = { error };
-      }
-      if (!(await isUnchanged(this.#source, index.opened.primary, options))) continue;
-      if ("error" in result) throw result.error;
-      return result.value;
-    }
-    throw busy();
+    return runOnState(this.#states(options), plan, options);
   }
 
-  /**
-   * The same for a plan that puts out, each piece so many bytes: what has left cannot be taken back, so it is held as long as that can be.
-   * @internal
-   */
-  async *streamStable<T, O>(
+  /** The same for a plan that puts out. @internal */
+  streamStable<T, O>(
     plan: (index: QdbIndex) => Plan<T, O>,
     sizeOf: (piece: O) => number,
     options: RunOptions & StreamOptions,
   ): AsyncGenerator<O, T> {
-    const { holdBytes = HOLD_BYTES } = options;
-    for await (const index of this.#states()) {
-      const isStill = (): Promise<boolean> => isUnchanged(this.#source, index.opened.primary, options);
-      let held: O[] = [];
-      let bytes = 0;
-      let put = false;
-      let result: { value: T } | { error: unknown } | undefined;
-      try {
-        const steps = stream(plan(index), this.#source, options);
-        while (result === undefined) {
-          const step = await steps.next();
-          if (step.done === true) {
-            result = { value: step.value };
-          } else {
-            held.push(step.value);
-            bytes += sizeOf(step.value);
-            if (!put && bytes <= holdBytes) continue;
-            // A commit since the file was opened shows before the first output leaves, and then only costs another attempt.
-            if (!put && !(await isStill())) break;
-            put = true;
-            yield* held;
-            held = [];
-          }
-        }
-      } catch (error) {
-        result = { error };
-      }
-      const isGood = result !== undefined && (await isStill());
-      if (!isGood && put) throw sourceChanged();
-      if (!isGood || result === undefined) continue;
-      if ("error" in result) throw result.error;
-      yield* held;
-      return result.value;
-    }
-    throw busy();
+    return streamState(this.#states(options), plan, sizeOf, options);
   }
 
   /** The state of the file for each attempt to read it: the one that is known, then new ones. */
-  async *#states(): AsyncGenerator<QdbIndex, void> {
-    let isKnown = true;
-    for await (const _ of attempts(this.#options)) {
-      const index = isKnown ? this.#index : await openOnce(this.#source, this.#options);
-      isKnown = false;
+  async *#states({ signal = this.#options.signal }: RunOptions, whole = false): AsyncGenerator<State, void> {
+    const options = { ...this.#options, ...(signal === undefined ? {} : { signal }) };
+    const known = whole ? undefined : this.#index.opened.primary;
+    for await (const view of views(this.#source, options, { known, whole })) {
+      const index = view.primary === known ? this.#index : await openView(view, options);
       if (index === undefined) continue;
       this.#index = index;
-      yield index;
+      yield { index, view };
     }
   }
 

@@ -1,21 +1,12 @@
 // Reads that hold against commits that pass by meanwhile (spec §5, Readers).
-import { isQdbError } from "../errors.ts";
-import { equalBytes } from "../layout/bytes.ts";
-import { HEADER_AREA_SIZE } from "../limits.ts";
-import { type Clock, hostClock } from "../ports/clock.ts";
-import type { Digests } from "../ports/digest.ts";
-import { type RunOptions, run, stream, tellReads } from "../ports/plan.ts";
+import { hostClock } from "../ports/clock.ts";
+import { stream, tellReads } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
-import { attempts, busy, sourceChanged } from "./attempts.ts";
+import { busy, sourceChanged } from "./attempts.ts";
 import type { BitOptions } from "./bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
-import { type AreaRead, readArea } from "./open.ts";
-import { type QdbIndex, readIndex } from "./qdb-index.ts";
-
-interface StableOptions extends RunOptions {
-  readonly digests?: Digests;
-  readonly clock?: Clock;
-}
+import type { QdbIndex } from "./qdb-index.ts";
+import { isUnchanged, openView, type StableOptions, type View, views } from "./views.ts";
 
 /**
  * Findings held back, to begin with, until the primary was read again; four times as many each time, so that this is seldom done.
@@ -28,10 +19,8 @@ export async function* checkStable(
   source: AnySource,
   options: StableOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary> {
-  for await (const _ of attempts(options)) {
-    const before = await run(readArea(0, source.size), source, options);
-    await source.refresh?.();
-    const summary = yield* checkOnce(source, before, options);
+  for await (const view of views(source, options)) {
+    const summary = yield* checkOnce(source, view, options);
     if (summary !== undefined) return summary;
   }
   throw busy();
@@ -43,16 +32,17 @@ export async function* checkStable(
  */
 async function* checkOnce(
   source: AnySource,
-  before: AreaRead,
+  view: View,
   options: StableOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary | undefined> {
   let isRead = true;
   const { onProgress } = options;
-  const plan = checkPlan(source.size, options.digests, { fixedSize: source.fixedSize, onProgress });
+  const { fixedSize, size } = view.source;
+  const plan = checkPlan(size, options.digests, { fixedSize, onProgress });
   const telling = tellReads(plan, () => {
     isRead = true;
   });
-  const findings = stream(telling, source, options);
+  const findings = stream(telling, view.source, options);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];
   let most = HELD_FINDINGS;
@@ -68,11 +58,11 @@ async function* checkOnce(
     }
     if (isRead || end !== undefined) {
       if (end === undefined && held.length < most) continue;
-      if (!(await isUnchanged(source, before, options))) {
+      if (!(await view.isStill())) {
         if (put) throw sourceChanged();
         return undefined;
       }
-      if (held.some(mayBeOfCommit) && !(await isQuiet(source, before, options))) {
+      if (held.some(mayBeOfCommit) && !(await isQuiet(source, view, size, options))) {
         dropped.push(...held.filter(mayBeOfCommit));
         held = held.filter((found) => !mayBeOfCommit(found));
       }
@@ -100,14 +90,13 @@ const SECOND_LOOK_MS = 200;
  * Whether no commit was in flight when the file was checked (spec §7.3). No writer now, and the primary as it was: whatever was
  * written before, no commit is to follow it.
  */
-async function isQuiet(source: AnySource, before: AreaRead, options: StableOptions): Promise<boolean> {
-  const { size } = source;
+async function isQuiet(source: AnySource, { primary }: View, size: number, options: StableOptions): Promise<boolean> {
   const hasWriter = await source.hasWriter?.();
   if (hasWriter === true) return false;
   // Bytes that nobody can change need no second look.
   if (hasWriter === undefined && source.refresh !== undefined) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
   await source.refresh?.();
-  return source.size === size && (await isUnchanged(source, before, options));
+  return source.size === size && (await isUnchanged(source, primary, options));
 }
 
 /** A summary without some of the findings in it. */
@@ -119,35 +108,9 @@ function without(summary: CheckSummary, dropped: readonly Finding[]): CheckSumma
 
 /** Reads header and table, anew when a commit passed by. @throws {QdbError} the first error of the file (spec §7); LOCKED */
 export async function openStable(source: AnySource, options: StableOptions): Promise<QdbIndex> {
-  for await (const _ of attempts(options)) {
-    const index = await openOnce(source, options);
+  for await (const view of views(source, options)) {
+    const index = await openView(view, options);
     if (index !== undefined) return index;
   }
   throw busy();
-}
-
-/** One attempt of it; undefined where a commit passed by. @throws {QdbError} the first error of the file (spec §7) */
-export async function openOnce(source: AnySource, options: StableOptions): Promise<QdbIndex | undefined> {
-  const primary = await run(readArea(0, source.size), source, options);
-  // The length after the header: what it reaches may lie behind the end that the file had when it was opened.
-  await source.refresh?.();
-  let result: { value: QdbIndex } | { error: unknown };
-  try {
-    result = { value: await run(readIndex(source.size, options.digests, primary), source, options) };
-  } catch (error) {
-    result = { error };
-  }
-  if (!(await isUnchanged(source, primary, options))) return undefined;
-  if ("error" in result) throw result.error;
-  return result.value;
-}
-
-/** Whether the primary is as it was read. @throws {QdbError} IO where it could be read before, and cannot be read now */
-export async function isUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
-  const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
-  const { bytes, unread } = await run(readArea(0, length), source, options);
-  if (equalBytes(bytes, primary.bytes)) return true;
-  // What cannot be looked at says nothing of a commit. Bytes that are gone are a change.
-  if (isQdbError(unread, "IO")) throw unread;
-  return false;
 }
