@@ -9,13 +9,13 @@
 #include "sha256.h"
 #include "source.h"
 
-enum { WINDOW = 256 << 10, PATTERN = 4096 };
+enum { WINDOW = 256 << 10, PATTERN = 4096, UNSTORED = 16 << 20 };
 
 struct reading {
   struct qdb *file;
   struct bitmap *bitmap;
   struct extents extents;
-  struct sha256 *hash; /* NULL: no digest is due (QDB-JSN-019), or it is known */
+  struct sha256 *hash; /* NULL: no digest is due (QDB-JSN-025) */
   uint8_t *window;
   uint32_t first, count; /* the entries whose clusters are in the window */
 };
@@ -82,25 +82,23 @@ static bool read_entries(struct reading *reading) {
   return true;
 }
 
-/* 0 or 1 where the whole bitmap is known by its L1 entries to be that, else 2. */
-static int uniform(const struct bitmap *bitmap) {
-  int value = bitmap->l1_size && l1_entry(bitmap, 0) & L1_ONES ? 1 : 0;
+/* Bytes of the bitmap data whose L1 entry reads no cluster. */
+static uint64_t unstored_bytes(const struct qdb *file, const struct bitmap *bitmap) {
+  uint64_t left = (bitmap->bits + 7) / 8, bytes = 0;
   for (uint32_t i = 0; i < bitmap->l1_size; i++) {
-    uint64_t entry = l1_entry(bitmap, i);
-    if (reads_cluster(entry) || (entry & L1_ONES ? 1 : 0) != value) return 2;
+    uint64_t here = left < file->header.cluster ? left : file->header.cluster;
+    if (!reads_cluster(l1_entry(bitmap, i))) bytes += here;
+    left -= here;
   }
-  return value;
+  return bytes;
 }
 
 bool write_bits(struct qdb *file, struct bitmap *bitmap, struct out *out) {
-  /* A file of many bitmaps without data must not cost the hashing of each (QDB-BND-004): the last digest is kept. */
-  static struct { uint64_t bits; uint8_t digest[32]; } known[2];
   struct sha256 hash;
   uint8_t digest[32];
-  int value = uniform(bitmap);
-  bool cached = value < 2 && bitmap->bits && known[value].bits == bitmap->bits;
-  bool due = bitmap->bits <= (uint64_t)1 << 27;
-  struct reading reading = {.file = file, .bitmap = bitmap, .hash = due && !cached ? &hash : NULL};
+  uint64_t unstored = unstored_bytes(file, bitmap);
+  bool due = unstored <= UNSTORED - file->unstored;
+  struct reading reading = {.file = file, .bitmap = bitmap, .hash = due ? &hash : NULL};
   reading.extents = (struct extents){.out = out, .granularity = bitmap->granularity, .size = bitmap->size};
   struct mark mark = out_mark(out);
   sha256_begin(&hash);
@@ -115,9 +113,8 @@ bool write_bits(struct qdb *file, struct bitmap *bitmap, struct out *out) {
   out_text(out, "]");
   out_key_u64(out, "dirty_bytes", reading.extents.dirty_bytes);
   if (!due) return true;
+  file->unstored += unstored;
   sha256_end(&hash, digest);
-  if (cached) memcpy(digest, known[value].digest, 32);
-  if (value < 2) memcpy(known[value].digest, digest, 32), known[value].bits = bitmap->bits;
   out_key(out, "bits_sha256");
   out_text(out, "\"");
   out_hex(out, digest, 32);

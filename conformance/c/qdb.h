@@ -78,6 +78,7 @@ struct qdb {
   struct bitmap *bitmaps;
   struct span *spans; /* of the L1 areas of wanted bitmaps, by their first cluster */
   uint32_t spans_count;
+  uint64_t unstored; /* bytes that no cluster stores, of the bitmaps whose digests were written (QDB-JSN-025) */
   struct error error;
 };
 

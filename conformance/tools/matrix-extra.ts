@@ -158,7 +158,7 @@ export const EXTRA_VECTORS: readonly Source[] = [
     id: "matrix-disk-of-2e63-less-1",
     title: "Size of the bitmap table entry is 2^63 - 1, with 2^32 bits, the last 2^24 of them dirty",
     kind: "read",
-    proves: ["QDB-TBL-004", "QDB-TBL-015", "QDB-GEN-004", "QDB-GEN-005", "QDB-MAP-016", "QDB-JSN-019"],
+    proves: ["QDB-TBL-004", "QDB-TBL-015", "QDB-GEN-004", "QDB-GEN-005", "QDB-MAP-016", "QDB-JSN-025"],
     why: "At 2^31 these are 2^32 bits, 2^29 bytes, 256 clusters of 2 MiB. Each stands for 2^55 bytes: the last begins at 255 * 2^55, and the end of the disk cuts its last byte.",
     flags: ["u64-as-double"],
     recipe: {

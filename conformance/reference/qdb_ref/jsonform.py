@@ -5,11 +5,13 @@ import hashlib
 
 from .bits import Runs, bytes_of_runs
 from .extensions import KINDS, breaks_rules, extension_names, feature_names
+from .l1 import reads_cluster
 from .model import EXTENSION_NAMES, FEATURE_NAMES, Entry, QdbFile, Tlv
 from .numbers import ceil_div, utf8, uuid_text
 from .reading import bits_of_bitmap
 from .records import record_form
 
+UNSTORED = 16 << 20  # bytes
 FLAG_NAMES = {0: "enabled", 1: "in_use", 2: "frozen"}
 
 
@@ -19,8 +21,29 @@ def dump(file: QdbFile, all_digests: bool = False) -> dict:
         "format": "qdb",
         "header": header_form(file),
         "extensions": [extension_form(extension) for extension in file.extensions],
-        "bitmaps": [bitmap_form(file, entry, all_digests) for entry in file.entries],
+        "bitmaps": bitmap_forms(file, all_digests),
     }
+
+
+def bitmap_forms(file: QdbFile, all_digests: bool) -> list[dict]:
+    left = UNSTORED
+    forms = []
+    for entry in file.entries:
+        form, runs = bitmap_form(file, entry)
+        if runs is not None:
+            unstored = unstored_bytes(file, entry)
+            if unstored <= left or all_digests:  # QDB-JSN-025
+                form["bits_sha256"] = bits_sha256(runs, entry.bits)
+                left -= unstored
+        forms.append(form)
+    return forms
+
+
+def unstored_bytes(file: QdbFile, entry: Entry) -> int:
+    """Bytes of bitmap data whose L1 entry reads no cluster (QDB-JSN-025)."""
+    length, cluster = ceil_div(entry.bits, 8), file.header.cluster
+    starts = [at * cluster for at, descriptor in enumerate(entry.descriptors) if not reads_cluster(descriptor)]
+    return sum(min(cluster, length - start) for start in starts)
 
 
 def header_form(file: QdbFile) -> dict:
@@ -64,7 +87,8 @@ def flag_names(flags: int) -> list[str]:
     return [FLAG_NAMES.get(bit, f"bit{bit}") for bit in range(16) if flags >> bit & 1]  # QDB-JSN-011, QDB-JSN-024
 
 
-def bitmap_form(file: QdbFile, entry: Entry, all_digests: bool) -> dict:
+def bitmap_form(file: QdbFile, entry: Entry) -> tuple[dict, Runs | None]:
+    """A bitmap without its digest, and its bits where they can be used."""
     name = utf8(entry.name)
     form: dict = {"name_hex": entry.name.hex()} if name is None else {"name": name}  # QDB-JSN-020
     form |= {
@@ -81,14 +105,12 @@ def bitmap_form(file: QdbFile, entry: Entry, all_digests: bool) -> dict:
     problem = entry.first()
     if problem is not None:  # QDB-JSN-022
         form["error"] = {"code": problem.code, "message": f"{problem.requirement}: {problem.structure} {problem.field}".rstrip()}
-        return form
+        return form, None
     runs = bits_of_bitmap(file, entry)
     dirty = byte_ranges(runs, entry.size, entry.granularity)
     form["dirty"] = [[str(offset), str(length)] for offset, length in dirty]
     form["dirty_bytes"] = str(sum(length for _, length in dirty))
-    if entry.bits <= 1 << 27 or all_digests:  # QDB-JSN-019
-        form["bits_sha256"] = bits_sha256(runs, entry.bits)
-    return form
+    return form, runs
 
 
 def byte_ranges(runs: Runs, size: int, granularity: int) -> list[tuple[int, int]]:

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { QdbJsonBitmap } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, bits, join as concat, hex, named, tlv, utf8 } from "../../format/test/hand.ts";
 import { validator } from "../../format/test/support/json.ts";
@@ -38,6 +40,22 @@ describe("dump", () => {
     expect(document.bitmaps).toMatchObject([
       { name: "daily", size: "2500000", dirty: DAILY_JSON.bitmaps[0]!.dirty, dirty_bytes: "1952" },
     ]);
+  });
+
+  test("digests of 16 MiB that no cluster stores, of more where they are asked for; load takes a form without them", () => {
+    const path = at("large.qdb");
+    qdb("create", path);
+    for (const name of ["a", "b"]) qdb("bitmap", "--add", "--size=64G", "--granularity=512", path, name);
+    const digests = (text: string): unknown[] =>
+      JSON.parse(text).bitmaps.map((bitmap: QdbJsonBitmap) => bitmap.bits_sha256);
+    const zeros = createHash("sha256")
+      .update(new Uint8Array(2 ** 24))
+      .digest("hex");
+    const form = qdb("dump", path);
+    expect(digests(form)).toEqual([zeros, undefined]);
+    expect(digests(qdb("dump", "--all-digests", path))).toEqual([zeros, zeros]);
+    runQdb(["load", "-", at("without-digests.qdb")], { input: form });
+    expect(digests(qdb("dump", at("without-digests.qdb")))).toEqual([zeros, undefined]);
   });
 
   test("a bitmap whose bits cannot be used: the form is whole, the exit code 1, and one line says why", () => {

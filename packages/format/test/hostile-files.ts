@@ -19,10 +19,10 @@ function smallEntries(count: number, fill: (entry: DataView, at: number) => void
   return table;
 }
 
-function headerFor(table: Uint8Array, nbBitmaps: number, clusterBits = 9): Uint8Array {
+function headerFor(table: Uint8Array, nbBitmaps: number, clusterBits = 9, tableAt = TABLE): Uint8Array {
   const header = {
     nbBitmaps,
-    bitmapsOffset: BigInt(TABLE),
+    bitmapsOffset: BigInt(tableAt),
     bitmapsSize: table.length,
     tableChecksum: crc32(table),
     incompatible: 1n,
@@ -178,6 +178,22 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
   "2^20 entries, ones and zeros in turn": () => oneHuge((at) => (at % 2) * 2, 0),
   "2^20 preallocations": () => oneHuge((at) => 2 ** 40 + at * 512 + 1, 2 ** 50),
   "2^32 dirty bits": () => oneHuge(() => 2, 0),
+  "1000 bitmaps of 2^27 bits, zeros and ones": () => {
+    const cluster = 2 * MIB;
+    const tableAt = 2 * cluster;
+    const count = 1000;
+    const placeOf = (at: number): number => tableAt + (1 + at) * cluster;
+    const areas = [0, 2].map((descriptor) => {
+      const area = new Uint8Array(8 * 12);
+      for (let at = 0; at < 8; at++) area[at * 8 + 7] = descriptor;
+      return area;
+    });
+    const areaOf = (at: number): Uint8Array => areas[at % 2] ?? ZERO_AREA;
+    const table = smallEntries(count, (entry, at) => placeL1(entry, placeOf(at), 8, 2n ** 36n, 512, crc32(areaOf(at))));
+    const header = headerFor(table, count, 21, tableAt).slice(0, 4096);
+    const pieces = Array.from({ length: count }, (_, at): [number, Uint8Array] => [placeOf(at), areaOf(at)]);
+    return sparse(placeOf(count), [0, header], [cluster, header], [tableAt, table], ...pieces);
+  },
   "extensions of nothing": () => {
     const many = Array.from({ length: 400 }, (_, at) => tlv(at + 1, rep(0, 0)));
     return sparse(8192, [0, file({ clusterBits: 12, extensions: join(...many) })]);

@@ -71,6 +71,7 @@ const EXPECTED: Record<string, readonly string[]> = {
   "2^20 entries, ones and zeros in turn": ["count ok 1", `extents 0 ok ${2 ** 19}`, "check ok 0"],
   "2^20 preallocations": ["count ok 1", "extents 0 ok 0", "check ok 1"],
   "2^32 dirty bits": ["count ok 1", "extents 0 ok 1", "check ok 0"],
+  "1000 bitmaps of 2^27 bits, zeros and ones": ["count ok 1000", "extents of all ok 500", "check ok 0"],
   "extensions of nothing": ["open LIMIT", "check ok 1"],
   "64 MiB of records in one entry": ["open ok 1", "extents 0 BAD_FIELD"],
   "1000 bitmaps with 512 records each": ["open ok 1000", "count ok 1000", "extents 0 ok 0"],

@@ -193,10 +193,21 @@ describe("both ways", () => {
 });
 
 describe("dump", () => {
-  test("leaves bits_sha256 out above 2^27 bits unless asked, and where the host has no SHA-256", () => {
+  test("leaves bits_sha256 out where more than 16 MiB are not stored, unless asked, and where the host has no SHA-256", () => {
     const most = plainContents([Bitmap.dirty({ size: 2n ** 27n * 512n, granularity: 512 })], { clusterBits: 16 });
     expect(JSON.parse(dump(bytesOf(most)).text).bitmaps[0].bits_sha256).toHaveLength(64);
     expect(dump(bytesOf(most), {}, {}).text).not.toContain("bits_sha256");
+    // 17 MiB, of which two clusters of 1 MiB are stored.
+    const stored = Bitmap.clean({ size: 17n * 2n ** 23n * 512n, granularity: 512 });
+    for (const first of [5, 17 * 2 ** 23 - 1]) stored.markBits({ first, end: first + 1 });
+    const bitmaps = JSON.parse(
+      dump(bytesOf(plainContents([stored, Bitmap.dirty(stored)], { clusterBits: 20 }))).text,
+    ).bitmaps;
+    const bytes17 = new Uint8Array(17 * 2 ** 20);
+    bytes17.set([32]);
+    bytes17.set([128], bytes17.length - 1);
+    expect(bitmaps[0].bits_sha256).toBe(createHash("sha256").update(bytes17).digest("hex"));
+    expect(bitmaps[1]).not.toHaveProperty("bits_sha256");
     const above = plainContents([Bitmap.dirty({ size: 2n ** 27n * 512n + 1n, granularity: 512 })], { clusterBits: 16 });
     const bytes = bytesOf(above);
     expect(dump(bytes).text).not.toContain("bits_sha256");

@@ -8,8 +8,8 @@ import type { FeatureName } from "../records/features.ts";
 /** A value of the JSON form: u64 are strings, u32 numbers. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** Most bits whose digest is computed without being asked for. */
-export const SHA256_BITS = 2 ** 27;
+/** Most bytes of bits that no cluster stores and that one dump hashes without being asked for (spec §6). */
+export const UNSTORED_BYTES = 16 * 1024 * 1024;
 
 /** A field's value as JSON: u64 as a decimal string, feature words and checksums as hex, 16 bytes as a UUID, the others as numbers. */
 function fieldJson(key: string, value: unknown): JsonValue {

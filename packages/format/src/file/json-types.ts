@@ -86,7 +86,7 @@ export interface QdbJsonBitmap {
   readonly dirty?: readonly (readonly [offset: string, length: string])[];
   /** u64 in decimal digits */
   readonly dirty_bytes?: string;
-  /** 64 hex digits; absent above 2^27 bits unless asked for */
+  /** 64 hex digits; unless asked for absent where it would take the hashing of more than 16 MiB that no cluster stores */
   readonly bits_sha256?: string;
   readonly error?: QdbJsonError;
 }

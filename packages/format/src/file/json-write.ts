@@ -18,14 +18,14 @@ import type { Tlv } from "../records/tlv.ts";
 import { type BitOptions, extentsPlan } from "./bits.ts";
 import { BitsHasher } from "./bits-hasher.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import { extensionNameJson, featureJson, type JsonValue, SHA256_BITS, structJson, typeJson } from "./json-form.ts";
+import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, UNSTORED_BYTES } from "./json-form.ts";
 import { loadMaps, type MappedBitmap } from "./maps.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { windows } from "./windows.ts";
 
 /** What the JSON form may hold beyond its defaults. */
 export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
-  /** `bits_sha256` of bitmaps above 2^27 bits too. */
+  /** `bits_sha256` of every bitmap whose bits can be used, whatever it takes to hash bits that no cluster stores. */
   readonly allDigests?: boolean;
 }
 
@@ -54,6 +54,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
   let errors = 0;
   let first: DumpSummary["first"];
   let done = 0;
+  let unstored = 0;
   for (const [position, bitmap] of mapped.entries()) {
     const { entry, map } = bitmap;
     yield* put(`${position === 0 ? "" : ","}\n    ${text(entryJson(entry, index)).slice(0, -1)}, `);
@@ -65,7 +66,10 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
       yield* put(`"error": ${text({ code: said.code, message: said.message })} }`);
     } else {
       const before = done;
-      yield* dumpBits(map, digests.sha256, {
+      const needed = unstored + unstoredBytes(map);
+      const isDigestDue = options.allDigests === true || needed <= UNSTORED_BYTES;
+      if (isDigestDue) unstored = needed;
+      yield* dumpBits(map, isDigestDue ? digests.sha256 : undefined, {
         ...options,
         onProgress: (bits) => options.onProgress?.(before + bits, total),
       });
@@ -93,11 +97,19 @@ function* verified({ map, problem }: MappedBitmap): Plan<Problem | undefined> {
   return undefined;
 }
 
+/** Bytes of a bitmap's data that no cluster stores: hashing them costs time, but nothing was read for them. */
+function unstoredBytes(map: ClusterMap): number {
+  let stored = 0;
+  for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") stored++;
+  const bytes = Math.ceil(map.bits / 8);
+  const isLastStored = map.count > 0 && map.kind(map.count - 1) === "data";
+  // The last cluster can be cut off by the bitmap's end.
+  const beyond = isLastStored ? map.count * map.clusterSize - bytes : 0;
+  return bytes - (stored * map.clusterSize - beyond);
+}
+
 function* dumpBits(map: ClusterMap, sha256: (() => Sha256) | undefined, options: DumpOptions): Plan<void, string> {
-  const hasher =
-    sha256 !== undefined && (options.allDigests === true || map.bits <= SHA256_BITS)
-      ? new BitsHasher(sha256(), map.bits)
-      : undefined;
+  const hasher = sha256 === undefined ? undefined : new BitsHasher(sha256(), map.bits);
   const totals = { bits: 0, last: -1, first: true };
   yield* put('"dirty": [');
   yield* mapPut(
