@@ -78,7 +78,11 @@ class Handle:
         free = Free(file)
         plan = lay_out(file, free, items)
         self.fence()
+        length = len(self.disk.data)
         table_at, table = plan.write(self.disk)  # step 3
+        end = align(len(self.disk.data), max(header.cluster, 4096))
+        if length < len(self.disk.data) < end:
+            self.disk.write(len(self.disk.data), bytes(end - len(self.disk.data)))  # QDB-CMT-089
         area = next_area(file, len(items), table_at, table, self.writer_id)
         self.disk.write(header.h, area)  # QDB-CMT-032, QDB-CMT-004
         self.disk.fsync()  # step 4: QDB-CMT-033

@@ -70,14 +70,18 @@ describe("order", () => {
     const edits = editsOf(session);
     edits.rename("a", "c");
     commit(store, session, edits);
-    // Nothing but the table: the bits stay where they are.
-    expect(words(store)).toEqual([...FENCE, ...COMMIT]);
+    // Nothing but the table, and zeros to the end of its block: the bits stay where they are.
+    expect(brief(store)).toEqual([...FENCE, ...COMMIT]);
+    expect(store.changes.flatMap((op) => (op.kind === "write" ? [op.bytes.length] : []))).toEqual([
+      4096, 512, 3584, 4096, 4096,
+    ]);
+    expect(store.size % 4096).toBe(0);
     store.log.length = 0;
     flip(store, session, "b", true, 20, 30);
     expect(brief(store).filter((one) => one !== "read space")).toEqual(COMMIT);
     const places = store.changes.flatMap((op) => (op.kind === "write" ? [op] : []));
-    // Data and L1 area, then the table, in whole clusters; a header area by one write of 4096 bytes.
-    expect(places.map(({ bytes }) => bytes.length)).toEqual([512, 512, 512, 4096, 4096]);
+    // Data and L1 area, then the table, in whole clusters, and zeros to the end of the block; a header area by one write of 4096 bytes.
+    expect(places.map(({ bytes }) => bytes.length)).toEqual([512, 512, 512, 2560, 4096, 4096]);
     const [mirror, primary] = places.slice(-2);
     expect(primary?.bytes).toEqual(mirror?.bytes);
   });

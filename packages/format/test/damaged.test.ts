@@ -10,6 +10,7 @@ import {
   readIndex,
   readMaps,
   runSync,
+  type SyncStore,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, rep } from "./hand.ts";
@@ -230,6 +231,63 @@ describe("where new space lies while a bitmap is damaged", () => {
   });
 });
 
+describe("a device, which has no end that could be moved", () => {
+  const size = 512n * 4096n * 2n;
+  const made = file({
+    bitmaps: [
+      { name: "u", size, granularity: 512, clusters: [rep(5, 512), rep(6, 512)], l1Checksum: 7 },
+      { name: "v", size, granularity: 512, clusters: [rep(7, 512), "zeros"] },
+      { name: "w", size, granularity: 512, clusters: [{ descriptor: 40_960n, crc: 3 }, "zeros"] },
+    ],
+  });
+
+  function device(length: number, bad: readonly number[] = []): { store: SyncStore; inner: MemoryStore } {
+    const bytes = new Uint8Array(length);
+    bytes.set(made);
+    const inner = new MemoryStore(bytes);
+    const store: SyncStore = {
+      size: length,
+      fixedSize: true,
+      readSync: (offset, count) => {
+        if (bad.some((place) => offset <= place && place < offset + count)) throw io("bad sector");
+        return inner.readSync(offset, count);
+      },
+      writeSync: (offset, bytes) => {
+        if (offset + bytes.length > length) throw io("no space left on device");
+        inner.writeSync(offset, bytes);
+      },
+      flushSync: () => inner.flushSync(),
+      truncateSync: () => undefined,
+    };
+    return { store, inner };
+  }
+
+  test("new space lies behind all that is named, and a repair has space too", async () => {
+    const { store, inner } = device(2 ** 18);
+    flip(store, openSession(store), "v", true, 5000, 5001);
+    for (const op of inner.changes)
+      if (op.kind === "write" && op.offset >= 2 * H) expect(op.offset).toBeGreaterThanOrEqual(40_960 + 512);
+    expect(inner.size).toBe(2 ** 18);
+    const now = said(inner.bytes);
+    expect([now.get("u"), now.get("w"), (now.get("v") as ReadonlySet<number>).has(5000)]).toEqual([
+      "BAD_CHECKSUM",
+      "BAD_CHECKSUM",
+      true,
+    ]);
+    expect((await (await openEditor(store, { repair: true })).repair()).after).toEqual([]);
+    expect((said(inner.bytes).get("v") as ReadonlySet<number>).has(5000)).toBe(true);
+  });
+
+  test.each([
+    ["no space behind what is named", device(45_056)],
+    ["an L1 area that cannot be read", device(2 ** 18, [2 * H + 512])],
+  ])("%s: refused with LIMIT before anything is written", (_, { store, inner }) => {
+    const session = openSession(store);
+    expect(errorOf(() => flip(store, session, "v", true, 5000, 5001)).code).toBe("LIMIT");
+    expect(inner.changes).toEqual([]);
+  });
+});
+
 describe("two structures own one cluster", () => {
   const truth = { a: [3, 4096], b: [9, 5000], c: [11] };
   const made = fileOf({ a: bitmap(8192, truth.a), b: bitmap(8192, truth.b), c: bitmap(3000, truth.c) });
@@ -361,6 +419,30 @@ describe("two structures own one cluster", () => {
       await editor.commit();
       expect(said(store.bytes).get(left)).toEqual(isRight ? new Set(truth[left]) : "BAD_CHECKSUM");
     }
+  });
+
+  test("a change that would move the table away from over an L1 area that names what others own is refused", () => {
+    const crc32 = ZLIB.crc32 ?? (() => 0);
+    // The L1 area of b is the table: its first word is the offset of the L1 area of a.
+    const moved = edit(made, [2 * H + 48, be(2 * H, 8)]);
+    const bytes = relinked(moved, 1, moved.slice(2 * H, 2 * H + 24), 0);
+    expect(crc32(bytes.subarray(2 * H, 2 * H + 24))).toBe(crc32(moved.subarray(2 * H, 2 * H + 24)));
+    expect([...said(bytes)].filter(([, one]) => typeof one === "string")).toEqual([["b", "OVERLAP"]]);
+    const store = new MemoryStore(bytes);
+    const session = openSession(store);
+    const edits = editsOf(session);
+    edits.rename("c", "d");
+    const error = errorOf(() => commit(store, session, edits));
+    expect([error.code, error.where.bitmap, store.changes]).toEqual(["OVERLAP", "a", []]);
+    const others = editsOf(session);
+    others.remove("b");
+    commit(store, session, others);
+    expect(said(store.bytes)).toEqual(
+      new Map([
+        ["a", new Set(truth.a)],
+        ["c", new Set(truth.c)],
+      ]),
+    );
   });
 
   test("a removal that would let a bitmap of unknown entries take what a good one owns is refused", () => {

@@ -87,6 +87,14 @@ function records(bytes: number): Uint8Array {
   return result;
 }
 
+/** Files that are changed too: their L1 entries name what a commit has to leave free. */
+export const EDITED: ReadonlySet<string> = new Set([
+  "2^18 entries of one cluster",
+  "2^18 entries past the end",
+  "2^20 preallocations",
+  "2^20 entries behind the end, one in every second block",
+]);
+
 export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
   "counts of a tiny file": () =>
     sparse(8192, [0, file({ header: { nbBitmaps: MOST, bitmapsOffset: 8192n, bitmapsSize: 64 * MIB } })]),
@@ -175,6 +183,7 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
   },
   "2^18 entries of one cluster": () => oneHuge(() => 0x2000_0001, 2 ** 30, 2 ** 18),
   "2^18 entries past the end": () => oneHuge((at) => 2 ** 40 + at * 512, 0, 2 ** 18),
+  "2^20 entries behind the end, one in every second block": () => oneHuge((at) => 12_595_200 + at * 8192 + 1, 0),
   "2^20 entries, ones and zeros in turn": () => oneHuge((at) => (at % 2) * 2, 0),
   "2^20 preallocations": () => oneHuge((at) => 2 ** 40 + at * 512 + 1, 2 ** 50),
   "2^32 dirty bits": () => oneHuge(() => 2, 0),

@@ -66,10 +66,11 @@ const EXPECTED: Record<string, readonly string[]> = {
     "count ok 65535",
     `check ok ${2 ** 16 + 2 * 65534}`,
   ],
-  "2^18 entries of one cluster": ["count ok 1", "extents 0 OVERLAP", `check ok ${2 ** 18}`],
-  "2^18 entries past the end": ["count ok 1", "extents 0 OUT_OF_BOUNDS", `check ok ${2 ** 18}`],
+  "2^18 entries of one cluster": ["count ok 1", "extents 0 OVERLAP", `check ok ${2 ** 18}`, "edit ok 2"],
+  "2^18 entries past the end": ["count ok 1", "extents 0 OUT_OF_BOUNDS", `check ok ${2 ** 18}`, "edit ok 2"],
+  "2^20 entries behind the end, one in every second block": ["extents 0 OUT_OF_BOUNDS", "edit ok 2"],
   "2^20 entries, ones and zeros in turn": ["count ok 1", `extents 0 ok ${2 ** 19}`, "check ok 0"],
-  "2^20 preallocations": ["count ok 1", "extents 0 ok 0", "check ok 1"],
+  "2^20 preallocations": ["count ok 1", "extents 0 ok 0", "check ok 1", "edit ok 2"],
   "2^32 dirty bits": ["count ok 1", "extents 0 ok 1", "check ok 0"],
   "1000 bitmaps of 2^27 bits, zeros and ones": ["count ok 1000", "extents of all ok 500", "check ok 0"],
   "extensions of nothing": ["open LIMIT", "check ok 1"],
@@ -93,7 +94,8 @@ describe("a hostile file", () => {
       const said = results.map(({ call, outcome, put }) => `${call} ${outcome}${outcome === "ok" ? ` ${put}` : ""}`);
       for (const expected of EXPECTED[name] ?? []) expect(said).toContain(expected);
       for (const { call, bytesRead, bytes, peak, bound, ms, put } of results) {
-        const attempts = call === "dump" ? 2 : 1;
+        // An edit looks at the L1 areas when it opens, for what a longer file would make of them, and when it is done.
+        const attempts = call === "dump" ? 2 : call === "edit" ? 3 : 1;
         expect(`${call}: ${bytesRead <= attempts * (size + 65536)}`).toBe(`${call}: true`);
         expect(`${call}: ${peak <= bound ? "in bounds" : `${peak} of ${bound} bytes held`}`).toBe(`${call}: in bounds`);
         // Linear, with room for a slow machine: a pair of loops over 2^16 or 2^20 takes hours.

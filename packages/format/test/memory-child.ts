@@ -4,9 +4,9 @@
 // `--max-old-space-size` that the parent sets in a second run.
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { bytesSource, type ExtentsVisitor, isQdbError, QdbFile } from "../src/index.ts";
-import { HOSTILE } from "./hostile-files.ts";
-import type { SparseSource } from "./sparse.ts";
+import { Bitmap, bytesSource, type ExtentsVisitor, isQdbError, QdbEditor, QdbFile } from "../src/index.ts";
+import { EDITED, HOSTILE } from "./hostile-files.ts";
+import { type SparseSource, sparseStore } from "./sparse.ts";
 
 export interface Measured {
   readonly call: string;
@@ -170,6 +170,19 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
   return results;
 }
 
+/** A bitmap is added and stored: whatever the other one names must stay free. */
+function measureEdit(source: SparseSource, base: number): Promise<Measured> {
+  return measure("edit", source, { base, opening: 0 }, async (look) => {
+    const editor = await QdbEditor.open(sparseStore(source), { ...options, randomId: () => new Uint8Array(16) });
+    look();
+    const bits = Bitmap.clean({ size: 4096n, granularity: 512 });
+    editor.edits.add({ name: "added", bits, flags: 0, extraData: [] });
+    await editor.commit();
+    look();
+    return editor.state.mapped.length;
+  });
+}
+
 async function main(name: string): Promise<void> {
   const make = HOSTILE[name];
   if (make === undefined) throw new Error(`no hostile file ${name}`);
@@ -187,6 +200,8 @@ async function main(name: string): Promise<void> {
       return findings;
     }),
   );
+  collect();
+  if (EDITED.has(name)) results.push(await measureEdit(source, base));
   collect();
   process.stdout.write(JSON.stringify({ size: source.size, heap: process.memoryUsage().heapUsed, results }));
 }

@@ -131,12 +131,12 @@ describe.each([
     const b = { clusters: [{ descriptor: BigInt(AT.a1 + 1) }, data(4)] };
     expect(problems(three({}, b))).toEqual(["OVERLAP descriptor a", "OVERLAP descriptor b", "ok"]);
   });
-  it("is a finding of every bitmap concerned, and repairable by nobody", () => {
+  it("is a finding of every bitmap concerned, and repairable", () => {
     const { findings } = check(withEntry(AT.b0 + bit));
     expect(findings.map(({ code, severity, repairable, where }) => [code, severity, repairable, where.bitmap])).toEqual(
       [
-        ["OVERLAP", "corrupt", false, "a"],
-        ["OVERLAP", "corrupt", false, "b"],
+        ["OVERLAP", "corrupt", true, "a"],
+        ["OVERLAP", "corrupt", true, "b"],
       ],
     );
   });

@@ -104,6 +104,32 @@ test.each([9, 12, 16])("random long edits, clusters of 2^%i bytes", (clusterBits
   expect(check(store.bytes).findings).toEqual([]);
 });
 
+test.each([9, 10, 11, 12, 14])(
+  "a cut, and a file that became longer, end at a multiple of 4096 and of the cluster size, clusters of 2^%i bytes",
+  (clusterBits) => {
+    const per = 2 ** clusterBits * 8;
+    const dice = random(clusterBits + 99);
+    const store = new MemoryStore(fileOf({ a: bitmap(per * 30, []), b: bitmap(per, [3]) }, { clusterBits }));
+    const unit = Math.max(4096, 2 ** clusterBits);
+    const start = store.size;
+    let cuts = 0;
+    for (let turn = 0; turn < 60; turn++) {
+      const session = openSession(store);
+      store.log.length = 0;
+      const first = Math.floor(dice() * per * 30);
+      flip(store, session, "a", dice() < 0.5, first, first + Math.ceil(dice() * (per * 30 - first)));
+      for (const op of store.changes) {
+        if (op.kind !== "truncate") continue;
+        cuts++;
+        expect(op.length % unit).toBe(0);
+      }
+      if (store.size !== start) expect(store.size % unit).toBe(0);
+      expect(check(store.bytes).findings).toEqual([]);
+    }
+    expect(cuts).toBeGreaterThan(5);
+  },
+);
+
 test("many small bitmaps, each cluster in a block of its own", () => {
   const store = new MemoryStore(fileOf({ first: bitmap(10, [1]) }));
   const session = openSession(store);

@@ -159,7 +159,13 @@ export function openEditor(store: AnyStore, options: { readonly repair?: boolean
 }
 
 export function openSession(store: SyncStore, options: { readonly repair?: boolean } = {}): Session {
-  const given = { digests: ZLIB, writerId: new Uint8Array(16).fill(0x77), repair: false, ...options };
+  const given = {
+    digests: ZLIB,
+    writerId: new Uint8Array(16).fill(0x77),
+    repair: false,
+    fixedSize: store.fixedSize,
+    ...options,
+  };
   return runStoreSync(Session.open(store.size, given), store);
 }
 

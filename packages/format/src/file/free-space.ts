@@ -68,12 +68,19 @@ export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Pla
     for (const extent of reached(index, mapped)) taken.add(extent);
     return new FreeSpace(taken.freeFrom(0), index.clusterSize, Number.POSITIVE_INFINITY);
   }
-  // A device has no end that could be moved: what lies behind everything that is named stands for it.
-  const named = fixed ? 0 : alignUp(Math.max(size, index.floor), unitOf(index));
-  yield* takeNamed(state, named, taken);
-  const from = fixed ? alignUp(Math.max(taken.lastEndWithin(size), index.floor), unitOf(index)) : named;
-  const free = taken.freeFrom(from);
-  return new FreeSpace(free, index.clusterSize, fixed ? size : 3 * (size + free.taken) + NEAR, fixed);
+  const unit = unitOf(index);
+  if (!fixed) {
+    const end = alignUp(Math.max(size, index.floor), unit);
+    yield* takeNamed(state, end, taken);
+    const free = taken.freeFrom(end);
+    return new FreeSpace(free, index.clusterSize, 3 * (size + free.taken) + NEAR);
+  }
+  // A device has no end that could be moved: what lies behind everything that is named stands for it. What an area names that cannot be
+  // read now, but perhaps the next time, nobody knows.
+  yield* takeNamed(state, 0, taken);
+  const isUnread = mapped.some(({ damage }) => damage?.code === "IO" || damage?.code === "SHORT_READ");
+  const behind = Math.max(isUnread ? size : taken.lastEndWithin(size), index.floor);
+  return new FreeSpace(taken.freeFrom(alignUp(behind, unit)), index.clusterSize, size, true);
 }
 
 /** Free space that is given out. Nothing is given twice. */

@@ -1,27 +1,40 @@
-import type { Problem } from "../errors.ts";
+import { QdbError } from "../errors.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
+import type { NextHeader } from "./commit-layout.ts";
 import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 
+/** What a commit is to make of a file, as far as it decides what becomes an owner. */
+export interface Outlook {
+  readonly bitmaps: readonly NextBitmap[];
+  readonly table: Pick<NextHeader, "table" | "tableOffset">;
+  /** Length of the file in bytes. */
+  readonly fileSize: number;
+}
+
 /**
- * What would be wrong with a bitmap that is good now, once a commit has made the file so long: an L1 area that runs past the end now
- * would lie inside and could lie over what others own, and so could what stands in an area that now shares a cluster (spec §5, Files
- * in error). Undefined when every good one stays good.
+ * Refuses a commit that would bring a bitmap into error that is good: an L1 area that runs past the end would lie inside a longer file,
+ * and what stands in an area that shares a cluster with the table or with an area that goes would count; either can name what others
+ * own (spec §5, Files in error).
+ * @throws {QdbError} OVERLAP
  */
-export function* harmOf(
-  { index }: FileState,
-  next: readonly NextBitmap[],
-  fileSize: number,
-  digests: Digests,
-): Plan<Problem | undefined> {
-  const kept = next.flatMap(({ from, bits }) => (from === undefined || bits !== undefined ? [] : [from]));
+export function* refuseHarm({ index }: FileState, next: Outlook, digests: Digests): Plan<void> {
+  const kept = next.bitmaps.flatMap(({ from, bits }) => (from === undefined || bits !== undefined ? [] : [from]));
   const entries = kept.map(({ entry }) => entry);
-  const maps = yield* readLonger(loadMaps({ ...index, fileSize }, entries, digests), index.fileSize);
+  const after = {
+    ...index,
+    fileSize: next.fileSize,
+    header: { ...index.header, bitmapsOffset: BigInt(next.table.tableOffset) },
+    table: { bytes: next.table.table, entries: index.table.entries },
+  };
+  const maps = yield* readLonger(loadMaps(after, entries, digests), index.fileSize);
   for (const [position, { entry, map }] of kept.entries()) {
-    if (map !== undefined && maps.map(position, entry) === undefined) return maps.damage(position, entry);
+    const harm = map === undefined ? undefined : maps.damage(position, entry);
+    if (harm === undefined) continue;
+    const message = `beside a damaged bitmap this change would damage a good one: ${harm.message}; run qdb check -r, or remove the damaged one first`;
+    throw new QdbError("OVERLAP", message, harm.where);
   }
-  return undefined;
 }
 
 /** Runs a plan as if the file were longer: what a commit leaves unwritten behind the old end reads as zeros. */

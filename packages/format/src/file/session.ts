@@ -8,13 +8,14 @@ import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.
 import { mirrorOffset } from "../records/header.ts";
 import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
 import { allMapped, endOfUse, freeSpaceOf } from "./free-space.ts";
-import { harmOf } from "./harm.ts";
+import { refuseHarm } from "./harm.ts";
 import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import { readArea } from "./open.ts";
 import { CHANGE, DONE, NOTHING_DONE, type Outcome, PACKING, type Unnamed } from "./outcomes.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
 import { type QdbIndex, readIndex } from "./qdb-index.ts";
+import { BLOCK } from "./taken-space.ts";
 
 /** What opening for writing takes. */
 export interface SessionOptions {
@@ -195,9 +196,13 @@ export class Session {
     const space = yield* freeSpaceOf(this.#state, { size: this.#fileSize, fixed });
     const placed = placeAll(bitmaps, space, index, this.#crc32);
     const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
-    if (!allMapped(mapped)) yield* this.#refuseHarm(bitmaps, Math.max(this.#fileSize, space.end));
+    if (!allMapped(mapped)) {
+      const fileSize = Math.max(this.#fileSize, space.end);
+      yield* refuseHarm(this.#state, { bitmaps, table: next, fileSize }, this.#options.digests);
+    }
     yield* this.#fence();
-    let end = Math.max(this.#fileSize, index.floor);
+    const fileSize = this.#fileSize;
+    let end = Math.max(fileSize, index.floor);
     const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
       for (const chunk of chunks) {
         const padded = padToCluster(chunk, index.clusterSize);
@@ -216,6 +221,9 @@ export class Session {
         }
       }
       if (next.tableOffset > 0) yield* store([{ offset: next.tableOffset, bytes: next.table }]);
+      // A file system that makes a file longer may write the block again that it ended in: none that is committed by then.
+      if (end > fileSize && end % BLOCK !== 0)
+        yield* store([{ offset: end, bytes: new Uint8Array(BLOCK - (end % BLOCK)) }]);
       yield* write([{ offset: mirrorOffset(index.clusterSize), bytes: next.area }]);
       // Step 4.
       yield* flush();
@@ -239,14 +247,6 @@ export class Session {
     this.#fileSize = end;
     this.#state = nextState(this.#state, next, placed, this.#crc32, end);
     if (!allMapped(mapped)) yield* this.#judge();
-  }
-
-  /** Refuses a commit that would bring a bitmap into error that is good. @throws {QdbError} OVERLAP */
-  *#refuseHarm(bitmaps: readonly NextBitmap[], fileSize: number): StorePlan<void> {
-    const harm = yield* harmOf(this.#state, bitmaps, fileSize, this.#options.digests);
-    if (harm === undefined) return;
-    const message = `beside a damaged bitmap this change would damage a good one: ${harm.message}; run qdb check -r, or remove the damaged one first`;
-    throw new QdbError("OVERLAP", message, harm.where);
   }
 
   /**
