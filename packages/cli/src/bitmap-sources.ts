@@ -1,7 +1,8 @@
-import { type Bitmap, bitmapPlan, QdbError, quote, run } from "@qdb/format";
+import { type Bitmap, bitmapPlan, type Plan, QdbError, quote, run } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
-import { confirmQcow2, isQcow2, readQcow2Index, readQcow2Map } from "@qdb/qcow2";
+import { confirmQcow2, isQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 import type { Call } from "./command.ts";
+import { aboutSource } from "./import/request.ts";
 import { about, openFile, requireFile, requireSameDisk } from "./open.ts";
 
 /** Bytes by which a qcow2 image is known. */
@@ -17,7 +18,8 @@ export interface SourceFile {
 /** Opens a QDB file or a qcow2 image, whichever it is, for its bitmaps. @throws {QdbError} as opening the file */
 export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
   requireFile(path);
-  return about(path, () => (isImage(path) ? openImage(path, call) : openQdbSource(path, call)));
+  const isImageFile = await about(path, () => isImage(path));
+  return isImageFile ? aboutSource({ source: path }, () => openImage(path, call)) : openQdbSource(path, call);
 }
 
 function isImage(path: string): boolean {
@@ -48,17 +50,20 @@ async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
   try {
     const index = await run(readQcow2Index(source.size), source, { signal });
     const read = async (name: string): Promise<Bitmap> => {
-      const bitmap = index.bitmaps.find(({ label }) => label === name);
-      if (bitmap === undefined)
-        throw new QdbError("NOT_FOUND", `the image ${quote(path)} holds no bitmap ${quote(name)}`);
-      const map = await run(readQcow2Map(index, bitmap), source, { signal });
-      const bits = await run(bitmapPlan(map), source, { signal });
-      await run(confirmQcow2(index, bitmap), source, { signal });
+      const bits = await run(readImageBitmap(index, name, path), source, { signal });
+      await run(confirmQcow2(index), source, { signal });
       return bits;
     };
-    return { read: (name) => about(path, () => read(name)), close: async () => source.close() };
+    return { read: (name) => aboutSource({ source: path }, () => read(name)), close: async () => source.close() };
   } catch (error) {
     source.close();
     throw error;
   }
+}
+
+/** @throws {QdbError} NOT_FOUND; the bitmap's problem */
+function* readImageBitmap({ bitmaps }: Qcow2Index, name: string, path: string): Plan<Bitmap> {
+  const bitmap = bitmaps.find(({ label }) => label === name);
+  if (bitmap === undefined) throw new QdbError("NOT_FOUND", `the image ${quote(path)} holds no bitmap ${quote(name)}`);
+  return yield* bitmapPlan(bitmap.map());
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { Patchable } from "../../qcow2/test/small-image.ts";
+import { qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
 import { qdbOf } from "./resident.ts";
 
@@ -123,6 +124,66 @@ f.seek(directory + 12); f.write(struct.pack('>I', 3))`;
       { offset: 0, length: 1048576, type: 1, description: "dirty" },
     ]);
     expect(bitmapsOf(file)[0]?.flags).toEqual(["enabled"]);
+  });
+});
+
+describe("bitmaps that share a cluster", () => {
+  /** An image of 16 MiB with bitmaps `A` (0 is dirty), `B` (8 MiB is) and `C` (nothing is); B is made to use the data cluster of A. */
+  function sharing(name: string): string {
+    const image = join(directory, name);
+    runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", "cluster_size=512", image, "16M"]);
+    for (const [bitmap, offset] of [
+      ["A", "0"],
+      ["B", "8M"],
+    ] as const) {
+      runPeer("qemu-img", ["bitmap", "--add", "-g", "64K", image, bitmap]);
+      runPeer("qemu-io", ["-f", "qcow2", "-c", `write -q ${offset} 64k`, image]);
+      runPeer("qemu-img", ["bitmap", "--disable", image, bitmap]);
+    }
+    runPeer("qemu-img", ["bitmap", "--add", "-g", "64K", image, "C"]);
+    const good = join(directory, `good-${name}.qdb`);
+    qdb("import", image, good);
+    expect(bitmapsOf(good)[1]?.dirty).toEqual([["8388608", "65536"]]);
+    const patched = new Patchable(readFileSync(image));
+    writeFileSync(image, patched.tableEntry("B", 0, patched.readTableEntry("A", 0)).bytes);
+    return image;
+  }
+
+  test("are refused, each of them, and make no file; the third is not", () => {
+    const image = sharing("sharing.qcow2");
+    const file = join(directory, "sharing.qdb");
+    for (const names of [[], ["-B", "A"], ["-B", "B"], ["-B", "C", "-B", "B"]])
+      expect(qdbFails("OVERLAP", ["import", ...names, image, file])).toContain("--inconsistent=mark-all");
+    expect(readdirSync(directory)).not.toContain("sharing.qdb");
+    qdb("import", "-B", "C", image, file);
+    expect(bitmapsOf(file).map(({ name, dirty }) => [name, dirty])).toEqual([["C", []]]);
+    const add = ["bitmap", "--add", "--merge", "B", "-b", image, "--size", "16M", file, "sum"];
+    expect(qdbFails("OVERLAP", add)).toContain("sharing.qcow2");
+    expect(bitmapsOf(file)).toHaveLength(1);
+  });
+
+  test("become all dirty when told, with a warning each", () => {
+    const file = join(directory, "sharing-marked.qdb");
+    const args = ["import", "--inconsistent=mark-all", sharing("sharing-marked.qcow2"), file];
+    const { status, stderr } = runQdb(args);
+    expect(status).toBe(0);
+    const warnings = stderr.trimEnd().split("\n");
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toMatch(/^qdb: warning: all of "A" is dirty: \[OVERLAP\] /);
+    expect(warnings[1]).toMatch(/^qdb: warning: all of "B" is dirty: \[OVERLAP\] /);
+    expect(bitmapsOf(file).map(({ name, flags, dirty }) => [name, flags, dirty])).toEqual([
+      ["A", [], [["0", "16777216"]]],
+      ["B", [], [["0", "16777216"]]],
+      ["C", ["enabled"], []],
+    ]);
+  });
+
+  test("what cannot be told to be a dirty bitmap at all is not marked either", () => {
+    const image = sharing("unknown.qcow2");
+    writeFileSync(image, new Patchable(readFileSync(image)).entry("A", { type: 2 }).bytes);
+    const file = join(directory, "unknown.qdb");
+    qdbFails("UNSUPPORTED_FEATURE", ["import", "--inconsistent=mark-all", image, file]);
+    expect(readdirSync(directory)).not.toContain("unknown.qdb");
   });
 });
 

@@ -1,8 +1,10 @@
 import {
   type BitmapShape,
+  type ByteRange,
+  type ClusterMap,
   type Decoded,
   type Problem,
-  type Report,
+  QdbError,
   specName,
   struct,
   toHex,
@@ -11,9 +13,12 @@ import {
   u32,
   u64,
 } from "@qdb/format";
-import { type Image, placeProblem } from "./image.ts";
+import { type Image, overlapProblem, placeProblem } from "./image.ts";
+import type { Judgement } from "./judgement.ts";
 import { GRANULARITY_BITS, MAX_BITS, MAX_NAME_SIZE } from "./limits.ts";
+import { Qcow2ClusterMap } from "./map.ts";
 import { align8, bitsOf, decodeUtf8 } from "./numbers.ts";
+import { BITMAP_TABLE_ENTRY } from "./table-entries.ts";
 
 /** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory); extra data, name and padding to 8 follow. */
 export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
@@ -38,7 +43,9 @@ export interface Directory {
   readonly offset: number;
   readonly image: Image;
   /** Places of the bitmaps whose name another one has too. */
-  readonly doubled: ReadonlySet<number>;
+  readonly doubled: Set<number>;
+  /** Who owns the clusters of the bitmaps; absent until the image was looked through, and where no bitmap is worth it. */
+  judgement?: Judgement;
 }
 
 /** Bytes that the directory entry at `start` takes, padding included; its 24 fixed bytes must be there. */
@@ -126,83 +133,100 @@ export class Qcow2Bitmap {
     return (this.fields.flags & FLAG.inUse) !== 0;
   }
 
-  /** The first thing that is wrong with it; its bits are refused while there is one. Decoded anew at each look. */
+  /** Its table as the directory entry describes it. */
+  get table(): ByteRange {
+    const { bitmapTableOffset, bitmapTableSize } = this.fields;
+    return { offset: Number(bitmapTableOffset), length: bitmapTableSize * BITMAP_TABLE_ENTRY.size };
+  }
+
+  /**
+   * The first thing that is wrong with what it is: name, extra data, type, granularity, unknown flags, number of bits. A bitmap
+   * without such a problem covers its disk in bits of known size, whatever their values: when in doubt, all of them are dirty.
+   */
+  get shapeProblem(): Problem | undefined {
+    return shapeProblem(this, this.#directory);
+  }
+
+  /** The first thing that is wrong with it; its bits are refused while there is one. Found out anew at each look. */
   get problem(): Problem | undefined {
-    let first: Problem | undefined;
-    validateBitmap(this, this.#directory, (problem) => {
-      first ??= problem;
-    });
-    return first;
+    return this.entryProblem ?? this.#directory.judgement?.problemOf(this);
+  }
+
+  /** The first thing that its directory entry alone shows to be wrong. @internal */
+  get entryProblem(): Problem | undefined {
+    return this.shapeProblem ?? doubtProblem(this, this.#directory.image) ?? tableProblem(this, this.#directory.image);
+  }
+
+  /** Where its bits are, for the plans over bits of @qdb/format. Nothing is read for it. @throws {QdbError} its problem */
+  map(): ClusterMap {
+    const { problem } = this;
+    if (problem !== undefined) throw QdbError.from(problem);
+    const { judgement, image } = this.#directory;
+    if (judgement === undefined) throw new RangeError(`the table of ${this.label} was not read`);
+    return new Qcow2ClusterMap(this, judgement.entriesOf(this), image.clusterSize);
+  }
+
+  /** Where a field of its directory entry is. @internal */
+  where(field: keyof typeof DIRECTORY_ENTRY.fields): Problem["where"] {
+    return {
+      structure: DIRECTORY_ENTRY.name,
+      field: specName(field),
+      offset: this.fileOffset + DIRECTORY_ENTRY.fields[field][0],
+      bitmap: this.label,
+    };
   }
 }
 
-/**
- * The rules of a directory entry, in this order: name, extra data, type, granularity, flags, number of bits, whether the bits
- * hold, table. INCONSISTENT ends it: table size and data of such a bitmap may be outdated (qcow2: Bitmap directory, in_use).
- */
-function validateBitmap(bitmap: Qcow2Bitmap, directory: Directory, report: Report): void {
-  const { bitmapTableOffset, bitmapTableSize, flags, type, granularityBits, nameSize, extraDataSize } = bitmap.fields;
-  const { image } = directory;
-  const where = (field: keyof typeof DIRECTORY_ENTRY.fields): Problem["where"] => ({
-    structure: DIRECTORY_ENTRY.name,
-    field: specName(field),
-    offset: bitmap.fileOffset + DIRECTORY_ENTRY.fields[field][0],
-    bitmap: bitmap.label,
+type Field = keyof typeof DIRECTORY_ENTRY.fields;
+
+function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Problem | undefined {
+  const { flags, type, granularityBits, nameSize, extraDataSize } = bitmap.fields;
+  const bad = (field: Field, code: Problem["code"], message: string): Problem => ({
+    code,
+    message,
+    where: bitmap.where(field),
   });
-  const bad = (field: keyof typeof DIRECTORY_ENTRY.fields, code: Problem["code"], message: string): void =>
-    report({ code, message, where: where(field) });
   if (nameSize < 1 || nameSize > MAX_NAME_SIZE)
-    bad("nameSize", "BAD_FIELD", `name_size is ${nameSize}, allowed are 1 to ${MAX_NAME_SIZE}`);
-  if (directory.doubled.has(bitmap.index))
-    bad("nameSize", "DUPLICATE_NAME", "another bitmap of the image has the same name");
-  if (extraDataSize !== 0)
-    bad(
-      "extraDataSize",
-      "UNSUPPORTED_FEATURE",
-      `the bitmap has ${extraDataSize} bytes of extra data, which this reader does not know`,
-    );
-  if (type !== DIRTY_TRACKING)
-    bad(
-      "type",
-      "UNSUPPORTED_FEATURE",
-      `bitmap type ${type} is not known; this reader knows ${DIRTY_TRACKING}, dirty tracking`,
-    );
+    return bad("nameSize", "BAD_FIELD", `name_size is ${nameSize}, allowed are 1 to ${MAX_NAME_SIZE}`);
+  if (doubled.has(bitmap.index))
+    return bad("nameSize", "DUPLICATE_NAME", "another bitmap of the image has the same name");
+  if (extraDataSize !== 0) {
+    const message = `the bitmap has ${extraDataSize} bytes of extra data, which this reader does not know`;
+    return bad("extraDataSize", "UNSUPPORTED_FEATURE", message);
+  }
+  if (type !== DIRTY_TRACKING) {
+    const message = `bitmap type ${type} is not known; this reader knows ${DIRTY_TRACKING}, dirty tracking`;
+    return bad("type", "UNSUPPORTED_FEATURE", message);
+  }
   const { min, max } = GRANULARITY_BITS;
-  const granularityOk = granularityBits >= min && granularityBits <= max;
-  if (!granularityOk)
-    bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
+  if (granularityBits < min || granularityBits > max)
+    return bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
   const unknown = flags & ~(FLAG.inUse | FLAG.auto);
-  if (unknown !== 0)
-    bad(
-      "flags",
-      "UNSUPPORTED_FEATURE",
-      `flags 0x${(unknown >>> 0).toString(16).padStart(8, "0")} are not known to this reader`,
-    );
-  if (!granularityOk) return;
+  if (unknown !== 0) {
+    const message = `flags 0x${(unknown >>> 0).toString(16).padStart(8, "0")} are not known to this reader`;
+    return bad("flags", "UNSUPPORTED_FEATURE", message);
+  }
   const bits = bitsOf(image.virtualSize, bitmap.granularity);
-  if (bits > MAX_BITS) {
-    bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`);
-    return;
-  }
-  if (bitmap.inUse) {
-    bad(
-      "flags",
-      "INCONSISTENT",
-      "in_use is set: a program has the image open, or died while it had, and only it had the true bits",
-    );
-    return;
-  }
-  if (image.doubt !== undefined) {
-    bad("flags", "INCONSISTENT", image.doubt);
-    return;
-  }
-  const expected = Math.ceil(Number(bits) / 8 / image.clusterSize);
+  return bits > MAX_BITS ? bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`) : undefined;
+}
+
+/** Why the bits in the file are not the true ones. Table size and data may be outdated then, and are no further problem (qcow2: Bitmap directory, in_use). */
+function doubtProblem(bitmap: Qcow2Bitmap, { doubt }: Image): Problem | undefined {
+  const message = bitmap.inUse
+    ? "in_use is set: a program has the image open, or died while it had, and only it had the true bits"
+    : doubt;
+  return message === undefined ? undefined : { code: "INCONSISTENT", message, where: bitmap.where("flags") };
+}
+
+function tableProblem(bitmap: Qcow2Bitmap, image: Image): Problem | undefined {
+  const { bitmapTableSize } = bitmap.fields;
+  const expected = Math.ceil(bitmap.bits / 8 / image.clusterSize);
   if (bitmapTableSize !== expected) {
-    bad("bitmapTableSize", "BAD_FIELD", `bitmap_table_size is ${bitmapTableSize}, ${bits} bits need ${expected}`);
-    return;
+    const message = `bitmap_table_size is ${bitmapTableSize}, ${bitmap.bits} bits need ${expected}`;
+    return { code: "BAD_FIELD", message, where: bitmap.where("bitmapTableSize") };
   }
-  if (expected === 0) return;
-  const table = { offset: Number(bitmapTableOffset), length: expected * 8 };
-  const problem = placeProblem("the bitmap table", table, image, where("bitmapTableOffset"));
-  if (problem !== undefined) report(problem);
+  if (expected === 0) return undefined;
+  const what = "the bitmap table";
+  const where = bitmap.where("bitmapTableOffset");
+  return placeProblem(what, bitmap.table, image, where) ?? overlapProblem(what, bitmap.table, image, where);
 }

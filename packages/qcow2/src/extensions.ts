@@ -1,4 +1,5 @@
 import {
+  type ByteRange,
   type Decoded,
   FEATURE_NAME,
   type Problem,
@@ -39,6 +40,8 @@ export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.field
 
 /** Type of the bitmaps extension (qcow2: Header extensions). */
 const BITMAPS = 0x23852875;
+/** Type of the full disk encryption header pointer: offset and length, u64 each (qcow2: Full disk encryption header pointer). */
+const ENCRYPTION_HEADER = 0x0537be77;
 /** Type of the feature name table (qcow2: Feature name table). */
 const FEATURE_NAMES = 0x6803f857;
 
@@ -173,4 +176,14 @@ export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): Bi
     );
   }
   return { ...fields, fileOffset };
+}
+
+/** Where the encryption header of an image is, which an extension of the first cluster tells; undefined where there is none. */
+export function findEncryptionHeader(header: Qcow2Header, bytes: Uint8Array): ByteRange | undefined {
+  for (const { type, data } of extensions(bytes, header.headerLength, extensionsEnd(header))) {
+    if (type !== ENCRYPTION_HEADER || data.length < 16) continue;
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    return { offset: Number(view.getBigUint64(0)), length: Number(view.getBigUint64(8)) };
+  }
+  return undefined;
 }

@@ -1,4 +1,4 @@
-import { type Decoded, type Problem, QdbError, specName, struct, u32, u64 } from "@qdb/format";
+import { type Decoded, type Problem, QdbError, specName, struct, u32, u64, type Where } from "@qdb/format";
 import { CLUSTER_BITS, MAX_DISK_SIZE } from "./limits.ts";
 
 /** First 104 bytes of an image (qcow2: Header). A version 2 header is the first 72 of them. */
@@ -32,7 +32,7 @@ const V2_SIZE = 72;
 
 /** Incompatible feature bits that this reader knows (qcow2: Header, incompatible_features). */
 export const INCOMPATIBLE = {
-  /** Refcounts may be wrong; nothing that bitmaps are read by. */
+  /** Refcounts may be stale (lazy refcounts): they are not looked at. */
   dirty: 1n << 0n,
   /** Some structure of the image is known to be wrong: the bits are in doubt. */
   corrupt: 1n << 1n,
@@ -50,13 +50,14 @@ export function isQcow2(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) === MAGIC;
 }
 
+/** Where a header field is. */
+export function headerWhere(field: keyof Qcow2Header): Where {
+  return { structure: QCOW2_HEADER.name, field: specName(field), offset: QCOW2_HEADER.fields[field][0] };
+}
+
 /** The error of a header field. */
 export function headerError(field: keyof Qcow2Header, code: Problem["code"], message: string): QdbError {
-  return new QdbError(code, message, {
-    structure: QCOW2_HEADER.name,
-    field: specName(field),
-    offset: QCOW2_HEADER.fields[field][0],
-  });
+  return new QdbError(code, message, headerWhere(field));
 }
 
 /**

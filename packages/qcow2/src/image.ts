@@ -1,10 +1,14 @@
 import type { ByteRange, Problem, Where } from "@qdb/format";
 import { AUTOCLEAR_BITMAPS, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { shareCluster } from "./numbers.ts";
+import { FINDING, type FindingKind } from "./watched-clusters.ts";
 
-/** A range of the file with the name of the structure that owns its clusters. */
+/** A range of the file with the structure that owns its clusters. */
 export interface Owner extends ByteRange {
+  /** For messages. */
   readonly what: string;
+  /** What is found out about a cluster that a bitmap refers to as well. */
+  readonly finding: FindingKind;
 }
 
 /** What the rules of bitmaps depend on: sizes in bytes, and who owns which clusters already. */
@@ -14,31 +18,31 @@ export interface Image {
   readonly virtualSize: bigint;
   /** Why no bitmap of the image can be used; undefined when nothing speaks against them. */
   readonly doubt: string | undefined;
-  /** Structures that no bitmap's table and data may share a cluster with. */
+  /** The structures whose place the header tells by itself. */
   readonly owners: readonly Owner[];
 }
 
-/**
- * What a header says of an image. Only owners whose place the header tells by itself are known: first cluster, active L1 table,
- * refcount table, snapshot table. Who owns the rest only `qemu-img check` knows, by the refcounts.
- */
+/** What a header says of an image. */
 export function imageOf(header: Qcow2Header, fileSize: number): Image {
   const clusterSize = 2 ** header.clusterBits;
+  const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters, snapshotsOffset, nbSnapshots } = header;
+  const owner = (what: string, finding: FindingKind, offset: bigint, length: number): Owner => ({
+    what,
+    finding,
+    offset: Number(offset),
+    length,
+  });
   return {
     fileSize,
     clusterSize,
     virtualSize: header.size,
     doubt: doubtOf(header),
     owners: [
-      { what: "the header's cluster", offset: 0, length: clusterSize },
-      { what: "the L1 table", offset: Number(header.l1TableOffset), length: header.l1Size * 8 },
-      {
-        what: "the refcount table",
-        offset: Number(header.refcountTableOffset),
-        length: header.refcountTableClusters * clusterSize,
-      },
+      owner("the header's cluster", FINDING.header, 0n, clusterSize),
+      owner("the L1 table", FINDING.l1Table, l1TableOffset, l1Size * 8),
+      owner("the refcount table", FINDING.refcountTable, refcountTableOffset, refcountTableClusters * clusterSize),
       // Entries have different lengths; 40 bytes is the least that each takes.
-      { what: "the snapshot table", offset: Number(header.snapshotsOffset), length: header.nbSnapshots * 40 },
+      owner("the snapshot table", FINDING.snapshotTable, snapshotsOffset, nbSnapshots * 40),
     ],
   };
 }
@@ -54,32 +58,26 @@ function doubtOf(header: Qcow2Header): string | undefined {
 }
 
 /**
- * A reference to clusters, as every offset of the bitmaps is judged: not 0, aligned, inside the file, nobody else's.
- * Gives BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS or OVERLAP, undefined when all is well. `what` names it in messages.
+ * Judges the place of a reference to clusters, by itself: not 0, aligned, inside the file. `what` names it in messages.
+ * Gives BAD_FIELD, MISALIGNED or OUT_OF_BOUNDS, undefined when all is well.
  */
 export function placeProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
   const { offset, length } = range;
   const { clusterSize, fileSize } = image;
   if (offset === 0) return { code: "BAD_FIELD", message: `the offset of ${what} is 0`, where };
   if (offset % clusterSize !== 0) {
-    return {
-      code: "MISALIGNED",
-      message: `${what} is at ${offset}, no multiple of the cluster size ${clusterSize}`,
-      where,
-    };
+    const message = `${what} is at ${offset}, no multiple of the cluster size ${clusterSize}`;
+    return { code: "MISALIGNED", message, where };
   }
-  if (offset + length > fileSize) {
-    return {
-      code: "OUT_OF_BOUNDS",
-      message: `${what} of ${length} bytes at ${offset} runs past the end of the file at ${fileSize}`,
-      where,
-    };
-  }
-  const owner = image.owners.find((other) => shareCluster(range, other, clusterSize));
+  if (offset + length <= fileSize) return undefined;
+  const message = `${what} of ${length} bytes at ${offset} runs past the end of the file at ${fileSize}`;
+  return { code: "OUT_OF_BOUNDS", message, where };
+}
+
+/** Gives OVERLAP where a range shares a cluster with a structure whose place the header tells. */
+export function overlapProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
+  const owner = image.owners.find((other) => shareCluster(range, other, image.clusterSize));
   if (owner === undefined) return undefined;
-  return {
-    code: "OVERLAP",
-    message: `${what} at ${offset} shares a cluster with ${owner.what} at ${owner.offset}`,
-    where,
-  };
+  const message = `${what} at ${range.offset} shares a cluster with ${owner.what} at ${owner.offset}`;
+  return { code: "OVERLAP", message, where };
 }

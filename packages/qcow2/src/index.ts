@@ -4,6 +4,5 @@ export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
 export { confirmQcow2 } from "./confirm.ts";
 export { BITMAPS_EXTENSION } from "./extensions.ts";
 export { isQcow2, QCOW2_HEADER, type Qcow2Header } from "./header.ts";
-export type { Image, Owner } from "./image.ts";
-export { BITMAP_TABLE_ENTRY, readQcow2Map } from "./map.ts";
-export { type Qcow2Index, readQcow2Index } from "./qcow2-index.ts";
+export { type Evidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
+export { BITMAP_TABLE_ENTRY } from "./table-entries.ts";

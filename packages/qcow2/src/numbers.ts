@@ -37,3 +37,43 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
     return undefined;
   }
 }
+
+/** Numbers of the first piece of a {@link NumberList}; later pieces are larger, up to {@link LARGEST_PIECE}. */
+const FIRST_PIECE = 256;
+const LARGEST_PIECE = 2 ** 18;
+
+/** A list of numbers that grows, at 8 bytes a number. */
+export class NumberList {
+  readonly #full: Float64Array[] = [];
+  #last = new Float64Array(FIRST_PIECE);
+  #used = 0;
+  #length = 0;
+
+  push(value: number): void {
+    if (this.#used === this.#last.length) {
+      this.#full.push(this.#last);
+      this.#last = new Float64Array(Math.min(this.#last.length * 2, LARGEST_PIECE));
+      this.#used = 0;
+    }
+    this.#last[this.#used++] = value;
+    this.#length++;
+  }
+
+  /** Adds the numbers of the clusters of a range, as far as it lies inside a file of `fileSize` bytes. */
+  pushClusters({ offset, length }: ByteRange, clusterSize: number, fileSize: number): void {
+    const end = Math.min(offset + length, fileSize);
+    for (let cluster = Math.floor(offset / clusterSize); cluster * clusterSize < end; cluster++) this.push(cluster);
+  }
+
+  /** The numbers in one array of their own. */
+  toArray(): Float64Array {
+    const all = new Float64Array(this.#length);
+    let at = 0;
+    for (const piece of this.#full) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    all.set(this.#last.subarray(0, this.#used), at);
+    return all;
+  }
+}

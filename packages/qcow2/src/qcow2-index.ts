@@ -1,18 +1,25 @@
 import { type Plan, QdbError, read } from "@qdb/format";
-import { DIRECTORY_ENTRY, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
+import { DIRECTORY_ENTRY, type Directory, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
 import {
-  BITMAPS_EXTENSION,
   type BitmapsExtension,
   checkFeatures,
   directoryError,
   extensionsEnd,
   findBitmapsExtension,
+  findEncryptionHeader,
 } from "./extensions.ts";
 import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, validateHeader } from "./header.ts";
-import { type Image, imageOf, placeProblem } from "./image.ts";
-import { MAX_NAME_SIZE } from "./limits.ts";
+import { type Image, imageOf, overlapProblem, placeProblem } from "./image.ts";
+import { judge } from "./judgement.ts";
+import { CLUSTER_BITS, MAX_NAME_SIZE } from "./limits.ts";
 
-/** What an image says of its bitmaps before any bitmap table is read. */
+/** Bytes of the image by which it is seen whether it changed. */
+export interface Evidence {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What an image says of its bitmaps: everything but their bits. */
 export interface Qcow2Index {
   /** 2 or 3. Version 2 images hold no bitmaps. */
   readonly version: number;
@@ -27,43 +34,57 @@ export interface Qcow2Index {
   /** In the order of the directory; those with a `problem` are listed, their bits are refused. */
   readonly bitmaps: readonly Qcow2Bitmap[];
   readonly header: Qcow2Header;
-  /** What tables and data are judged by; the directory is one of its owners. */
-  readonly image: Image;
-  /** Bytes of header and bitmaps extension as they were read: {@link confirmQcow2} compares them. */
-  readonly evidence: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** Whether the image was looked through for who owns the clusters of bitmaps: it is unless none of them can be used anyway. */
+  readonly isJudged: boolean;
+  /** Header, extensions and bitmap directory as they were read: {@link confirmQcow2} compares them. */
+  readonly evidence: readonly Evidence[];
 }
 
 /** Bytes that the first round reads: header and extensions of all but images with uncommonly large clusters and many extensions. */
 const FIRST_READ = 64 * 1024;
 
+/** Reads the first bytes of an image of `fileSize` bytes, as many as {@link readQcow2Index} wants: header and most often the extensions. */
+export function* readQcow2Head(fileSize: number): Plan<Uint8Array> {
+  return yield* readBytes(0, Math.min(fileSize, FIRST_READ));
+}
+
+/** What of the first bytes is evidence: those of the first cluster, where nothing else stands; with a wrong header, the first 512. */
+export function headEvidence(head: Uint8Array): Evidence {
+  const bits = head.length >= QCOW2_HEADER.size ? QCOW2_HEADER.decode(head).clusterBits : 0;
+  const length = bits >= CLUSTER_BITS.min && bits <= CLUSTER_BITS.max ? 2 ** bits : 2 ** CLUSTER_BITS.min;
+  return { offset: 0, bytes: head.slice(0, length) };
+}
+
 /**
- * Reads header, extensions and bitmap directory of an image of `fileSize` bytes: two rounds, three where clusters are larger
- * than 64 KiB. A bitmap that breaks a rule has a `problem`; what breaks the walk to the others is thrown.
+ * Reads header, extensions and bitmap directory of an image of `fileSize` bytes, and judges the clusters of all bitmaps against each
+ * other and against the other structures of the image. A bitmap that breaks a rule has a `problem`; what breaks the walk to the
+ * others is thrown. `head` is what {@link readQcow2Head} gave, where that was read already.
  * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, OUT_OF_BOUNDS, OVERLAP
  */
-export function* readQcow2Index(fileSize: number): Plan<Qcow2Index> {
-  const first = yield* readBytes(0, Math.min(fileSize, FIRST_READ));
+export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2Index> {
+  const first = head ?? (yield* readQcow2Head(fileSize));
   const header = decodeHeader(first);
   if (header.version === 3) checkFeatures(header, first);
   validateHeader(header, fileSize);
-  let image = imageOf(header, fileSize);
-  const evidence = [{ offset: 0, bytes: first.slice(0, QCOW2_HEADER.size) }];
+  const image = imageOf(header, fileSize);
+  const evidence = [headEvidence(first)];
   let bitmaps: readonly Qcow2Bitmap[] = [];
-  const extension =
-    header.version === 3 ? findBitmapsExtension(header, yield* readFirstCluster(header, first)) : undefined;
-  if (extension !== undefined) {
-    const bytes = new Uint8Array(BITMAPS_EXTENSION.size);
-    BITMAPS_EXTENSION.encode(extension, bytes);
-    evidence.push({ offset: extension.fileOffset, bytes });
-    const directory = {
-      what: "the bitmap directory",
-      offset: Number(extension.bitmapDirectoryOffset),
-      length: Number(extension.bitmapDirectorySize),
-    };
-    const problem = placeProblem(directory.what, directory, image, directoryError(extension, "BAD_FIELD", "").where);
-    if (problem !== undefined) throw QdbError.from(problem);
-    image = { ...image, owners: [...image.owners, directory] };
-    bitmaps = walkDirectory(extension, yield* readBytes(directory.offset, directory.length), image);
+  let isJudged = false;
+  if (header.version === 3) {
+    const cluster = yield* readFirstCluster(header, first);
+    evidence.push({ offset: first.length, bytes: cluster.subarray(first.length) });
+    const extension = findBitmapsExtension(header, cluster);
+    if (extension !== undefined) {
+      const directory = yield* readDirectory(extension, image);
+      evidence.push(directory);
+      bitmaps = walkDirectory(extension, directory);
+      isJudged = bitmaps.some(({ entryProblem }) => entryProblem === undefined);
+      if (isJudged) {
+        const range = { offset: directory.offset, length: directory.bytes.length };
+        const encryption = findEncryptionHeader(header, cluster);
+        directory.judgement = yield* judge({ header, image, directory: range, encryption }, bitmaps);
+      }
+    }
   }
   return {
     version: header.version,
@@ -74,7 +95,7 @@ export function* readQcow2Index(fileSize: number): Plan<Qcow2Index> {
     bitmapsConsistent: (header.autoclearFeatures & AUTOCLEAR_BITMAPS) !== 0n,
     bitmaps,
     header,
-    image,
+    isJudged,
     evidence,
   };
 }
@@ -95,14 +116,25 @@ function* readFirstCluster(header: Qcow2Header, first: Uint8Array): Plan<Uint8Ar
   return whole;
 }
 
+/** @throws {QdbError} BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP */
+function* readDirectory(extension: BitmapsExtension, image: Image): Plan<Directory> {
+  const what = "the bitmap directory";
+  const range = {
+    offset: Number(extension.bitmapDirectoryOffset),
+    length: Number(extension.bitmapDirectorySize),
+  };
+  const { where } = directoryError(extension, "BAD_FIELD", "");
+  const problem = placeProblem(what, range, image, where) ?? overlapProblem(what, range, image, where);
+  if (problem !== undefined) throw QdbError.from(problem);
+  return { bytes: yield* readBytes(range.offset, range.length), offset: range.offset, image, doubled: new Set() };
+}
+
 /**
  * Goes from entry to entry; there must be as many as the extension says, and nothing behind them (qcow2: Bitmap directory).
  * @throws {QdbError} OUT_OF_BOUNDS when an entry runs past the directory, BAD_FIELD when they do not fill it
  */
-function walkDirectory(extension: BitmapsExtension, bytes: Uint8Array, image: Image): Qcow2Bitmap[] {
-  const offset = Number(extension.bitmapDirectoryOffset);
-  const doubled = new Set<number>();
-  const directory = { bytes, offset, image, doubled };
+function walkDirectory(extension: BitmapsExtension, directory: Directory): Qcow2Bitmap[] {
+  const { bytes, offset, doubled } = directory;
   const byName = new Map<string, number>();
   const bitmaps: Qcow2Bitmap[] = [];
   let at = 0;

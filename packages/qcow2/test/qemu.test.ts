@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runSync } from "@qdb/format";
-import { confirmQcow2, isQcow2, type Qcow2Index, readQcow2Index, readQcow2Map } from "@qdb/qcow2";
+import { confirmQcow2, isQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dirtyRanges, type NbdExtent, nbdinfoMap, requirePeers, runPeer } from "../../cli/test/peers.ts";
 import { countingSource, readAll } from "./reading.ts";
@@ -104,13 +104,10 @@ test("bitmaps of a killed writer are in use, disabled ones too, and INCONSISTENT
     [true, true, "INCONSISTENT"],
     [true, false, "INCONSISTENT"],
   ]);
+  expect(() => bitmaps[0]!.map()).toThrow("in_use is set");
   const after = countingSource(readFileSync(path));
-  expect(() => runSync(readQcow2Map(index(path), bitmaps[0]!), after)).toThrow("in_use is set");
-  expect(after.bytesRead).toBe(0);
   // What was good when the writer came is noticed to have changed.
-  expect(() => runSync(confirmQcow2(opened, opened.bitmaps[1]!), after)).toThrow(
-    expect.objectContaining({ code: "SOURCE_CHANGED" }),
-  );
+  expect(() => runSync(confirmQcow2(opened), after)).toThrow(expect.objectContaining({ code: "SOURCE_CHANGED" }));
 });
 
 test("an image that was opened, written and closed in between is SOURCE_CHANGED", () => {
@@ -118,12 +115,10 @@ test("an image that was opened, written and closed in between is SOURCE_CHANGED"
   qemuImg("create", "-q", "-f", "qcow2", path, "16M");
   qemuImg("bitmap", "--add", path, "daily");
   const opened = index(path);
-  const confirm = () => runSync(confirmQcow2(opened, opened.bitmaps[0]!), countingSource(readFileSync(path)));
+  const confirm = () => runSync(confirmQcow2(opened), countingSource(readFileSync(path)));
   expect(confirm).not.toThrow();
   qemuIo(path, "write -q 0 64k");
-  expect(confirm).toThrow(
-    expect.objectContaining({ code: "SOURCE_CHANGED", where: expect.objectContaining({ bitmap: "daily" }) }),
-  );
+  expect(confirm).toThrow(expect.objectContaining({ code: "SOURCE_CHANGED" }));
 });
 
 test("where autoclear bit 0 is clear, every bitmap is INCONSISTENT, and QEMU has none", () => {

@@ -12,7 +12,7 @@ import {
   streamSync,
   type Where,
 } from "@qdb/format";
-import { confirmQcow2, type Qcow2Index, readQcow2Index, readQcow2Map } from "@qdb/qcow2";
+import { confirmQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 
 /** A source over bytes that counts what is read. */
 export function countingSource(bytes: Uint8Array): SyncByteSource & { bytesRead: number } {
@@ -42,7 +42,7 @@ export function dirtyOf(map: ClusterMap, source: SyncByteSource): Dirty {
 export function readAll(bytes: Uint8Array): { index: Qcow2Index; dirty: Map<string, Dirty>; bytesRead: number } {
   const source = countingSource(bytes);
   const index = runSync(readQcow2Index(bytes.length), source);
-  const maps = index.bitmaps.map((bitmap) => runSync(readQcow2Map(index, bitmap), source));
+  const maps = index.bitmaps.map((bitmap) => bitmap.map());
   const dirty = new Map(maps.map((map) => [map.label, dirtyOf(map, source)]));
   const { bytesRead } = source;
   for (const map of maps) {
@@ -55,7 +55,7 @@ export function readAll(bytes: Uint8Array): { index: Qcow2Index; dirty: Map<stri
       );
     }
   }
-  for (const bitmap of index.bitmaps) runSync(confirmQcow2(index, bitmap), source);
+  runSync(confirmQcow2(index), source);
   return { index, dirty, bytesRead };
 }
 

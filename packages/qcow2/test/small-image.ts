@@ -64,6 +64,11 @@ export class Patchable {
     return this;
   }
 
+  /** The fields of the header. */
+  get fields(): Decoded<typeof QCOW2_HEADER.fields> {
+    return QCOW2_HEADER.decode(this.bytes);
+  }
+
   header(change: Partial<Decoded<typeof QCOW2_HEADER.fields>>): this {
     return this.#set(QCOW2_HEADER, 0, change);
   }

@@ -13,7 +13,7 @@ export const command: CommandSpec = {
   synopsis: ["[OPTION]... [-B NAME[=NEW]]... SOURCE FILE"],
   description: [
     "Reads bitmaps from SOURCE and stores them in FILE, all in one commit; FILE is made when it is missing. A bitmap of a name that is there already is refused, unless --merge or --replace says what to do. Nothing of SOURCE is changed.",
-    "qcow2: the bitmaps of an image, without QEMU; all of them, or those of -B. Names, granularities and whether they are enabled stay. A bitmap that a program had in use, or did not keep, is inconsistent: it is listed, and its bits are refused, unless --inconsistent=mark-all makes it all dirty.",
+    "qcow2: the bitmaps of an image, without QEMU; all of them, or those of -B. Names, granularities and whether they are enabled stay. A bitmap that a program had in use, or did not keep, is inconsistent: it is listed, and its bits are refused, unless --inconsistent=mark-all makes it all dirty. A bitmap whose clusters are damaged, or belong to something else too, another bitmap for example, is refused (OVERLAP), and all dirty with --inconsistent=mark-all; that it was so cannot be seen any more once QEMU had the image open for writing.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first.",
     "extents: a JSON array as nbdinfo --map=qemu:dirty-bitmap:NAME --json, oVirt and qdb map print it. What no object describes as clean is dirty. Maps of what is allocated (qemu-img map, nbdinfo --map) need --dirty.",
     "--dirty=local: what an overlay holds itself, which is what changed since its backing file; zeros that the guest wrote too. The map is of qemu-img map or nbdinfo --map=qemu:allocation-depth. --dirty=data: what does not read as zeros, for a copy onto a target that holds nothing but zeros; over older data such a copy misses what was zeroed since. A warning says so where the map shows that the image itself holds zeros. --dirty=nodata: QEMU's inverted map of an x-dirty-bitmap.",
@@ -39,7 +39,7 @@ export const command: CommandSpec = {
       long: "inconsistent",
       value: "ACTION",
       choices: ["keep", "mark-all"],
-      help: "keep (the default): bitmaps with unusable bits stay so; mark-all: they become all dirty, and usable",
+      help: "keep (the default): inconsistent bitmaps stay so; mark-all: they and those with damaged or shared clusters become all dirty, and usable",
     },
     { long: "granularity", short: "g", value: "SIZE", help: "bytes a bit, a power of two; rounding only adds dirt" },
     { long: "size", value: "SIZE", help: "length of the disk, for raw-bits and extents that do not tell it" },

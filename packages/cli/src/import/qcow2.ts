@@ -1,8 +1,11 @@
-import { Bitmap, bitmapPlan, type Progress, QdbError, quote, run } from "@qdb/format";
-import { type FileSource, openFileSource } from "@qdb/io-node";
-import { confirmQcow2, type Qcow2Bitmap, type Qcow2Index, readQcow2Index, readQcow2Map } from "@qdb/qcow2";
+import { Bitmap, bitmapPlan, type Plan, QdbError, quote, run } from "@qdb/format";
+import { openFileSource } from "@qdb/io-node";
+import { confirmQcow2, type Qcow2Bitmap, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
+import { errorLine } from "../errors.ts";
 import { diskRecords } from "../images.ts";
 import { type NewBitmap, requireBitmapName } from "../new-bitmaps.ts";
+import { warn } from "../output.ts";
+import type { ProgressReporter } from "../progress.ts";
 import { aboutSource, type Importer, type ImportRequest, refuseOptions } from "./request.ts";
 
 /** Most bytes of bits that one import holds: a small hostile image can claim 512 MiB for each of 65535 bitmaps. */
@@ -13,16 +16,34 @@ export const importQcow2: Importer = async (request) => {
   refuseOptions(request, "qcow2", ["dirty"]);
   if (request.source === "-") throw new QdbError("USAGE", "a qcow2 image cannot come from standard input; name a file");
   const source = openFileSource(request.source);
+  const { signal } = request.call;
+  const progress = request.call.progress("reading");
   try {
-    return await aboutSource(request, () => readBitmaps(source, request));
+    const read = await aboutSource(request, async () => {
+      const index = await run(readQcow2Index(source.size), source, { signal });
+      const bitmaps = await run(readBitmaps(index, request, progress), source, { signal });
+      await run(confirmQcow2(index), source, { signal });
+      return bitmaps;
+    });
+    for (const { doubt } of read) if (doubt !== undefined) warn(doubt);
+    return read.map(({ bitmap }) => bitmap);
   } finally {
+    progress.end();
     source.close();
   }
 };
 
-async function readBitmaps(source: FileSource, request: ImportRequest): Promise<readonly NewBitmap[]> {
-  const { signal } = request.call;
-  const index = await run(readQcow2Index(source.size), source, { signal });
+/** A bitmap that was read, and why it is all dirty when that is not what the image says. */
+interface ReadBitmap {
+  readonly bitmap: NewBitmap;
+  readonly doubt?: string;
+}
+
+function* readBitmaps(
+  index: Qcow2Index,
+  request: ImportRequest,
+  progress: ProgressReporter,
+): Plan<readonly ReadBitmap[]> {
   if (request.size !== undefined && request.size !== index.virtualSize) {
     throw new QdbError(
       "SIZE_MISMATCH",
@@ -30,56 +51,52 @@ async function readBitmaps(source: FileSource, request: ImportRequest): Promise<
     );
   }
   const chosen = chooseBitmaps(index, request.names);
-  const total = chosen.reduce((sum, { bitmap }) => sum + bitsIn(bitmap), 0);
+  for (const { bitmap } of chosen) requireShape(bitmap);
+  const total = chosen.reduce((sum, { bitmap }) => sum + bitmap.bits, 0);
   if (total / 8 > MAX_TOTAL_BYTES) {
     throw new QdbError(
       "LIMIT",
       `the bits of ${chosen.length} bitmaps take ${total / 8} bytes, at most ${MAX_TOTAL_BYTES} are imported at once; choose some of them with -B`,
     );
   }
-  const progress = request.call.progress("reading");
-  try {
-    const result: NewBitmap[] = [];
-    let done = 0;
-    for (const { bitmap, name } of chosen) {
-      const before = done;
-      const onProgress: Progress = (bits) => progress.onProgress(before + bits, total);
-      const read = await readBitmap(index, bitmap, source, request, onProgress);
-      result.push({ ...read, name });
-      done += bitsIn(bitmap);
-    }
-    return result;
-  } finally {
-    progress.end();
+  const result: ReadBitmap[] = [];
+  let done = 0;
+  for (const { bitmap, name } of chosen) {
+    const before = done;
+    result.push(yield* readBitmap(bitmap, name, request, (bits) => progress.onProgress(before + bits, total)));
+    done += bitmap.bits;
   }
+  return result;
 }
 
-/** Bits of a bitmap whose shape can be relied on; others are refused when they are read. */
-function bitsIn(bitmap: Qcow2Bitmap): number {
-  const { problem } = bitmap;
-  return problem === undefined || problem.code === "INCONSISTENT" ? bitmap.bits : 0;
+/** @throws {QdbError} what is wrong with the shape of a bitmap */
+function requireShape({ shapeProblem }: Qcow2Bitmap): void {
+  if (shapeProblem !== undefined) throw QdbError.from(shapeProblem);
 }
 
-async function readBitmap(
-  index: Qcow2Index,
+/** @throws {QdbError} the bitmap's problem, unless that is INCONSISTENT or such bitmaps are to become all dirty */
+function* readBitmap(
   bitmap: Qcow2Bitmap,
-  source: FileSource,
-  { granularity, disk, markInconsistent, call: { signal } }: ImportRequest,
-  onProgress: Progress,
-): Promise<Omit<NewBitmap, "name">> {
-  const isInconsistent = bitmap.problem?.code === "INCONSISTENT";
-  const bits = isInconsistent
-    ? Bitmap.dirty(bitmap.shape)
-    : await run(bitmapPlan(await run(readQcow2Map(index, bitmap), source, { signal }), { onProgress }), source, {
-        signal,
-      });
-  await run(confirmQcow2(index, bitmap), source, { signal });
-  return {
+  name: string,
+  { granularity, disk, markInconsistent }: ImportRequest,
+  onProgress: (bits: number) => void,
+): Plan<ReadBitmap> {
+  const { problem } = bitmap;
+  const isInconsistent = problem?.code === "INCONSISTENT";
+  if (problem !== undefined && !isInconsistent && !markInconsistent) {
+    const message = `${problem.message}; --inconsistent=mark-all takes all of it for dirty`;
+    throw new QdbError(problem.code, message, problem.where);
+  }
+  const bits = problem === undefined ? yield* bitmapPlan(bitmap.map(), { onProgress }) : Bitmap.dirty(bitmap.shape);
+  const read = {
+    name,
     bits: bits.regranulate(granularity ?? bits.granularity),
     isEnabled: bitmap.enabled,
     isInUse: isInconsistent && !markInconsistent,
     records: disk === undefined ? [] : diskRecords(disk),
   };
+  if (problem === undefined || isInconsistent) return { bitmap: read };
+  return { bitmap: read, doubt: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
 }
 
 interface Choice {

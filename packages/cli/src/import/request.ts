@@ -74,7 +74,7 @@ export function refuseOptions({ call }: ImportRequest, format: string, options: 
 }
 
 /** Does work on the source; its errors name it. @throws {QdbError} as the work */
-export async function aboutSource<T>({ source }: ImportRequest, work: () => Promise<T>): Promise<T> {
+export async function aboutSource<T>({ source }: Pick<ImportRequest, "source">, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -1,0 +1,114 @@
+import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
+import { MAX_L1_SIZE } from "./limits.ts";
+import { NumberList } from "./numbers.ts";
+import type { Reference, StructureReader } from "./reader.ts";
+import { markSnapshots } from "./snapshots.ts";
+import { TableEntries } from "./table-entries.ts";
+import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
+
+/** Bit 62 of an L2 entry: the cluster is compressed (qcow2: Cluster mapping). */
+const COMPRESSED_HIGH = 0x40000000;
+/** Bytes that the size of a compressed cluster is counted in. */
+const SECTOR = 512;
+
+/**
+ * Notes which watched clusters belong to the guest: the L1 tables of the image and of its snapshots, their L2 tables, and the data
+ * clusters of these, where the data is in this file.
+ * @throws {QdbError} MISALIGNED, OUT_OF_BOUNDS, LIMIT when a structure cannot be looked at; OVERLAP as {@link StructureReader}
+ */
+export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters, reader: StructureReader): Plan<void> {
+  const clusterSize = 2 ** header.clusterBits;
+  const active: Reference = {
+    offset: Number(header.l1TableOffset),
+    length: header.l1Size * 8,
+    what: "the L1 table",
+    where: headerWhere("l1TableOffset"),
+  };
+  const offsets = new NumberList();
+  yield* readL1(active, offsets, clusterSize, reader);
+  for (const table of yield* markSnapshots(header, watched, reader)) {
+    yield* readL1(table, offsets, clusterSize, reader);
+    watched.mark(table, FINDING.snapshotL1Table);
+  }
+  const tables = offsets.toArray().sort();
+  for (const offset of tables) watched.mark({ offset, length: clusterSize }, FINDING.l2Table);
+  if ((header.incompatibleFeatures & INCOMPATIBLE.externalDataFile) !== 0n) return;
+  const marker = new DataMarker(header, watched);
+  yield* reader.readEach(l2Tables(tables, clusterSize, reader), (bytes) => marker.markTable(bytes));
+}
+
+/** Collects the offsets of the L2 tables that an L1 table refers to. @throws {QdbError} LIMIT, MISALIGNED, OUT_OF_BOUNDS */
+function* readL1(table: Reference, offsets: NumberList, clusterSize: number, reader: StructureReader): Plan<void> {
+  if (table.length > MAX_L1_SIZE) {
+    const message = `${table.what} has ${table.length} bytes, at most ${MAX_L1_SIZE} are read`;
+    throw new QdbError("LIMIT", message, table.where);
+  }
+  yield* reader.readPieces(table, (bytes, piece) => {
+    const entries = new TableEntries(bytes);
+    for (let entry = 0; entry < entries.count; entry++) {
+      const offset = entries.offset(entry);
+      if (offset === 0) continue;
+      if (offset % clusterSize !== 0) {
+        const message = `an L2 table is at ${offset}, no multiple of the cluster size ${clusterSize}`;
+        throw new QdbError("MISALIGNED", message, { structure: "L1 table entry", offset: piece.offset + entry * 8 });
+      }
+      offsets.push(offset);
+    }
+  });
+}
+
+/** The L2 tables to be read: snapshots share most of theirs, and each is read once. @throws {QdbError} OUT_OF_BOUNDS */
+function* l2Tables(sorted: Float64Array, clusterSize: number, reader: StructureReader): Generator<ByteRange, void> {
+  let last = 0;
+  for (const offset of sorted) {
+    if (offset === last) continue;
+    last = offset;
+    const table = { offset, length: clusterSize };
+    reader.requireInside({ ...table, what: "an L2 table", where: { structure: "L2 table", offset } });
+    yield table;
+  }
+}
+
+/** Looks for watched clusters among the data clusters of L2 tables. */
+class DataMarker {
+  readonly #watched: WatchedClusters;
+  readonly #clusterSize: number;
+  readonly #entrySize: number;
+  /** In the more significant half of a compressed entry: how many bits are the offset's. */
+  readonly #offsetBits: number;
+
+  constructor({ clusterBits, incompatibleFeatures }: Qcow2Header, watched: WatchedClusters) {
+    this.#watched = watched;
+    this.#clusterSize = 2 ** clusterBits;
+    this.#entrySize = (incompatibleFeatures & INCOMPATIBLE.extendedL2) === 0n ? 8 : 16;
+    this.#offsetBits = 62 - (clusterBits - 8) - 32;
+  }
+
+  markTable(bytes: Uint8Array): void {
+    const entries = new TableEntries(bytes, this.#entrySize);
+    for (let entry = 0; entry < entries.count; entry++) {
+      const high = entries.high(entry);
+      const low = entries.low(entry);
+      if ((high & COMPRESSED_HIGH) !== 0) this.#markCompressed(high, low);
+      else if (low !== 0 || high !== 0) this.#markStandard(entries.offset(entry));
+    }
+  }
+
+  /** Preallocated clusters of zeros have an offset too. */
+  #markStandard(offset: number): void {
+    if (offset === 0) return;
+    // A division is much faster than a remainder here, and exact.
+    const cluster = offset / this.#clusterSize;
+    if (Math.floor(cluster) === cluster) this.#watched.markCluster(cluster, FINDING.guestData);
+    else this.#watched.mark({ offset, length: this.#clusterSize }, FINDING.guestData);
+  }
+
+  /** A compressed cluster starts at any byte and takes the rest of that sector and as many more as its entry says. */
+  #markCompressed(high: number, low: number): void {
+    const offset = (high & (2 ** this.#offsetBits - 1)) * 2 ** 32 + low;
+    const sectors = (high & (COMPRESSED_HIGH - 1)) >>> this.#offsetBits;
+    const end = (Math.floor(offset / SECTOR) + 1 + sectors) * SECTOR;
+    this.#watched.mark({ offset, length: end - offset }, FINDING.guestData);
+  }
+}

@@ -1,0 +1,62 @@
+import { type ByteRange, type Plan, struct, u16, u32, u64 } from "@qdb/format";
+import { headerError, headerWhere, type Qcow2Header } from "./header.ts";
+import { MAX_SNAPSHOTS } from "./limits.ts";
+import { align8 } from "./numbers.ts";
+import type { Reference, StructureReader } from "./reader.ts";
+import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
+
+/** Entry of the snapshot table, the 40 bytes that each has (qcow2: Snapshots); extra data, id, name and padding to 8 follow. */
+const SNAPSHOT = struct("snapshot table entry", 40, {
+  l1TableOffset: [0, u64, "file offset of the snapshot's L1 table in bytes", "qcow2: Snapshots"],
+  l1Size: [8, u32, "entries of the snapshot's L1 table", "qcow2: Snapshots"],
+  idSize: [12, u16, "length of the id in bytes", "qcow2: Snapshots"],
+  nameSize: [14, u16, "length of the name in bytes", "qcow2: Snapshots"],
+  dateSec: [16, u32, "when it was taken, in seconds", "qcow2: Snapshots"],
+  dateNsec: [20, u32, "when it was taken, in nanoseconds", "qcow2: Snapshots"],
+  vmClock: [24, u64, "how long the guest had run, in nanoseconds", "qcow2: Snapshots"],
+  vmStateSize: [32, u32, "length of the state of the guest in bytes", "qcow2: Snapshots"],
+  extraDataSize: [36, u32, "length of the extra data in bytes", "qcow2: Snapshots"],
+});
+
+/** Bytes of the snapshot table that one round reads at most. */
+const ROUND = 64 * 1024;
+
+/**
+ * Walks the snapshot table, notes which watched clusters it owns, and gives the L1 tables of the snapshots.
+ * @throws {QdbError} LIMIT; OUT_OF_BOUNDS when the table runs past the end of the file; OVERLAP as {@link StructureReader}
+ */
+export function* markSnapshots(
+  header: Qcow2Header,
+  watched: WatchedClusters,
+  reader: StructureReader,
+): Plan<readonly Reference[]> {
+  const { nbSnapshots } = header;
+  if (nbSnapshots > MAX_SNAPSHOTS)
+    throw headerError("nbSnapshots", "LIMIT", `nb_snapshots is ${nbSnapshots}, at most ${MAX_SNAPSHOTS} are read`);
+  const start = Number(header.snapshotsOffset);
+  const tables: Reference[] = [];
+  let at = start;
+  while (tables.length < nbSnapshots) {
+    // Each entry that is left has 40 bytes at least: nothing behind the table is read.
+    const length = Math.min((nbSnapshots - tables.length) * SNAPSHOT.size, ROUND);
+    const window = { offset: at, length, what: "the snapshot table", where: headerWhere("snapshotsOffset") };
+    reader.requireInside(window);
+    yield* reader.readEach([window], (bytes) => {
+      at = takeEntries(bytes, window, nbSnapshots, tables);
+    });
+  }
+  watched.mark({ offset: start, length: at - start }, FINDING.snapshotTable);
+  return tables;
+}
+
+/** Takes the entries whose first 40 bytes are in a window; gives the file offset of the next one. */
+function takeEntries(bytes: Uint8Array, { offset }: ByteRange, count: number, tables: Reference[]): number {
+  let at = 0;
+  while (tables.length < count && at + SNAPSHOT.size <= bytes.length) {
+    const { l1TableOffset, l1Size, idSize, nameSize, extraDataSize } = SNAPSHOT.decode(bytes, at);
+    const where = { structure: SNAPSHOT.name, field: "l1_table_offset", offset: offset + at };
+    tables.push({ offset: Number(l1TableOffset), length: l1Size * 8, what: "the L1 table of a snapshot", where });
+    at = align8(at + SNAPSHOT.size + extraDataSize + idSize + nameSize);
+  }
+  return offset + at;
+}

@@ -1,0 +1,153 @@
+import type { ByteRange } from "@qdb/format";
+import { NumberList } from "./numbers.ts";
+
+/** What was found out about a cluster that a bitmap or the bitmap directory refers to; the bitmap that does is not to be believed. */
+export const FINDING = {
+  none: 0,
+  sharedByBitmaps: 1,
+  header: 2,
+  l1Table: 3,
+  refcountTable: 4,
+  refcountBlock: 5,
+  snapshotTable: 6,
+  snapshotL1Table: 7,
+  l2Table: 8,
+  guestData: 9,
+  encryptionHeader: 10,
+  isFree: 11,
+  isReferredToTwice: 12,
+} as const;
+/** A number of {@link FINDING}. */
+export type FindingKind = (typeof FINDING)[keyof typeof FINDING];
+
+/** Who the other owner is, by the numbers of {@link FINDING}. */
+const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
+  [FINDING.sharedByBitmaps]: "another bitmap, or with another part of its own",
+  [FINDING.header]: "the header",
+  [FINDING.l1Table]: "the L1 table",
+  [FINDING.refcountTable]: "the refcount table",
+  [FINDING.refcountBlock]: "a refcount block",
+  [FINDING.snapshotTable]: "the snapshot table",
+  [FINDING.snapshotL1Table]: "the L1 table of a snapshot",
+  [FINDING.l2Table]: "an L2 table",
+  [FINDING.guestData]: "data of the guest",
+  [FINDING.encryptionHeader]: "the encryption header",
+};
+
+/** A finding about the cluster at a file offset in words, which follow the name of what a bitmap has there. */
+export function describeFinding(finding: FindingKind, offset: number): string {
+  if (finding === FINDING.isFree)
+    return `is in the cluster at ${offset}, which has refcount 0: it is free, and may have been overwritten`;
+  if (finding === FINDING.isReferredToTwice)
+    return `is in the cluster at ${offset}, which has a refcount above 1: something else is there too`;
+  return `shares the cluster at ${offset} with ${OWNERS[finding] ?? "something else"}`;
+}
+
+/** Clusters with what was found out about each; those without a finding are left out. */
+export interface FoundClusters {
+  /** Cluster numbers, ascending. */
+  readonly clusters: Float64Array;
+  /** A {@link FindingKind} each. */
+  readonly findings: Uint8Array;
+}
+
+/** Most bits of the filter that most lookups end at. */
+const MAX_FILTER_BITS = 2 ** 24;
+
+/** The clusters that bitmaps, their tables and the bitmap directory refer to, and what is found out about them. */
+export class WatchedClusters implements FoundClusters {
+  readonly clusters: Float64Array;
+  readonly findings: Uint8Array;
+  readonly #clusterSize: number;
+  /** Bit `cluster % length` is set where such a cluster is watched. */
+  readonly #filter: Uint32Array;
+  readonly #mask: number;
+
+  /** `references` are cluster numbers, sorted here: one that occurs twice is shared. */
+  constructor(references: Float64Array, clusterSize: number) {
+    references.sort();
+    let count = 0;
+    for (let at = 0; at < references.length; at++) if (references[at] !== references[at - 1]) count++;
+    this.clusters = new Float64Array(count);
+    this.findings = new Uint8Array(count);
+    this.#clusterSize = clusterSize;
+    const filterBits = 2 ** Math.ceil(Math.log2(Math.min(Math.max(count * 16, 1024), MAX_FILTER_BITS)));
+    this.#filter = new Uint32Array(filterBits / 32);
+    this.#mask = filterBits - 1;
+    let used = -1;
+    for (let at = 0; at < references.length; at++) {
+      const cluster = references[at] ?? 0;
+      if (cluster === references[at - 1]) {
+        this.findings[used] = FINDING.sharedByBitmaps;
+        continue;
+      }
+      this.clusters[++used] = cluster;
+      const bit = cluster & this.#mask;
+      this.#filter[bit >>> 5] = (this.#filter[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    }
+  }
+
+  /** Notes that a structure owns the clusters of a range; what was noted first stays. */
+  mark({ offset, length }: ByteRange, finding: FindingKind): void {
+    if (length === 0) return;
+    const first = Math.floor(offset / this.#clusterSize);
+    const last = Math.ceil((offset + length) / this.#clusterSize) - 1;
+    if (first === last) {
+      this.markCluster(first, finding);
+      return;
+    }
+    for (let at = firstNotBelow(this.clusters, first); at < this.clusters.length; at++) {
+      if ((this.clusters[at] ?? 0) > last) return;
+      this.markAt(at, finding);
+    }
+  }
+
+  /** The same for one cluster, by its number: for tables of millions of entries. */
+  markCluster(cluster: number, finding: FindingKind): void {
+    const bit = cluster & this.#mask;
+    if ((((this.#filter[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 0) return;
+    const at = firstNotBelow(this.clusters, cluster);
+    if (this.clusters[at] === cluster) this.markAt(at, finding);
+  }
+
+  /** The same for the cluster at a place of `clusters`. */
+  markAt(at: number, finding: FindingKind): void {
+    if (this.findings[at] === FINDING.none) this.findings[at] = finding;
+  }
+
+  /** Those with a finding. */
+  found(): FoundClusters {
+    const places = new NumberList();
+    for (let at = 0; at < this.findings.length; at++) if (this.findings[at] !== FINDING.none) places.push(at);
+    const kept = places.toArray();
+    return {
+      clusters: kept.map((at) => this.clusters[at] ?? 0),
+      findings: Uint8Array.from(kept, (at) => this.findings[at] ?? 0),
+    };
+  }
+}
+
+/** The first cluster with a finding in a range, by its file offset; undefined where there is none. */
+export function findingIn(
+  { clusters, findings }: FoundClusters,
+  { offset, length }: ByteRange,
+  clusterSize: number,
+): { readonly offset: number; readonly finding: FindingKind } | undefined {
+  if (length === 0) return undefined;
+  const at = firstNotBelow(clusters, Math.floor(offset / clusterSize));
+  const cluster = clusters[at];
+  if (cluster === undefined || cluster * clusterSize >= offset + length) return undefined;
+  return { offset: cluster * clusterSize, finding: findings[at] as FindingKind };
+}
+
+/** The first place in ascending numbers whose number is not below a value. */
+function firstNotBelow(numbers: Float64Array, value: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
