@@ -1,6 +1,6 @@
-import { type Bitmap, bitmapPlan, type Plan, QdbError, quote, run } from "@qdb/format";
+import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
-import { confirmQcow2, isQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
+import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import type { Call } from "./command.ts";
 import { aboutSource } from "./import/request.ts";
 import { about, openFile, requireFile, requireSameDisk } from "./open.ts";
@@ -48,13 +48,12 @@ async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
 async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
   const source = openFileSource(path);
   try {
-    const index = await run(readQcow2Index(source.size), source, { signal });
-    const read = async (name: string): Promise<Bitmap> => {
-      const bits = await run(readImageBitmap(index, name, path), source, { signal });
-      await run(confirmQcow2(index), source, { signal });
-      return bits;
+    const file = await Qcow2File.open(source, { signal });
+    return {
+      read: (name) =>
+        aboutSource({ source: path }, () => file.run((index) => readImageBitmap(index, name, path), { signal })),
+      close: () => file.close(),
     };
-    return { read: (name) => aboutSource({ source: path }, () => read(name)), close: async () => source.close() };
   } catch (error) {
     source.close();
     throw error;

@@ -1,10 +1,12 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Patchable } from "../../qcow2/test/small-image.ts";
-import { qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
+import { qdb, qdbFails, type Ran, runQdb, temporaryDirectory } from "./built.ts";
 import { makeRandomImage, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
-import { qdbOf } from "./resident.ts";
+import { qdbOf, runOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io", "qemu-nbd", "nbdinfo"));
@@ -186,6 +188,43 @@ describe("bitmaps that share a cluster", () => {
     expect(readdirSync(directory)).not.toContain("unknown.qdb");
   });
 });
+
+test("an image that grows while it is imported: every write that was over is in it, or it is SOURCE_CHANGED", async () => {
+  const image = join(directory, "growing.qcow2");
+  const done = join(directory, "growing.steps");
+  const steps = 60;
+  runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", "cluster_size=512", image, "16M"]);
+  runPeer("qemu-img", ["bitmap", "--add", "-g", "64K", image, "daily"]);
+  writeFileSync(done, "0");
+  const loop = `for step in $(seq ${steps}); do
+    qemu-io -f qcow2 -c "write -q $(( (step - 1) * 65536 )) 64k" "$0" || exit 1
+    echo $step > "$1.new" && mv "$1.new" "$1"
+  done`;
+  const writer = spawn("sh", ["-c", loop, image, done], { stdio: ["ignore", "ignore", "inherit"] });
+  const end = once(writer, "exit");
+  const run = runOf(1);
+  const outcomes: Record<string, number> = {};
+  for (let round = 0; writer.exitCode === null; round++) {
+    const before = Number(readFileSync(done, "utf8"));
+    const file = join(directory, `growing-${round}.qdb`);
+    const { status, stderr } = await run(["import", image, file]);
+    const outcome = status === 0 ? bitmapsOfRun(await run(["dump", file]), before) : /\[(\w+)\]/.exec(stderr)?.[1];
+    outcomes[`${outcome}`] = (outcomes[`${outcome}`] ?? 0) + 1;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect((await end)[0]).toBe(0);
+  expect(Object.keys(outcomes).filter((name) => !["good", "in-use", "SOURCE_CHANGED"].includes(name))).toEqual([]);
+  expect(outcomes.good).toBeGreaterThan(0);
+});
+
+/** What became of the bitmap of the growing image: `good` where the writes that were over are in it. */
+function bitmapsOfRun({ stdout }: Ran, writes: number): string {
+  const bitmap = bitmapsIn(stdout.toString("utf8"))[0]!;
+  if (bitmap.flags.includes("in_use")) return "in-use";
+  // The guest writes from the front on: one range.
+  const [[offset, length] = ["0", "0"], ...more] = bitmap.dirty as [string, string][];
+  return offset === "0" && Number(length) >= writes * 65536 && more.length === 0 ? "good" : "lost";
+}
 
 test("-g rounds outward", () => {
   const image = makeImage("coarse.qcow2", ["a"]);

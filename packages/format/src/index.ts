@@ -77,6 +77,7 @@ export {
 } from "./bitmap/shape.ts";
 
 // file: the order of reads and writes
+export { attempts } from "./file/attempts.ts";
 export { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan, type Progress } from "./file/bits.ts";
 export {
   type CheckSummary,

@@ -45,6 +45,12 @@ export class FileSource implements SyncByteSource {
     return this.#handle.hasWriter();
   }
 
+  /** Length and last modification as they are now; undefined for a block device, whose writes the system does not note. @throws {QdbError} IO; USAGE once closed */
+  stamp(): string | undefined {
+    const { kind, size, mtimeNs } = this.#handle.facts();
+    return kind === "block" ? undefined : `${size} bytes, modified ${mtimeNs}`;
+  }
+
   /** What the system says about the file now, whatever the path leads to by now. @throws {QdbError} IO; USAGE once closed */
   identity(): FileIdentity {
     const { kind, size, mtimeNs, file } = this.#handle.facts();

@@ -117,6 +117,22 @@ test("a file that grows shows its new bytes after a refresh only", async () => {
   source.close();
 });
 
+test("the stamp of a file is another one after a write, also one of the same length; a device has none", () => {
+  const path = fileOf("1234");
+  const source = openFileSource(path);
+  const before = source.stamp();
+  expect(source.stamp()).toBe(before);
+  source.readSync(0, 4);
+  expect(source.stamp()).toBe(before);
+  // Writes within one tick of the kernel's clock have one time.
+  const end = Date.now() + 20;
+  while (Date.now() < end);
+  writeFileSync(path, "5678");
+  expect(source.stamp()).not.toBe(before);
+  source.close();
+  using(openFileSource(loopDevice(fileOf(pattern(4096)))), (device) => expect(device.stamp?.()).toBeUndefined());
+});
+
 test("offsets past 2^32 reach their own bytes", async () => {
   const path = join(temporaryDirectory(), "sparse");
   const fd = openSync(path, "w");
@@ -198,7 +214,12 @@ test("after close nothing is read, whoever has the number of the file by then", 
   source.close();
   source.close();
   const other = openFileSource(fileOf("theirs"));
-  for (const call of [() => source.readSync(0, 1), () => source.refresh(), () => source.identity()]) {
+  for (const call of [
+    () => source.readSync(0, 1),
+    () => source.refresh(),
+    () => source.identity(),
+    () => source.stamp(),
+  ]) {
     expect((await errorOf(call)).code).toBe("USAGE");
   }
   other.close();

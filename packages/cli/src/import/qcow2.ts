@@ -1,6 +1,6 @@
-import { Bitmap, bitmapPlan, type Plan, QdbError, quote, run } from "@qdb/format";
+import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
-import { confirmQcow2, type Qcow2Bitmap, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
+import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { errorLine } from "../errors.ts";
 import { diskRecords } from "../images.ts";
 import { type NewBitmap, requireBitmapName } from "../new-bitmaps.ts";
@@ -20,10 +20,8 @@ export const importQcow2: Importer = async (request) => {
   const progress = request.call.progress("reading");
   try {
     const read = await aboutSource(request, async () => {
-      const index = await run(readQcow2Index(source.size), source, { signal });
-      const bitmaps = await run(readBitmaps(index, request, progress), source, { signal });
-      await run(confirmQcow2(index), source, { signal });
-      return bitmaps;
+      const file = await Qcow2File.open(source, { signal });
+      return file.run((index) => readBitmaps(index, request, progress), { signal });
     });
     for (const { doubt } of read) if (doubt !== undefined) warn(doubt);
     return read.map(({ bitmap }) => bitmap);

@@ -20,6 +20,8 @@ export interface ByteSource {
   refresh?(): void | Promise<void>;
   /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
+  /** A text that is another one once the source was written to, as far as its host can tell; undefined where it cannot, as for devices. */
+  stamp?(): string | undefined;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO, SOURCE_CHANGED */
   read(offset: number, length: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
@@ -35,6 +37,8 @@ export interface SyncByteSource {
   refresh?(): void | Promise<void>;
   /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
+  /** A text that is another one once the source was written to, as far as its host can tell; undefined where it cannot, as for devices. */
+  stamp?(): string | undefined;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO */
   readSync(offset: number, length: number): Uint8Array;
