@@ -71,7 +71,8 @@ export function findingJson({ code, severity, repairable, where }: Finding): Bod
 
 /** `canon IN`: the canonical file of a QDB file. @throws {QdbError} the first problem of the file or of a bitmap */
 export async function canonicalOfFile(source: AnySource, digests: Digests): Promise<FileImage> {
-  const file = await QdbFile.open(source, { digests });
+  // What is written says the same as the file, and is no backup.
+  const file = await QdbFile.open(source, { digests, acceptMirror: true });
   const { header, form, extensions, allOnes } = file.index;
   const bitmaps = (await file.readAll()).map(({ entry, bitmap, problem }) => {
     if (problem !== undefined || bitmap === undefined || entry.records === undefined)

@@ -112,10 +112,15 @@ async function addDirt(editor: QdbEditor, name: string, work: (bits: Bitmap) => 
 
 /** The library asks whether dirt may go; a script does not say, so it is looked at. */
 async function change(editor: QdbEditor, name: string, make: (bits: Bitmap) => Bitmap): Promise<void> {
-  const lost = (await editor.bits(name)).clone();
-  const after = make(lost.clone());
-  lost.subtract(after);
-  await editor.change(name, () => after, lost.count() > 0);
+  let isLoss = false;
+  const look = (bits: Bitmap): Bitmap => {
+    const lost = bits.clone();
+    lost.subtract(make(bits.clone()));
+    isLoss = lost.count() > 0;
+    return bits;
+  };
+  await editor.change(name, look, false);
+  await editor.change(name, make, isLoss);
 }
 
 /** A change of the bits where they are, as one that gives them. */

@@ -156,7 +156,7 @@ def regranulated(runs: b.Runs, old: int, new: int, size: int) -> b.Runs:
 
 def combine(state: State, name: str, source: str, how: str) -> None:
     target, other = state.find(unquote_to_bytes(name)), state.find(unquote_to_bytes(source))
-    into, what = target.usable(), other.usable()
+    into, what = target.usable(), state.source(other)
     if into.size != what.size:
         reject("SIZE_MISMATCH", "QDB-ERR-004")
     if how == "merge":
@@ -234,6 +234,7 @@ def release(state: State, name: str, outcome: str) -> None:
         successor = next(record.data for record in bitmap.records if record.type == SUCCESSOR)
         target = state.find(successor)
         into = target.usable()
+        state.source(item)
         set_runs(target, b.union(into.runs, regranulated(bitmap.runs, bitmap.granularity, into.granularity, into.size)))
     state.items.remove(item)  # QDB-FLG-006
 

@@ -23,7 +23,7 @@ def repair(data: bytes, writer_id: bytes | None = None) -> tuple[bytes, list[Fin
     items = mended(file) if repairable else []
     handle.fence()  # where there is nothing to repair too (QDB-CMT-021)
     if any(finding.problem.code != "LEAK" for finding in repairable):
-        handle.commit(items)  # puts a bad primary or mirror right too, never by a copy
+        handle.commit(items)  # puts a bad primary or mirror right too, never by a copy (QDB-OPN-025)
     if repairable:
         handle.cut()
     return bytes(disk.data), before.findings, check(bytes(disk.data)).findings

@@ -46,6 +46,13 @@ class State:
     def has(self, name: bytes) -> bool:
         return any(item.bitmap.name == name for item in self.items)
 
+    def source(self, item: Item) -> Bitmap:
+        """The bits of a bitmap, to be combined into another: what is clean in them counts as unchanged (QDB-OPN-024)."""
+        bitmap = item.usable()
+        if self.file is not None and self.file.header_offset:
+            reject("BAD_CHECKSUM", "QDB-OPN-024", "mirror", offset=self.file.header_offset, bitmap=bitmap.name.decode("utf-8", "replace"))
+        return bitmap
+
     def same_as_file(self) -> bool:
         """Whether every bitmap is where the file has it, in the same order."""
         if self.file is None:

@@ -3,7 +3,7 @@ import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import type { Call } from "./command.ts";
 import { aboutSource } from "./import/request.ts";
-import { about, openFile, requireFile, requireSameDisk } from "./open.ts";
+import { about, mirrorOptions, openFile, requireFile, requireSameDisk } from "./open.ts";
 
 /** Bytes by which a qcow2 image is known. */
 const LOOK = 512;
@@ -32,7 +32,7 @@ function isImage(path: string): boolean {
 }
 
 async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
-  const file = await openFile(path, call);
+  const file = await openFile(path, call, mirrorOptions(call));
   return {
     read: (name) =>
       about(path, async () => {

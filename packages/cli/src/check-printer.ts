@@ -38,9 +38,14 @@ class JsonPrinter implements CheckPrinter {
     this.#separator = ",\n";
   }
 
-  end({ counts, complete }: CheckSummary): void {
+  end({ counts, complete, headerSource: header_source }: CheckSummary): void {
     const { corrupt, unsafe, leak, noncanonical, info } = counts;
-    const end = { counts: { corrupt, unsafe, leak, noncanonical, info }, clean: isClean(counts), complete };
+    const end = {
+      header_source,
+      counts: { corrupt, unsafe, leak, noncanonical, info },
+      clean: isClean(counts),
+      complete,
+    };
     const list = this.#separator === "\n" ? "]" : "\n  ]";
     this.#call.output.line(`${list},\n${jsonText(end).slice(2)}`);
   }

@@ -89,5 +89,11 @@ export const DISK_CHANGE: OptionSpec = {
   help: "use the bitmap although its disk is another one, has changed since it was stored, or cannot be looked at",
 };
 
+/** Of every command that takes what a bitmap calls clean for unchanged. */
+export const HEADER_DAMAGE: OptionSpec = {
+  long: "ignore-header-damage",
+  help: "use the bitmap although the file's header is damaged and was read from its mirror",
+};
+
 /** Of every command. */
 export const HELP: OptionSpec = { long: "help", short: "h", help: "show this help" };

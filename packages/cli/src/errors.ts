@@ -1,4 +1,5 @@
 import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/format";
+import { HEADER_DAMAGE } from "./command.ts";
 import type { Json } from "./json.ts";
 
 /** What any thrown value is to be reported as; what no code of ours stands for is IO, with the system's words. */
@@ -56,6 +57,12 @@ export function inFile(path: string, error: unknown): unknown {
   const name = quote(path);
   if (error.message.includes(name)) return error;
   const advice = ADVICE[error.code];
-  const message = `${name}: ${error.message}${advice === undefined || error.message.includes("qdb check") ? "" : `; ${advice}`}`;
+  const isRefusedMirror = error.code === "BAD_CHECKSUM" && error.where.structure === "mirror";
+  const more = isRefusedMirror
+    ? `, or insist with --${HEADER_DAMAGE.long}`
+    : advice === undefined || error.message.includes("qdb check")
+      ? ""
+      : `; ${advice}`;
+  const message = `${name}: ${error.message}${more}`;
   return new QdbError(error.code, message, error.where, { cause: error });
 }

@@ -101,7 +101,7 @@ export function fileFacts(
       name: extensionName(type, extensions),
       length: data.length,
     })),
-    header_source: index.headerOffset === 0 ? "primary" : "mirror",
+    header_source: index.headerSource,
     unprotected: !isFull,
     bitmaps: {
       *[Symbol.iterator]() {

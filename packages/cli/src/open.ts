@@ -1,7 +1,24 @@
-import { type BitmapEntry, type DiskStamp, decodeRecord, isQdbError, QdbError, type QdbFile } from "@qdb/format";
-import { requireSameDisk as checkDisk, type DiskOfBitmap, openQdb } from "@qdb/io-node";
-import { type Call, DISK_CHANGE } from "./command.ts";
+import {
+  type BitmapEntry,
+  type DiskStamp,
+  decodeRecord,
+  isQdbError,
+  type MirrorOptions,
+  type QdbEditor,
+  QdbError,
+  type QdbFile,
+  quote,
+} from "@qdb/format";
+import {
+  requireSameDisk as checkDisk,
+  type DiskOfBitmap,
+  type EditorOpenOptions,
+  openQdb,
+  openQdbEditor,
+} from "@qdb/io-node";
+import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "./command.ts";
 import { inFile } from "./errors.ts";
+import { warn } from "./output.ts";
 
 /** Does work on a QDB file; errors of the file name it and say what to do. @throws {QdbError} as the work */
 export async function about<T>(path: string, work: () => T | Promise<T>): Promise<T> {
@@ -34,10 +51,40 @@ export function requireFile(path: string): void {
   );
 }
 
-/** Opens a QDB file for reading. @throws {QdbError} as `openQdb` */
-export async function openFile(path: string, call: Pick<Call, "signal">): Promise<QdbFile> {
+/** Opens a QDB file for reading; warns where it is read through its mirror. @throws {QdbError} as `openQdb` */
+export async function openFile(
+  path: string,
+  { signal }: Pick<Call, "signal">,
+  options: MirrorOptions = {},
+): Promise<QdbFile> {
   requireFile(path);
-  return about(path, () => openQdb(path, { signal: call.signal }));
+  let isSaid = false;
+  const onMirror = (): void => {
+    if (!isSaid) warnOfMirror(path, "qdb check -r repairs it");
+    isSaid = true;
+  };
+  return about(path, () => openQdb(path, { signal, onMirror, ...options }));
+}
+
+/** Opens a QDB file for changes; warns where it is opened through its mirror. @throws {QdbError} as `openQdbEditor` */
+export async function openEditor(path: string, options: EditorOpenOptions = {}): Promise<QdbEditor> {
+  requireFile(path);
+  const editor = await openQdbEditor(path, options);
+  if (editor.state.index.headerSource === "mirror")
+    warnOfMirror(path, "whatever is stored now makes what the mirror says the file's state");
+  return editor;
+}
+
+/** Says that a file was read through its mirror, and what may be wrong with that. */
+export function warnOfMirror(path: string, advice: string): void {
+  warn(
+    `the header of ${quote(path)} is damaged or cannot be read, and its mirror was used: bits that show as clean can be those of a change that was never acknowledged; ${advice}`,
+  );
+}
+
+/** What is done with bits that were found through a mirror, as the call has it. */
+export function mirrorOptions(call: Pick<Call, "has">): MirrorOptions {
+  return { acceptMirror: call.has(HEADER_DAMAGE.long) };
 }
 
 /** Refuses a bitmap whose disk is another one, changed, or cannot be looked at, unless told. @throws {QdbError} WRONG_DISK, IO */

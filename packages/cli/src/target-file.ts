@@ -1,11 +1,11 @@
 import { statSync } from "node:fs";
 import { FLAG, type QdbEditor, QdbError, quote } from "@qdb/format";
-import { openFileSource, openQdbEditor } from "@qdb/io-node";
+import { openFileSource } from "@qdb/io-node";
 import type { Call } from "./command.ts";
 import { tellLeft } from "./left-behind.ts";
 import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
 import { emptyContents, writeNewFile } from "./new-file.ts";
-import { about, requireFile } from "./open.ts";
+import { about, openEditor, requireFile } from "./open.ts";
 
 /** What is to be done where a bitmap of the name is there already. */
 export type NameRule = "refuse" | "merge" | "replace";
@@ -28,7 +28,7 @@ export class TargetFile {
    */
   static async open(path: string, call: Call): Promise<TargetFile> {
     requireFile(path);
-    const editor = isThere(path) ? await about(path, () => openQdbEditor(path)) : undefined;
+    const editor = isThere(path) ? await about(path, () => openEditor(path)) : undefined;
     return new TargetFile(path, call, editor);
   }
 
@@ -84,13 +84,15 @@ async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> 
     const message = `the new bits of ${quote(name)} cover a disk of ${bits.size} bytes, those that are there one of ${size}`;
     throw new QdbError("SIZE_MISMATCH", `${message}; qdb bitmap --resize fits them`);
   }
+  let result = bits;
   const merge = (target: typeof bits): typeof bits => {
     target.merge(bits);
+    result = target;
     return target;
   };
   await editor.change(name, merge, false);
   const isEnabled = (editor.edits.flags(name) & FLAG.enabled) !== 0;
-  return { ...bitmap, bits: await editor.bits(name), isEnabled };
+  return { ...bitmap, bits: result, isEnabled };
 }
 
 /** Whether there is a file to be changed. A block device is there when a QDB file stands on it; else one is made on it. */

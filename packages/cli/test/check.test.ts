@@ -47,6 +47,7 @@ test("a good file: exit 0, and it is said", () => {
   expect(document).toEqual({
     filename: path,
     findings: [],
+    header_source: "primary",
     counts: { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 },
     clean: true,
     complete: true,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { be, bits, join as concat, edit, FILE_ID, file, hex, named, rep, tlv, utf8 } from "../../format/test/hand.ts";
 import { validator } from "../../format/test/support/json.ts";
-import { qdb, temporaryDirectory } from "./built.ts";
+import { qdb, runQdb, temporaryDirectory } from "./built.ts";
 import { DAILY, handFile } from "./samples.ts";
 
 const directory = temporaryDirectory();
@@ -158,8 +158,12 @@ describe("headers", () => {
   test("a damaged primary: the mirror was used", () => {
     const path = join(directory, "mirror.qdb");
     writeFileSync(path, edit(file({ bitmaps: [DAILY] }), [88, rep(0xee, FILE_ID.length)]));
-    expect(info(path)).toMatchObject({ header_source: "mirror", file_id: "c0a1e5d2-3b74-4f19-8a6d-92e07b15c348" });
-    expect(qdb("info", path)).toMatch(/^header: damaged, its mirror was used$/m);
+    const [json, human] = [["--output=json"], []].map((options) => runQdb(["info", ...options, path]));
+    for (const ran of [json, human])
+      expect(ran).toMatchObject({ status: 0, stderr: expect.stringMatching(/^qdb: warning: .*mirror/) });
+    const facts = JSON.parse(`${json?.stdout}`);
+    expect(facts).toMatchObject({ header_source: "mirror", file_id: "c0a1e5d2-3b74-4f19-8a6d-92e07b15c348" });
+    expect(`${human?.stdout}`).toMatch(/^header: damaged, its mirror was used$/m);
   });
 
   test("create makes an empty full file, each with its own ids", () => {

@@ -104,6 +104,7 @@ export type {
 } from "./file/json-types.ts";
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.ts";
 export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
+export type { HeaderSource, MirrorOptions } from "./file/mirror.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
 export {

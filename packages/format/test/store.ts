@@ -7,6 +7,7 @@ import {
   bitmapPlan,
   bytesSource,
   type Digests,
+  type EditorOptions,
   Edits,
   type FileContents,
   type FileImage,
@@ -154,7 +155,10 @@ export function ids(): () => Uint8Array {
   };
 }
 
-export function openEditor(store: AnyStore, options: { readonly repair?: boolean } = {}): Promise<QdbEditor> {
+export function openEditor(
+  store: AnyStore,
+  options: Pick<EditorOptions, "repair" | "acceptMirror"> = {},
+): Promise<QdbEditor> {
   return QdbEditor.open(store, { digests: ZLIB, randomId: ids(), ...options });
 }
 

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { fromUuid, type Limits, QdbEditor } from "@qdb/format";
+import { fromUuid, type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
 import { nodeDigests } from "./digests.ts";
 import { openFileStore } from "./file-store.ts";
 
 /** What {@link openQdbEditor} takes. */
-export interface EditorOpenOptions extends Limits {
+export interface EditorOpenOptions extends Limits, MirrorOptions {
   /** A repair that was asked for: a primary with bad magic is not refused. */
   readonly repair?: boolean;
 }

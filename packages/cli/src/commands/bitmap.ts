@@ -1,11 +1,10 @@
 import { QdbError } from "@qdb/format";
-import { openQdbEditor } from "@qdb/io-node";
 import { ACTIONS, type Action } from "../bitmap-actions.ts";
 import { openSourceFile, type SourceFile } from "../bitmap-sources.ts";
 import type { Work } from "../bitmap-work.ts";
-import { type Call, type CommandSpec, DISK_CHANGE } from "../command.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../command.ts";
 import { tellLeft } from "../left-behind.ts";
-import { about, closing, requireFile } from "../open.ts";
+import { about, closing, mirrorOptions, openEditor, requireFile } from "../open.ts";
 
 /** Options that say how an action is done, with the actions that they go with. */
 const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
@@ -45,6 +44,7 @@ export const command: CommandSpec = {
     },
     { long: "source-file", short: "b", value: "FILE", help: "the file that every SRC is in" },
     DISK_CHANGE,
+    HEADER_DAMAGE,
   ],
   examples: [
     ["qdb bitmap --add -g 64K --disk vm.img vm.qdb daily", "a new bitmap for a disk"],
@@ -59,7 +59,7 @@ async function run(call: Call): Promise<number> {
   const [path = "", name = ""] = call.operands;
   requireFile(path);
   const actions = actionsOf(call);
-  const editor = await about(path, () => openQdbEditor(path));
+  const editor = await about(path, () => openEditor(path, mirrorOptions(call)));
   return closing(editor, async () => {
     await applyAll(actions, { call, editor, path, name });
     if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");

@@ -1,9 +1,9 @@
 import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
-import { nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
+import { nodeDigests, openFileSource } from "@qdb/io-node";
 import { checkPrinter, isClean } from "../check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
 import { tellGrowth } from "../left-behind.ts";
-import { about, closing, requireFile } from "../open.ts";
+import { about, closing, openEditor, requireFile, warnOfMirror } from "../open.ts";
 
 /** `qdb check`: every finding. */
 export const command: CommandSpec = {
@@ -51,7 +51,10 @@ async function look(path: string, call: Call, found: (finding: Finding) => void)
     const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
     for (;;) {
       const step = await findings.next();
-      if (step.done === true) return step.value;
+      if (step.done === true) {
+        if (step.value.headerSource === "mirror") warnOfMirror(path, "qdb check -r repairs it");
+        return step.value;
+      }
       found(step.value);
     }
   } finally {
@@ -74,7 +77,7 @@ const NOT_OF_THE_FILE = [
 async function repair(path: string, call: Call): Promise<CheckSummary> {
   let editor: QdbEditor;
   try {
-    editor = await openQdbEditor(path, { repair: true });
+    editor = await openEditor(path, { repair: true });
   } catch (error) {
     if (isQdbError(error, ...NOT_OF_THE_FILE)) throw error;
     return lookOnly(path, call, error);

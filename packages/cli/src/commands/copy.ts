@@ -1,28 +1,28 @@
 import { type Bitmap, isQdbError, type QdbFile } from "@qdb/format";
 import { copyExtents } from "@qdb/io-node";
-import { type Call, type CommandSpec, DISK_CHANGE, PROGRESS } from "../command.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../command.ts";
 import { IMAGE_FORMAT, requireRawImages } from "../images.ts";
-import { about, closing, insisting, openFile } from "../open.ts";
+import { about, closing, insisting, mirrorOptions, openFile } from "../open.ts";
 import { shortSize } from "../size.ts";
 
 /** `qdb copy`: the dirty extents from one image onto another. */
 export const command: CommandSpec = {
   name: "copy",
   summary: "copy the dirty extents from one raw image onto another",
-  synopsis: ["[-f raw] [--ignore-disk-change] FILE BITMAP SOURCE TARGET"],
+  synopsis: ["[-f raw] [--ignore-disk-change] [--ignore-header-damage] FILE BITMAP SOURCE TARGET"],
   description: [
     "Brings what BITMAP calls dirty from SOURCE onto TARGET, which exists and has the same size, and flushes it to the disk. The rest of TARGET is not touched. The bitmap stays as it is: nothing is cleared.",
     "A bitmap that remembers its disk is refused when SOURCE is another one, or has changed since; so is the copy when SOURCE changes meanwhile. Changes of a block device's content go unseen.",
   ],
   operands: { min: 4, max: 4, names: ["FILE", "BITMAP", "SOURCE", "TARGET"] },
-  options: [IMAGE_FORMAT, DISK_CHANGE, ...PROGRESS],
+  options: [IMAGE_FORMAT, DISK_CHANGE, HEADER_DAMAGE, ...PROGRESS],
   examples: [["qdb copy changes.qdb diff tuesday.img backup.img", "bring a copy of Monday's image up to date"]],
   run,
 };
 
 async function run(call: Call): Promise<number> {
   const [file = "", name = "", source = "", target = ""] = call.operands;
-  const qdb = await openFile(file, call);
+  const qdb = await openFile(file, call, mirrorOptions(call));
   return closing(qdb, async () => {
     const { entry } = await about(file, () => qdb.bitmap(name));
     requireRawImages([source, target], call);

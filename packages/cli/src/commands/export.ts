@@ -1,14 +1,14 @@
 import { type Bitmap, QdbError } from "@qdb/format";
-import { type Call, type CommandSpec, DISK_CHANGE, PROGRESS } from "../command.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../command.ts";
 import { EXPORTERS } from "../export-formats.ts";
 import { requireNewOutput, writeOutput } from "../new-output.ts";
-import { about, openFile, requireSameDisk } from "../open.ts";
+import { about, mirrorOptions, openFile, requireSameDisk } from "../open.ts";
 
 /** `qdb export`: a bitmap for other systems. */
 export const command: CommandSpec = {
   name: "export",
   summary: "write a bitmap in a format of other systems",
-  synopsis: ["--to FORMAT -B NAME [--ignore-disk-change] FILE [OUT]"],
+  synopsis: ["--to FORMAT -B NAME [--ignore-disk-change] [--ignore-header-damage] FILE [OUT]"],
   description: [
     "Writes one bitmap to OUT, which must not exist, or to standard output.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero behind the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
@@ -18,6 +18,7 @@ export const command: CommandSpec = {
     { long: "to", value: "FORMAT", choices: [...EXPORTERS.keys()], help: "format to write: raw-bits or extents" },
     { long: "bitmap", short: "B", value: "NAME", help: "the bitmap" },
     DISK_CHANGE,
+    HEADER_DAMAGE,
     ...PROGRESS,
   ],
   examples: [
@@ -43,7 +44,7 @@ async function run(call: Call): Promise<number> {
 
 /** All bits, checked to the last one before the first byte is written. */
 async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
-  const file = await openFile(path, call);
+  const file = await openFile(path, call, mirrorOptions(call));
   const progress = call.progress("reading");
   try {
     return await about(path, async () => {

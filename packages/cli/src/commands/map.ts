@@ -31,7 +31,7 @@ export const command: CommandSpec = {
     const [path = "", name = ""] = call.operands;
     const start = sizeOption(call, "start-offset") ?? 0n;
     const most = sizeOption(call, "max-length");
-    const file = await openFile(path, call);
+    const file = await openFile(path, call, { acceptMirror: true });
     await closing(file, () =>
       about(path, async () => {
         await print(file.bitmap(name), start, most, call);

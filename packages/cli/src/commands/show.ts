@@ -40,7 +40,7 @@ async function run(call: Call): Promise<number> {
   if (out !== undefined) refuseTextOptions(call);
   if (out !== undefined) requireNewOutput(out);
   const width = widthOf(call);
-  const file = await openFile(path, call);
+  const file = await openFile(path, call, { acceptMirror: true });
   try {
     const space: SpaceFor = (bits, isOnly) =>
       out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bits);

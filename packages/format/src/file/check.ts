@@ -14,6 +14,7 @@ import { allMapped, endOfUse } from "./free-space.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
 import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
+import { type HeaderSource, sourceOf } from "./mirror.ts";
 import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
 import { readTable } from "./table.ts";
@@ -26,6 +27,8 @@ export interface CheckSummary {
   readonly counts: SeverityCounts;
   /** False when an error of the file kept check from looking at everything. */
   readonly complete: boolean;
+  /** Which copy of the header was used; absent where none could be. */
+  readonly headerSource?: HeaderSource;
 }
 
 /** What a check takes. */
@@ -45,21 +48,26 @@ export function* checkPlan(
   options: CheckOptions = {},
 ): Plan<CheckSummary, Finding> {
   const counts: Record<Severity, number> = { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 };
-  const complete = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
+  const seen = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
     counts[found.severity]++;
     return found;
   });
-  return { counts, complete };
+  return { counts, ...seen };
 }
 
-function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): Plan<boolean, Finding> {
+function* checkFile(
+  fileSize: number,
+  digests: Digests,
+  options: CheckOptions,
+): Plan<Omit<CheckSummary, "counts">, Finding> {
   const crc32 = digests.crc32 ?? ownCrc32;
   let opened: OpenedHeader;
   try {
     opened = yield* openHeader(fileSize, crc32);
   } catch (error) {
-    return yield* giveUp(error, "BAD_MAGIC", "UNSUPPORTED_VERSION");
+    return { complete: yield* giveUp(error, "BAD_MAGIC", "UNSUPPORTED_VERSION") };
   }
+  const headerSource = sourceOf(opened);
   validateIdentity(opened, (problem) => {
     throw QdbError.from(problem);
   });
@@ -71,7 +79,7 @@ function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): 
   if (walk !== undefined) heads.push(...checkExtensions(opened, walk));
   if (!findable.table) {
     for (const found of heads) yield* put({ ...found, repairable: false });
-    return false;
+    return { complete: false, headerSource };
   }
   const layout = layoutOf(opened.header, opened.form, fileSize);
   let index: QdbIndex;
@@ -79,7 +87,7 @@ function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): 
     index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));
   } catch (error) {
     for (const found of heads) yield* put({ ...found, repairable: false });
-    return yield* giveUp(error);
+    return { complete: yield* giveUp(error), headerSource };
   }
   const maps = yield* loadMaps(index, index.table.entries, digests);
   // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
@@ -88,7 +96,7 @@ function* checkFile(fileSize: number, digests: Digests, options: CheckOptions): 
   for (const found of heads) yield* put(said(found));
   const mapped = yield* mapPut(checkBitmaps(index, maps, options), said);
   if (options.fixedSize !== true) yield* mapPut(checkEnd(index, mapped), said);
-  return walk?.isBroken === false && allMapped(mapped);
+  return { complete: walk?.isBroken === false && allMapped(mapped), headerSource };
 }
 
 /** The findings of table entries and of what they lead to. */

@@ -8,6 +8,7 @@ import { FLAG } from "../records/bitmap-entry.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { bitmapPlan } from "./bits.ts";
 import type { MappedBitmap } from "./maps.ts";
+import { type MirrorOptions, refuseMirror } from "./mirror.ts";
 import type { NextEntry } from "./next-bitmap.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 
@@ -103,6 +104,12 @@ export function* loadBits(bitmap: Edited, { maxBitmapBytes }: Limits, asStored =
   bitmap.original = yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });
   bitmap.bits = bitmap.original;
   return bitmap.bits;
+}
+
+/** The bits of a bitmap that are combined into another: what they call clean counts too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM where the mirror was used and is not accepted */
+export function* loadSource(bitmap: Edited, index: QdbIndex, options: Limits & MirrorOptions): Plan<Bitmap> {
+  refuseMirror(index, options, bitmap.name);
+  return yield* loadBits(bitmap, options);
 }
 
 /** Size and granularity of a bitmap under edit. */

@@ -9,12 +9,13 @@ import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
 import { Edits } from "./edits.ts";
 import { type Growth, growthOf } from "./growth.ts";
 import type { FileState } from "./maps.ts";
+import type { MirrorOptions } from "./mirror.ts";
 import { repairPlan } from "./repair.ts";
 import { Session } from "./session.ts";
 import { writeImage } from "./write.ts";
 
 /** What an editor needs. */
-export interface EditorOptions extends Limits {
+export interface EditorOptions extends Limits, MirrorOptions {
   readonly digests?: Digests;
   /** 16 random bytes at each call: the writer id, and ids of bitmaps. */
   readonly randomId: () => Uint8Array;
@@ -80,7 +81,7 @@ export class QdbEditor {
     return run(plan, this.#store);
   }
 
-  /** The bits of a bitmap with the changes so far, to be read only. @throws {QdbError} NOT_FOUND; the bitmap's problem; LIMIT */
+  /** The bits of a bitmap with the changes so far, to be read only. @throws {QdbError} as {@link Edits.bits} */
   async bits(name: string): Promise<Bitmap> {
     return this.read(this.#edits.bits(name));
   }
@@ -125,7 +126,7 @@ export class QdbEditor {
     if (repairable.length === 0) {
       await runStore(this.#session.fence(), this.#store);
       // At the last generation nothing can be committed, but the fence restores a damaged primary.
-      if (this.state.index.headerOffset === 0)
+      if (first.headerSource !== "mirror")
         return { before, after: before, summary: first, written: false, growth: undefined };
     } else if (repairable.every(({ code }) => code === "LEAK")) {
       await runStore(this.#session.fence(), this.#store);
@@ -174,8 +175,9 @@ export class QdbEditor {
   }
 
   #newEdits(): Edits {
-    const { maxBitmapBytes, randomId } = this.#options;
-    return new Edits(this.state, { newId: randomId, ...(maxBitmapBytes === undefined ? {} : { maxBitmapBytes }) });
+    const { maxBitmapBytes, acceptMirror = false, randomId } = this.#options;
+    const bounds = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
+    return new Edits(this.state, { newId: randomId, acceptMirror, ...bounds });
   }
 }
 

@@ -14,6 +14,7 @@ import {
   entryOf,
   isSameEntry,
   loadBits,
+  loadSource,
   recordsOf,
   shapeOf,
   soundEntry,
@@ -21,11 +22,12 @@ import {
   usage,
 } from "./edited.ts";
 import type { FileState } from "./maps.ts";
+import type { MirrorOptions } from "./mirror.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import type { FileContents } from "./write.ts";
 
 /** What edits need from their host. */
-export interface EditOptions extends Limits {
+export interface EditOptions extends Limits, MirrorOptions {
   /** 16 random bytes: a new bitmap id. */
   readonly newId: () => Uint8Array;
 }
@@ -73,9 +75,9 @@ export class Edits {
     return shapeOf(this.#find(name));
   }
 
-  /** The bits of a bitmap, to be read only. @throws {QdbError} NOT_FOUND; the bitmap's problem; LIMIT */
+  /** The bits of a bitmap, to be read only. @throws {QdbError} NOT_FOUND; BAD_CHECKSUM where the mirror was used and is not accepted; the bitmap's problem; LIMIT */
   *bits(name: string): Plan<Bitmap> {
-    return yield* loadBits(this.#find(name), this.#options);
+    return yield* loadSource(this.#find(name), this.#state.index, this.#options);
   }
 
   /** Adds a bitmap behind the others. @throws {QdbError} ALREADY_EXISTS */
@@ -188,7 +190,7 @@ export class Edits {
   /**
    * Ends a freeze. `done`: the backup is complete, the frozen bitmap goes. `failed`: its dirt goes into its successor, which
    * then stands for the frozen one's point in the chain.
-   * @throws {QdbError} NOT_FOUND; USAGE when it is not frozen; the problem of either bitmap
+   * @throws {QdbError} NOT_FOUND; USAGE when it is not frozen; the problem of either bitmap; for `failed`, BAD_CHECKSUM where the mirror was used and is not accepted
    */
   *release(name: string, outcome: "done" | "failed"): Plan<void> {
     const bitmap = this.#find(name);
@@ -200,7 +202,7 @@ export class Edits {
     if (outcome === "failed") {
       const successor = this.#find(decoded.text);
       const target = usableEntry(successor);
-      const frozenBits = yield* loadBits(bitmap, this.#options);
+      const frozenBits = yield* loadSource(bitmap, this.#state.index, this.#options);
       const bits = (yield* loadBits(successor, this.#options)).clone();
       bits.merge(frozenBits);
       successor.bits = bits;
@@ -242,9 +244,7 @@ export class Edits {
     );
   }
 
-  /**
-   * What is wrong with the bitmaps that a rewrite of a draft makes all dirty: no checksum tells which of their bits are right.
-   */
+  /** What is wrong with the bitmaps that a rewrite of a draft makes all dirty: no checksum tells which of their bits are right. */
   doubted(): readonly Problem[] {
     return this.#list.flatMap((bitmap) => doubtOf(bitmap, this.#state.index) ?? []);
   }

@@ -12,6 +12,7 @@ import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } 
 import type { CheckSummary, Finding } from "./check.ts";
 import { type DumpOptions, type DumpSummary, dumpPlan } from "./json-write.ts";
 import { type MappedBitmap, readMap } from "./maps.ts";
+import { type MirrorOptions, refuseMirror } from "./mirror.ts";
 import { findBitmap, type QdbIndex } from "./qdb-index.ts";
 import {
   type CountedBitmap,
@@ -25,11 +26,13 @@ import { checkStable, openStable } from "./stable.ts";
 import { runOnState, type State, type StreamOptions, streamState } from "./states.ts";
 import { openView, views } from "./views.ts";
 
-/** What opening takes: checksums of the host, bounds, a signal. */
-export interface OpenOptions extends RunOptions, Limits {
+/** What opening takes: checksums of the host, bounds, a signal, and what is done with bits that were found through the mirror. */
+export interface OpenOptions extends RunOptions, Limits, MirrorOptions {
   readonly digests?: Digests;
   /** What pauses between two attempts to read beside a writer; the host's unless given. */
   readonly clock?: Clock;
+  /** Called each time that a state of the file was read through the mirror. */
+  readonly onMirror?: (index: QdbIndex) => void;
 }
 
 /** What a long call over a bitmap takes. */
@@ -79,22 +82,33 @@ export class QdbFile {
    * Shows the dirty extents of every bitmap, and gives the bitmaps with what is wrong with them: one in error does not take the
    * others with it. `begin` makes what they are shown to; where a commit passed by it is called again for the new state, and what
    * was shown before counts for nothing. No more is held than the bounds of spec §7.4 allow, if the visitor does not.
+   * @throws {QdbError} ABORTED; BAD_CHECKSUM where the mirror was used and is not accepted
    */
   async extentsOfAll(
     begin: (index: QdbIndex) => ExtentsVisitor,
     options: RunOptions & Pick<BitOptions, "onProgress"> = {},
   ): Promise<MappedBitmap[]> {
-    return this.runStable((index) => extentsOfAllPlan(index, begin(index), this.#digests, options.onProgress), options);
+    const digests = this.#digests;
+    const accepted = this.#options;
+    return this.runStable(function* (index) {
+      refuseMirror(index, accepted);
+      return yield* extentsOfAllPlan(index, begin(index), digests, options.onProgress);
+    }, options);
   }
 
   /**
    * Every bitmap in memory: with opening, four rounds for thousands of small ones. One in error has its problem in place of its bits.
-   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`
+   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is not accepted
    */
   async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
     const { maxBitmapBytes } = this.#options;
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-    return this.runStable((index) => readAllPlan(index, this.#digests, { ...options, ...bounds }), options);
+    const digests = this.#digests;
+    const accepted = this.#options;
+    return this.runStable(function* (index) {
+      refuseMirror(index, accepted);
+      return yield* readAllPlan(index, digests, { ...options, ...bounds });
+    }, options);
   }
 
   /** Looks at everything and gives every finding; throws only what keeps it from looking. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
@@ -180,8 +194,10 @@ export class StoredBitmap {
   /** The dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
   async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     const { entry } = this;
-    const digests = this.#file.options.digests;
+    const accepted = this.#file.options;
+    const { digests } = accepted;
     const plan = function* (index: QdbIndex): Plan<void, ExtentBatch> {
+      refuseMirror(index, accepted, entry.label);
       yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
     };
     yield* this.#file.streamStable(plan, ({ runs }) => runs.byteLength, options);
@@ -199,9 +215,11 @@ export class StoredBitmap {
   /** All bits in memory: none of a range, since the others would seem clean. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
   async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
     const { entry } = this;
-    const { digests, maxBitmapBytes } = this.#file.options;
+    const accepted = this.#file.options;
+    const { digests, maxBitmapBytes } = accepted;
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
     return this.#file.runStable(function* (index) {
+      refuseMirror(index, accepted, entry.label);
       return yield* bitmapPlan(yield* readMap(index, sameBitmap(index, entry), digests), { ...options, ...bounds });
     }, options);
   }

@@ -9,6 +9,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { EntryProblems } from "./entry-problems.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
+import { type HeaderSource, sourceOf } from "./mirror.ts";
 import { type AreaRead, type OpenedHeader, openHeader } from "./open.ts";
 import { type BitmapTable, readTable } from "./table.ts";
 
@@ -17,6 +18,8 @@ export interface QdbIndex extends FileLayout {
   readonly header: Header;
   /** File offset of the header that was used: 0, or the mirror's when the primary is damaged. */
   readonly headerOffset: number;
+  /** Which copy of the header was used. */
+  readonly headerSource: HeaderSource;
   /** Bytes of a header longer than this version knows, kept by writers. */
   readonly unknownHeader: Uint8Array;
   readonly extensions: readonly Tlv[];
@@ -56,6 +59,7 @@ export function indexOf(
     ...layout,
     header,
     headerOffset: opened.offset,
+    headerSource: sourceOf(opened),
     unknownHeader: opened.bytes.subarray(FULL_HEADER_LENGTH, Math.max(FULL_HEADER_LENGTH, header.headerLength)),
     extensions,
     features: announcedFeatures(extensions),

@@ -14,6 +14,8 @@ import { type QdbIndex, readIndex } from "./qdb-index.ts";
 export interface StableOptions extends RunOptions {
   readonly digests?: Digests;
   readonly clock?: Clock;
+  /** Called each time that a state of the file was read through the mirror. */
+  readonly onMirror?: (index: QdbIndex) => void;
 }
 
 /** What one attempt reads. */
@@ -98,6 +100,7 @@ export async function openView(view: View, options: StableOptions): Promise<QdbI
   }
   if (!(await view.isStill())) return undefined;
   if ("error" in result) throw result.error;
+  if (result.value.headerSource === "mirror") options.onMirror?.(result.value);
   return result.value;
 }
 
