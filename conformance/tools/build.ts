@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeReader } from "./c-reader.ts";
-import { corpusFiles } from "./corpus.ts";
-import { differingFiles, writeCorpus } from "./files.ts";
+import { corpusFiles } from "./corpus-files.ts";
 import { publishIds } from "./ids.ts";
-import { JUDGES, Judge } from "./judge.ts";
+import { refusals, type Trial, trial, Workbench } from "./judge-vector.ts";
+import { JUDGES, Judge } from "./judges.ts";
 import { loadSources, ROOT, type Source, without } from "./sources.ts";
-import { refusals, type Trial, trial, Workbench } from "./trial.ts";
+import { differingFiles, writeCorpus } from "./write-corpus.ts";
 
 /** The judges that can be started here; a judge that is not built is an error where all are needed. */
 export function openJudges(names: readonly string[] = Object.keys(JUDGES)): Judge[] {

@@ -14,7 +14,7 @@ export function generated(): ReadonlyMap<string, string> {
     ["spec/layout.json", layoutText()],
     ["spec/qdb.ksy", ksyText()],
     ["conformance/fuzz/qdb.dict", dictionary()],
-    ["conformance/src/matrix.json", matrixText()],
+    ["conformance/src/generated/matrix.json", matrixText()],
   ]);
 }
 

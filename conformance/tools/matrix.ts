@@ -1,4 +1,4 @@
-// conformance/src/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
+// conformance/src/generated/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
 import type { Part } from "../../packages/conformance/src/recipe.ts";
 import { type Field, field } from "./layout-json.ts";
 import { BITMAP_FIELDS } from "./matrix-bitmap.ts";
@@ -111,7 +111,7 @@ export function matrix(): Source[] {
   return [...EXTRA_VECTORS, ...FIELDS.flatMap(vectorsOf)];
 }
 
-/** conformance/src/matrix.json: keys one a line, values each on theirs. */
+/** conformance/src/generated/matrix.json: keys one a line, values each on theirs. */
 export function matrixText(): string {
   const vectors = matrix().map((source) => {
     const lines = Object.entries(source).map(

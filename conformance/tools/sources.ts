@@ -86,12 +86,17 @@ export interface Source extends Change {
   readonly expect: Expectation;
 }
 
+/** The JSON files of a folder with vectors, as paths in the suite. */
+function sourceFiles(folder: string): string[] {
+  const names = readdirSync(ROOT + folder).sort();
+  return names.filter((name) => name.endsWith(".json") && name !== "flags.json").map((name) => `${folder}/${name}`);
+}
+
 /** All sources by id, in the order of their files. @throws {Error} a double or malformed id, a file that is no JSON */
 export function loadSources(): Map<string, Source> {
   const sources = new Map<string, Source>();
-  for (const name of readdirSync(`${ROOT}src`).sort()) {
-    if (!name.endsWith(".json") || name === "flags.json") continue;
-    const { vectors } = JSON.parse(readFileSync(`${ROOT}src/${name}`, "utf8")) as { vectors: Source[] };
+  for (const name of [...sourceFiles("src"), ...sourceFiles("src/generated")]) {
+    const { vectors } = JSON.parse(readFileSync(ROOT + name, "utf8")) as { vectors: Source[] };
     for (const source of vectors) {
       if (!/^[a-z0-9]+(-[a-z0-9]+)+$/.test(source.id)) throw new Error(`${name}: ${source.id} is no id`);
       if (sources.has(source.id))

@@ -1,10 +1,10 @@
 // spec/layout.json and what is made of it: against the text of the specification, which was written by hand.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { outdated } from "./tools/layout.ts";
-import { field, readLayout } from "./tools/layout-json.ts";
-import { borders, FIELDS, matrix } from "./tools/matrix.ts";
-import { REPOSITORY, readRequirements, specText } from "./tools/rules.ts";
+import { outdated } from "../tools/layout.ts";
+import { field, readLayout } from "../tools/layout-json.ts";
+import { borders, FIELDS, matrix } from "../tools/matrix.ts";
+import { REPOSITORY, readRequirements, specText } from "../tools/rules.ts";
 
 const spec = specText();
 const layout = readLayout();

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Expect, Input, Manifest, Vector } from "../../packages/conformance/src/manifest.ts";
+import type { Trial } from "./judge-vector.ts";
 import { documentOf, type Expectation, PROFILE_OF, ROOT, recipeOf, type Source } from "./sources.ts";
-import type { Trial } from "./trial.ts";
 
 /** Files of the corpus by their path in it. */
 export type Files = Map<string, Uint8Array>;

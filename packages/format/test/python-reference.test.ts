@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bytesSource, imageBytes, isQdbError, QdbFile, writeImage } from "@qdb/format";
-import { nodeDigests } from "@qdb/io-node";
 import { afterAll, expect, test } from "vitest";
-import { fileContents } from "../packages/format/test/support/contents.ts";
-import { fc } from "../packages/format/test/support/seed.ts";
+import { fileContents } from "./support/contents.ts";
+import { digests } from "./support/json.ts";
+import { fc } from "./support/seed.ts";
 
-const reference = fileURLToPath(new URL("reference/qdb_ref.py", import.meta.url));
+const reference = fileURLToPath(new URL("../../../conformance/reference/qdb_ref.py", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "qdb-reference-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -34,7 +34,7 @@ function comparable(form: { error?: { code: string }; bitmaps?: { error?: { code
 async function dump(bytes: Uint8Array): Promise<unknown> {
   let text = "";
   try {
-    const file = await QdbFile.open(bytesSource(bytes), { digests: nodeDigests });
+    const file = await QdbFile.open(bytesSource(bytes), { digests });
     for await (const piece of file.dump()) text += piece;
   } catch (error) {
     if (isQdbError(error)) return error.code;
@@ -43,9 +43,7 @@ async function dump(bytes: Uint8Array): Promise<unknown> {
   return comparable(JSON.parse(text));
 }
 
-const files = fc
-  .sample(fileContents, { numRuns: 12, seed: 5 })
-  .map((made) => imageBytes(writeImage(made, nodeDigests)));
+const files = fc.sample(fileContents, { numRuns: 12, seed: 5 }).map((made) => imageBytes(writeImage(made, digests)));
 
 test.each(files.map((bytes, at) => [at, bytes] as const))("file %i, whole and damaged", async (at, bytes) => {
   expect(await dump(bytes)).toEqual(read(bytes));

@@ -1,10 +1,10 @@
 // From each rule of the specification to the vectors that show it, and back.
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { gaps, idProblems, missingCodes, unreviewed, wrongCitations } from "./tools/coverage.ts";
-import { differences, merged } from "./tools/requirements.ts";
-import { KINDS, REPOSITORY, readRequirements, rulesOf, specText } from "./tools/rules.ts";
-import { loadSources, type Source } from "./tools/sources.ts";
+import { gaps, idProblems, missingCodes, unreviewed, wrongCitations } from "../tools/coverage.ts";
+import { differences, merged } from "../tools/requirements.ts";
+import { KINDS, REPOSITORY, readRequirements, rulesOf, specText } from "../tools/rules.ts";
+import { loadSources, type Source } from "../tools/sources.ts";
 
 const rules = rulesOf(specText());
 const requirements = readRequirements();

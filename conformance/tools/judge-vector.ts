@@ -9,8 +9,15 @@ import { afterStep } from "../../packages/conformance/src/kinds/crash.ts";
 import type { CrashStep, Json } from "../../packages/conformance/src/manifest.ts";
 import type { Pages } from "../../packages/conformance/src/pages.ts";
 import { changed, materialise } from "../../packages/conformance/src/recipe.ts";
-import { findingDifferences, labelOf, type Model, modelDifferences, modelOf, verdictDifferences } from "./compare.ts";
-import type { Judge } from "./judge.ts";
+import {
+  findingDifferences,
+  labelOf,
+  type Model,
+  modelDifferences,
+  modelOf,
+  verdictDifferences,
+} from "./differences.ts";
+import type { Judge } from "./judges.ts";
 import { documentOf, type Expectation, inputOf, recipeOf, type Source } from "./sources.ts";
 
 /** What came of a vector. */

@@ -5,9 +5,9 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { type Counts, countsOf } from "./stryker/report.ts";
+import { type Counts, countsOf } from "../stryker/report.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 test("vectors notice mutants, and those that none notices are named", () => {
   const file = "packages/format/src/records/features.ts";

@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { Manifest } from "../src/manifest.ts";
-import { NODE, temporaryFolder } from "./support/run.ts";
-import { validator } from "./support/schema.ts";
+import type { Manifest } from "../../packages/conformance/src/manifest.ts";
+import { NODE, temporaryFolder } from "../../packages/conformance/test/support/run.ts";
+import { validator } from "../../packages/conformance/test/support/schema.ts";
 
-const conformance = fileURLToPath(new URL("../../../conformance/", import.meta.url));
+const conformance = fileURLToPath(new URL("../", import.meta.url));
 const manifest: Manifest = JSON.parse(readFileSync(`${conformance}manifest.json`, "utf8"));
 const folder = temporaryFolder();
 

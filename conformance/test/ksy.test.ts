@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { REPOSITORY } from "../tools/rules.ts";
+import { inputOf, loadSources, ROOT, type Source } from "../tools/sources.ts";
 import { type Parsed, parsedModel } from "./ksy-model.ts";
-import { REPOSITORY } from "./tools/rules.ts";
-import { inputOf, loadSources, ROOT, type Source } from "./tools/sources.ts";
 
 interface Compiler {
   compile(language: string, ksy: unknown, importer: null, debug: boolean): Promise<Record<string, string>>;

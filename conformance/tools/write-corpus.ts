@@ -1,7 +1,7 @@
 // The corpus on the disk: written, or held against what it should be.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Files } from "./corpus.ts";
+import type { Files } from "./corpus-files.ts";
 
 const FOLDERS = ["vectors", "models", "ops", "json", "logs"];
 

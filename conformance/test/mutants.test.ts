@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { Corpus } from "../packages/conformance/src/corpus.ts";
-import { loadMutants, mutantProblems, mutated } from "./tools/mutant-sources.ts";
-import { linesOf, tableOf, tryMutants, type Verdict, withoutMutant } from "./tools/mutants.ts";
-import { REPOSITORY, readRequirements } from "./tools/rules.ts";
+import { Corpus } from "../../packages/conformance/src/corpus.ts";
+import { loadMutants, mutantProblems, mutated } from "../tools/mutant-sources.ts";
+import { linesOf, tableOf, tryMutants, type Verdict, withoutMutant } from "../tools/mutants.ts";
+import { REPOSITORY, readRequirements } from "../tools/rules.ts";
 
 const mutants = loadMutants();
 const requirements = readRequirements();

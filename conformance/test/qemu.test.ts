@@ -1,7 +1,7 @@
 // What operations make of the bits, said by QEMU: its digest of each bitmap is that of the extents that the author of the vector wrote.
 import { expect, test } from "vitest";
-import { digestOfExtents, replay } from "./tools/qemu.ts";
-import { loadSources, type Source } from "./tools/sources.ts";
+import { digestOfExtents, replay } from "../tools/qemu.ts";
+import { loadSources, type Source } from "../tools/sources.ts";
 
 const LEAST = 15;
 const vectors: Source[] = [...loadSources().values()].filter(({ qemu }) => qemu === true);
