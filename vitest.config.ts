@@ -11,7 +11,10 @@ const project = (name: string, include: string[]) => ({ extends: true as const, 
 export default defineConfig({
   resolve: {
     // Tests read the sources and need no build; only the tests of the command run what was built.
-    alias: { "@qdb/format": source("format"), "@qdb/io-node": source("io-node"), "@qdb/qcow2": source("qcow2") },
+    // Only the main entry points: `@qdb/format/field-tables` is found through the package's exports.
+    alias: ["format", "io-node", "qcow2"].map((name) => {
+      return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
+    }),
   },
   test: {
     env: { QDB_NODE: process.env.QDB_NODE ?? process.execPath },
@@ -23,7 +26,8 @@ export default defineConfig({
       ...["format", "io-node", "qcow2", "cli", "conformance"].map((name) =>
         project(name, [`packages/${name}/test/**/*.test.ts`]),
       ),
-      project("repository", ["scripts/**/*.test.ts", "conformance/**/*.test.ts"]),
+      project("conformance-authoring", ["conformance/test/**/*.test.ts"]),
+      project("repository", ["scripts/**/*.test.ts"]),
     ],
   },
 });

@@ -5,14 +5,21 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Adapter, Asked } from "../../packages/conformance/src/adapter.ts";
-import { parseAnswer } from "../../packages/conformance/src/answer.ts";
-import { Bench, type Judge } from "../../packages/conformance/src/bench.ts";
-import { Corpus, type InputBytes } from "../../packages/conformance/src/corpus.ts";
-import { KINDS } from "../../packages/conformance/src/kinds/index.ts";
-import type { Input, Json, Vector } from "../../packages/conformance/src/manifest.ts";
-import { matches } from "../../packages/conformance/src/options.ts";
-import { Wrong } from "../../packages/conformance/src/results.ts";
+import {
+  type Adapter,
+  type Asked,
+  Bench,
+  Corpus,
+  type Input,
+  type InputBytes,
+  type Json,
+  type Judge,
+  KINDS,
+  matches,
+  parseAnswer,
+  type Vector,
+  Wrong,
+} from "@qdb/conformance/authoring";
 
 /** What an adapter exports to be asked inside the process: the words of a request in, the object of its answer out. */
 export interface AdapterModule {

@@ -1,17 +1,13 @@
-// Every implementation of this repository, judged by the runner as a stranger's would be.
+// The built runner tests every implementation of this repository.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { makeReader } from "../tools/c-reader.ts";
+import { SUITE } from "../tools/places.ts";
+import { NODE, RUNNER, temporaryFolder } from "./support/run.ts";
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const node = process.env.QDB_NODE ?? process.execPath;
-const runner = here("../../packages/conformance/dist/conformance.cjs");
-const directory = mkdtempSync(join(tmpdir(), "qdb-adapters-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = temporaryFolder();
 
 beforeAll(makeReader);
 
@@ -24,15 +20,10 @@ interface Report {
 }
 
 const ADAPTERS = [
-  ["the reference in Python", `python3 "${here("../adapters/python/qdb_adapter.py")}"`, ALL, ["feature io"]],
-  [
-    "the reader in C",
-    `"${here("../c/build/qdb-adapter")}"`,
-    ["read"],
-    ALL.slice(1).map((profile) => `profile ${profile}`),
-  ],
-  ["@qdb/io-node", `"${node}" "${here("../adapters/ts/build/io-node.cjs")}"`, ALL, []],
-  ["@qdb/format alone", `"${node}" "${here("../adapters/ts/build/format.cjs")}"`, ALL, []],
+  ["the reference in Python", `python3 "${SUITE}adapters/python/qdb_adapter.py"`, ALL, ["feature io"]],
+  ["the reader in C", `"${SUITE}c/build/qdb-adapter"`, ["read"], ALL.slice(1).map((profile) => `profile ${profile}`)],
+  ["@qdb/io-node", `"${NODE}" "${SUITE}adapters/ts/build/io-node.cjs"`, ALL, []],
+  ["@qdb/format alone", `"${NODE}" "${SUITE}adapters/ts/build/format.cjs"`, ALL, []],
 ] as const;
 
 test.each(ADAPTERS)(
@@ -41,8 +32,8 @@ test.each(ADAPTERS)(
     const report = join(directory, "report.json");
     const start = performance.now();
     const { status, stdout, stderr } = spawnSync(
-      node,
-      [runner, "--exec", command, "--jobs", "2", "--timeout", "60", "--report-json", report],
+      NODE,
+      [RUNNER, "--exec", command, "--jobs", "2", "--timeout", "60", "--report-json", report],
       {
         encoding: "utf8",
         maxBuffer: 2 ** 28,
@@ -66,7 +57,7 @@ test.each(ADAPTERS)(
 
 test.each(ADAPTERS)("%s passes on what the system says of a disk that cannot be read", (_, command) => {
   const file = join(directory, "dying.qdb");
-  copyFileSync(here("../vectors/golden-full-one.qdb"), file);
+  copyFileSync(`${SUITE}vectors/golden-full-one.qdb`, file);
   for (const when of ["1+", "2+", "3+", "4+", "5+", "6+"]) {
     const log = join(directory, "strace.log");
     const { stdout, stderr } = spawnSync(
@@ -91,8 +82,8 @@ test("a program that maps what it reads has not written, on tmpfs either, where 
   const shared = "/dev/shm";
   // The number of tmpfs in the system's magic.h.
   expect(statfsSync(shared).type).toBe(0x01021994);
-  const command = `python3 "${here("../adapters/python/qdb_adapter.py")}"`;
-  const args = [runner, "--exec", command, "--filter", "map-2-mib"];
-  const { stdout } = spawnSync(node, args, { encoding: "utf8", env: { ...process.env, TMPDIR: shared } });
+  const command = `python3 "${SUITE}adapters/python/qdb_adapter.py"`;
+  const args = [RUNNER, "--exec", command, "--filter", "map-2-mib"];
+  const { stdout } = spawnSync(NODE, args, { encoding: "utf8", env: { ...process.env, TMPDIR: shared } });
   expect(stdout.trimEnd().split("\n").at(-1)).toBe("conformance: 1 passed, 0 failed, 0 skipped");
 });

@@ -75,7 +75,7 @@ export interface BitmapModel {
 }
 
 /** The JSON form, as far as the parser knows it. */
-export interface Model {
+export interface KsyModel {
   readonly format: "qdb";
   readonly header: object;
   readonly extensions: readonly object[];
@@ -90,7 +90,7 @@ const uuid = (bytes: Uint8Array): string => hex(bytes).replace(/^(.{8})(.{4})(.{
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8").replace(/\0*$/, "");
 
 /** The JSON form, without checksums over bits. @throws {Error} where Kaitai's parser does: it reads what it is asked for */
-export function parsedModel(file: Parsed): Model {
+export function parsedModel(file: Parsed): KsyModel {
   const { full, isDraft } = file;
   return {
     format: "qdb",

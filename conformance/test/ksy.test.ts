@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load } from "js-yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { REPOSITORY } from "../tools/rules.ts";
-import { inputOf, loadSources, ROOT, type Source } from "../tools/sources.ts";
+import { REPOSITORY, SUITE } from "../tools/places.ts";
+import { inputOf, loadSources, type Source } from "../tools/sources.ts";
 import { type Parsed, parsedModel } from "./ksy-model.ts";
 
 interface Compiler {
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const ksy = load(readFileSync(`${REPOSITORY}spec/qdb.ksy`, "utf8"));
   const files = await compiler.compile("javascript", ksy, null, false);
   // What is compiled asks for its runtime by name, and is CommonJS.
-  symlinkSync(`${REPOSITORY}node_modules`, join(directory, "node_modules"));
+  symlinkSync(`${SUITE}node_modules`, join(directory, "node_modules"));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name.replace(/\.js$/, ".cjs")), text);
   const load_ = createRequire(join(directory, "x.cjs"));
   const { Qdb } = load_("./Qdb.cjs") as { Qdb: new (stream: object) => Parsed };
@@ -38,7 +38,7 @@ const golden = [...sources.values()].filter(({ id }) => id.startsWith("golden-")
 
 describe("a golden file holds what its model says", () => {
   test.each(golden.map((source) => [source.id, source] as const))("%s", (id, source) => {
-    const model = JSON.parse(readFileSync(`${ROOT}models/${id}.json`, "utf8"));
+    const model = JSON.parse(readFileSync(`${SUITE}models/${id}.json`, "utf8"));
     for (const bitmap of model.bitmaps) delete bitmap.bits_sha256;
     expect(parsedModel(parse(bytesOf(source)))).toEqual(model);
   });

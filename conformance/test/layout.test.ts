@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { outdated } from "../tools/layout.ts";
 import { field, readLayout } from "../tools/layout-json.ts";
 import { borders, FIELDS, matrix } from "../tools/matrix.ts";
-import { REPOSITORY, readRequirements, specText } from "../tools/rules.ts";
+import { REPOSITORY } from "../tools/places.ts";
+import { readRequirements, specText } from "../tools/rules.ts";
 
 const spec = specText();
 const layout = readLayout();

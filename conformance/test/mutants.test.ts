@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Corpus } from "@qdb/conformance/authoring";
 import { afterAll, describe, expect, test } from "vitest";
-import { Corpus } from "../../packages/conformance/src/corpus.ts";
 import { loadMutants, mutantProblems, mutated } from "../tools/mutant-sources.ts";
 import { linesOf, tableOf, tryMutants, type Verdict, withoutMutant } from "../tools/mutants.ts";
-import { REPOSITORY, readRequirements } from "../tools/rules.ts";
+import { REPOSITORY } from "../tools/places.ts";
+import { readRequirements } from "../tools/rules.ts";
 
 const mutants = loadMutants();
 const requirements = readRequirements();

@@ -2,8 +2,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { gaps, idProblems, missingCodes, unreviewed, wrongCitations } from "../tools/coverage.ts";
-import { differences, merged } from "../tools/requirements.ts";
-import { KINDS, REPOSITORY, readRequirements, rulesOf, specText } from "../tools/rules.ts";
+import { REPOSITORY } from "../tools/places.ts";
+import { merged, ruleDifferences } from "../tools/requirements.ts";
+import { RULE_KINDS, readRequirements, rulesOf, specText } from "../tools/rules.ts";
 import { loadSources, type Source } from "../tools/sources.ts";
 
 const rules = rulesOf(specText());
@@ -13,11 +14,11 @@ const sources = [...loadSources().values()];
 describe("spec/requirements.json", () => {
   test("has the rules of spec/qdb.md, as their sentences are", () => {
     expect(rules.length).toBeGreaterThan(300);
-    expect(differences(rules, requirements)).toEqual([]);
+    expect(ruleDifferences(rules, requirements)).toEqual([]);
   });
 
   test.each(requirements.map((requirement) => [requirement.id, requirement] as const))("%s is decided", (_, rule) => {
-    expect(KINDS).toContain(rule.kind);
+    expect(RULE_KINDS).toContain(rule.kind);
     expect(rule.why_not === undefined, "a reason is given exactly where no vector can test the rule").toBe(
       rule.testable,
     );
@@ -40,7 +41,7 @@ describe("spec/requirements.json", () => {
     const changed = rulesOf(`**${first.id}** ${first.sentence.replace(".", " at noon.")}`);
     const added = { ...first, id: "QDB-HDR-999" };
     const citing = sources.slice(0, 1).map((source) => ({ ...source, proves: [first.id] }));
-    const [told = "", ...more] = differences([...changed, second, ...others], requirements, citing);
+    const [told = "", ...more] = ruleDifferences([...changed, second, ...others], requirements, citing);
     expect(more).toEqual([]);
     for (const part of [
       `${first.id} changed`,
@@ -49,10 +50,14 @@ describe("spec/requirements.json", () => {
       sources[0]?.id ?? "",
     ])
       expect(told).toContain(part);
-    expect(differences([...rules, added], requirements)).toEqual([expect.stringContaining("QDB-HDR-999 is new")]);
-    expect(differences([second, ...others], requirements)).toEqual([expect.stringContaining(`${first.id} is gone`)]);
-    expect(differences([second, first, ...others], requirements)).toEqual([expect.stringContaining("another order")]);
-    expect(differences([{ ...first, codes: ["LIMIT"] }, second, ...others], requirements)).toHaveLength(1);
+    expect(ruleDifferences([...rules, added], requirements)).toEqual([expect.stringContaining("QDB-HDR-999 is new")]);
+    expect(ruleDifferences([second, ...others], requirements)).toEqual([
+      expect.stringContaining(`${first.id} is gone`),
+    ]);
+    expect(ruleDifferences([second, first, ...others], requirements)).toEqual([
+      expect.stringContaining("another order"),
+    ]);
+    expect(ruleDifferences([{ ...first, codes: ["LIMIT"] }, second, ...others], requirements)).toHaveLength(1);
     expect(merged(rules, requirements)).toEqual(requirements);
   });
 });

@@ -1,55 +1,51 @@
-// Makes the corpus from its sources: `node conformance/tools/build.ts`. With `--try AREA-OR-ID-PREFIX...` it only says what is
-// wrong with these vectors, with `--check` whether the corpus is what the sources make.
+// Makes the corpus from its sources: `node conformance/tools/build.ts`. `--try ID-PREFIX...` only prints what is wrong with
+// these vectors. `--check` writes nothing and prints the files of the corpus that differ.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeReader } from "./c-reader.ts";
 import { corpusFiles } from "./corpus-files.ts";
 import { publishIds } from "./ids.ts";
-import { refusals, type Trial, trial, Workbench } from "./judge-vector.ts";
-import { JUDGES, Judge } from "./judges.ts";
-import { loadSources, ROOT, type Source, without } from "./sources.ts";
+import { type JudgedVector, judgeVector, refusals, ScratchFiles } from "./judge-vector.ts";
+import { openJudges, type VectorJudge } from "./judges.ts";
+import { SUITE } from "./places.ts";
+import { loadSources, type Source, withoutPart } from "./sources.ts";
 import { differingFiles, writeCorpus } from "./write-corpus.ts";
 
-/** The judges that can be started here; a judge that is not built is an error where all are needed. */
-export function openJudges(names: readonly string[] = Object.keys(JUDGES)): Judge[] {
-  return names.map((name) => new Judge(name, JUDGES[name] ?? []));
-}
-
-/** Tries vectors, and whether each part of a patch is needed. */
-export async function tryAll(wanted: readonly Source[], judges: readonly Judge[]): Promise<Trial[]> {
+/** Judges vectors, and tests whether each part of a patch is needed. */
+export async function judgeAll(wanted: readonly Source[], judges: readonly VectorJudge[]): Promise<JudgedVector[]> {
   const sources = loadSources();
   const directory = mkdtempSync(join(tmpdir(), "qdb-corpus-"));
-  const bench = new Workbench(directory);
-  const trials: Trial[] = [];
+  const scratch = new ScratchFiles(directory);
+  const judged: JudgedVector[] = [];
   try {
     for (const source of wanted) {
-      let result: Trial;
+      let result: JudgedVector;
       try {
-        const made = await trial(source, sources, judges, bench);
-        result = { ...made, wrong: [...made.wrong, ...(await looseParts(source, sources, judges, bench))] };
+        const made = await judgeVector(source, sources, judges, scratch);
+        result = { ...made, wrong: [...made.wrong, ...(await looseParts(source, sources, judges, scratch))] };
       } catch (error) {
         const wrong = [error instanceof Error ? error.message : String(error)];
         result = { source, input: undefined, judges: [], wrong };
       }
-      bench.clear();
-      trials.push(result);
+      scratch.clear();
+      judged.push(result);
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  return trials;
+  return judged;
 }
 
-/** Rules that say which of several errors comes first. */
+/** Rules about the order of errors: a vector that cites one has several defects on purpose. */
 const ORDER = /^QDB-ERR-0(1[0-9]|20)$/;
 
-/** A patch that breaks a rule is the smallest: none of its parts can be left out without another outcome. */
+/** What is wrong with the patch of a vector that is refused: its parent must be accepted, and no part of it may be left out without another outcome. */
 async function looseParts(
   source: Source,
   sources: ReadonlyMap<string, Source>,
-  judges: readonly Judge[],
-  bench: Workbench,
+  judges: readonly VectorJudge[],
+  scratch: ScratchFiles,
 ): Promise<string[]> {
   const { patch = [], kind, expect } = source;
   if (kind !== "read" || refusals(expect).length === 0) return [];
@@ -57,10 +53,9 @@ async function looseParts(
   const wrong: string[] = [];
   if (parent === undefined) wrong.push("what is refused is a patch of an accepted parent");
   else if (refusals(parent.expect).length > 0) wrong.push(`its parent ${parent.id} is refused itself`);
-  // Of several defects on purpose, the order of section 7.2 is what is tested.
   if (patch.length < 2 || source.breaks?.some((rule) => ORDER.test(rule)) === true) return wrong;
   for (const part of patch) {
-    const less = await trial(without(source, part), sources, judges.slice(0, 1), bench);
+    const less = await judgeVector(withoutPart(source, part), sources, judges.slice(0, 1), scratch);
     if (less.wrong.length === 0) wrong.push(`the patch is not the smallest: ${JSON.stringify(part)} can be left out`);
   }
   return wrong;
@@ -71,28 +66,28 @@ async function main(args: readonly string[]): Promise<number> {
   const trying = args[0] === "--try";
   const prefixes = trying ? args.slice(1) : [];
   const wanted = [...sources.values()].filter(({ id }) => !trying || prefixes.some((prefix) => id.startsWith(prefix)));
-  // Not all judges are needed to try something, but to publish it they are.
+  // QDB_JUDGES can name fewer judges for --try only; the corpus needs all of them.
   makeReader();
   const judges = openJudges(trying ? process.env.QDB_JUDGES?.split(",") : undefined);
-  const trials = await tryAll(wanted, judges);
+  const judged = await judgeAll(wanted, judges);
   for (const judge of judges) await judge.close();
   let bad = 0;
-  for (const { source, wrong, judges: agree } of trials) {
+  for (const { source, wrong, judges: agree } of judged) {
     const all = wrong.length === 0 && agree.length < 2 ? ["fewer than two judges can say whether it is right"] : wrong;
     if (all.length === 0) continue;
     bad++;
     process.stdout.write(`${source.id}: ${source.title}\n${all.map((line) => `  ${line}\n`).join("")}`);
   }
-  process.stdout.write(`${trials.length} vectors, ${bad} of them wrong\n`);
+  process.stdout.write(`${judged.length} vectors, ${bad} of them wrong\n`);
   if (bad > 0 || trying) return bad > 0 ? 1 : 0;
-  const files = corpusFiles(trials, sources);
+  const files = corpusFiles(judged, sources);
   if (args[0] === "--check") {
-    const differing = differingFiles(ROOT, files);
+    const differing = differingFiles(SUITE, files);
     for (const path of differing) process.stdout.write(`conformance/${path} is not what its source makes\n`);
     if (differing.length > 0) process.stdout.write("If the sources are right: node conformance/tools/build.ts\n");
     return differing.length > 0 ? 1 : 0;
   }
-  writeCorpus(ROOT, files);
+  writeCorpus(SUITE, files);
   publishIds(sources.keys());
   return 0;
 }

@@ -1,25 +1,25 @@
-// The files of the corpus, made of vectors that were tried: bytes, models, scripts, logs, and the manifest that names them all.
-import { createHash } from "node:crypto";
+// Makes the files of the corpus from judged vectors: input files, models, scripts, logs, and the manifest.
 import { readFileSync } from "node:fs";
-import type { Expect, Input, Manifest, Vector } from "../../packages/conformance/src/manifest.ts";
-import type { Trial } from "./judge-vector.ts";
-import { documentOf, type Expectation, PROFILE_OF, ROOT, recipeOf, type Source } from "./sources.ts";
+import { type Expect, type Input, type Manifest, sha256, type Vector } from "@qdb/conformance/authoring";
+import type { JudgedVector } from "./judge-vector.ts";
+import { SUITE } from "./places.ts";
+import { documentOf, expectedFindings, PROFILE_OF, recipeOf, type Source } from "./sources.ts";
 
 /** Files of the corpus by their path in it. */
 export type Files = Map<string, Uint8Array>;
 
-/** Version of the corpus: see CHANGELOG.md. */
+/** Version of the corpus. CHANGELOG.md says what each version changed. */
 const CORPUS_VERSION = "1.0.0";
-/** Longer files stand in the manifest as recipes. */
+/** Longer input files are published as recipes, in the manifest. */
 const MOST_BYTES = 65536;
 
-const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+/** A file of JSON. */
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, undefined, 1)}\n`);
 
-/** What the corpus holds. */
-export function corpusFiles(trials: readonly Trial[], sources: ReadonlyMap<string, Source>): Files {
+/** The files of the corpus. @throws {Error} for a vector without an input or an expected value */
+export function corpusFiles(judged: readonly JudgedVector[], sources: ReadonlyMap<string, Source>): Files {
   const files: Files = new Map();
-  const vectors = trials.map((made) => vectorOf(made, sources, files)).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const vectors = judged.map((made) => vectorOf(made, sources, files)).sort((a, b) => (a.id < b.id ? -1 : 1));
   const lines = [...files].map(([path, bytes]) => `${path} ${sha256(bytes)}\n`).sort();
   const manifest: Manifest = {
     manifest_format: 1,
@@ -27,7 +27,7 @@ export function corpusFiles(trials: readonly Trial[], sources: ReadonlyMap<strin
     corpus_version: CORPUS_VERSION,
     corpus_digest: sha256(new TextEncoder().encode(`${lines.join("")}${JSON.stringify(vectors)}`)),
     spec_version: 1,
-    notes: JSON.parse(readFileSync(`${ROOT}src/flags.json`, "utf8")) as Record<string, string>,
+    notes: JSON.parse(readFileSync(`${SUITE}src/flags.json`, "utf8")) as Record<string, string>,
     counts: countsOf(vectors),
     vectors,
   };
@@ -44,7 +44,7 @@ function countsOf(vectors: readonly Vector[]): Record<string, number> {
   return counts;
 }
 
-function vectorOf(made: Trial, sources: ReadonlyMap<string, Source>, files: Files): Vector {
+function vectorOf(made: JudgedVector, sources: ReadonlyMap<string, Source>, files: Files): Vector {
   const { source } = made;
   const { id, title, kind, proves = [], breaks = [], expect } = source;
   return {
@@ -62,9 +62,7 @@ function vectorOf(made: Trial, sources: ReadonlyMap<string, Source>, files: File
     ...(source.why === undefined ? {} : { why: source.why }),
     since: source.since ?? CORPUS_VERSION,
     input: inputFile(made, sources, files),
-    ...(source.parent === undefined
-      ? {}
-      : { parent: source.parent, patch: (source.patch ?? []).map((part) => [...part]) }),
+    ...(source.parent === undefined ? {} : { parent: source.parent, patch: source.patch ?? [] }),
     expect: expectOf(made, files),
     ...(kind === "limit"
       ? {
@@ -74,7 +72,7 @@ function vectorOf(made: Trial, sources: ReadonlyMap<string, Source>, files: File
   };
 }
 
-function inputFile({ source, input }: Trial, sources: ReadonlyMap<string, Source>, files: Files): Input {
+function inputFile({ source, input }: JudgedVector, sources: ReadonlyMap<string, Source>, files: Files): Input {
   if (source.empty === true) return null;
   const text = documentOf(source);
   if (text !== undefined) {
@@ -84,8 +82,7 @@ function inputFile({ source, input }: Trial, sources: ReadonlyMap<string, Source
   if (input === undefined) throw new Error(`${source.id} has no input`);
   if (input.length > MOST_BYTES) {
     const { length, cut, parts, seals = [] } = recipeOf(source, sources);
-    const copy = (list: readonly (readonly (string | number)[])[]) => list.map((part) => [...part]);
-    const recipe = { length, ...(cut === undefined ? {} : { cut }), parts: copy(parts), seals: copy(seals) };
+    const recipe = { length, ...(cut === undefined ? {} : { cut }), parts, seals };
     return { recipe, length: input.length, digest: input.digest() };
   }
   const bytes = input.bytes();
@@ -93,7 +90,7 @@ function inputFile({ source, input }: Trial, sources: ReadonlyMap<string, Source
   return { file: `vectors/${source.id}.qdb`, length: bytes.length, sha256: sha256(bytes) };
 }
 
-function expectOf(made: Trial, files: Files): Expect {
+function expectOf(made: JudgedVector, files: Files): Expect {
   const { source } = made;
   const { id, kind, expect } = source;
   const put = (path: string, bytes: Uint8Array): string => {
@@ -104,7 +101,7 @@ function expectOf(made: Trial, files: Files): Expect {
     kind === "ops" ? { ops: put(`ops/${id}.ops`, new TextEncoder().encode(`${(source.ops ?? []).join("\n")}\n`)) } : {};
   if (expect.error !== undefined) return { error: expect.error, ...script } as Expect;
   if (expect.findings !== undefined && kind !== "repair")
-    return { findings: findingsOf(expect), complete: expect.complete !== false };
+    return { findings: expectedFindings(expect), complete: expect.complete !== false };
   if (kind === "canon") return canonOf(made, put);
   if (kind === "crash") return { log: put(`logs/${id}.json`, json(crashLog(made, put))) };
   if (made.model === undefined) throw new Error(`${id}: no judge gave a model`);
@@ -117,7 +114,7 @@ function expectOf(made: Trial, files: Files): Expect {
       ...(expect.names === undefined ? {} : { names: expect.names }),
       ...model,
     };
-  if (kind === "repair") return { findings: findingsOf(expect), ...model } as Expect;
+  if (kind === "repair") return { findings: expectedFindings(expect), ...model } as Expect;
   const others = [
     ...(expect.or_without_records === undefined ? [] : [withoutRecords(made.model, expect.or_without_records)]),
     ...(expect.or_all_ones === true ? [withAllOnes(made.model)] : []),
@@ -125,7 +122,7 @@ function expectOf(made: Trial, files: Files): Expect {
   return { ...model, ...script, ...(others.length === 0 ? {} : { any_of: others }) } as Expect;
 }
 
-/** The model of a file that announces all-ones clusters. */
+/** The model with the feature bit for all-ones clusters set, and its name. */
 function withAllOnes(model: unknown): unknown {
   const form = structuredClone(model) as { header: Record<string, unknown>; extensions: unknown[] };
   form.header.incompatible_features = "0x0000000000000001";
@@ -134,7 +131,7 @@ function withAllOnes(model: unknown): unknown {
   return form;
 }
 
-/** The model with some records left out. */
+/** The model without records of some types. */
 function withoutRecords(model: unknown, left: Readonly<Record<string, readonly string[]>>): unknown {
   const form = structuredClone(model) as { bitmaps: { name: string; extra_data?: { type: string }[] }[] };
   for (const bitmap of form.bitmaps) {
@@ -144,16 +141,7 @@ function withoutRecords(model: unknown, left: Readonly<Record<string, readonly s
   return form;
 }
 
-function findingsOf(expect: Expectation) {
-  return (expect.findings ?? []).map(([code, severity, repairable, bitmap]) => ({
-    code,
-    severity,
-    repairable,
-    ...(bitmap === undefined ? {} : { bitmap }),
-  }));
-}
-
-function canonOf({ source, output }: Trial, put: (path: string, bytes: Uint8Array) => string): Expect {
+function canonOf({ source, output }: JudgedVector, put: (path: string, bytes: Uint8Array) => string): Expect {
   const { id, expect } = source;
   if (output === undefined) throw new Error(`${id}: no judge wrote it`);
   if (expect.same_as !== undefined) return { same_as: expect.same_as, sha256: sha256(output) };
@@ -162,7 +150,7 @@ function canonOf({ source, output }: Trial, put: (path: string, bytes: Uint8Arra
 }
 
 function crashLog(
-  { source, states = {}, steps = [] }: Trial,
+  { source, states = {}, steps = [] }: JudgedVector,
   put: (path: string, bytes: Uint8Array) => string,
 ): unknown {
   const named = Object.entries(states).map(([name, model]) => [

@@ -1,7 +1,8 @@
 // What the vectors do not show yet: `node conformance/tools/coverage.ts [AREA...]`, an area being that of the rules, such as HDR.
 import { existsSync, readFileSync } from "node:fs";
+import { REPOSITORY } from "./places.ts";
 import { readReviewed, vectorsOf } from "./requirements.ts";
-import { codesOfSpec, REPOSITORY, type Requirement, readRequirements, specText } from "./rules.ts";
+import { codesOfSpec, type Requirement, readRequirements, specText } from "./rules.ts";
 import { type Expectation, loadSources, type Source } from "./sources.ts";
 
 const CONFORMANCE = `${REPOSITORY}conformance/`;

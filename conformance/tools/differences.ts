@@ -1,39 +1,45 @@
-// What an author expects, held against what a judge says.
+// Compares what the author of a vector expects with what a judge answers.
 import { isDeepStrictEqual } from "node:util";
-import { type Answer, findingsOf, isObject, type JsonObject } from "../../packages/conformance/src/answer.ts";
-import type { Json } from "../../packages/conformance/src/manifest.ts";
-import type { Bits, Expectation, SourceFinding } from "./sources.ts";
+import {
+  type Answer,
+  findingDifferences,
+  findingsOf,
+  isObject,
+  type Json,
+  type JsonObject,
+} from "@qdb/conformance/authoring";
+import { type Bits, type Expectation, expectedFindings } from "./sources.ts";
 
-/** A bitmap of a model, as far as it is looked into. */
+/** A bitmap of a model. */
 export interface ModelBitmap extends JsonObject {
   readonly dirty: [string, string][];
 }
 
-/** The JSON form as a judge gives it: what is in it is compared, the rest is taken as it is. */
+/** The JSON form of a file as a judge gives it. */
 export interface Model {
   readonly header: JsonObject;
   readonly extensions: Json[];
   readonly bitmaps: readonly ModelBitmap[];
 }
 
-/** The model of an answer without messages, which are each implementation's own; undefined where it has none. */
+/** The model of an answer, without messages: each implementation has its own. Undefined when the answer has no model. */
 export function modelOf(answer: Answer): Model | undefined {
   return answer.kind === "ok" && answer.body.model !== undefined
     ? (plain(answer.body.model) as unknown as Model)
     : undefined;
 }
 
-/** A JSON form without messages. */
+/** Removes every `message` from a JSON form. */
 export function plain(form: Json): Json {
   return JSON.parse(JSON.stringify(form, (key, value) => (key === "message" ? undefined : value)));
 }
 
-/** A bitmap's name in an expectation: its name, or `hex:` and its bytes. */
+/** The name of a bitmap in an expectation: its name, or `hex:` and its bytes when it is not UTF-8. */
 export function labelOf({ name, name_hex }: ModelBitmap): string {
   return typeof name === "string" ? name : `hex:${name_hex}`;
 }
 
-/** What a judge says of a bitmap's bits. */
+/** The dirty extents that a judge gives for a bitmap, or the error code. */
 function bitsOf({ error, dirty }: ModelBitmap): Bits {
   return isObject(error) ? String(error.code) : dirty;
 }
@@ -42,7 +48,7 @@ function show(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** Differences between an expectation and a model; empty when it is as expected. */
+/** Differences between an expectation and a model, one a line; empty when there are none. */
 export function modelDifferences(expect: Expectation, model: Model): string[] {
   const found: string[] = [];
   const differ = (what: string, expected: unknown, said: unknown): void => {
@@ -72,7 +78,7 @@ export function modelDifferences(expect: Expectation, model: Model): string[] {
   return found;
 }
 
-/** The records that a judge gives, with `*` where the author has it. */
+/** The records that a judge gives, with `*` for every value for which the author expects `*`. */
 function wildRecords(expected: readonly unknown[], said: Json | undefined): unknown[] {
   return (Array.isArray(said) ? said : []).map((record, at) => {
     const wanted = expected[at] as Record<string, unknown> | undefined;
@@ -81,21 +87,15 @@ function wildRecords(expected: readonly unknown[], said: Json | undefined): unkn
   });
 }
 
-/** Differences between expected findings and those that a judge gives, in any order. */
-export function findingDifferences(expect: Expectation, body: JsonObject): string[] {
-  const said = findingsOf(body).map(({ code, severity, repairable, bitmap }): SourceFinding => {
-    return bitmap === undefined ? [code, severity, repairable] : [code, severity, repairable, bitmap];
-  });
-  const sorted = (findings: readonly SourceFinding[]): string[] => findings.map(show).sort();
-  const found: string[] = [];
-  if (!isDeepStrictEqual(sorted(expect.findings ?? []), sorted(said)))
-    found.push(`findings: expected ${show(expect.findings)}, said ${show(said)}`);
+/** Differences between the expected result of a check and the answer of a judge; the order of findings does not count. */
+export function checkDifferences(expect: Expectation, body: JsonObject): string[] {
+  const found = findingDifferences(expectedFindings(expect), findingsOf(body));
   if (expect.complete !== undefined && body.complete !== undefined && expect.complete !== body.complete)
     found.push(`complete: expected ${expect.complete}, said ${show(body.complete)}`);
   return found;
 }
 
-/** Differences in whether something is refused, and with which code. */
+/** Differences in the verdict: accepted, or refused with which code. */
 export function verdictDifferences(expect: Expectation, answer: Answer): string[] {
   if (answer.kind === "skip") return [];
   const expected = expect.error ?? "accepted";

@@ -1,45 +1,44 @@
-// One vector, tried with the judges: its files are made, every judge is asked, and what it says is held against the author's word.
-import { createHash } from "node:crypto";
+// Makes the files of a vector, asks every judge about them, and compares the answers with what the author expects.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { type Answer, isObject } from "../../packages/conformance/src/answer.ts";
-import { BITMAP_PLACES, HEADER_PLACES } from "../../packages/conformance/src/compare.ts";
-import { afterStep } from "../../packages/conformance/src/kinds/crash.ts";
-import type { CrashStep, Json } from "../../packages/conformance/src/manifest.ts";
-import type { Pages } from "../../packages/conformance/src/pages.ts";
-import { changed, materialise } from "../../packages/conformance/src/recipe.ts";
 import {
-  findingDifferences,
-  labelOf,
-  type Model,
-  modelDifferences,
-  modelOf,
-  verdictDifferences,
-} from "./differences.ts";
-import type { Judge } from "./judges.ts";
+  type Answer,
+  afterStep,
+  BITMAP_PLACES,
+  type CrashStep,
+  changed,
+  HEADER_PLACES,
+  isObject,
+  type Json,
+  materialise,
+  type Pages,
+  sha256,
+} from "@qdb/conformance/authoring";
+import { checkDifferences, labelOf, type Model, modelDifferences, modelOf, verdictDifferences } from "./differences.ts";
+import type { VectorJudge } from "./judges.ts";
 import { documentOf, type Expectation, inputOf, recipeOf, type Source } from "./sources.ts";
 
-/** What came of a vector. */
-export interface Trial {
+/** A vector with its files, and what the judges say about it. */
+export interface JudgedVector {
   readonly source: Source;
   readonly input: Pages | undefined;
-  /** The JSON form that is expected: of the input, or of what was written. */
+  /** The expected JSON form of the input, or of the file that is written. */
   readonly model?: Model;
-  /** Bytes that are expected of a writer. */
+  /** `canon` only: the expected bytes of the written file. */
   readonly output?: Uint8Array;
-  /** Crash: the model of each state. */
+  /** `crash` only: the model of each state. */
   readonly states?: Readonly<Record<string, Model>>;
-  /** Crash: steps with their bytes. */
+  /** `crash` only: the steps with their bytes. */
   readonly steps?: readonly CrashStep[];
-  /** Who agrees with the author. */
+  /** The author (`hand`) and the judges that agree. */
   readonly judges: readonly string[];
-  /** What is wrong; empty for a vector that can be published. */
+  /** What is wrong, one a line; empty when the vector can be published. */
   readonly wrong: readonly string[];
 }
 
-/** Files of a trial; made anew for each. */
-export class Workbench {
+/** Makes temporary files in a folder, and removes them when a vector is done. */
+export class ScratchFiles {
   readonly #directory: string;
   #made: string[] = [];
   #count = 0;
@@ -48,12 +47,14 @@ export class Workbench {
     this.#directory = directory;
   }
 
+  /** A path where no file is yet. */
   path(): string {
     const path = join(this.#directory, `${this.#count++}`);
     this.#made.push(path);
     return path;
   }
 
+  /** Writes a file and gives its path. */
   file(content: Pages | Uint8Array | string): string {
     const path = this.path();
     if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
@@ -61,44 +62,45 @@ export class Workbench {
     return path;
   }
 
+  /** Removes all files made so far. */
   clear(): void {
     for (const path of this.#made) rmSync(path, { force: true });
     this.#made = [];
   }
 }
 
-/** Tries a vector. */
-export async function trial(
+/** Judges a vector. @throws {Error} when its source is malformed or a judge gives no valid answer */
+export async function judgeVector(
   source: Source,
   sources: ReadonlyMap<string, Source>,
-  judges: readonly Judge[],
-  bench: Workbench,
-): Promise<Trial> {
+  judges: readonly VectorJudge[],
+  scratch: ScratchFiles,
+): Promise<JudgedVector> {
   const input = inputOf(source, sources);
   const wrong: string[] = [];
   const agree: string[] = ["hand"];
   const base = { source, input };
-  const hear = (judge: Judge, differences: readonly string[]): void => {
+  const hear = (judge: VectorJudge, differences: readonly string[]): void => {
     if (differences.length === 0) agree.push(judge.name);
     else wrong.push(...differences.map((difference) => `${judge.name}: ${difference}`));
   };
   const { expect } = source;
   if (source.kind === "crash")
-    return { ...base, ...(await crashTrial(source, sources, judges, bench, hear)), judges: agree, wrong };
+    return { ...base, ...(await judgeCrash(source, sources, judges, scratch, hear)), judges: agree, wrong };
 
   const path =
-    input === undefined ? (source.empty === true ? "-" : bench.file(documentOf(source) ?? "")) : bench.file(input);
-  // An update of a draft makes a file in full form, which gets an id.
+    input === undefined ? (source.empty === true ? "-" : scratch.file(documentOf(source) ?? "")) : scratch.file(input);
+  // An update of a draft writes a full file, which gets a new file_id.
   const isRewritten = source.kind === "ops" && input !== undefined && input.length >= 28 && input.read(27, 1)[0] === 28;
   let model: Model | undefined;
   let output: Uint8Array | undefined;
   for (const judge of judges) {
-    const said = await asked(judge, source, path, bench);
+    const said = await asked(judge, source, path, scratch);
     const { answer } = said;
     if (answer.kind === "skip") continue;
     const differences = verdictDifferences(expect, answer);
     if (differences.length === 0 && answer.kind === "ok") {
-      if (answer.body.findings !== undefined) differences.push(...findingDifferences(expect, answer.body));
+      if (answer.body.findings !== undefined) differences.push(...checkDifferences(expect, answer.body));
       if (said.model !== undefined) {
         differences.push(...modelDifferences(expect, said.model));
         const form = withWild(said.model, source, isRewritten);
@@ -117,7 +119,7 @@ export async function trial(
     hear(judge, differences);
   }
   if (expect.sha256 !== undefined && input !== undefined) {
-    const digest = createHash("sha256").update(input.bytes()).digest("hex");
+    const digest = sha256(input.bytes());
     if (digest !== expect.sha256) wrong.push(`SHA-256 of the file: expected ${expect.sha256}, is ${digest}`);
   }
   return {
@@ -129,14 +131,15 @@ export async function trial(
   };
 }
 
-interface Said {
+/** The answer of a judge to one vector. */
+interface Reply {
   readonly answer: Answer;
-  /** Of the input, or of the file that was written. */
+  /** The model of the input, or of the written file. */
   readonly model?: Model | undefined;
   readonly out?: string;
 }
 
-async function asked(judge: Judge, source: Source, path: string, bench: Workbench): Promise<Said> {
+async function asked(judge: VectorJudge, source: Source, path: string, scratch: ScratchFiles): Promise<Reply> {
   const { kind, expect } = source;
   if (kind === "check" || expect.verb === "check") return { answer: await judge.ask("check", path) };
   if (kind === "read" || kind === "limit" || kind === "io") {
@@ -146,10 +149,10 @@ async function asked(judge: Judge, source: Source, path: string, bench: Workbenc
     if (model === undefined || what !== "one") return { answer, model };
     return { answer, model: { ...model, bitmaps: model.bitmaps.filter((bitmap) => labelOf(bitmap) === name) } };
   }
-  const out = bench.path();
+  const out = scratch.path();
   const answer =
     kind === "ops"
-      ? await judge.ask("apply", path, bench.file(`${(source.ops ?? []).join("\n")}\n`), out)
+      ? await judge.ask("apply", path, scratch.file(`${(source.ops ?? []).join("\n")}\n`), out)
       : await judge.ask(kind, path, out);
   if (answer.kind !== "ok") return { answer };
   const read = await judge.ask("read", out);
@@ -157,7 +160,7 @@ async function asked(judge: Judge, source: Source, path: string, bench: Workbenc
   return { answer, out, model: modelOf(read) };
 }
 
-/** The bytes that a canonical writer is to give, by hand. */
+/** The expected bytes of a canonical file, from the source of the vector. */
 function canonOutput(source: Source, sources: ReadonlyMap<string, Source>): Uint8Array {
   const { expect } = source;
   if (expect.recipe !== undefined) return materialise(expect.recipe).bytes();
@@ -173,7 +176,7 @@ function firstDifference(expected: Uint8Array, said: Uint8Array): string {
   return `byte ${at}: ${expected[at]?.toString(16)} expected, ${said[at]?.toString(16)} written`;
 }
 
-/** What differs from commit to commit, and the length of the table, in which a writer may have put records of its own. */
+/** Paths in a model that differ from commit to commit. `bitmaps_size` is one: a writer may add records of its own. */
 function ofCommits({ bitmaps }: Model): string[] {
   return [
     ...[...HEADER_PLACES, "bitmaps_size"].map((key) => `header.${key}`),
@@ -181,7 +184,7 @@ function ofCommits({ bitmaps }: Model): string[] {
   ];
 }
 
-/** Puts `*` where values differ from run to run. */
+/** Puts `*` for values that differ from run to run. */
 function withWild(model: Model, source: Source, isDraft: boolean): Model {
   const places = [...(source.expect.wild ?? [])];
   if (source.empty === true || documentOf(source) !== undefined || isDraft) places.push("header.file_id");
@@ -196,13 +199,13 @@ function withWild(model: Model, source: Source, isDraft: boolean): Model {
   return model;
 }
 
-async function crashTrial(
+async function judgeCrash(
   source: Source,
   sources: ReadonlyMap<string, Source>,
-  judges: readonly Judge[],
-  bench: Workbench,
-  hear: (judge: Judge, differences: readonly string[]) => void,
-): Promise<Pick<Trial, "states" | "steps">> {
+  judges: readonly VectorJudge[],
+  scratch: ScratchFiles,
+  hear: (judge: VectorJudge, differences: readonly string[]) => void,
+): Promise<Pick<JudgedVector, "states" | "steps">> {
   const before = inputOf(source, sources);
   if (before === undefined) throw new Error(`${source.id}: a crash begins with a file`);
   const after = materialise(changed(recipeOf(source, sources), source.after ?? {}));
@@ -221,7 +224,7 @@ async function crashTrial(
     for (const [at, allowed] of (source.expect.allowed ?? []).entries()) {
       const step = at === 0 ? undefined : steps[at - 1];
       if (step !== undefined) bytes = afterStep(bytes, step);
-      const answer = await judge.ask("read", bench.file(bytes));
+      const answer = await judge.ask("read", scratch.file(bytes));
       const model = modelOf(answer);
       const fits = allowed.filter((name) => {
         const bitmaps = source.expect.states?.[name];
@@ -241,7 +244,7 @@ async function crashTrial(
   return { states, steps };
 }
 
-/** Codes for which an expectation refuses a file or a bitmap. */
+/** The error codes that are expected for the file and for its bitmaps. */
 export function refusals(expect: Expectation): readonly string[] {
   const codes = Object.values(expect.bitmaps ?? {}).filter((bits): bits is string => typeof bits === "string");
   return expect.error === undefined ? codes : [expect.error, ...codes];

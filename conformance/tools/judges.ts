@@ -1,19 +1,18 @@
-// A program that is asked what is true of a vector: an adapter of another implementation, kept running by the runner's own code.
-import { ServeAdapter } from "../../packages/conformance/src/adapter.ts";
-import type { Answer } from "../../packages/conformance/src/answer.ts";
-import { ROOT } from "./sources.ts";
+// The judges: programs of other implementations, asked what is in the file of a vector. The runner's code talks to them.
+import { type Answer, ServeAdapter } from "@qdb/conformance/authoring";
+import { SUITE } from "./places.ts";
 
-/** The judges that know every byte of a file: by their name, the command that starts them. */
-export const JUDGES: Readonly<Record<string, readonly string[]>> = {
-  python: ["python3", `${ROOT}adapters/python/qdb_adapter.py`],
-  c: [`${ROOT}c/build/qdb-adapter`],
+/** The judges that read whole files, by name, and the commands that start them. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  python: ["python3", `${SUITE}adapters/python/qdb_adapter.py`],
+  c: [`${SUITE}c/build/qdb-adapter`],
 };
 
-/** A judge may be slow, on a machine that has other things to do. */
+/** A request may take long on a busy machine. */
 const TIMEOUT_MS = 60_000;
 
-/** One judge in server mode; asked one thing at a time. */
-export class Judge {
+/** A judge that serves requests, one at a time. */
+export class VectorJudge {
   readonly name: string;
   readonly #adapter: ServeAdapter;
 
@@ -22,7 +21,7 @@ export class Judge {
     this.#adapter = new ServeAdapter(command, TIMEOUT_MS, (text) => process.stderr.write(text));
   }
 
-  /** @throws {Error} when no answer came that counts */
+  /** Asks a request of the protocol. @throws {Error} when the judge gives no valid answer */
   async ask(...request: readonly string[]): Promise<Answer> {
     const { answer, crash } = await this.#adapter.ask(request);
     if (answer === undefined) throw new Error(`the judge ${this.name}: ${crash}`);
@@ -33,4 +32,13 @@ export class Judge {
   async close(): Promise<void> {
     await this.#adapter.close();
   }
+}
+
+/** Starts judges, all of them by default. @throws {Error} for an unknown name */
+export function openJudges(names: readonly string[] = Object.keys(COMMANDS)): VectorJudge[] {
+  return names.map((name) => {
+    const command = COMMANDS[name];
+    if (command === undefined) throw new Error(`there is no judge ${name}: ${Object.keys(COMMANDS).join(", ")}`);
+    return new VectorJudge(name, command);
+  });
 }

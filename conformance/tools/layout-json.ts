@@ -1,14 +1,23 @@
 // spec/layout.json: every field of every structure, from the field tables of the code.
 import { readFileSync } from "node:fs";
-import { type Fields, type Struct, specName } from "../../packages/format/src/layout/struct.ts";
-import { BITMAP_ENTRY } from "../../packages/format/src/records/bitmap-entry.ts";
-import { EXTENSION_NAME, FEATURE_NAME } from "../../packages/format/src/records/extensions.ts";
-import { CREATED, DISK_STAMP } from "../../packages/format/src/records/extra-data.ts";
-import { DRAFT_HEADER, HEADER } from "../../packages/format/src/records/header.ts";
-import { DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "../../packages/format/src/records/l1.ts";
-import { TLV_HEAD } from "../../packages/format/src/records/tlv.ts";
+import {
+  BITMAP_ENTRY,
+  CREATED,
+  DESCRIPTOR_BITS,
+  DISK_STAMP,
+  DRAFT_HEADER,
+  EXTENSION_NAME,
+  FEATURE_NAME,
+  type Fields,
+  HEADER,
+  L1_CHECKSUM,
+  L1_ENTRY,
+  type Struct,
+  specName,
+  TLV_HEAD,
+} from "@qdb/format/field-tables";
 import { EXTENSION_TYPES, RANGES, type Range, RECORD_TYPES } from "./layout-ranges.ts";
-import { REPOSITORY } from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
 
 /** A field; `offset` and `size` in bytes, or a range of bits in the descriptor. */
 export interface Field extends Range {
@@ -20,8 +29,8 @@ export interface Field extends Range {
   readonly rule: string;
 }
 
-/** Bits of a descriptor. */
-export interface Bits extends Range {
+/** A range of bits of a descriptor. */
+export interface DescriptorBits extends Range {
   readonly name: string;
   readonly first_bit: number;
   readonly last_bit: number;
@@ -43,7 +52,7 @@ export interface Layout {
   readonly spec_version: 1;
   readonly byte_order: "big";
   readonly structures: readonly Structure[];
-  readonly descriptor_bits: readonly Bits[];
+  readonly descriptor_bits: readonly DescriptorBits[];
   /** In hex, as the JSON form has them. */
   readonly extension_types: Readonly<Record<string, string>>;
   readonly record_types: Readonly<Record<string, string>>;

@@ -6,7 +6,7 @@ import { dictionary } from "./dictionary.ts";
 import { ksyText } from "./ksy.ts";
 import { layoutText } from "./layout-json.ts";
 import { matrixText } from "./matrix.ts";
-import { REPOSITORY } from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
 
 /** Files that this tool writes: path in the repository, and text. */
 export function generated(): ReadonlyMap<string, string> {

@@ -1,5 +1,5 @@
 // The words in which the boundary matrix is written: what a value of one field of one golden file leads to.
-import type { Change, Part } from "../../packages/conformance/src/recipe.ts";
+import type { Change, Part } from "@qdb/conformance/authoring";
 import type { Bits, Expectation } from "./sources.ts";
 
 /** How a file is made in which only this field is wrong. */

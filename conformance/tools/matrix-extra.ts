@@ -1,5 +1,5 @@
 // Vectors of the boundary matrix that need a file of another shape: the parent of the rows, and the largest names, extra data and disks.
-import type { Part } from "../../packages/conformance/src/recipe.ts";
+import type { Part } from "@qdb/conformance/authoring";
 import { SAME } from "./matrix-case.ts";
 import type { Source } from "./sources.ts";
 

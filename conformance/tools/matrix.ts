@@ -1,5 +1,5 @@
 // conformance/src/generated/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
-import type { Part } from "../../packages/conformance/src/recipe.ts";
+import type { Part } from "@qdb/conformance/authoring";
 import { type Field, field } from "./layout-json.ts";
 import { BITMAP_FIELDS } from "./matrix-bitmap.ts";
 import type { Case, MatrixField, Value } from "./matrix-case.ts";

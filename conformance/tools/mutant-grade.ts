@@ -1,8 +1,15 @@
 // How much of an answer is needed to see that it is wrong: whether something is accepted, the codes, or the whole.
-import type { Adapter, Asked, AskOptions } from "../../packages/conformance/src/adapter.ts";
-import { findingsOf, isObject } from "../../packages/conformance/src/answer.ts";
-import type { Corpus } from "../../packages/conformance/src/corpus.ts";
-import type { Finding, Json, Vector } from "../../packages/conformance/src/manifest.ts";
+import {
+  type Adapter,
+  type Asked,
+  type AskOptions,
+  type Corpus,
+  type Finding,
+  findingsOf,
+  isObject,
+  type Json,
+  type Vector,
+} from "@qdb/conformance/authoring";
 
 /** By accepting and refusing alone; with the codes too; only with everything that a file holds. */
 export type Grade = "verdict" | "codes" | "models";

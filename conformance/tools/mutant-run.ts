@@ -1,14 +1,18 @@
 // One seeded bug after the other, tried with vectors until one of them notices.
 import { join } from "node:path";
-import { ServeAdapter } from "../../packages/conformance/src/adapter.ts";
-import type { Corpus } from "../../packages/conformance/src/corpus.ts";
-import type { Kind, Vector } from "../../packages/conformance/src/manifest.ts";
-import { type Options, PROFILES } from "../../packages/conformance/src/options.ts";
-import { tryVector } from "../../packages/conformance/src/trial.ts";
-import { Workspace } from "../../packages/conformance/src/workspace.ts";
+import {
+  type Corpus,
+  type Kind,
+  type Options,
+  PROFILES,
+  ServeAdapter,
+  tryVector,
+  type Vector,
+  Workspace,
+} from "@qdb/conformance/authoring";
 import { GRADES, type Grade, gradeOf, Listening } from "./mutant-grade.ts";
 import { plant, prepare, type Seeded } from "./mutant-sources.ts";
-import { REPOSITORY } from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
 
 const ADAPTER = `${REPOSITORY}conformance/adapters/python/qdb_adapter.py`;
 /** A request that takes longer is a program that hangs, which is noticed. */

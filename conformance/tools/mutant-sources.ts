@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { REPOSITORY } from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
 
 /** A bug that vectors are to notice. */
 export interface Mutant {

@@ -1,11 +1,12 @@
 // Seeds bugs into the reference, one at a time, and sees whether the corpus notices: `node conformance/tools/mutants.ts
 // [AREA-OR-ID-PREFIX...]`. Exit code 0: all of them; 1: a bug survived, or no vector of its rule noticed it; 2: the mutants
 // are not in order; 3: a control survived, so that the run says nothing.
-import { Corpus } from "../../packages/conformance/src/corpus.ts";
+import { Corpus } from "@qdb/conformance/authoring";
 import { GRADES } from "./mutant-grade.ts";
 import { type Fate, Trials } from "./mutant-run.ts";
 import { loadMutants, mutantProblems, type Seeded } from "./mutant-sources.ts";
-import { REPOSITORY, type Requirement, readRequirements } from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
+import { type Requirement, readRequirements } from "./rules.ts";
 
 /** Mutants that are tried at the same time. */
 const AT_ONCE = 2;

@@ -2,15 +2,8 @@
 // codes, hash) is taken from it; kind, testable and why_not stay as they were decided by hand. `--check` changes nothing and
 // says which sentence changed; `--reviewed ID...` records that the vectors of these rules were looked at.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import {
-  REPOSITORY,
-  type Requirement,
-  type Rule,
-  type RuleKind,
-  readRequirements,
-  rulesOf,
-  specText,
-} from "./rules.ts";
+import { REPOSITORY } from "./places.ts";
+import { type Requirement, type Rule, type RuleKind, readRequirements, rulesOf, specText } from "./rules.ts";
 import { loadSources, type Source } from "./sources.ts";
 
 const REGISTRY = `${REPOSITORY}spec/requirements.json`;
@@ -30,7 +23,7 @@ export function vectorsOf(id: string, sources: Iterable<Source>): string[] {
 const TOOL = "node conformance/tools/requirements.ts";
 
 /** What differs between the rules of the text and the registry, each with what to do about it; empty when nothing does. */
-export function differences(
+export function ruleDifferences(
   rules: readonly Rule[],
   registry: readonly Requirement[],
   sources: readonly Source[] = [...loadSources().values()],
@@ -111,7 +104,7 @@ function main([option, ...ids]: readonly string[]): number {
   if (option === "--reviewed") return review(ids);
   const rules = rulesOf(specText());
   const registry = existsSync(REGISTRY) ? readRequirements() : [];
-  const found = differences(rules, registry);
+  const found = ruleDifferences(rules, registry);
   for (const line of found) process.stdout.write(`${line}\n`);
   if (option === "--check") return found.length > 0 ? 1 : 0;
   save(merged(rules, registry));

@@ -1,26 +1,33 @@
-// The rules of spec/qdb.md, and what is kept about each in spec/requirements.json.
+// The rules of spec/qdb.md, and their entries in spec/requirements.json.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-/** Folder of the repository. */
-export const REPOSITORY: string = fileURLToPath(new URL("../../", import.meta.url));
+import { REPOSITORY } from "./places.ts";
 
 /** What a rule is about. */
-export const KINDS = ["file", "reader", "writer", "operation", "json", "check", "repair", "bound", "process"] as const;
-export type RuleKind = (typeof KINDS)[number];
+export const RULE_KINDS = [
+  "file",
+  "reader",
+  "writer",
+  "operation",
+  "json",
+  "check",
+  "repair",
+  "bound",
+  "process",
+] as const;
+export type RuleKind = (typeof RULE_KINDS)[number];
 
-/** What the text says of a rule. */
+/** A rule as the text has it. */
 export interface Rule {
   readonly id: string;
   readonly level: string;
-  /** Errors and findings that the sentence names in parentheses. */
+  /** Codes of errors and findings that the sentence names in parentheses. */
   readonly codes: readonly string[];
   readonly hash: string;
   readonly sentence: string;
 }
 
-/** A rule as spec/requirements.json has it: what the text says, and what was decided by hand. */
+/** An entry of spec/requirements.json: `id`, `level`, `codes` and `hash` come from the text, the rest is decided by hand. */
 export interface Requirement {
   readonly id: string;
   readonly level: string;

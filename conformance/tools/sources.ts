@@ -1,14 +1,21 @@
-// The vectors as their authors write them: conformance/src/*.json. What a vector is, is said in IMPLEMENTERS.md.
+// The sources of the vectors: conformance/src/*.json, written by hand, and src/generated/*.json, written by layout.ts.
+// IMPLEMENTERS.md says what a vector is.
 import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import type { Pages } from "../../packages/conformance/src/pages.ts";
-import { type Change, changed, materialise, type Part, type Recipe } from "../../packages/conformance/src/recipe.ts";
+import {
+  type Change,
+  changed,
+  type Finding,
+  type Kind,
+  materialise,
+  type Pages,
+  type Part,
+  type Profile,
+  type Recipe,
+} from "@qdb/conformance/authoring";
+import { SUITE } from "./places.ts";
 
-/** Folder of the conformance suite. */
-export const ROOT = fileURLToPath(new URL("../", import.meta.url));
-
-/** Kinds of vectors, each with the profile to which it belongs. */
-export const PROFILE_OF = {
+/** The profile of each kind of vector. */
+export const PROFILE_OF: Readonly<Record<Kind, Profile>> = {
   read: "read",
   limit: "read",
   io: "read",
@@ -17,24 +24,23 @@ export const PROFILE_OF = {
   canon: "write",
   ops: "update",
   repair: "repair",
-} as const;
-export type Kind = keyof typeof PROFILE_OF;
+};
 
-/** Dirty extents in bytes of the disk, or the code for which the bits are refused. */
+/** The dirty extents of a bitmap, as offset and length in bytes of the disk; or the error code of a bitmap that cannot be used. */
 export type Bits = readonly (readonly [string, string])[] | string;
 
 /** `[code, severity, repairable, bitmap?]` */
 export type SourceFinding = readonly [string, string, boolean, string?];
 
-/** Expected values, written by hand. */
+/** Expected values. In src/*.json they are written by hand. */
 export interface Expectation {
   readonly error?: string;
   readonly bitmaps?: Readonly<Record<string, Bits>>;
-  /** Keys of the header; null: absent. */
+  /** Expected keys of the header; null means that the key is absent. */
   readonly head?: Readonly<Record<string, unknown>>;
-  /** Keys of bitmaps; null: absent. */
+  /** Expected keys by bitmap; null means that the key is absent. */
   readonly bitmap_keys?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Types of records that a writer may also leave out, by bitmap. */
+  /** Types of records that a writer may leave out, by bitmap. */
   readonly or_without_records?: Readonly<Record<string, readonly string[]>>;
   readonly extensions?: readonly unknown[];
   readonly bits_sha256?: Readonly<Record<string, string>>;
@@ -42,9 +48,9 @@ export interface Expectation {
   readonly records?: Readonly<Record<string, readonly unknown[]>>;
   readonly flags_of?: Readonly<Record<string, readonly string[]>>;
   readonly sizes?: Readonly<Record<string, readonly [string, string]>>;
-  /** Whether a writer may also announce all-ones clusters, as the rewrite of a draft may. */
+  /** A writer may set the feature bit for all-ones clusters too, as when it rewrites a draft. */
   readonly or_all_ones?: boolean;
-  /** Places in the model that differ from run to run, such as `bitmaps.0.extra_data.1.id`. */
+  /** Paths in the model whose values differ from run to run, such as `bitmaps.0.extra_data.1.id`. */
   readonly wild?: readonly string[];
   readonly findings?: readonly SourceFinding[];
   readonly complete?: boolean;
@@ -62,7 +68,7 @@ export interface Expectation {
   readonly allowed?: readonly (readonly string[])[];
 }
 
-/** A vector as its author wrote it. */
+/** The source of a vector. */
 export interface Source extends Change {
   readonly id: string;
   readonly title: string;
@@ -80,23 +86,23 @@ export interface Source extends Change {
   readonly empty?: boolean;
   readonly ops?: readonly string[];
   readonly qemu?: boolean;
-  /** Crash: the file after the commit, as a change of the one before it, and the writes that lead there. */
+  /** Crash vectors only: the file after the commit, as a change of the file before it. `steps` are the writes of the commit. */
   readonly after?: Change;
   readonly steps?: readonly (readonly (string | number)[])[];
   readonly expect: Expectation;
 }
 
-/** The JSON files of a folder with vectors, as paths in the suite. */
-function sourceFiles(folder: string): string[] {
-  const names = readdirSync(ROOT + folder).sort();
+/** The files of a folder that hold vectors, as paths in the suite. */
+export function sourceFiles(folder: "src" | "src/generated"): string[] {
+  const names = readdirSync(SUITE + folder).sort();
   return names.filter((name) => name.endsWith(".json") && name !== "flags.json").map((name) => `${folder}/${name}`);
 }
 
-/** All sources by id, in the order of their files. @throws {Error} a double or malformed id, a file that is no JSON */
+/** All sources by id, the hand-written ones first. @throws {Error} for an id that is malformed or used twice, an unknown kind, a file that is not JSON */
 export function loadSources(): Map<string, Source> {
   const sources = new Map<string, Source>();
   for (const name of [...sourceFiles("src"), ...sourceFiles("src/generated")]) {
-    const { vectors } = JSON.parse(readFileSync(ROOT + name, "utf8")) as { vectors: Source[] };
+    const { vectors } = JSON.parse(readFileSync(SUITE + name, "utf8")) as { vectors: Source[] };
     for (const source of vectors) {
       if (!/^[a-z0-9]+(-[a-z0-9]+)+$/.test(source.id)) throw new Error(`${name}: ${source.id} is no id`);
       if (sources.has(source.id))
@@ -108,7 +114,7 @@ export function loadSources(): Map<string, Source> {
   return sources;
 }
 
-/** The recipe of a vector's input, its parents' laid out. @throws {Error} an unknown parent, a circle */
+/** The recipe of a vector's input: its own, or that of its parent with its changes. @throws {Error} for an unknown parent or a circle of parents */
 export function recipeOf(source: Source, sources: ReadonlyMap<string, Source>, depth = 0): Recipe {
   if (source.recipe !== undefined) return source.recipe;
   const parent = source.parent === undefined ? undefined : sources.get(source.parent);
@@ -117,7 +123,7 @@ export function recipeOf(source: Source, sources: ReadonlyMap<string, Source>, d
   return changed(recipeOf(parent, sources, depth + 1), source);
 }
 
-/** The bytes of a vector's input; undefined where it has none, or a document. */
+/** The bytes of a vector's input; undefined when it has no input or a document. */
 export function inputOf(source: Source, sources: ReadonlyMap<string, Source>): Pages | undefined {
   if (source.empty === true || source.document !== undefined || source.document_text !== undefined) return undefined;
   try {
@@ -127,13 +133,20 @@ export function inputOf(source: Source, sources: ReadonlyMap<string, Source>): P
   }
 }
 
-/** The text of a vector's document. */
+/** The text of a vector's document; undefined when it has none. */
 export function documentOf(source: Source): string | undefined {
   if (source.document_text !== undefined) return source.document_text;
   return source.document === undefined ? undefined : `${JSON.stringify(source.document, undefined, 2)}\n`;
 }
 
-/** The parts of a patch, one left out: what is needed of it shows. */
-export function without(source: Source, part: Part): Source {
+/** The vector without one part of its patch. */
+export function withoutPart(source: Source, part: Part): Source {
   return { ...source, patch: (source.patch ?? []).filter((other) => other !== part) };
+}
+
+/** The findings that a vector expects, in the form of the manifest. */
+export function expectedFindings({ findings = [] }: Expectation): Finding[] {
+  return findings.map(([code, severity, repairable, bitmap]) => {
+    return { code, severity, repairable, ...(bitmap === undefined ? {} : { bitmap }) };
+  });
 }

@@ -13,7 +13,7 @@ import {
   type SyncByteSource,
   shortRead,
 } from "@qdb/format";
-import manifest from "../../../packages/format/package.json" with { type: "json" };
+import manifest from "@qdb/format/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";
 import { type Body, speak } from "./protocol.ts";
 import {

@@ -3,7 +3,7 @@
 import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
 import { isQdbError, type QdbEditor } from "@qdb/format";
 import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
-import manifest from "../../../packages/io-node/package.json" with { type: "json" };
+import manifest from "@qdb/io-node/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";
 import { type Body, speak } from "./protocol.ts";
 import { canonicalOfFile, canonicalOfJson, checkFile, findingJson, isDocument, newFile, readFile } from "./reading.ts";

@@ -2,11 +2,15 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join, normalize } from "node:path";
 import { isObject } from "./answer.ts";
+import folders from "./corpus-folders.json" with { type: "json" };
 import type { CrashLog, Input, Json, Manifest, Vector } from "./manifest.ts";
 import type { Pages } from "./pages.ts";
 import { materialise } from "./recipe.ts";
 
-/** What an input comes to: the bytes of a small file, or the pages of one that is mostly empty. */
+/** The folders of a corpus. Its digest is over every file in them. */
+export const CORPUS_FOLDERS: readonly string[] = folders;
+
+/** The bytes of an input: all of a small file, or the written pages of a sparse one. */
 export type InputBytes = Uint8Array | Pages;
 
 /** A corpus in a folder. */
@@ -21,7 +25,7 @@ export class Corpus {
     this.#byId = new Map(manifest.vectors.map((vector) => [vector.id, vector]));
   }
 
-  /** Opens a corpus. @throws {Error} without a manifest, and for one of a later format */
+  /** Opens a corpus. @throws {Error} when the manifest is missing, is not JSON, or has another format or protocol */
   static open(folder: string): Corpus {
     const path = join(folder, "manifest.json");
     let manifest: Json;
@@ -35,10 +39,10 @@ export class Corpus {
     return new Corpus(folder, manifest as unknown as Manifest);
   }
 
-  /** Holds every file against the digest of the manifest. @throws {Error} for a corpus that is not as it was published */
+  /** Compares the digest of all files and vectors with that of the manifest. @throws {Error} when they differ */
   verify(): void {
     const lines: string[] = [];
-    for (const folder of ["vectors", "models", "ops", "json", "logs"]) {
+    for (const folder of CORPUS_FOLDERS) {
       if (!existsSync(join(this.folder, folder))) continue;
       for (const name of readdirSync(join(this.folder, folder)))
         lines.push(`${folder}/${name} ${sha256(readFileSync(join(this.folder, folder, name)))}\n`);
@@ -47,34 +51,34 @@ export class Corpus {
     if (digest !== this.manifest.corpus_digest) throw damaged(this.folder, this.manifest.corpus_digest, digest);
   }
 
-  /** Version and digest, as they are cited. */
+  /** Version and digest, as a result cites them. */
   get name(): string {
     return `${this.manifest.corpus_version} (${this.manifest.corpus_digest})`;
   }
 
-  /** The vector of an id. */
+  /** Finds a vector by its id. */
   vector(id: string): Vector | undefined {
     return this.#byId.get(id);
   }
 
-  /** The place of a file of the corpus. @throws {Error} for one outside it */
+  /** The path of a file of the corpus. @throws {Error} when it is outside the corpus */
   path(file: string): string {
     const inside = normalize(file);
     if (isAbsolute(inside) || inside.startsWith("..")) throw new Error(`${file} is no file of the corpus`);
     return join(this.folder, inside);
   }
 
-  /** A JSON file of the corpus. @throws {Error} for one that is not there or no JSON */
+  /** Reads a JSON file of the corpus. @throws {Error} when it is missing or not JSON */
   json(file: string): Json {
     return JSON.parse(readFileSync(this.path(file), "utf8"));
   }
 
-  /** The log of a crash vector. @throws {Error} as {@link json} */
+  /** Reads the log of a crash vector. @throws {Error} as {@link json} */
   log(file: string): CrashLog {
     return this.json(file) as unknown as CrashLog;
   }
 
-  /** The bytes of an input; of null none. @throws {Error} when they are not those that the manifest tells of */
+  /** The bytes of an input; no bytes for null. @throws {Error} when they do not match the digest in the manifest */
   bytes(input: Input): InputBytes {
     if (input === null) return new Uint8Array(0);
     if ("document" in input) return readFileSync(this.path(input.document));

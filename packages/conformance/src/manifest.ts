@@ -10,18 +10,21 @@ export type Level = "must" | "should" | "may";
 /** A value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** One part of a recipe: place, operation, operands, and perhaps a comment that begins with "# ". */
-export type Part = (number | string)[];
+/**
+ * One part of a recipe: `[offset, operation, operand...]`. A last text that begins with `# ` is a comment. Numbers above
+ * 2^53 are decimal texts. recipe.ts has the operations.
+ */
+export type Part = readonly (number | string)[];
 
-/** How a file of any length is made from little text; recipe.ts interprets it. */
+/** How a file of any length is made from a short description; recipe.ts carries it out. */
 export interface Recipe {
-  /** Bytes; a decimal string above 2^53. */
+  /** Length of the file in bytes. */
   readonly length: number | string;
-  /** What is written, later parts over earlier ones; the rest of the file is zero. */
+  /** Written in order, later parts over earlier ones. Bytes that no part writes are zero. */
   readonly parts: readonly Part[];
-  /** Checksums and copies, applied after the parts, in order. */
+  /** Checksums and copies, written in order after all parts. */
   readonly seals?: readonly Part[];
-  /** The file ends here, when all is laid; before that it has the length above. */
+  /** The file is truncated to this length after parts and seals are written. */
   readonly cut?: number | string;
 }
 

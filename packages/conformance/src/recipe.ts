@@ -1,33 +1,22 @@
-// How the bytes of a vector are made: a few parts laid one over the other. It knows nothing of QDB, so that no bug of an
-// implementation can hide in the files that judge it.
+// Makes the bytes of a vector from its recipe. This file knows nothing of QDB, so a bug of an implementation cannot be
+// repeated in the files that test it.
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import type { Part, Recipe } from "./manifest.ts";
 import { isText, numberOf, Pages } from "./pages.ts";
 
-/** `[at, op, ...]`, of which {@link lay} knows each `op`; a last string that begins with `# ` is a remark. Numbers above 2^53 are strings. */
-export type Part = readonly (number | string)[];
-
-/** A file of `length` bytes: zeros, then the parts in their order, then the seals (checksums, copies) in theirs. */
-export interface Recipe {
-  readonly length: number | string;
-  readonly parts: readonly Part[];
-  readonly seals?: readonly Part[];
-  /** The file ends here, when all is laid. */
-  readonly cut?: number | string;
-}
-
-/** What a child changes of its parent's recipe. */
+/** How the recipe of a vector differs from the recipe of its parent. */
 export interface Change {
   readonly patch?: readonly Part[];
-  /** Below the parent's length, the file is cut when all is laid. */
+  /** New length in bytes. Below the parent's, the file is truncated after parts and seals are written. */
   readonly length?: number | string;
-  /** In place of the parent's. */
+  /** Used instead of the parent's seals. */
   readonly seals?: readonly Part[];
-  /** Remarks of the parent's seals that are left out, without the `# `. */
+  /** Comments of the parent's seals that are left out, without the `# `. */
   readonly unseal?: readonly string[];
 }
 
-/** The bytes of a recipe. @throws {Error} an operation that is unknown or has a wrong argument, with the part that has it */
+/** Makes the bytes of a recipe. @throws {Error} for an unknown operation or a wrong argument; the message names the part */
 export function materialise(recipe: Recipe): Pages {
   const pages = new Pages(numberOf(recipe.length));
   for (const part of [...recipe.parts, ...(recipe.seals ?? [])]) {
@@ -40,7 +29,7 @@ export function materialise(recipe: Recipe): Pages {
   return recipe.cut === undefined ? pages : pages.cut(numberOf(recipe.cut));
 }
 
-/** The recipe of a child: the parent's parts, the patch over them, then the seals. @throws {Error} an unseal that names no seal */
+/** The recipe of a child: the parent's parts, the patch over them, then the seals. @throws {Error} when `unseal` names a seal that the parent does not have */
 export function changed(parent: Recipe, change: Change): Recipe {
   const left = new Set(change.unseal ?? []);
   const seals = (change.seals ?? parent.seals ?? []).filter((seal) => {
@@ -55,7 +44,7 @@ export function changed(parent: Recipe, change: Change): Recipe {
   return { length: parent.length, cut: length, parts, seals };
 }
 
-/** Parts that put whole integers, with their width in bytes. */
+/** Operations that write an unsigned integer, with its width in bytes. */
 const INTEGERS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8 };
 
 function lay(pages: Pages, part: Part): void {
@@ -117,14 +106,14 @@ function hexBytes(text: string): Uint8Array {
   return Uint8Array.from(digits.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 }
 
-/** CRC-32 (IEEE) of a range in which the four bytes at `at` count as zero, big-endian. */
+/** CRC-32 (IEEE) of a range, big-endian. The four bytes at `at` count as zero. */
 function checksum(pages: Pages, at: number, from: number, length: number): Uint8Array {
   const bytes = pages.read(from, length);
   for (let byte = Math.max(at, from); byte < Math.min(at + 4, from + length); byte++) bytes[byte - from] = 0;
   return integer(crc32(bytes), 4);
 }
 
-/** SHA-256(seed, then the number of the block as u32, big-endian), block by block. */
+/** Blocks of SHA-256(seed, block number as u32 big-endian), one after the other. */
 function randomBytes(seed: string, length: number): Uint8Array {
   const bytes = new Uint8Array(Math.ceil(length / 32) * 32);
   for (let block = 0; block * 32 < length; block++) {

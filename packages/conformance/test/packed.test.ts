@@ -1,7 +1,8 @@
-// The package as others get it: packed, unpacked elsewhere, run against a program that knows nothing of this project.
+// The package as users get it: packed, unpacked in another folder, and run against a program that knows nothing of this project.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import { NODE, temporaryFolder } from "./support/run.ts";
@@ -12,7 +13,8 @@ const program = fileURLToPath(new URL("foreign/reader.py", import.meta.url));
 
 let command = "";
 beforeAll(() => {
-  const packed = spawnSync("npm", ["pack", "--pack-destination", folder, "--silent"], { cwd: own, encoding: "utf8" });
+  // Not npm: only pnpm, which publishes the package, applies publishConfig.
+  const packed = spawnSync("pnpm", ["pack", "--pack-destination", folder], { cwd: own, encoding: "utf8" });
   expect(packed).toMatchObject({ status: 0 });
   const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
   const place = join(folder, "node_modules", "@qdb", "conformance");
@@ -22,6 +24,13 @@ beforeAll(() => {
   expect(manifest.dependencies).toBeUndefined();
   command = join(place, manifest.bin["qdb-conformance"]);
 }, 300_000);
+
+test("every entry point leads to a file of the package", () => {
+  const place = dirname(createRequire(join(folder, "x.cjs")).resolve("@qdb/conformance/package.json"));
+  const { exports } = JSON.parse(readFileSync(join(place, "package.json"), "utf8")) as { exports: object };
+  expect(Object.keys(exports)).toEqual(["./package.json", "./manifest.json", "./corpus/*", "./schema/*"]);
+  for (const target of Object.values(exports)) expect(existsSync(join(place, target.replace("*", "")))).toBe(true);
+});
 
 test("forty lines of Python pass their first vectors with the packed runner", () => {
   const run = (...args: string[]) => spawnSync(NODE, [command, ...args], { cwd: folder, encoding: "utf8" });
