@@ -50,6 +50,14 @@ test(`the corpus is what its sources make (${REMEDY})`, () => {
   expect(differingFiles(SUITE, corpusFiles(judged, sources))).toEqual([]);
 });
 
+test("the manifest has one vector a line", () => {
+  const text = readFileSync(`${SUITE}manifest.json`, "utf8");
+  const { vectors } = JSON.parse(text) as Manifest;
+  const lines = text.split("\n").filter((line) => line.startsWith('  {"id":'));
+  expect(lines.map((line) => JSON.parse(line.replace(/,$/, "")))).toEqual(vectors);
+  expect(text.split("\n").length).toBeLessThan(vectors.length + 100);
+});
+
 test("generated vectors and hand-written vectors lie in different folders", () => {
   const idsOf = (folder: "src" | "src/generated"): string[] =>
     sourceFiles(folder).flatMap((file) => {

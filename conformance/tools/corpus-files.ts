@@ -31,8 +31,14 @@ export function corpusFiles(judged: readonly JudgedVector[], sources: ReadonlyMa
     counts: countsOf(vectors),
     vectors,
   };
-  files.set("manifest.json", json(manifest));
+  files.set("manifest.json", new TextEncoder().encode(manifestText(manifest)));
   return files;
+}
+
+/** The manifest with one vector a line: a diff shows which vectors changed. */
+function manifestText({ vectors, ...head }: Manifest): string {
+  const lines = vectors.map((vector) => `  ${JSON.stringify(vector)}`);
+  return `${JSON.stringify(head, undefined, 1).replace(/\n}$/, "")},\n "vectors": [\n${lines.join(",\n")}\n ]\n}\n`;
 }
 
 function countsOf(vectors: readonly Vector[]): Record<string, number> {
