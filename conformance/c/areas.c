@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* The places of the L1 areas, their overlaps among each other (QDB-ERR-022), and their bytes. */
+/* Checks where the L1 areas are and whether they overlap (QDB-ERR-022), and reads them. */
+#include "areas.h"
+
 #include <stdlib.h>
 
 #include "bytes.h"
+#include "crc32.h"
 #include "source.h"
 
 static const char *const PLACE = "bitmap table entry: l1_table_offset";
 
-uint64_t area_length(const struct qdb *file, const struct bitmap *bitmap) {
+/* The length of an L1 area (QDB-MAP-004, QDB-MAP-005). */
+static uint64_t area_length(const struct qdb *file, const struct bitmap *bitmap) {
   return file->header.draft ? 8 * (uint64_t)bitmap->l1_size : align8(12 * (uint64_t)bitmap->l1_size);
 }
 
@@ -36,7 +40,7 @@ static void list_spans(struct qdb *file) {
   qsort(file->spans, file->spans_count, sizeof *file->spans, by_first);
 }
 
-/* Whether the area at place `i` shares a cluster; `reach` is how far the areas before it go. */
+/* Whether span `i` shares a cluster with another one. `reach` is the end of the spans before it. */
 static bool shares(const struct qdb *file, uint32_t i, uint64_t reach) {
   const struct span *span = &file->spans[i];
   uint64_t first, end;
@@ -73,7 +77,7 @@ bool read_areas(struct qdb *file) {
   for (uint32_t i = 0; i < file->spans_count; i++) {
     const struct span *span = &file->spans[i];
     struct bitmap *bitmap = &file->bitmaps[span->bitmap];
-    /* QDB-ERR-026: an area that shares a cluster is left unread. */
+    /* QDB-ERR-026: an area that shares a cluster is not read. */
     if (shares(file, i, reach))
       fail(&bitmap->error, "OVERLAP", "QDB-OWN-013", PLACE, bitmap->at);
     else

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* The bits of a bitmap: data clusters that are read and verified, runs of zeros and ones that are not spread out. */
+/* Reads and verifies the data clusters of a bitmap. Clusters of zeros or ones are never expanded into bytes. */
+#include "bits.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "crc32.h"
 #include "extents.h"
+#include "json.h"
 #include "l1.h"
 #include "sha256.h"
 #include "source.h"
@@ -15,12 +18,12 @@ struct reading {
   struct qdb *file;
   struct bitmap *bitmap;
   struct extents extents;
-  struct sha256 *hash; /* NULL: no digest is due (QDB-JSN-025) */
+  struct sha256 *hash; /* NULL if no digest is due (QDB-JSN-025) */
   uint8_t *window;
-  uint32_t first, count; /* the entries whose clusters are in the window */
+  uint32_t first, count; /* the L1 entries whose clusters are in the window */
 };
 
-/* Adds the bytes of `bits` bits to the digest, those behind the last bit as zero (QDB-JSN-018). */
+/* Adds the bytes of `bits` bits to the digest; bits behind the last one count as zero (QDB-JSN-018). */
 static void hash_data(struct reading *reading, const uint8_t *data, uint64_t bits) {
   uint8_t last = (uint8_t)(data[bits / 8] & ((1 << bits % 8) - 1));
   sha256_add(reading->hash, data, (size_t)(bits / 8));
@@ -36,7 +39,7 @@ static void hash_pattern(struct reading *reading, bool ones, uint64_t bits) {
   }
 }
 
-/* Reads the clusters from entry i on, as many as lie one behind the other in the file and in the window. */
+/* Reads the cluster of entry i, and those of the next entries that follow it in the file and fit into the window. */
 static bool fill_window(struct reading *reading, uint32_t i) {
   struct bitmap *bitmap = reading->bitmap;
   uint64_t cluster = reading->file->header.cluster, offset = l1_entry(bitmap, i);
@@ -52,13 +55,13 @@ static bool fill_window(struct reading *reading, uint32_t i) {
   return fail(&bitmap->error, "IO", "QDB-MAP-021", "data cluster: cannot be read", offset);
 }
 
-/* Entry i, which reads a cluster that holds `bits` bits of the bitmap from `base` on. */
+/* Adds the data of entry i: `bits` bits, the first of which has the number `base`. */
 static bool read_cluster(struct reading *reading, uint32_t i, uint64_t base, uint64_t bits) {
   struct bitmap *bitmap = reading->bitmap;
   uint64_t cluster = reading->file->header.cluster;
   if (i - reading->first >= reading->count && !fill_window(reading, i)) return false;
   const uint8_t *data = reading->window + (i - reading->first) * cluster;
-  /* QDB-MAP-018: the checksum first, what is behind the last bit then. */
+  /* QDB-MAP-018: the checksum is checked before the bits behind the last one. */
   if (!reading->file->header.draft && crc32(0, data, cluster) != l1_crc(bitmap, i))
     return fail(&bitmap->error, "BAD_CHECKSUM", "QDB-MAP-002", "data cluster: its checksum", l1_entry(bitmap, i));
   extents_scan(&reading->extents, data, bits, base);
@@ -82,7 +85,7 @@ static bool read_entries(struct reading *reading) {
   return true;
 }
 
-/* Bytes of the bitmap data whose L1 entry reads no cluster. */
+/* Bytes of the bitmap data that no cluster stores. */
 static uint64_t unstored_bytes(const struct qdb *file, const struct bitmap *bitmap) {
   uint64_t left = (bitmap->bits + 7) / 8, bytes = 0;
   for (uint32_t i = 0; i < bitmap->l1_size; i++) {

@@ -32,7 +32,7 @@ bool is_utf8(const uint8_t *bytes, size_t length) {
     if (lead < 0x80) continue;
     size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
     if (lead < 0xc2 || lead > 0xf4 || more > length - i) return false;
-    /* The second byte alone tells overlong forms, surrogates and what is above U+10FFFF. */
+    /* The second byte shows overlong forms, surrogates and code points above U+10FFFF. */
     uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
     uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
     if (bytes[i] < low || bytes[i] > high) return false;

@@ -21,7 +21,7 @@ uint64_t align8(uint64_t number);
 /* The quotient rounded up, in arithmetic that cannot overflow (QDB-GEN-004). */
 uint64_t ceil_div(uint64_t number, uint64_t divisor);
 
-/* Whether [offset, offset + length) lies inside a file; above 2^53 never (QDB-GEN-008). */
+/* Whether [offset, offset + length) lies inside a file; false above 2^53 (QDB-GEN-008). */
 bool inside(uint64_t offset, uint64_t length, uint64_t file_size);
 
 /* Whether bytes are well-formed UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF. */
@@ -29,8 +29,5 @@ bool is_utf8(const uint8_t *bytes, size_t length);
 
 /* Whether a field of a name table holds 1 to `room` bytes of UTF-8, then zeros; gives the length of the text. */
 bool padded_name(const uint8_t *field, size_t room, size_t *length);
-
-/* CRC-32 as zlib computes it (QDB-GEN-007): `crc` is that of the bytes before, 0 at the start. */
-uint32_t crc32(uint32_t crc, const uint8_t *bytes, size_t length);
 
 #endif

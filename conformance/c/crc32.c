@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
+#include "crc32.h"
+
 #include "bytes.h"
 
-/* Row n of the tables is the CRC of a byte with n zero bytes behind it, so that eight bytes go in one step. */
+/* Row n has the CRC of each byte followed by n zero bytes, so eight bytes are processed in one step. */
 static uint32_t tables[8][256];
 
 static void fill_tables(void) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* The rules of a bitmap that its entry of the table tells, in the order of QDB-ERR-017. */
+/* Checks the rules of a table entry, in the order of QDB-ERR-017. */
+#include "entries.h"
+
 #include <string.h>
 
 #include "bytes.h"
@@ -19,7 +21,7 @@ static bool name_good(struct bitmap *bitmap) {
   return true;
 }
 
-/* Granularity, size and number of bits; QDB-TBL-005 and the reserved bytes have their place between them. */
+/* Granularity, size and number of bits. QDB-TBL-005 and the reserved bytes come between them. */
 static bool shape_good(struct bitmap *bitmap, bool draft) {
   struct error *error = &bitmap->error;
   uint64_t at = bitmap->at;
@@ -41,7 +43,7 @@ static bool shape_good(struct bitmap *bitmap, bool draft) {
   return true;
 }
 
-/* The L1 area as the entry has it; whether its place and length can be believed. */
+/* l1_table_offset and l1_size of the entry; false if the place or length of the L1 area is invalid. */
 static bool l1_good(struct qdb *file, struct bitmap *bitmap) {
   struct error *error = &bitmap->error;
   uint64_t at = bitmap->at, cluster = file->header.cluster;
@@ -86,7 +88,7 @@ void judge_bitmaps(struct qdb *file) {
     struct bitmap *bitmap = &file->bitmaps[i];
     name_good(bitmap);
     judge_records(bitmap);
-    /* Whatever else is wrong, an area whose length and place are told truly has its clusters (QDB-FLG-018). */
+    /* QDB-FLG-018: a bitmap in error owns its L1 area if length and place of the area are valid. */
     bitmap->shaped = shape_good(bitmap, file->header.draft) && l1_good(file, bitmap);
     flags_good(file, &names, bitmap);
   }

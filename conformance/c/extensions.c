@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Section 2.5: the extensions, in the order of QDB-ERR-015. */
-#include "bytes.h"
-#include "qdb.h"
+#include "extensions.h"
 
-/* QDB-OPN-020: bytes that could not be read are no extension of any meaning. */
+#include "bytes.h"
+
+/* QDB-OPN-020: an extension that could not be read is an error, not an unknown extension. */
 static bool there(struct qdb *file, uint64_t end) {
   if (end <= file->header.have) return true;
   return fail(&file->error, "IO", "QDB-ERR-007", "extension: cannot be read", file->header.at + file->header.have);
@@ -19,7 +20,7 @@ bool read_extensions(struct qdb *file) {
     if (!there(file, at + 8)) return false;
     struct item item = {be32(head), be32(head + 4), head + 8};
     if (item.type == 0) return true;
-    /* The space is a multiple of 8, and so is `at`: what fits without its padding fits with it (QDB-GEN-009). */
+    /* The space and `at` are multiples of 8: data that fits without padding fits with it (QDB-GEN-009). */
     if (item.length > space - at - 8)
       return fail(error, "BAD_FIELD", "QDB-EXT-002", "extension: length", header->at + at + 4);
     if (file->extensions_count == MAX_EXTENSIONS)

@@ -2,6 +2,7 @@
 #include "extents.h"
 
 #include "bytes.h"
+#include "json.h"
 
 void extents_end(struct extents *extents) {
   if (extents->first == extents->end) return;

@@ -3,7 +3,7 @@
 #ifndef QDB_EXTENTS_H
 #define QDB_EXTENTS_H
 
-#include "qdb.h"
+#include "out.h"
 
 struct extents {
   struct out *out;

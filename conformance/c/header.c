@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Section 2.1: the fields of the header that was chosen, in the order of QDB-ERR-010 to QDB-ERR-014. */
+#include "header.h"
+
 #include "bytes.h"
-#include "qdb.h"
+#include "feature-names.h"
 
 static void take_fields(struct header *header) {
   const uint8_t *area = header->area;
@@ -34,7 +36,7 @@ static bool place_good(struct qdb *file) {
   return true;
 }
 
-/* The fields that only full form has, behind bitmaps_offset. */
+/* The fields that only full form has. */
 static bool full_good(struct qdb *file) {
   struct header *header = &file->header;
   struct error *error = &file->error;

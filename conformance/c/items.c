@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Extensions and records in the JSON form. */
+#include "items.h"
+
 #include <stdio.h>
 
 #include "bytes.h"
-#include "model.h"
+#include "json.h"
 #include "records.h"
 
 enum { FEATURES = 0x6803f857, NAMES = 0x51444e4d, ROW = 48 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
+#include "json.h"
+
 #include <string.h>
 
 #include "bytes.h"
-#include "out.h"
 
-/* The length of the UTF-8 character at the start of the text, or 0 where there is none. */
+/* The length of the UTF-8 character at the start of the text, or 0 if there is none. */
 static size_t character(const uint8_t *text, size_t length) {
   for (size_t size = 1; size <= 4 && size <= length; size++)
     if (is_utf8(text, size)) return size;

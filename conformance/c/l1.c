@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Section 4: the L1 entries, in the order of QDB-ERR-019. */
-#include "bytes.h"
 #include "l1.h"
+
+#include "bytes.h"
 
 uint64_t l1_entry(const struct bitmap *bitmap, uint32_t i) { return be64(bitmap->l1 + 8 * (size_t)i); }
 

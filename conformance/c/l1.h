@@ -14,7 +14,13 @@
 uint64_t l1_entry(const struct bitmap *bitmap, uint32_t i);
 uint32_t l1_crc(const struct bitmap *bitmap, uint32_t i);
 
-/* Whether the data of an entry is in a cluster of the file. */
+/* Whether an entry has its data in a cluster of the file. */
 bool reads_cluster(uint64_t entry);
+
+/* The offset in L1 entry i, or 0 if the entry cannot own a cluster (QDB-ERR-021). */
+uint64_t owned_offset(const struct qdb *file, const struct bitmap *bitmap, uint32_t i);
+
+/* Checks the L1 entries of every bitmap whose L1 area was read, and sets the error of the bitmap. */
+void judge_entries(struct qdb *file);
 
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Section 6: the JSON form of what was read. */
+#include "model.h"
+
 #include <stdio.h>
 
+#include "bits.h"
 #include "bytes.h"
-#include "model.h"
+#include "items.h"
+#include "json.h"
 #include "names.h"
 
 static void key_digits(struct out *out, const char *key, const char *prefix, uint64_t number, int digits) {
@@ -92,7 +96,7 @@ void write_model(struct qdb *file, struct out *out) {
   write_extensions(file, out);
   out_key(out, "bitmaps");
   out_text(out, "[");
-  source_round(&file->source); /* the clusters of all bitmaps are known now */
+  source_round(&file->source); /* from here on, reads of data clusters do not depend on each other */
   for (uint32_t i = 0; i < file->header.nb_bitmaps; i++)
     if (file->bitmaps[i].wanted) write_bitmap(file, &file->bitmaps[i], out);
   out_text(out, "]}");

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* Parts of the JSON form. */
+/* The JSON form of a file (section 6). */
 #ifndef QDB_MODEL_H
 #define QDB_MODEL_H
 
-#include "source.h"
+#include "out.h"
+#include "qdb.h"
 
-/* The extensions of a file; `extra_data` of a bitmap, or nothing where it cannot be shown (QDB-JSN-021). */
-void write_extensions(const struct qdb *file, struct out *out);
-void write_records(const struct bitmap *bitmap, struct out *out);
-
-/* A key with bytes as hex digits, and with a UUID (QDB-JSN-007, QDB-JSN-008). */
-void write_data(struct out *out, const char *key, const uint8_t *bytes, size_t length);
-void write_uuid(struct out *out, const char *key, const uint8_t *bytes);
+/* Writes the JSON form with the wanted bitmaps. */
+void write_model(struct qdb *file, struct out *out);
 
 #endif

@@ -20,7 +20,7 @@ bool sort_names(struct qdb *file, struct names *names) {
     return fail(&file->error, "LIMIT", "QDB-BND-001", "bitmap table: no memory", file->header.bitmaps_offset);
   for (uint32_t i = 0; i < total; i++) {
     struct bitmap *bitmap = &file->bitmaps[i];
-    /* A longer name is in error already, and no successor can be it. */
+    /* A longer name is an error already, and no successor record can name it. */
     if (bitmap->name_size <= MAX_NAME)
       names->sorted[names->count++] = (struct named){name_of(bitmap), bitmap->name_size, i};
   }

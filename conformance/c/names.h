@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* The names of the bitmaps of a file, sorted to find twins and successors in linear space. */
+/* The names of the bitmaps of a file, sorted to find equal names and successors. */
 #ifndef QDB_NAMES_H
 #define QDB_NAMES_H
 
@@ -16,10 +16,10 @@ struct names {
 /* The bytes of a bitmap's name (QDB-TBL-012). */
 const uint8_t *name_of(const struct bitmap *bitmap);
 
-/* Sorts the names and notes those that stand twice; false with the file's error set where memory is short. */
+/* Sorts the names and marks those that occur twice; false with the file's error set if there is no memory. */
 bool sort_names(struct qdb *file, struct names *names);
 
-/* The one bitmap of that name, or NULL where there is none or more than one (QDB-FLG-010). */
+/* The one bitmap of that name, or NULL if there is none or more than one (QDB-FLG-010). */
 const struct bitmap *only_named(const struct qdb *file, const struct names *names, const uint8_t *name,
                                 uint32_t length);
 

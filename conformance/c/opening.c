@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* Section 2.4: which bytes are the header. */
+#include "opening.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
+#include "crc32.h"
 #include "source.h"
 
 static bool magic_good(const uint8_t *area, uint32_t have) { return have >= 4 && be32(area) == 0x51444200; }
 
-/* QDB-HDR-013: over the 4096 bytes, those of the field itself taken as zero. */
+/* QDB-HDR-013: CRC-32 of the 4096 bytes with the checksum field as zero. */
 static bool checksum_good(const uint8_t *area, uint32_t have) {
   static const uint8_t zeros[4];
   if (have < AREA) return false;
@@ -24,7 +27,7 @@ static bool is_candidate(const uint8_t *area, uint64_t offset) {
   return (bits < 12 ? AREA : (uint64_t)1 << bits) == offset;
 }
 
-/* Whether a candidate's table checksum is good; the table that was read for it is kept. */
+/* Whether the table checksum of a candidate is right. The table that is read for it is kept. */
 static bool candidate_table_good(struct qdb *file, const uint8_t *area) {
   uint64_t offset = be64(area + 16), size = be32(area + 28);
   if (size > 64 << 20 || !inside(offset, size, file->source.size)) return false;
@@ -73,7 +76,7 @@ bool read_opening(struct qdb *file) {
   file->source.failed = false;
   source_round(&file->source);
   file->primary_have = source_primary(&file->source, file->primary);
-  /* After the primary, since a commit makes the file longer before it writes the primary. */
+  /* Measured after reading the primary: a commit makes the file longer before it writes the primary. */
   if (!source_measure(&file->source)) return fail(&file->error, "IO", "QDB-ERR-007", "file: no length", NOWHERE);
   const uint8_t *area = file->primary;
   uint32_t have = file->primary_have;

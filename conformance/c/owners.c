@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* The owners of clusters (QDB-OWN-013): every cluster that an L1 entry names, sorted, beside everything else. */
+/* Finds clusters with two owners (QDB-OWN-013): sorts the clusters of all L1 entries and compares neighbours. */
+#include "owners.h"
+
 #include <stdlib.h>
 
+#include "areas.h"
 #include "bytes.h"
-#include "qdb.h"
+#include "l1.h"
 
 struct reference {
   uint64_t cluster;
   uint32_t bitmap, entry;
 };
 
-/* Sorts in place by the bits of the cluster number from `bit` down: linear, and no order of the input is bad. */
+/* Radix sort in place by cluster number, from bit `bit` down: its time does not depend on the order of the input. */
 static void sort(struct reference *from, struct reference *to, int bit) {
   while (to - from > 1 && bit >= 0) {
     struct reference *low = from, *high = to;
@@ -34,7 +37,7 @@ static void share(struct qdb *file, const struct reference *reference) {
   if (reference->entry < bitmap->overlap) bitmap->overlap = reference->entry;
 }
 
-/* QDB-ERR-023: walks the references and the L1 areas side by side. */
+/* QDB-ERR-023: walks the sorted references and the L1 areas together. */
 static void scan(struct qdb *file, const struct reference *all, size_t count) {
   uint64_t table_first, table_end, home = file->header.home / file->header.cluster;
   const struct span *next = file->spans, *last = next + file->spans_count, *widest = NULL;
@@ -44,7 +47,7 @@ static void scan(struct qdb *file, const struct reference *all, size_t count) {
     for (; next < last && next->first <= cluster; next++)
       if (!widest || next->end > widest->end) widest = next;
     bool in_area = widest && cluster < widest->end;
-    /* Where areas lie over each other they are in error already: it is enough to note the one. */
+    /* Areas that overlap each other are in error already; marking one of them is enough. */
     if (in_area) file->bitmaps[widest->bitmap].hit = true;
     bool twin = (i && all[i - 1].cluster == cluster) || (i + 1 < count && all[i + 1].cluster == cluster);
     bool in_table = cluster >= table_first && cluster < table_end;
@@ -52,7 +55,7 @@ static void scan(struct qdb *file, const struct reference *all, size_t count) {
   }
 }
 
-/* Counts the references, or lists them where there is a list. */
+/* Counts the references, and stores them if `all` is not NULL. */
 static size_t list(const struct qdb *file, struct reference *all) {
   size_t count = 0;
   for (uint32_t b = 0; b < file->header.nb_bitmaps; b++) {

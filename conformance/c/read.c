@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* One reading of a file, begun anew while a writer changes it (QDB-CMT-061 to QDB-CMT-067). */
-#define _POSIX_C_SOURCE 200809L
-
+/* Reads a file, and starts again if a writer changed it meanwhile (QDB-CMT-061 to QDB-CMT-067). */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include "read.h"
 
 #include <stdlib.h>
@@ -9,16 +8,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "areas.h"
 #include "bytes.h"
+#include "entries.h"
+#include "extensions.h"
+#include "header.h"
+#include "json.h"
+#include "l1.h"
+#include "model.h"
 #include "names.h"
+#include "opening.h"
+#include "owners.h"
+#include "qdb.h"
 #include "source.h"
+#include "table.h"
 
-bool fail(struct error *error, const char *code, const char *rule, const char *what, uint64_t offset) {
-  if (!error->code) *error = (struct error){code, rule, what, offset};
-  return false;
-}
-
-void forget(struct qdb *file) {
+/* Frees what an attempt holds. */
+static void forget(struct qdb *file) {
   for (uint32_t i = 0; file->bitmaps && i < file->header.nb_bitmaps; i++) free(file->bitmaps[i].l1);
   free(file->bitmaps);
   free(file->spans);
@@ -31,7 +37,7 @@ static int digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Whether a bitmap has that name; as_hex: the name is given as `hex:` and its bytes. */
+/* Whether a bitmap has this name. If as_hex, the name is given as `hex:` and its bytes. */
 static bool is_named(const struct bitmap *bitmap, const char *name, bool as_hex) {
   const uint8_t *own = name_of(bitmap);
   size_t length = strlen(name), size = bitmap->name_size;
@@ -42,7 +48,7 @@ static bool is_named(const struct bitmap *bitmap, const char *name, bool as_hex)
   return true;
 }
 
-/* Marks what was asked for; a name that is one as it stands is not taken for hex digits. */
+/* Marks the wanted bitmaps. A bitmap whose own name begins with `hex:` is found first. */
 static bool want(struct qdb *file, enum request request, const char *name) {
   bool found = request == READ_ALL;
   for (uint32_t i = 0; i < file->header.nb_bitmaps && request == READ_ALL; i++) file->bitmaps[i].wanted = true;
@@ -79,7 +85,7 @@ static bool attempt(struct qdb *file, enum request request, const char *name, st
   }
   if (!want(file, request, name)) return false;
   judge_bitmaps(file);
-  /* QDB-OWN-004, QDB-OWN-005: all ownership is known before a data cluster is read. */
+  /* QDB-OWN-004, QDB-OWN-005: owners are checked before any data cluster is read. */
   if (file->error.code || !read_areas(file) || !judge_owners(file)) return false;
   judge_entries(file);
   out_key(out, "model");
@@ -87,14 +93,14 @@ static bool attempt(struct qdb *file, enum request request, const char *name, st
   return !file->error.code;
 }
 
-/* QDB-CMT-061: whether the primary still has the bytes with which the attempt began. */
+/* QDB-CMT-061: whether the primary is the same as at the start of the attempt. */
 static bool unchanged(struct qdb *file) {
   uint8_t again[AREA];
   file->source.failed = false;
   source_round(&file->source);
   bool same = source_primary(&file->source, again) == file->primary_have && memcmp(again, file->primary, AREA) == 0;
   if (same || !file->source.failed) return same;
-  /* QDB-CMT-068: what cannot be read does not say that a writer committed. */
+  /* QDB-CMT-068: a failed read does not mean that a writer committed. */
   file->error = (struct error){"IO", "QDB-CMT-068", "header: the system cannot read it any more", 0};
   return true;
 }

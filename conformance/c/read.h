@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* What a program can ask of a file. */
+/* Answers a request about a file. */
 #ifndef QDB_READ_H
 #define QDB_READ_H
 
-#include "qdb.h"
+#include "errors.h"
+#include "out.h"
 
 enum request { READ_ALL, READ_LIST, READ_ONE };
 

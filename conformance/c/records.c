@@ -11,7 +11,7 @@ bool next_record(const struct bitmap *bitmap, uint32_t *at, struct item *record)
   const uint8_t *head = bitmap->entry + 40 + *at;
   if (left < 8) return false;
   *record = (struct item){be32(head), be32(head + 4), head + 8};
-  /* QDB-GEN-009: the length meets what is left before it is padded. */
+  /* QDB-GEN-009: the length is compared with what is left before padding is added. */
   if (record->type == 0 || record->length > left - 8 || align8(record->length) > left - 8) return false;
   *at += 8 + (uint32_t)align8(record->length);
   return true;
@@ -22,7 +22,7 @@ static int by_type(const void *left, const void *right) {
   return a < b ? -1 : a > b;
 }
 
-/* QDB-ERR-018: of the records before the first bad one, is there one whose type stood before? */
+/* QDB-ERR-018: whether two of the records before the first malformed one have the same type. */
 static bool judge_types(struct bitmap *bitmap, uint64_t *types, size_t count) {
   qsort(types, count, sizeof *types, by_type);
   for (size_t i = 1; i < count; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-#define _GNU_SOURCE /* pread and a 64-bit off_t, whatever the machine */
+#define _GNU_SOURCE /* pread and a 64-bit off_t */
 #define _FILE_OFFSET_BITS 64
 #include "source.h"
 
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 bool source_open(struct source *source, const char *path, struct error *error) {
-  /* O_NONBLOCK: a FIFO without a writer must not hold a server up. */
+  /* O_NONBLOCK: opening a FIFO without a writer must not block. */
   source->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (source->fd < 0) {
     bool absent = errno == ENOENT || errno == ENOTDIR;
@@ -54,7 +54,7 @@ uint64_t source_some(struct source *source, uint64_t offset, uint8_t *bytes, uin
 uint32_t source_primary(struct source *source, uint8_t primary[AREA]) {
   memset(primary, 0, AREA);
   uint32_t have = (uint32_t)source_some(source, 0, primary, AREA);
-  /* QDB-OPN-020: a read of all may fail for a sector behind good ones; one that ends early ends with the file. */
+  /* QDB-OPN-020: if reading all fails, the sectors before the bad one may still be readable. */
   if (have == 0 && errno)
     while (have < AREA && source_some(source, have, primary + have, 512) == 512) have += 512;
   return have;

@@ -3,24 +3,37 @@
 #ifndef QDB_SOURCE_H
 #define QDB_SOURCE_H
 
-#include "qdb.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* Opens a file for reading; false with the error set where that cannot be done. */
+#include "errors.h"
+
+enum { AREA = 4096 }; /* bytes of a header area */
+
+/* An open file, and what reading it has cost: bytes, and rounds of reads that depend on each other. */
+struct source {
+  int fd;
+  bool fresh_round;
+  bool failed; /* a read failed since this was cleared */
+  uint64_t size, bytes, rounds;
+};
+
+/* Opens a file for reading; false with the error set if that fails. */
 bool source_open(struct source *source, const char *path, struct error *error);
 
-/* Takes the length that the file has now; false where the system does not say. */
+/* Takes the current length of the file; false if the system does not tell it. */
 bool source_measure(struct source *source);
 
-/* Begins a round: the reads up to the next call could all be started together. */
+/* Begins a round: the reads up to the next call do not depend on each other. */
 void source_round(struct source *source);
 
-/* Reads what can be read of [offset, offset + length), from its start, and gives how many bytes that were. */
+/* Reads as much of [offset, offset + length) as can be read, from its start; returns the number of bytes. */
 uint64_t source_some(struct source *source, uint64_t offset, uint8_t *bytes, uint64_t length);
 
-/* Reads the primary and gives how many of its bytes could be read; those behind them are made zero. */
+/* Reads the primary header area and returns how many of its bytes were read; the rest is set to zero. */
 uint32_t source_primary(struct source *source, uint8_t primary[AREA]);
 
-/* Reads all of it; else the error is IO or SHORT_READ, as the file's end or the system has it. */
+/* Reads all of a range; otherwise false with the error IO, or SHORT_READ at the end of the file. */
 bool source_all(struct source *source, uint64_t offset, uint8_t *bytes, uint64_t length, struct error *error);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* Section 3: the walk through the bitmap table, in the order of QDB-ERR-016. */
+/* Section 3: reads the bitmap table and checks its entries in the order of QDB-ERR-016. */
+#include "table.h"
+
 #include <stdlib.h>
 
 #include "bytes.h"
+#include "crc32.h"
 #include "source.h"
 
 enum { HEAD = 40, AHEAD = 32 << 10, MOST = 64 << 20 };
 
-/* Makes room for the first `size` bytes of the table and reads those that are not there yet. */
+/* Reads the table up to its first `size` bytes, as far as it is not read yet. */
 static bool have_table(struct qdb *file, uint64_t size) {
   struct header *header = &file->header;
   if (size <= file->table_have) return true;
@@ -26,14 +29,14 @@ static bool have_table(struct qdb *file, uint64_t size) {
   return true;
 }
 
-/* A draft does not say how long its table is: reads at least the first `size` bytes, of `most` that the file has. */
+/* A draft has no table length: reads at least the first `size` bytes; the file has `most`. */
 static bool have_draft(struct qdb *file, uint64_t size, uint64_t heads_left, uint64_t most) {
   if (size <= file->table_have) return true;
   uint64_t ahead = size + heads_left * HEAD + AHEAD;
   return have_table(file, ahead < most ? ahead : most);
 }
 
-/* The length of the entry at `at`, padding included, of `left` bytes to the limit; `more` entries stand behind it. */
+/* The length with padding of the entry at `at`. `left` bytes remain to the limit, and `more` entries follow it. */
 static bool entry_length(struct qdb *file, uint64_t at, uint64_t left, uint32_t more, uint64_t *length) {
   struct header *header = &file->header;
   uint64_t place = header->bitmaps_offset + at;
@@ -88,7 +91,7 @@ bool read_table(struct qdb *file) {
       return fail(&file->error, "BAD_CHECKSUM", "QDB-HDR-012", "header: table_checksum", header->at + 64);
   }
   if (!walk(file)) return false;
-  /* The walk has met as many heads as are allocated for. */
+  /* walk has read nb_bitmaps entry heads, so nb_bitmaps is not larger than the file allows. */
   file->bitmaps = calloc(header->nb_bitmaps, sizeof *file->bitmaps);
   if (!file->bitmaps)
     return fail(&file->error, "LIMIT", "QDB-BND-001", "bitmap table: no memory", header->bitmaps_offset);

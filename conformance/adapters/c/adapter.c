@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
-/* Protocol 1 of the conformance suite, for the reader in conformance/c. */
+/* Protocol 1 of the conformance suite for the reader in conformance/c. */
 #define _POSIX_C_SOURCE 200809L /* getline */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "read.h"
 
 enum { MOST_FIELDS = 8 };
@@ -23,14 +24,14 @@ static void write_refusal(struct out *out, const struct error *error) {
   out_string(out, (const uint8_t *)error->what, strlen(error->what));
 }
 
-/* What `read` asks for; false where its arguments are none of the protocol. */
+/* What a `read` request asks for; false if its arguments are not those of the protocol. */
 static bool take_request(char *const *fields, size_t count, enum request *request) {
   *request = count == 2 ? READ_ALL : count == 3 ? READ_LIST : READ_ONE;
   if (count < 2 || count > 4) return false;
   return count == 2 || strcmp(fields[2], count == 3 ? "list" : "one") == 0;
 }
 
-/* Answers the fields VERB ARG... with the members of the object that stand behind `id`; gives the exit code. */
+/* Answers the fields VERB ARG... with the members of the object behind `id`; returns the exit code. */
 static int answer(char *const *fields, size_t count, struct out *out) {
   struct error error = {0};
   enum request request;
@@ -59,7 +60,7 @@ static int answer(char *const *fields, size_t count, struct out *out) {
   return REFUSED;
 }
 
-/* Answers one request; a negative result when the answer could not be sent. */
+/* Answers one request; returns a negative number if the answer could not be sent. */
 static int respond(const char *id, char *const *fields, size_t count) {
   struct out *out = out_new();
   if (!out) return -1;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: CC0-1.0 OR MIT */
 /* The names of incompatible bits that this reader does not know (QDB-HDR-022). */
+#include "feature-names.h"
+
 #include <stdio.h>
 
 #include "bytes.h"
-#include "qdb.h"
 
 enum { FEATURES = 0x6803f857, ROW = 48 };
 
 /*
- * The feature name table of a header whose other fields were not looked at, since the bits come before them: what
- * does not fit ends the search, and the bits then have numbers only.
+ * Finds the feature name table. The other header fields are not checked yet: a malformed extension ends the search, and
+ * the bits are shown by number only.
  */
 static struct item find_table(const struct header *header) {
   uint64_t at = align8(be32(header->area + 24));
@@ -22,7 +23,7 @@ static struct item find_table(const struct header *header) {
   return (struct item){0, 0, NULL};
 }
 
-/* The name that the table gives incompatible bit `bit`; 0 bytes where it gives none. */
+/* The name of incompatible bit `bit` in the table; *length is 0 if it has none. */
 static const uint8_t *find_name(const struct item *table, unsigned bit, size_t *length) {
   for (uint32_t row = 0; row + ROW <= table->length; row += ROW) {
     const uint8_t *entry = table->data + row;
@@ -33,7 +34,7 @@ static const uint8_t *find_name(const struct item *table, unsigned bit, size_t *
 }
 
 const char *unknown_features(const struct header *header) {
-  static char text[64 * (ROW + 16)]; /* each of 63 bits with its name fits */
+  static char text[64 * (ROW + 16)]; /* room for 63 bits with names */
   struct item table = find_table(header);
   size_t used = (size_t)snprintf(text, sizeof text, "header: incompatible_features has");
   for (unsigned bit = 1; bit < 64; bit++) {
