@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// Mutants that no corpus can notice, since the protocol has no word for what they change; README.md says why each is left out.
+// Leaves out mutants that no corpus can notice, because the protocol does not show what they change. README.md has the
+// reasons. A node is found by its form, or by a name that callers of @qdb/format see.
 import type { Ignorer } from "@stryker-mutator/api/ignore";
 import { declareValuePlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import { hostReason, type Node } from "./failing-hosts.ts";
@@ -10,12 +11,12 @@ interface Path {
   readonly parentPath?: Path | null;
 }
 
-/** Two words in a row: text for people. No key, code, flag or field of the format is written so. */
+/** Two words in a row: a text for people. No key, code, flag or field of the format looks like this. */
 const PROSE = /[A-Za-z0-9_,:;)-] +[a-zA-Z(]/;
-/** Keys of where a problem is that no answer is judged by. */
+/** Keys of `Where` that are never compared. */
 const PLACE: readonly (string | undefined)[] = ["structure", "field", "offset"];
-const NAMED = ["FunctionDeclaration", "ClassDeclaration", "ClassMethod", "ClassPrivateMethod", "VariableDeclarator"];
-/** White space of the JSON form: its layout is free. */
+const NAMED = ["FunctionDeclaration", "ClassDeclaration", "ClassMethod"];
+/** White space of the JSON form, which is not compared. */
 const BLANK = /^\s+$/;
 
 function keysOf(node: Node | undefined): (string | undefined)[] {
@@ -29,7 +30,7 @@ function isProse(node: Node): boolean {
   return PROSE.test(text);
 }
 
-/** Whether an object says where a problem is, and nothing else. */
+/** Whether an object only says where a problem is. */
 function isWhere(node: Node | undefined): boolean {
   const keys = keysOf(node);
   return (
@@ -37,64 +38,32 @@ function isWhere(node: Node | undefined): boolean {
   );
 }
 
-/** Whether a template makes a place in a document, such as `bitmaps[2].size`, of a longer one. */
-function isPath({ type, expressions, quasis }: Node): boolean {
-  if (type !== "TemplateLiteral" || expressions?.[0]?.name !== "path") return false;
-  const [, behind] = quasis ?? [];
-  return behind?.value.raw === "[" || behind?.value.raw === ".";
-}
-
-/** Why a node is left out with all that is in it; undefined where it is not. */
+/** Why a node and everything in it is left out; undefined if it is not. */
 function reasonOf({ node, parentPath }: Path): string | undefined {
   const parent = parentPath?.node;
   const key = node.type === "ObjectProperty" ? node.key?.name : undefined;
   if (isProse(node) || key === "message") return "text of a message: never compared";
-  if (node.type === "VariableDeclarator" && node.id?.name === "message") return "text of a message: never compared";
-  if (isPath(node)) return "where in a document a problem is: part of a message";
   if (node.type === "StringLiteral" && BLANK.test(String(node.value))) return "white space of JSON: never compared";
-  if (NAMED.includes(node.type)) return UNREACHED.get(nameOf(node, parentPath));
+  if (NAMED.includes(node.type)) return UNREACHED.get(nameOf(node, parentPath) ?? "");
   if (node.type === "StringLiteral" && isInStruct(parentPath)) return "documentation in a field table: for people";
   if (node.type === "ObjectExpression" && parent?.callee?.name === "QdbError")
     return "where an error is: a refusal is judged by its code";
   if (isWhere(node) && !keysOf(node).includes("bitmap")) return "where a problem is: never compared";
   if (PLACE.includes(key ?? "") && isWhere(parent)) return "where a problem is: never compared";
-  if (node.type === "CatchClause") return UNREACHED.get(nameOf(node, parentPath));
-  const changed = node.type === "AssignmentExpression" ? node.left : node.argument;
-  const isChange = node.type === "AssignmentExpression" || node.type === "UpdateExpression";
-  return (isChange ? UNREACHED.get(nameOfLocal(changed, parentPath)) : undefined) ?? hostReason(node);
+  return hostReason(node);
 }
 
-/** The name of a declaration: a member's with its class, a local's with its function. */
-function nameOf(node: Node, parentPath: Path | null | undefined): string {
-  const own =
-    node.type === "CatchClause"
-      ? "catch"
-      : (node.id?.name ?? node.key?.name ?? (node.key?.id === undefined ? "" : `#${node.key.id?.name}`));
-  const isMember = node.type.startsWith("Class") && node.type.endsWith("Method");
-  for (let path = parentPath; path !== null && path !== undefined; path = path.parentPath) {
-    const { type, id } = path.node;
-    if (isMember && type === "ClassDeclaration") return `${id?.name}.${own}`;
-    const isLocal =
-      ["VariableDeclarator", "CatchClause"].includes(node.type) &&
-      (type === "FunctionDeclaration" || type.endsWith("Method"));
-    if (isLocal) return `${nameOf(path.node, path.parentPath)}:${own}`;
+/** The name of a function or class at the top of a module, or of a member as CLASS.MEMBER; undefined for all else. */
+function nameOf(node: Node, parentPath: Path | null | undefined): string | undefined {
+  if (node.type === "ClassMethod") {
+    const owner = parentPath?.parentPath?.node;
+    return owner?.type === "ClassDeclaration" ? `${owner.id?.name}.${node.key?.name}` : undefined;
   }
-  return own;
+  const above = parentPath?.node.type;
+  return above === "Program" || above?.startsWith("Export") === true ? node.id?.name : undefined;
 }
 
-/** The name of what is changed: a local of a function, or a private field of a class. */
-function nameOfLocal(changed: Node | null | undefined, parentPath: Path | null | undefined): string {
-  const field = changed?.property?.id?.name;
-  for (let path = parentPath; path !== null && path !== undefined; path = path.parentPath) {
-    const { type, id } = path.node;
-    if (field !== undefined && type === "ClassDeclaration") return `${id?.name}.#${field}`;
-    if (field === undefined && (type === "FunctionDeclaration" || type.endsWith("Method")))
-      return `${nameOf(path.node, path.parentPath)}:${changed?.name}`;
-  }
-  return "";
-}
-
-/** Whether a node stands in the arguments of `struct`. */
+/** Whether a node is part of an argument of `struct`. */
 function isInStruct(path: Path | null | undefined): boolean {
   if (path === null || path === undefined) return false;
   return (path.node.type === "CallExpression" && path.node.callee?.name === "struct") || isInStruct(path.parentPath);

@@ -4,6 +4,9 @@ import { readFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import type { MutantResult } from "@stryker-mutator/api/core";
 
+/** The lowest score in percent with which `pnpm mutation` passes. */
+export const LEAST_SCORE = 75;
+
 /** Mutants by what became of them, and the score in percent: noticed ones among all that were not left out. */
 export interface Counts {
   readonly score: number;

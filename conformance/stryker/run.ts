@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// How much of @qdb/format's records and file rooms the corpus holds fast: `pnpm mutation`. README.md has the options.
+// Measures which changes of the rooms records and file of @qdb/format the corpus notices: `pnpm mutation`. README.md has
+// the options.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,25 +10,22 @@ import { parseArgs } from "node:util";
 import type { LogLevel, MutantResult } from "@stryker-mutator/api/core";
 import { Stryker } from "@stryker-mutator/core";
 import strykerPackage from "@stryker-mutator/core/package.json" with { type: "json" };
+import { REPOSITORY, SUITE } from "../tools/places.ts";
 import { CorpusTests } from "./corpus-tests.ts";
-import { countsOf, keyOf, noticedIn, reportText, roomsOf } from "./report.ts";
+import { countsOf, keyOf, LEAST_SCORE, noticedIn, reportText, roomsOf } from "./report.ts";
 import { loadAdapter } from "./sandbox.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HERE = fileURLToPath(new URL("./", import.meta.url));
 const ROOMS = ["packages/format/src/records", "packages/format/src/file"];
 /** Files that are mutated together. */
 const SHARD = 8;
-/** Vectors that take longer (disks of 2^63 bytes, tables of 64 MiB) are left out: with them each survivor would take seconds. */
+/** Vectors that take longer are not tried (disks of 2^63 bytes, tables of 64 MiB): each survivor would take seconds. */
 const MOST_MS = 30;
-/** Below it a run fails. */
-const LEAST_SCORE = 80;
-
 const { values } = parseArgs({
   options: {
     mutate: { type: "string" },
     vectors: { type: "string" },
-    corpus: { type: "string", default: join(ROOT, "conformance") },
+    corpus: { type: "string", default: SUITE },
     jobs: { type: "string", default: "2" },
     incremental: { type: "boolean", default: false },
     results: { type: "string" },
@@ -41,11 +39,11 @@ if (!existsSync(manifestPath)) {
 }
 process.env.QDB_MUTATION_CORPUS = values.corpus;
 if (values.vectors !== undefined) process.env.QDB_MUTATION_VECTORS = values.vectors;
-process.chdir(ROOT);
+process.chdir(REPOSITORY);
 const started = Date.now();
 const sources = sourcesDigest();
 const tests = new CorpusTests(values.corpus, values.vectors?.split(","));
-const slow = await tests.slow(await loadAdapter(ROOT), MOST_MS);
+const slow = await tests.slow(await loadAdapter(REPOSITORY), MOST_MS);
 tests.close();
 process.env.QDB_MUTATION_SLOW = slow.map(({ id }) => id).join();
 process.stdout.write(`${tests.tests.length} vectors, ${slow.length} of them too slow to be tried\n`);
@@ -67,12 +65,12 @@ for (const [at, files] of shards().entries()) {
     tsconfigFile: "none",
     coverageAnalysis: "perTest",
     concurrency: Number(values.jobs),
-    // What loops is stopped by the number of times that the mutant is met; time is the last resort.
+    // A mutant that loops is stopped by its hit limit. The timeout is the last resort.
     timeoutMS: 4000,
     timeoutFactor: 1.5,
     warnings: { slow: false, preprocessorErrors: true, unknownOptions: true, unserializableOptions: true },
     incremental: values.incremental,
-    incrementalFile: join(ROOT, `node_modules/.cache/qdb-mutation/incremental-${at}.json`),
+    incrementalFile: join(REPOSITORY, `node_modules/.cache/qdb-mutation/incremental-${at}.json`),
     reporters: ["dots"],
     logLevel: "warn" as LogLevel,
   });
@@ -81,7 +79,7 @@ for (const [at, files] of shards().entries()) {
   if (values.results !== undefined) writeFileSync(values.results, JSON.stringify({ sources, mutants }));
 }
 
-process.stdout.write(`\n${reportText(mutants, ROOT)}`);
+process.stdout.write(`\n${reportText(mutants, REPOSITORY)}`);
 const counts = countsOf(mutants);
 const minutes = Math.ceil((Date.now() - started) / 60_000);
 process.stdout.write(`\nmutation score ${counts.score.toFixed(2)} %, ${LEAST_SCORE} % are due; ${minutes} min\n`);
@@ -91,17 +89,17 @@ if (isWhole) {
   if (counts.score < LEAST_SCORE) process.exitCode = 1;
 }
 
-/** The files to mutate, some at a time: what was done stays where a run is broken off. */
+/** The files to mutate, in groups: an interrupted run keeps the groups that are done. */
 function shards(): string[][] {
   const files =
     values.mutate?.split(",") ??
-    ROOMS.flatMap((room) => readdirSync(join(ROOT, room)).map((name) => `${room}/${name}`));
+    ROOMS.flatMap((room) => readdirSync(join(REPOSITORY, room)).map((name) => `${room}/${name}`));
   const found: string[][] = [];
   for (let at = 0; at < files.length; at += SHARD) found.push(files.slice(at, at + SHARD));
   return found;
 }
 
-/** What is kept of a run over everything. */
+/** The content of score.json. */
 function record(): object {
   const { corpus_version, corpus_digest, vectors } = JSON.parse(readFileSync(manifestPath, "utf8"));
   return {
@@ -123,12 +121,12 @@ function record(): object {
   };
 }
 
-/** SHA-256 over paths and bytes of what is mutated: whether a figure is still that of the sources. */
+/** SHA-256 over paths and bytes of the mutated files. It shows whether a score belongs to the current sources. */
 function sourcesDigest(): string {
   const hash = createHash("sha256");
   for (const room of ROOMS) {
-    for (const name of readdirSync(join(ROOT, room)).sort())
-      hash.update(`${room}/${name}\n`).update(readFileSync(join(ROOT, room, name)));
+    for (const name of readdirSync(join(REPOSITORY, room)).sort())
+      hash.update(`${room}/${name}\n`).update(readFileSync(join(REPOSITORY, room, name)));
   }
   return hash.digest("hex");
 }

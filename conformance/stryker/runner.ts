@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
 // A test runner for Stryker: the vectors of the corpus, tried in this process against the instrumented sources of the
 // sandbox. A process or a test framework for each mutant would take hours.
-import { fileURLToPath } from "node:url";
 import type { MutantCoverage } from "@stryker-mutator/api/core";
 import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import {
@@ -16,12 +15,12 @@ import {
   type TestRunnerCapabilities,
   TestStatus,
 } from "@stryker-mutator/api/test-runner";
+import { REPOSITORY, SUITE } from "../tools/places.ts";
 import { type AdapterModule, type CorpusTest, CorpusTests } from "./corpus-tests.ts";
 import { loadAdapter } from "./sandbox.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** The corpus, and which of its vectors are tried; run.ts says it to the processes that Stryker starts. */
-const CORPUS = process.env.QDB_MUTATION_CORPUS ?? `${ROOT}conformance`;
+const CORPUS = process.env.QDB_MUTATION_CORPUS ?? SUITE;
 const PATTERNS = process.env.QDB_MUTATION_VECTORS?.split(",") ?? [];
 const SLOW = process.env.QDB_MUTATION_SLOW?.split(",") ?? [];
 
@@ -57,7 +56,7 @@ export class CorpusRunner implements TestRunner {
   }
 
   async init(): Promise<void> {
-    this.#judge = await loadAdapter(ROOT);
+    this.#judge = await loadAdapter(REPOSITORY);
   }
 
   async dryRun(): Promise<DryRunResult> {
