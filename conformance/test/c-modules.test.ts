@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
-import { circlesIn } from "../tools/circles.ts";
+import { circlesIn } from "../../scripts/circles.ts";
 import { SUITE } from "../tools/places.ts";
 
 const FOLDER = `${SUITE}c/`;

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { circlesIn } from "../../../scripts/circles.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -21,17 +22,48 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "io-node": ["@qdb/format"],
   qcow2: ["@qdb/format"],
   cli: ["@qdb/format", "@qdb/io-node", "@qdb/qcow2"],
+  conformance: [],
+};
+
+/** What each room of conformance/, the package of the suite's authors, may import: rooms of it, and packages. */
+const AUTHORING: Readonly<Record<string, readonly string[]>> = {
+  // The tools make expected values, so they see no implementation, only its field tables.
+  tools: ["@qdb/conformance/authoring", "@qdb/format/field-tables"],
+  "adapters/ts": ["@qdb/format", "@qdb/format/package.json", "@qdb/io-node", "@qdb/io-node/package.json"],
+  stryker: ["tools", "adapters/ts", "@qdb/conformance/authoring", "@qdb/format"],
 };
 
 function sources(name: string): string[] {
-  const src = join(root, "packages", name, "src");
-  return readdirSync(src, { recursive: true, encoding: "utf8" })
+  return filesIn(join(root, "packages", name, "src"));
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
-    .map((file) => join(src, file));
+    .map((file) => join(folder, file));
 }
 
 function imports(text: string): string[] {
   return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+}
+
+/** The files that each file imports by path. */
+function importGraph(files: readonly string[]): Map<string, Set<string>> {
+  return new Map(
+    files.map((file) => {
+      const paths = imports(readFileSync(file, "utf8")).filter((name) => name.startsWith("."));
+      return [file, new Set(paths.map((name) => join(dirname(file), name)))];
+    }),
+  );
+}
+
+/** Imports by path that lead out of a folder. */
+function leaving(folder: string, files: readonly string[]): string[] {
+  return files.flatMap((file) =>
+    imports(readFileSync(file, "utf8"))
+      .filter((name) => name.startsWith(".") && relative(folder, join(dirname(file), name)).startsWith(".."))
+      .map((name) => `${relative(root, file)} imports ${name}`),
+  );
 }
 
 /** What of a source breaks the table of rooms. */
@@ -84,10 +116,66 @@ describe("packages", () => {
     expect(wrong).toEqual([]);
   });
 
+  test.each(Object.keys(PACKAGES))("%s: no file imports itself through others", (name) => {
+    expect(circlesIn(importGraph(sources(name)))).toEqual([]);
+  });
+
   test("source files stay small: past 300 lines they explain themselves or are split", () => {
     const long = Object.keys(PACKAGES)
       .flatMap(sources)
       .filter((file) => readFileSync(file, "utf8").split("\n").length > 301);
     expect(long.map((file) => relative(root, file))).toEqual([]);
+  });
+});
+
+describe("conformance/ and packages/conformance", () => {
+  const suite = join(root, "conformance");
+  const runner = join(root, "packages/conformance");
+  const own = (folder: string): string[] => filesIn(folder).filter((file) => !file.includes("/node_modules/"));
+
+  test("reach each other by name only, but for the build that copies the corpus", () => {
+    const shared = "scripts/circles.ts";
+    const wrong = [...leaving(suite, own(suite)), ...leaving(runner, own(runner))];
+    expect(wrong.filter((line) => !line.endsWith(shared))).toEqual([]);
+    const paths = own(runner).filter((file) => /(\.\.\/)+conformance\//.test(readFileSync(file, "utf8")));
+    expect(paths).toEqual([]);
+    expect(readFileSync(join(runner, "build.mjs"), "utf8").match(/(\.\.\/)+conformance\//g)).toHaveLength(1);
+  });
+
+  test.each(Object.entries(AUTHORING))("conformance/%s imports only what stands below it", (room, allowed) => {
+    const wrong = filesIn(join(suite, room)).flatMap((file) =>
+      imports(readFileSync(file, "utf8"))
+        .filter((name) => {
+          if (!name.startsWith(".")) return name.startsWith("@qdb/") && !allowed.includes(name);
+          const target = relative(suite, dirname(join(dirname(file), name)));
+          return target !== room && !allowed.includes(target);
+        })
+        .map((name) => `${relative(root, file)} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("no file imports itself through others", () => {
+    expect(circlesIn(importGraph(own(suite)))).toEqual([]);
+  });
+
+  test("define nothing twice that both export", () => {
+    const exported = (files: readonly string[]): Map<string, string> =>
+      new Map(
+        files.flatMap((file) =>
+          [
+            ...readFileSync(file, "utf8").matchAll(
+              /^export (?:async )?(?:function\*?|class|interface|type|const) (\w+)/gm,
+            ),
+          ].map(([, name = ""]) => [name, relative(root, file)] as const),
+        ),
+      );
+    const [theirs, ours] = [
+      exported(own(runner)),
+      exported([...own(join(suite, "tools")), ...own(join(suite, "stryker"))]),
+    ];
+    expect(
+      [...ours].filter(([name]) => theirs.has(name)).map(([name, file]) => `${name}: ${theirs.get(name)}, ${file}`),
+    ).toEqual([]);
   });
 });
