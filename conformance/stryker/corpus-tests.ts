@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// The vectors of a corpus as tests inside this process: the conformance runner's own way of trying and comparing, without
-// a program to start.
+// Runs the vectors of a corpus inside this process. The conformance runner's code tries and compares; no program is started.
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +20,7 @@ import {
   Wrong,
 } from "@qdb/conformance/authoring";
 
-/** What an adapter exports to be asked inside the process: the words of a request in, the object of its answer out. */
+/** What an adapter exports: it takes the fields of a request and gives the object of the answer. */
 export interface AdapterModule {
   readonly answer: (fields: readonly string[]) => object | Promise<object>;
 }
@@ -29,16 +28,16 @@ export interface AdapterModule {
 /** A vector as a test. */
 export interface CorpusTest {
   readonly id: string;
-  /** The id and a digest of everything that makes the vector, so that a changed vector counts as a new test. */
+  /** The id and a digest of the whole vector: a changed vector is a new test. */
   readonly name: string;
   readonly vector: Vector;
 }
 
 const PROFILES = ["read", "check", "write", "update", "repair"];
-/** What never comes is no answer. No request of the corpus takes a tenth of it. */
+/** After this time a request counts as unanswered. No request of the corpus takes a tenth of it. */
 const MOST_MS = 5000;
 
-/** Asks an adapter's functions. Times are 0: how long a mutant takes is not what is measured here. */
+/** Calls the functions of an adapter. Times are given as 0: they are not measured here. */
 class InProcess implements Adapter {
   readonly #module: AdapterModule;
 
@@ -66,13 +65,13 @@ class InProcess implements Adapter {
   }
 }
 
-/** A corpus whose vectors are tried in this process; its files are read once. */
+/** A corpus whose vectors are tried in this process. Each file is read once. */
 export class CorpusTests {
   readonly tests: readonly CorpusTest[];
   readonly #corpus: Corpus;
   readonly #folder: string = mkdtempSync(join(tmpdir(), "qdb-mutation-"));
 
-  /** The vectors whose ids fit one of the patterns, or all, but for some. @throws {Error} without a manifest */
+  /** Takes the vectors whose ids match a pattern, or all, except those in `without`. @throws {Error} when the manifest cannot be read */
   constructor(folder: string, patterns: readonly string[] = [], without: readonly string[] = []) {
     this.#corpus = cached(Corpus.open(folder));
     const left = new Set(without);
@@ -82,7 +81,7 @@ export class CorpusTests {
     });
   }
 
-  /** Tries a vector; gives what is wrong. @throws {Error} only for what is wrong with the corpus */
+  /** Tries a vector; gives what is wrong, or undefined. @throws {Error} when the corpus is damaged */
   async failure({ vector }: CorpusTest, module: AdapterModule, judge?: AdapterModule): Promise<string | undefined> {
     const judges: Judge[] =
       judge === undefined ? [] : [{ name: "unchanged", adapter: new InProcess(judge), profiles: ["read", "check"] }];
@@ -107,7 +106,7 @@ export class CorpusTests {
     }
   }
 
-  /** The vectors that take longer than so many milliseconds of the processor, at the second time. */
+  /** The vectors that take more than `most` milliseconds of processor time when they run the second time. */
   async slow(module: AdapterModule, most: number): Promise<CorpusTest[]> {
     const found: CorpusTest[] = [];
     for (const test of this.tests) {
@@ -125,7 +124,7 @@ export class CorpusTests {
   }
 }
 
-/** Reads each file of a corpus once. Nobody changes what it gives. */
+/** Makes a corpus keep the files that it reads. Callers do not change them. */
 function cached(corpus: Corpus): Corpus {
   const [json, bytes] = [corpus.json.bind(corpus), corpus.bytes.bind(corpus)];
   const models = new Map<string, Json>();

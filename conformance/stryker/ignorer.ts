@@ -71,5 +71,5 @@ function isInStruct(path: Path | null | undefined): boolean {
 
 const ignorer: Ignorer = { shouldIgnore: (path) => reasonOf(path as unknown as Path) };
 
-/** What Stryker loads. */
+/** The plugins that Stryker loads. */
 export const strykerPlugins = [declareValuePlugin(PluginKind.Ignore, "qdb-unreachable", ignorer)];

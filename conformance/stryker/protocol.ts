@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// Stands in for ../adapters/ts/protocol.ts: the adapter is asked inside the process, not through its input.
+// Replaces ../adapters/ts/protocol.ts, so that the adapter is called inside the process.
 import { isQdbError } from "@qdb/format";
 import type { Implementation } from "../adapters/ts/protocol.ts";
 
@@ -7,12 +7,12 @@ export type { Body, Implementation } from "../adapters/ts/protocol.ts";
 
 let implementation: Implementation | undefined;
 
-/** Keeps what the adapter would serve. */
+/** Keeps the implementation instead of serving it. */
 export async function speak(it: Implementation): Promise<void> {
   implementation = it;
 }
 
-/** Answers a request; what is no refusal is thrown, as a crash. */
+/** Answers a request. @throws whatever is not a QdbError: it counts as a crash */
 export async function answer([verb = "", ...words]: readonly string[]): Promise<object> {
   const work = implementation?.verbs[verb];
   if (work === undefined) return { skip: `there is no verb ${verb}` };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// What a mutation run came to: the score as a whole, by room and by file, and the mutants that nobody noticed.
+// The result of a mutation run: the score in total, by room and by file, and the mutants that no vector noticed.
 import { readFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import type { MutantResult } from "@stryker-mutator/api/core";
@@ -7,18 +7,18 @@ import type { MutantResult } from "@stryker-mutator/api/core";
 /** The lowest score in percent with which `pnpm mutation` passes. */
 export const LEAST_SCORE = 75;
 
-/** Mutants by what became of them, and the score in percent: noticed ones among all that were not left out. */
+/** Numbers of mutants by result. The score is the percentage of noticed mutants among all that count. */
 export interface Counts {
   readonly score: number;
   readonly killed: number;
-  /** Never came to an end: noticed too. */
+  /** Did not end. Counts as noticed. */
   readonly timeout: number;
   readonly survived: number;
-  /** In code that no vector reaches: not noticed either. */
+  /** In code that no vector reaches. Counts as not noticed. */
   readonly no_coverage: number;
   /** Left out by the ignorer. */
   readonly ignored: number;
-  /** The process broke down with it. Counts neither way. */
+  /** Broke the test process. Does not count. */
   readonly error: number;
 }
 
@@ -39,7 +39,7 @@ export function countsOf(mutants: readonly MutantResult[]): Counts {
   };
 }
 
-/** Mutants by a key of their file, in the order of the keys. */
+/** Groups mutants by a key of their file, sorted by key. */
 function grouped(mutants: readonly MutantResult[], key: (path: string) => string): [string, MutantResult[]][] {
   const groups = new Map<string, MutantResult[]>();
   for (const mutant of mutants) {
@@ -49,7 +49,7 @@ function grouped(mutants: readonly MutantResult[], key: (path: string) => string
   return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The room of a file: the folder it stands in. */
+/** The room of a file: its folder. */
 const roomOf = (path: string): string => basename(join(path, ".."));
 
 /** Counts by room. */
@@ -63,7 +63,7 @@ function line(name: string, counts: Counts): string {
   return `${name.padEnd(28)}${score.toFixed(2).padStart(7)} ${numbers.join("")}\n`;
 }
 
-/** The table of scores, and a line for each mutant that was not noticed. */
+/** The table of scores, and one line for each mutant that no vector noticed. */
 export function reportText(mutants: readonly MutantResult[], root: string): string {
   let text = `${" ".repeat(28)}  score   killed timeout survive  uncov. ignored   error\n`;
   text += line("all", countsOf(mutants));
@@ -100,13 +100,13 @@ function mutantLine({ location, replacement = "", status }: MutantResult, source
   return `  ${start.line}:${start.column} ${short(before)} -> ${short(replacement)}${reached}\n`;
 }
 
-/** What makes a mutant the same in two runs over the same sources. */
+/** Identifies a mutant in two runs over the same sources. */
 export function keyOf({ fileName, location: { start, end }, mutatorName, replacement }: MutantResult): string {
   const place = [start.line, start.column, end.line, end.column].join(":");
   return [fileName, place, mutatorName, replacement].join("\0");
 }
 
-/** The mutants that an earlier run noticed, by their keys. @throws {Error} when it was over other sources */
+/** The mutants that an earlier run noticed, by key. @throws {Error} when that run had other sources */
 export function noticedIn(path: string, sources: string): Map<string, MutantResult> {
   const earlier = JSON.parse(readFileSync(path, "utf8")) as { sources: string; mutants: MutantResult[] };
   if (earlier.sources !== sources) throw new Error(`${path} holds the results of other sources; run all of it again`);

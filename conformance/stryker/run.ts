@@ -56,12 +56,12 @@ for (const [at, files] of shards().entries()) {
     plugins: [join(HERE, "runner.ts"), join(HERE, "ignorer.ts")],
     ignorers: ["qdb-unreachable"],
     mutate: files,
-    // The sandbox holds nothing else.
+    // Only the sources of the format are copied into the sandbox.
     ignorePatterns: ["**", "!packages/format/src/**/*.ts"],
     tempDirName: join(tmpdir(), "qdb-mutation"),
     cleanTempDir: "always",
     symlinkNodeModules: false,
-    // It would be rewritten for the sandbox by an interface that TypeScript 7 does not have.
+    // Stryker would rewrite it with an API that TypeScript 7 does not have.
     tsconfigFile: "none",
     coverageAnalysis: "perTest",
     concurrency: Number(values.jobs),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// A test runner for Stryker: the vectors of the corpus, tried in this process against the instrumented sources of the
-// sandbox. A process or a test framework for each mutant would take hours.
+// A test runner for Stryker: runs the vectors of the corpus in this process against the instrumented sources in the sandbox.
+// A process or a test framework for each mutant would take hours.
 import type { MutantCoverage } from "@stryker-mutator/api/core";
 import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import {
@@ -19,12 +19,12 @@ import { REPOSITORY, SUITE } from "../tools/places.ts";
 import { type AdapterModule, type CorpusTest, CorpusTests } from "./corpus-tests.ts";
 import { loadAdapter } from "./sandbox.ts";
 
-/** The corpus, and which of its vectors are tried; run.ts says it to the processes that Stryker starts. */
+/** The corpus, and its vectors that are tried. run.ts sets these variables for the processes that Stryker starts. */
 const CORPUS = process.env.QDB_MUTATION_CORPUS ?? SUITE;
 const PATTERNS = process.env.QDB_MUTATION_VECTORS?.split(",") ?? [];
 const SLOW = process.env.QDB_MUTATION_SLOW?.split(",") ?? [];
 
-/** What the instrumented code looks at and counts in. */
+/** The state that instrumented code reads and counts in. */
 interface Context {
   activeMutant: string | undefined;
   currentTestId: string | undefined;
@@ -33,7 +33,7 @@ interface Context {
   hitLimit: number | undefined;
 }
 
-/** It is global, so that every load of the sources sees it. */
+/** Global: every loaded copy of the sources uses it. */
 const context: Context = {
   activeMutant: undefined,
   currentTestId: undefined,
@@ -45,10 +45,10 @@ const context: Context = {
 /** Runs the corpus against one mutant after the other. */
 export class CorpusRunner implements TestRunner {
   readonly #corpus = new CorpusTests(CORPUS, PATTERNS, SLOW);
-  /** How many mutants a vector has killed: what killed much is tried first. */
+  /** How many mutants each vector has killed. Those that killed most are tried first. */
   readonly #kills = new Map<string, number>();
   #module: AdapterModule | undefined;
-  /** The sources as they are: reads what a mutant wrote, as a --judge of the conformance runner does. */
+  /** The adapter over the unchanged sources. It reads what a mutant wrote, like a --judge of the conformance runner. */
   #judge: AdapterModule | undefined;
 
   capabilities(): TestRunnerCapabilities {
@@ -123,5 +123,5 @@ export class CorpusRunner implements TestRunner {
   }
 }
 
-/** What Stryker loads. */
+/** The plugins that Stryker loads. */
 export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, "qdb-corpus", CorpusRunner)];

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// Loads the adapter over one copy of the format's sources, and as often as is asked, each time anew.
+// Loads the adapter over a given copy of the format's sources. Each load creates new modules.
 import { readFileSync } from "node:fs";
 import nodeModule from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AdapterModule } from "./corpus-tests.ts";
 
-/** A module by its URL, as the hooks of Node give it. */
+/** A resolved module, as the module hooks of Node give it. */
 interface Resolved {
   readonly url: string;
   readonly format?: string | null;
   readonly shortCircuit?: boolean;
 }
 
-/** What Node 24 has and the types of Node 20 do not. */
+/** Functions of Node 24 that the types of Node 20 lack. */
 interface Node24 {
   stripTypeScriptTypes(source: string): string;
   registerHooks(hooks: {
@@ -33,9 +33,9 @@ const ADAPTER = new URL("../adapters/ts/format.ts", import.meta.url).href;
 const PROTOCOL = new URL("../adapters/ts/protocol.ts", import.meta.url).href;
 const OWN_PROTOCOL = new URL("protocol.ts", import.meta.url).href;
 
-/** The root that each load takes the packages from. */
+/** The root of each load, by its number. */
 const roots: string[] = [];
-/** Stripping types takes longer than loading; the sources stay as they are while the process lives. */
+/** Sources without types. Stripping takes longer than loading, and the sources do not change while the process runs. */
 const stripped = new Map<string, string>();
 
 registerHooks({
@@ -63,7 +63,7 @@ registerHooks({
   },
 });
 
-/** Loads the adapter and everything below it anew, `@qdb/format` from the sources under a root. */
+/** Loads new modules of the adapter and its imports, `@qdb/format` from the sources under a root. */
 export async function loadAdapter(root: string): Promise<AdapterModule> {
   const load = `?load=${roots.push(root) - 1}`;
   await import(ADAPTER + load);

@@ -1,4 +1,4 @@
-// spec/qdb.ksy, compiled by Kaitai's compiler: it reads what the golden files hold, and refuses what it can say is wrong.
+// The parser that Kaitai Struct makes of spec/qdb.ksy reads the golden files, and refuses the errors that it can express.
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const compiler = fromHere("kaitai-struct-compiler") as Compiler;
   const ksy = load(readFileSync(`${REPOSITORY}spec/qdb.ksy`, "utf8"));
   const files = await compiler.compile("javascript", ksy, null, false);
-  // What is compiled asks for its runtime by name, and is CommonJS.
+  // The compiled parser is CommonJS and requires its runtime by name.
   symlinkSync(`${SUITE}node_modules`, join(directory, "node_modules"));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name.replace(/\.js$/, ".cjs")), text);
   const load_ = createRequire(join(directory, "x.cjs"));
@@ -46,7 +46,7 @@ describe("a golden file holds what its model says", () => {
   test("there are some", () => expect(golden.length).toBeGreaterThan(4));
 });
 
-/** What kind of error the parser gives; a bug of the description is another one. */
+/** The class of the error that the parser throws. A bug in the description throws another one. */
 function nameOfError(read: () => unknown): string {
   try {
     read();

@@ -1,4 +1,4 @@
-// spec/layout.json and what is made of it: against the text of the specification, which was written by hand.
+// spec/layout.json and the files made from it agree with the text of the specification, which is written by hand.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { outdated } from "../tools/layout.ts";
@@ -10,7 +10,7 @@ import { readRequirements, specText } from "../tools/rules.ts";
 const spec = specText();
 const layout = readLayout();
 
-/** The rows of the table under a `Table: name` line, as cells. */
+/** The cells of the table under a `Table: name` line, by row. */
 function table(name: string): string[][] {
   const [, behind = ""] = spec.split(`\nTable: ${name}\n\n`);
   const rows = (behind.split("\n\n")[0] ?? "").split("\n").slice(2);
@@ -22,7 +22,7 @@ function table(name: string): string[][] {
   );
 }
 
-/** A number as the text has it: `65535`, `2^31`, `2^63-1`. */
+/** A number of the text: `65535`, `2^31`, `2^63-1`. */
 function numberIn(text: string): bigint {
   const [, base = "", exponent, less = "0"] = /^(\d+)(?:\^(\d+))?(?:-(\d+))?$/.exec(text) ?? [];
   return (exponent === undefined ? BigInt(base) : BigInt(base) ** BigInt(exponent)) - BigInt(less);

@@ -1,4 +1,4 @@
-// Whether the corpus notices bugs: each is put into a copy of the reference, which has to fail then.
+// The corpus notices seeded bugs: with each of them in a copy of the reference, a vector must fail.
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ describe("the corpus", () => {
     timeout: 1_200_000,
   }, async () => {
     const rules = new Set<string>();
-    // The first of each rule: all of them take minutes.
+    // Only the first mutant of each rule: all of them take minutes.
     const first = mutants.filter(({ requirement, equivalent }) => {
       if (equivalent !== undefined) return false;
       if (requirement === null) return true;
@@ -64,7 +64,7 @@ describe("the corpus", () => {
 });
 
 describe("a run that goes wrong is told", () => {
-  /** The golden files alone: enough for bugs that everything notices. */
+  /** A corpus of the golden files alone, for bugs that any vector notices. */
   const folder = mkdtempSync(join(tmpdir(), "qdb-mutants-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const { manifest, folder: whole } = Corpus.open(`${REPOSITORY}conformance`);
@@ -74,7 +74,7 @@ describe("a run that goes wrong is told", () => {
 
   const bug = mutants.find(({ id }) => id === "control-last-bit");
   if (bug === undefined) throw new Error("there is no control-last-bit");
-  /** A change that nobody can see. */
+  /** A change without any effect. */
   const harmless = { ...bug, file: "numbers.py", find: "import zlib", replace: "import zlib  # as ever" };
   const [rule = ""] = requirements.filter(({ testable }) => testable).map(({ id }) => id);
 

@@ -1,4 +1,4 @@
-// What operations make of the bits, said by QEMU: its digest of each bitmap is that of the extents that the author of the vector wrote.
+// QEMU performs the operations of some vectors; its digest of each bitmap must be that of the expected extents.
 import { expect, test } from "vitest";
 import { digestOfExtents, replay } from "../tools/qemu.ts";
 import { loadSources, type Source } from "../tools/sources.ts";

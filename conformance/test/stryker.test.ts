@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// The mutation run itself takes up to half an hour (`pnpm mutation`); here a small one shows that mutants are made, that
-// vectors notice them, and that what they do not notice is told.
+// The whole mutation run takes up to half an hour (`pnpm mutation`). A small one shows here that mutants are made, that
+// vectors notice them, and that the others are reported.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as format from "@qdb/format";
@@ -18,7 +18,7 @@ test("vectors notice mutants, and those that none notices are named", () => {
   });
   const [, killed, survived] = /^ {2}features\.ts +[\d.]+ +(\d+) +\d+ +(\d+)/m.exec(said) ?? [];
   expect(Number(killed)).toBeGreaterThan(0);
-  // No golden file has a name table, so nobody misses the names of the features that are written.
+  // No golden file has a name table, so no vector notices a change in the names of features.
   expect(Number(survived)).toBeGreaterThan(0);
   expect(said).toContain(`\n${file}\n`);
   expect(said).toContain("all-ones clusters");

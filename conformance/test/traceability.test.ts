@@ -1,4 +1,4 @@
-// From each rule of the specification to the vectors that show it, and back.
+// Each testable rule of the specification has vectors, and each vector cites rules that exist.
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { gaps, idProblems, missingCodes, unreviewed, wrongCitations } from "../tools/coverage.ts";

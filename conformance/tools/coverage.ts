@@ -1,4 +1,5 @@
-// What the vectors do not show yet: `node conformance/tools/coverage.ts [AREA...]`, an area being that of the rules, such as HDR.
+// Prints rules and codes without a vector: `node conformance/tools/coverage.ts [AREA...]`. An area is that of the rules, such
+// as HDR.
 import { existsSync, readFileSync } from "node:fs";
 import { REPOSITORY } from "./places.ts";
 import { readReviewed, vectorsOf } from "./requirements.ts";
@@ -7,19 +8,19 @@ import { type Expectation, loadSources, type Source } from "./sources.ts";
 
 const CONFORMANCE = `${REPOSITORY}conformance/`;
 
-/** Why an id is no longer in the corpus. */
+/** Why an id was withdrawn. */
 export interface Withdrawal {
   readonly reason: string;
   readonly successor?: string;
 }
 
-/** What is missing of one rule. */
+/** A rule that lacks vectors. */
 export interface Gap {
   readonly id: string;
   readonly missing: string;
 }
 
-/** Rules that can be tested and have no vector of the polarity that their level asks for. */
+/** Testable rules without enough vectors: a MUST needs one that proves it and one that breaks it, others need one. */
 export function gaps(requirements: readonly Requirement[], sources: readonly Source[]): Gap[] {
   const found: Gap[] = [];
   for (const { id, level, testable } of requirements) {
@@ -34,7 +35,7 @@ export function gaps(requirements: readonly Requirement[], sources: readonly Sou
   return found;
 }
 
-/** Vectors that name a rule that is none, or one of which it was decided that no vector can test it. */
+/** Vectors that cite no rule, an unknown rule, or a rule that is not testable. */
 export function wrongCitations(requirements: readonly Requirement[], sources: readonly Source[]): string[] {
   const known = new Map(requirements.map((requirement) => [requirement.id, requirement]));
   const found: string[] = [];
@@ -60,7 +61,7 @@ function codesExpected({ error, bitmaps, findings, allowed }: Expectation): stri
   ];
 }
 
-/** Codes that a vector can show and none does; a code all of whose rules are not testable cannot be shown. */
+/** Codes that no vector expects, without those whose rules are all not testable. */
 export function missingCodes(requirements: readonly Requirement[], sources: readonly Source[]): string[] {
   const { errors, findings } = codesOfSpec(specText());
   const registry = JSON.parse(readFileSync(`${REPOSITORY}spec/errors.json`, "utf8")) as Record<
@@ -77,7 +78,7 @@ export function missingCodes(requirements: readonly Requirement[], sources: read
   });
 }
 
-/** What is wrong with conformance/ids.txt and conformance/withdrawn.json: an id that was published keeps its meaning for ever. */
+/** Problems of conformance/ids.txt and conformance/withdrawn.json: a published id never changes its meaning. */
 export function idProblems(
   sources: readonly Source[],
   lines: readonly string[] = readLines("ids.txt"),
@@ -111,7 +112,7 @@ function readJson(name: string): Record<string, Withdrawal> {
   return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
 }
 
-/** Rules whose sentence is not the one that their vectors were last held against. */
+/** Rules whose sentence changed since their vectors were reviewed. */
 export function unreviewed(requirements: readonly Requirement[], sources: readonly Source[]): string[] {
   const reviewed = readReviewed();
   const found: string[] = [];

@@ -42,7 +42,7 @@ export interface DescriptorBits extends Range {
 export interface Structure {
   readonly name: string;
   readonly size: number;
-  /** Header only: how much of it draft form has. */
+  /** Header only: its length in draft form. */
   readonly draft_size?: number;
   readonly fields: readonly Field[];
 }
@@ -70,7 +70,7 @@ const STRUCTS: readonly Struct<Fields>[] = [
   L1_CHECKSUM,
 ];
 
-/** The layout that the field tables and the ranges give. */
+/** Makes the layout from field tables and ranges. */
 export function layout(): Layout {
   return {
     spec_version: 1,
@@ -107,26 +107,26 @@ function hexTypes(types: Readonly<Record<string, number>>): Record<string, strin
   return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, hex(type)]));
 }
 
-/** spec/layout.json as it stands. */
+/** Reads spec/layout.json. */
 export function readLayout(): Layout {
   return JSON.parse(readFileSync(`${REPOSITORY}spec/layout.json`, "utf8")) as Layout;
 }
 
-/** A structure by its name. @throws {Error} there is none */
+/** Finds a structure by name. @throws {Error} when there is none */
 export function structure(name: string, from: Layout = layout()): Structure {
   const found = from.structures.find((struct) => struct.name === name);
   if (found === undefined) throw new Error(`there is no structure ${name}`);
   return found;
 }
 
-/** A field by the names of its structure and itself. @throws {Error} there is none */
+/** Finds a field by the names of its structure and itself. @throws {Error} when there is none */
 export function field(structName: string, name: string, from: Layout = layout()): Field {
   const found = structure(structName, from).fields.find((candidate) => candidate.name === name);
   if (found === undefined) throw new Error(`${structName} has no field ${name}`);
   return found;
 }
 
-/** As the formatter of this repository has it. */
+/** The text of spec/layout.json, as the formatter of this repository writes it. */
 export function layoutText(): string {
   return `${JSON.stringify(layout(), undefined, 2).replace(/\[\n\s+("[^"]*")\n\s+\]/g, "[$1]")}\n`;
 }

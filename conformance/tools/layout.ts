@@ -1,5 +1,5 @@
-// Writes what follows from the field tables: spec/layout.json, spec/qdb.ksy, the fuzzers' dictionary and the boundary matrix:
-// `node conformance/tools/layout.ts`. `--check` writes nothing and says what is not as it would be written.
+// Writes the files made from the field tables: spec/layout.json, spec/qdb.ksy, the dictionary for fuzzers and the boundary
+// matrix: `node conformance/tools/layout.ts`. `--check` writes nothing and prints the files that differ.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { dictionary } from "./dictionary.ts";
@@ -8,7 +8,7 @@ import { layoutText } from "./layout-json.ts";
 import { matrixText } from "./matrix.ts";
 import { REPOSITORY } from "./places.ts";
 
-/** Files that this tool writes: path in the repository, and text. */
+/** The files that this tool writes: path in the repository, and text. */
 export function generated(): ReadonlyMap<string, string> {
   return new Map([
     ["spec/layout.json", layoutText()],
@@ -18,7 +18,7 @@ export function generated(): ReadonlyMap<string, string> {
   ]);
 }
 
-/** Paths of the files that are not what the tool would write. */
+/** Paths of files that differ from what the tool writes. */
 export function outdated(): string[] {
   const isOld = ([path, text]: readonly [string, string]): boolean =>
     !existsSync(REPOSITORY + path) || readFileSync(REPOSITORY + path, "utf8") !== text;

@@ -1,18 +1,18 @@
-// The words in which the boundary matrix is written: what a value of one field of one golden file leads to.
+// The language in which the boundary matrix is written: what is expected if a field of a golden file has some value.
 import type { Change, Part } from "@qdb/conformance/authoring";
 import type { Bits, Expectation } from "./sources.ts";
 
-/** How a file is made in which only this field is wrong. */
+/** What else changes in the file, so that only this field is wrong. */
 export interface Setting extends Change {
-  /** Parts beside the one that puts the value. */
+  /** Parts of the patch besides the one that writes the value. */
   readonly beside?: readonly Part[];
 }
 
-/** What the spec says of some values; of all cases of a field the first counts whose `when` is true. */
+/** What the spec says about some values of a field. The first case whose `when` is true counts. */
 export interface Case extends Setting {
   readonly when: (value: bigint) => boolean;
   readonly expect: (value: bigint) => Expectation;
-  /** Rules that the value keeps, where it is accepted, or breaks. */
+  /** Rules that the value keeps if it is accepted, or breaks if not. */
   readonly rules: readonly string[];
   readonly why: string;
 }
@@ -24,24 +24,24 @@ export type Value = readonly [name: string, value: bigint];
 export interface MatrixField extends Setting {
   /** `structure.field` of spec/layout.json. */
   readonly field: string;
-  /** Begins the ids, behind `matrix-`. */
+  /** Part of the vector ids, after `matrix-`. */
   readonly id: string;
-  /** The golden file. */
+  /** The id of the golden file. */
   readonly parent: string;
-  /** Where the structure begins in it. */
+  /** Offset of the structure in the golden file. */
   readonly at: number;
-  /** The value there. */
+  /** The value of the field in the golden file. */
   readonly current: bigint;
-  /** Values beside those at the borders of the type and of the range. */
+  /** Values besides those at the borders of type and range. */
   readonly values?: readonly Value[];
-  /** Borders of the range that say nothing here. */
+  /** Names of borders that are left out. */
   readonly skip?: readonly string[];
   readonly cases: readonly Case[];
 }
 
 const always = (): boolean => true;
 
-/** The file is refused. */
+/** A case: the file is refused. */
 export function refuse(
   when: Case["when"] | undefined,
   error: string,
@@ -52,7 +52,7 @@ export function refuse(
   return { when: when ?? always, expect: () => ({ error }), rules, why, ...setting };
 }
 
-/** The bits of its one bitmap are refused. */
+/** A case: the file's only bitmap is in error. */
 export function deny(
   when: Case["when"] | undefined,
   code: string,
@@ -63,7 +63,7 @@ export function deny(
   return { when: when ?? always, expect: () => ({ bitmaps: { daily: code } }), rules, why, ...setting };
 }
 
-/** The file reads. */
+/** A case: the file is accepted. */
 export function accept(
   when: Case["when"] | undefined,
   expect: Expectation | ((value: bigint) => Expectation),
@@ -89,12 +89,12 @@ export function type(value: bigint): string {
   return `0x${value.toString(16).padStart(8, "0")}`;
 }
 
-/** Dirty extents of the golden files of one bitmap. */
+/** The dirty extents of the golden files that have one bitmap. */
 export const DIRTY: Bits = [
   ["0", "65536"],
   ["5242880", "131072"],
   ["99942400", "57600"],
 ];
 
-/** A golden file of one bitmap that reads as ever. */
+/** Expected if the change makes no difference to a golden file of one bitmap. */
 export const SAME: Expectation = { bitmaps: { daily: DIRTY } };

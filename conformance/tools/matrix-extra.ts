@@ -1,11 +1,12 @@
-// Vectors of the boundary matrix that need a file of another shape: the parent of the rows, and the largest names, extra data and disks.
+// Vectors of the boundary matrix that need a file of their own: the parent of the extension and record rows, and the largest
+// names, extra data and disks.
 import type { Part } from "@qdb/conformance/authoring";
 import { SAME } from "./matrix-case.ts";
 import type { Source } from "./sources.ts";
 
 const TIME = "1416787200000000000";
 
-/** The seals of golden-full-one for a table and an L1 area of other places and lengths. */
+/** The seals of golden-full-one if its table and L1 area have another offset and length. */
 function seals(table: number, tableLength: number, l1: number, l1Length: number, data: boolean): readonly Part[] {
   return [
     ...(data ? [[8712, "crc32", 9216, 512, "# data"] satisfies Part] : []),
@@ -16,7 +17,7 @@ function seals(table: number, tableLength: number, l1: number, l1Length: number,
   ];
 }
 
-/** The table behind the data, where it can be long. */
+/** Moves the table behind the data, where it has room to grow. */
 const MOVED: readonly Part[] = [
   [16, "u64", 9728, "# bitmaps_offset"],
   [9728, "copy", 8192, 40, "# the entry"],

@@ -1,4 +1,4 @@
-// conformance/src/generated/matrix.json: every number of a file at the borders of its type and of its range, each a vector.
+// Makes conformance/src/generated/matrix.json: one vector for each number of a file at each border of its type and range.
 import type { Part } from "@qdb/conformance/authoring";
 import { type Field, field } from "./layout-json.ts";
 import { BITMAP_FIELDS } from "./matrix-bitmap.ts";
@@ -12,7 +12,7 @@ import type { Source } from "./sources.ts";
 
 const WIDTHS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, i64: 8 };
 
-/** Borders of the type and of the range of a field, the first name of a value counting. */
+/** The values at the borders of the type and the range of a field. A value may occur twice; its first name counts. */
 export function borders({ size, min, max, values }: Field): Value[] {
   const bits = BigInt(8 * size);
   const beside = (name: string, text: string | undefined, ...steps: readonly bigint[]): Value[] => {
@@ -46,7 +46,7 @@ function once(values: readonly Value[], current: bigint): Value[] {
   return values.filter(([, value]) => !seen.has(value) && seen.add(value));
 }
 
-/** The vectors of one field. @throws {Error} a value that no case is for, a field that is no number */
+/** The vectors of one field. @throws {Error} when no case covers a value, or the field is not a number */
 function vectorsOf(row: MatrixField): Source[] {
   const [structure = "", name = ""] = row.field.split(".");
   const place = field(structure, name);
@@ -111,7 +111,7 @@ export function matrix(): Source[] {
   return [...EXTRA_VECTORS, ...FIELDS.flatMap(vectorsOf)];
 }
 
-/** conformance/src/generated/matrix.json: keys one a line, values each on theirs. */
+/** The text of conformance/src/generated/matrix.json: one key a line. */
 export function matrixText(): string {
   const vectors = matrix().map((source) => {
     const lines = Object.entries(source).map(

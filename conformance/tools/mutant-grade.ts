@@ -1,4 +1,4 @@
-// How much of an answer is needed to see that it is wrong: whether something is accepted, the codes, or the whole.
+// Grades of a failed vector: how much of the answer must be compared to see that it is wrong.
 import {
   type Adapter,
   type Asked,
@@ -11,13 +11,13 @@ import {
   type Vector,
 } from "@qdb/conformance/authoring";
 
-/** By accepting and refusing alone; with the codes too; only with everything that a file holds. */
+/** Accepted or refused is enough; the codes are needed too; the whole contents of the file are needed. */
 export type Grade = "verdict" | "codes" | "models";
 
-/** The grades, the strongest first. */
+/** All grades, the one that needs least first. */
 export const GRADES: readonly Grade[] = ["verdict", "codes", "models"];
 
-/** An adapter that keeps what it was asked and what it answered. */
+/** An adapter that records requests and answers. */
 export class Listening implements Adapter {
   readonly #adapter: Adapter;
   readonly heard: { readonly verb: string; readonly asked: Asked }[] = [];
@@ -37,7 +37,7 @@ export class Listening implements Adapter {
   }
 }
 
-/** Bitmaps by place: their code, or that their bits are given. */
+/** The error code of each bitmap in table order; empty for a bitmap without an error. */
 function bitmapCodes(model: Json | undefined): string[] {
   const bitmaps = isObject(model) && Array.isArray(model.bitmaps) ? model.bitmaps : [];
   return bitmaps.map((bitmap) => {
@@ -68,7 +68,7 @@ function gradeOfFindings(expected: readonly Finding[], came: readonly Finding[])
 export function gradeOf({ expect }: Vector, corpus: Corpus, heard: Listening["heard"]): Grade {
   const last = heard.at(-1)?.asked.answer;
   if (last === undefined || last.kind === "skip") return "verdict";
-  // The code is right: it took too long, or left something behind.
+  // The code is right. The vector failed because it took too long, or left a file behind.
   if ("error" in expect && last.kind === "refused" && last.error === expect.error) return "models";
   if ("error" in expect) return last.kind === "ok" ? "verdict" : "codes";
   if (last.kind === "refused") return "verdict";

@@ -1,4 +1,4 @@
-// One seeded bug after the other, tried with vectors until one of them notices.
+// Runs vectors against each seeded bug until one of them notices it.
 import { join } from "node:path";
 import {
   type Corpus,
@@ -15,22 +15,22 @@ import { plant, prepare, type Seeded } from "./mutant-sources.ts";
 import { REPOSITORY } from "./places.ts";
 
 const ADAPTER = `${REPOSITORY}conformance/adapters/python/qdb_adapter.py`;
-/** A request that takes longer is a program that hangs, which is noticed. */
+/** A request that takes longer counts as a hang: the bug is noticed. */
 const TIMEOUT_MS = 10_000;
-/** Vectors that are tried behind the first that noticed a bug, to see whether the verdict alone tells. */
+/** Vectors tried after the first that noticed a bug, to find one that notices it by the verdict alone. */
 const MORE = 12;
 
-/** What came of a mutant. */
+/** The result of a mutant. */
 export interface Fate {
   readonly mutant: Seeded;
-  /** The vector that noticed it, and by how much of its answer; undefined for a survivor. */
+  /** The vector that noticed it, and the grade; undefined for a survivor. */
   readonly killed?: { readonly vector: string; readonly grade: Grade; readonly reason: string };
-  /** Whether a vector that cites the mutant's rule noticed. */
+  /** Whether that vector cites the mutant's rule. */
   readonly byItsRule: boolean;
   readonly vectors: number;
 }
 
-/** Kinds of vectors that a file of the reference has most to do with; reading has to do with all others. */
+/** The kinds of vectors that use a file of the reference most. For files not listed here it is `read`. */
 const KINDS_OF: Readonly<Record<string, readonly Kind[]>> = {
   "bits.py": ["ops", "read"],
   "canonical.py": ["canon", "ops"],
@@ -47,8 +47,9 @@ const KINDS_OF: Readonly<Record<string, readonly Kind[]>> = {
 };
 
 /**
- * The vectors of the mutant's rule, those that noticed something before, those of its kind, the others; slow ones last.
- * What measures time and memory is for the mutants of its rules only: on a busy machine it would notice what is not there.
+ * The order in which vectors are tried: those that cite the mutant's rule, those that noticed an earlier mutant of the
+ * file, those of the file's kinds, all others; slow ones last. Limit vectors are tried for the mutants of their rules only:
+ * on a busy machine they fail for other reasons.
  */
 export function ordered(vectors: readonly Vector[], { requirement, file }: Seeded, known: readonly string[]): Vector[] {
   const kinds = KINDS_OF[file] ?? ["read"];
@@ -70,20 +71,20 @@ export function ordered(vectors: readonly Vector[], { requirement, file }: Seede
     .map(([, vector]) => vector);
 }
 
-/** Tries mutants, some at once. */
+/** Tries mutants, several at the same time. */
 export class Trials {
   readonly #corpus: Corpus;
   readonly #graded: boolean;
-  /** Vectors that noticed something, by the file that it was in: likely to notice more there. */
+  /** Vectors that noticed a mutant, by the file of the mutant. They are likely to notice others in that file. */
   readonly #known = new Map<string, string[]>();
 
-  /** `graded`: goes on behind the first vector that notices a bug, to see by how little of an answer it can be noticed. */
+  /** `graded`: goes on after the first vector that notices a bug, to find the best grade. */
   constructor(corpus: Corpus, graded: boolean) {
     this.#corpus = corpus;
     this.#graded = graded;
   }
 
-  /** Tries them all, in their order. */
+  /** Tries all mutants; the results are in the same order. */
   async all(mutants: readonly Seeded[], atOnce: number): Promise<Fate[]> {
     const fates: Fate[] = [];
     const queue = [...mutants.entries()];
@@ -107,7 +108,7 @@ export class Trials {
     const workspace = new Workspace(undefined);
     const folder = join(workspace.folder, "reference");
     plant(mutant, prepared, folder);
-    // Without what is installed beside Python: it takes as long to start as the adapter itself.
+    // -S: importing the site packages takes as long as starting the adapter.
     const command = ["python3", "-S", ADAPTER, "--reference", folder];
     const adapter = new ServeAdapter(command, TIMEOUT_MS, () => undefined);
     const known = this.#known.get(mutant.file) ?? [];
@@ -117,7 +118,7 @@ export class Trials {
     let more = Number.POSITIVE_INFINITY;
     try {
       for (const vector of vectors) {
-        // Of the vectors that cite no rule of it, one is enough.
+        // After the first vector that noticed it, only vectors that cite its rule are tried.
         const goesOn = more-- > 0 && (mutant.requirement === null || this.#cites(vector, mutant));
         if (killed !== undefined && (!this.#graded || !goesOn || killed.grade === "verdict")) break;
         count++;

@@ -4,24 +4,24 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "no
 import { join } from "node:path";
 import { REPOSITORY } from "./places.ts";
 
-/** A bug that vectors are to notice. */
+/** A seeded bug. */
 export interface Mutant {
   readonly id: string;
   /** The rule that the bug breaks; null for a classic that no rule names. */
   readonly requirement: string | null;
   readonly class: string;
   readonly target: "python";
-  /** In conformance/reference/qdb_ref. */
+  /** A file of conformance/reference/qdb_ref. */
   readonly file: string;
-  /** Stands there exactly once. */
+  /** The text that is replaced. It occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
   readonly says: string;
-  /** Why no vector can tell it from the reference, if so. */
+  /** Set if no vector can notice the bug: the reason. */
   readonly equivalent?: string;
 }
 
-/** A mutant and the name of the file that it stands in. */
+/** A mutant, and the name of the file in conformance/mutants without `.json`. */
 export interface Seeded extends Mutant {
   readonly area: string;
 }
@@ -29,7 +29,7 @@ export interface Seeded extends Mutant {
 const MUTANTS = `${REPOSITORY}conformance/mutants/`;
 const REFERENCE = `${REPOSITORY}conformance/reference/`;
 
-/** All mutants. @throws {Error} an id that stands twice */
+/** All mutants. @throws {Error} when an id is used twice */
 export function loadMutants(): Seeded[] {
   const names = existsSync(MUTANTS) ? readdirSync(MUTANTS).sort() : [];
   const all = names
@@ -46,7 +46,7 @@ export function loadMutants(): Seeded[] {
   return all;
 }
 
-/** The text of a file of the reference with the bug in it. @throws {Error} where there is no one place for it */
+/** The text of a file of the reference with the bug in it. @throws {Error} when `find` does not occur exactly once */
 export function mutated({ id, area, file, find, replace }: Seeded, reference: string = REFERENCE): string {
   const where = `conformance/mutants/${area}.json: ${id}`;
   const path = join(reference, "qdb_ref", file);
@@ -61,7 +61,7 @@ export function mutated({ id, area, file, find, replace }: Seeded, reference: st
   return text.replace(find, () => replace);
 }
 
-/** What is wrong with the mutants themselves. */
+/** Problems of the mutants themselves, one a line. */
 export function mutantProblems(mutants: readonly Seeded[]): string[] {
   return mutants.flatMap((mutant) => {
     try {
@@ -73,7 +73,7 @@ export function mutantProblems(mutants: readonly Seeded[]): string[] {
   });
 }
 
-/** A copy of the reference that Python has compiled, so that a copy of it starts at once. */
+/** Copies the reference and compiles it, so that copies of the copy start quickly. */
 export function prepare(folder: string): void {
   cpSync(REFERENCE, folder, { recursive: true, preserveTimestamps: true });
   const { status, error } = spawnSync("python3", ["-m", "compileall", "-q", join(folder, "qdb_ref")], {
@@ -83,9 +83,9 @@ export function prepare(folder: string): void {
     throw new Error(`python3 cannot compile the reference (${error?.message ?? `exit code ${status}`})`);
 }
 
-/** A copy of what was prepared, with the bug in it. */
+/** Copies the prepared reference and puts the bug in. */
 export function plant(mutant: Seeded, prepared: string, folder: string): void {
-  // What is compiled stays good where the times of the sources stay.
+  // Python uses a compiled file only if the time of its source is unchanged.
   cpSync(prepared, folder, { recursive: true, preserveTimestamps: true });
   writeFileSync(join(folder, "qdb_ref", mutant.file), mutated(mutant, prepared));
 }

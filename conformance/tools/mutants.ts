@@ -1,6 +1,6 @@
-// Seeds bugs into the reference, one at a time, and sees whether the corpus notices: `node conformance/tools/mutants.ts
-// [AREA-OR-ID-PREFIX...]`. Exit code 0: all of them; 1: a bug survived, or no vector of its rule noticed it; 2: the mutants
-// are not in order; 3: a control survived, so that the run says nothing.
+// Puts bugs into the reference, one at a time, and tests whether the corpus notices them:
+// `node conformance/tools/mutants.ts [AREA-OR-ID-PREFIX...]`. Exit codes: 0 all are noticed; 1 a bug survived, or no vector
+// of its rule noticed it; 2 the mutants have problems; 3 a control survived, so the run proves nothing.
 import { Corpus } from "@qdb/conformance/authoring";
 import { GRADES } from "./mutant-grade.ts";
 import { type Fate, Trials } from "./mutant-run.ts";
@@ -8,13 +8,13 @@ import { loadMutants, mutantProblems, type Seeded } from "./mutant-sources.ts";
 import { REPOSITORY } from "./places.ts";
 import { type Requirement, readRequirements } from "./rules.ts";
 
-/** Mutants that are tried at the same time. */
+/** How many mutants are tried at the same time. */
 const AT_ONCE = 2;
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Verdict {
   readonly fates: readonly Fate[];
-  /** Controls that no vector noticed: the run is void. */
+  /** Controls that no vector noticed. If there is one, the run proves nothing. */
   readonly void: readonly Fate[];
   readonly survivors: readonly Fate[];
   /** Bugs that break a rule and were noticed, but by no vector that cites the rule. */
@@ -23,7 +23,7 @@ export interface Verdict {
   readonly notEquivalent: readonly Fate[];
 }
 
-/** Tries the mutants with the corpus of this repository, or of another folder; graded unless it is only asked whether they are noticed. */
+/** Tries mutants with the corpus of this repository, or of another folder. Without `graded`, it stops at the first vector that notices. */
 export async function tryMutants(
   mutants: readonly Seeded[],
   { folder = `${REPOSITORY}conformance`, graded = true }: { readonly folder?: string; readonly graded?: boolean } = {},
@@ -44,7 +44,7 @@ export async function tryMutants(
   };
 }
 
-/** Rules that vectors can test and that no mutant breaks, the MAY and SHOULD left aside. */
+/** Testable MUST rules that no mutant breaks. */
 export function withoutMutant(requirements: readonly Requirement[], mutants: readonly Seeded[]): string[] {
   const broken = new Set(mutants.map(({ requirement }) => requirement));
   return requirements
@@ -52,7 +52,7 @@ export function withoutMutant(requirements: readonly Requirement[], mutants: rea
     .map(({ id }) => id);
 }
 
-/** A table of areas: how many bugs, and how many of them are noticed by how much of the answers. */
+/** A table: bugs of each area, and how many are noticed at each grade. */
 export function tableOf(fates: readonly Fate[]): string {
   const rows = new Map<string, Fate[]>();
   for (const fate of fates) rows.set(fate.mutant.area, [...(rows.get(fate.mutant.area) ?? []), fate]);
@@ -87,7 +87,7 @@ export function tableOf(fates: readonly Fate[]): string {
   ].join("\n");
 }
 
-/** What is to be done, a line each. */
+/** What has to be mended, one a line. */
 export function linesOf(verdict: Verdict): string[] {
   const name = ({ mutant }: Fate): string =>
     `${mutant.id} (${mutant.requirement ?? mutant.class}, qdb_ref/${mutant.file}: ${mutant.says})`;

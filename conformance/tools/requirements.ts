@@ -1,6 +1,6 @@
-// Brings spec/requirements.json in line with spec/qdb.md: `node conformance/tools/requirements.ts`. What the text says (level,
-// codes, hash) is taken from it; kind, testable and why_not stay as they were decided by hand. `--check` changes nothing and
-// says which sentence changed; `--reviewed ID...` records that the vectors of these rules were looked at.
+// Updates spec/requirements.json from spec/qdb.md: `node conformance/tools/requirements.ts`. Level, codes and hash are taken
+// from the text; kind, testable and why_not are decided by hand and kept. `--check` writes nothing and prints the sentences
+// that changed. `--reviewed ID...` records that the vectors of these rules were reviewed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { REPOSITORY } from "./places.ts";
 import { type Requirement, type Rule, type RuleKind, readRequirements, rulesOf, specText } from "./rules.ts";
@@ -9,12 +9,12 @@ import { loadSources, type Source } from "./sources.ts";
 const REGISTRY = `${REPOSITORY}spec/requirements.json`;
 const REVIEWED = `${REPOSITORY}conformance/reviewed.json`;
 
-/** Hash of the sentence of each rule when its vectors were last looked at. */
+/** The hash of each rule's sentence when its vectors were last reviewed. */
 export function readReviewed(): Record<string, string> {
   return existsSync(REVIEWED) ? JSON.parse(readFileSync(REVIEWED, "utf8")) : {};
 }
 
-/** Vectors that cite a rule. */
+/** Ids of the vectors that cite a rule. */
 export function vectorsOf(id: string, sources: Iterable<Source>): string[] {
   const cites = ({ proves = [], breaks = [] }: Source): boolean => proves.includes(id) || breaks.includes(id);
   return [...sources].filter(cites).map((source) => source.id);
@@ -22,7 +22,7 @@ export function vectorsOf(id: string, sources: Iterable<Source>): string[] {
 
 const TOOL = "node conformance/tools/requirements.ts";
 
-/** What differs between the rules of the text and the registry, each with what to do about it; empty when nothing does. */
+/** Differences between the rules of the text and the registry, each with what to do; empty when there are none. */
 export function ruleDifferences(
   rules: readonly Rule[],
   registry: readonly Requirement[],
@@ -50,7 +50,7 @@ export function ruleDifferences(
   return found;
 }
 
-/** The registry of these rules: the decisions of an older one are kept; a new rule is testable until somebody says why not. */
+/** The registry of these rules. Decisions of the older registry are kept; a new rule is testable until `why_not` is written. */
 export function merged(rules: readonly Rule[], registry: readonly Requirement[]): Requirement[] {
   const kept = new Map(registry.map((requirement) => [requirement.id, requirement]));
   return rules.map(({ id, level, codes, hash }) => {
@@ -61,7 +61,7 @@ export function merged(rules: readonly Rule[], registry: readonly Requirement[])
   });
 }
 
-/** As the formatter of this repository has it: keys one a line, lists of codes on one. */
+/** Writes the registry as the formatter of this repository does: one key a line, lists of codes on one line. */
 function save(requirements: readonly Requirement[]): void {
   const objects = requirements.map((requirement) => {
     const lines = Object.entries(requirement).map(([key, value]) => {
@@ -82,7 +82,7 @@ function saveReviewed(reviewed: Readonly<Record<string, string>>): void {
   writeFileSync(REVIEWED, `{\n${lines.join(",\n")}\n}\n`);
 }
 
-/** Records that the vectors of these rules fit their sentences; `all` stands for every rule that a vector cites. */
+/** Records that the vectors of these rules were reviewed; `all` means every rule that a vector cites. */
 function review(ids: readonly string[]): number {
   const hashes = new Map(readRequirements().map(({ id, hash }) => [id, hash]));
   const sources = [...loadSources().values()];

@@ -59,7 +59,7 @@ function codesIn(sentence: string): string[] {
   return [...sentence.matchAll(/\((?:finding )?`([A-Z_]+)`\)/g)].map(([, code = ""]) => code);
 }
 
-/** Error codes of section 7.1, and findings of section 7.3 that are no errors. */
+/** The error codes of section 7.1, and the codes of findings that only section 7.3 has. */
 export function codesOfSpec(text: string): { errors: string[]; findings: string[] } {
   const rows = (heading: string): string[] => {
     const section = text.split(`\n### ${heading}`)[1]?.split("\n### ")[0] ?? "";
@@ -68,7 +68,7 @@ export function codesOfSpec(text: string): { errors: string[]; findings: string[
   return { errors: rows("7.1 Codes"), findings: rows("7.3 Findings") };
 }
 
-/** What spec/requirements.json holds. */
+/** Reads spec/requirements.json. */
 export function readRequirements(): Requirement[] {
   return JSON.parse(readFileSync(`${REPOSITORY}spec/requirements.json`, "utf8")) as Requirement[];
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// @qdb/format alone behind the protocol of the conformance suite: bytes in memory, its own checksums, its own ports.
+// Adapter for @qdb/format alone: files in memory, the library's own checksums and ports.
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
 import {
@@ -28,10 +28,10 @@ import {
 } from "./reading.ts";
 import { applyScript, parseScript } from "./script.ts";
 
-/** Longer files stay on the disk: those of the corpus are mostly holes. */
+/** Longer files are read from disk when needed: those of the corpus are mostly holes. */
 const MOST_IN_MEMORY = 64 * 1024 * 1024;
 
-/** The library's own CRC-32; SHA-256 is always the host's. */
+/** The library has its own CRC-32; SHA-256 always comes from the host. */
 const digests: Digests = {
   sha256() {
     const hash = createHash("sha256");
@@ -39,7 +39,7 @@ const digests: Digests = {
   },
 };
 
-/** The host's errors are codes of the specification too. @throws {QdbError} IO, NOT_FOUND */
+/** Turns errors of the host into errors of the specification. @throws {QdbError} IO, NOT_FOUND */
 function host<T>(work: () => T): T {
   try {
     return work();
@@ -53,7 +53,7 @@ function bytesOf(path: string): Uint8Array {
   return host(() => readFileSync(path));
 }
 
-/** A file as a source: in memory, or read as it is needed. */
+/** A file as a byte source, in memory or on disk. */
 async function withSource<T>(path: string, work: (source: SyncByteSource) => Promise<T>): Promise<T> {
   const size = host(() => statSync(path).size);
   if (size <= MOST_IN_MEMORY) return work(bytesSource(bytesOf(path)));
@@ -95,7 +95,7 @@ async function repair(path = "", out = ""): Promise<Body> {
     editor = await QdbEditor.open(store, { digests, randomId, repair: true });
   } catch (error) {
     if (!isQdbError(error)) throw error;
-    // A repair cannot be let near the file: what is wrong stays as it is, and is told.
+    // Such a file cannot be repaired. It is copied unchanged, and its findings are reported.
     const body = await checkFile(store, digests);
     write(out, store.bytes);
     return body;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// @qdb/io-node behind the protocol of the conformance suite: real files, real commits.
+// Adapter for @qdb/io-node: real files, real commits.
 import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
 import { isQdbError, type QdbEditor } from "@qdb/format";
 import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
@@ -30,7 +30,7 @@ async function canon(path = "", out = ""): Promise<Body> {
   return {};
 }
 
-/** Changes a copy, which is gone again where the change is refused. */
+/** Changes a copy of the file, and removes it if the change is refused. */
 async function onCopy(path: string, out: string, work: () => Promise<Body>): Promise<Body> {
   copyFileSync(path, out, constants.COPYFILE_FICLONE);
   try {
@@ -59,7 +59,7 @@ async function repair(path = "", out = ""): Promise<Body> {
       });
     } catch (error) {
       if (!isQdbError(error) || error.code === "POISONED") throw error;
-      // A repair cannot be let near the file: what is wrong stays as it is, and is told.
+      // Such a file cannot be repaired. It is copied unchanged, and its findings are reported.
       return withSource(out, (source) => checkFile(source, nodeDigests));
     }
   });

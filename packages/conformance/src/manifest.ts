@@ -1,10 +1,10 @@
-/** What a vector asks for; a kind that a runner does not know is skipped and counted as such. */
+/** What a vector tests. A runner skips kinds that it does not know, and counts them as skipped. */
 export type Kind = "read" | "check" | "canon" | "ops" | "repair" | "crash" | "io" | "limit";
 
 /** A group of vectors that an implementation claims as a whole. */
 export type Profile = "read" | "check" | "write" | "update" | "repair";
 
-/** How far a vector binds: what a MUST, a SHOULD or a MAY of the specification says. */
+/** The key word of the rules that a vector tests: MUST, SHOULD or MAY. */
 export type Level = "must" | "should" | "may";
 
 /** A value of JSON. */
@@ -28,20 +28,20 @@ export interface Recipe {
   readonly cut?: number | string;
 }
 
-/** A rule of the specification that a vector shows (+), or breaks or would catch breaking (-). */
+/** A rule that the vector shows (+), or that the vector or a faulty implementation breaks (-). */
 export interface RequirementLink {
   readonly id: string;
   readonly polarity: "+" | "-";
 }
 
-/** A file of the corpus, as it is. */
+/** A file of the corpus. */
 export interface FileInput {
   readonly file: string;
   readonly length: number;
   readonly sha256: string;
 }
 
-/** A file that the runner makes, because it is long and mostly empty. */
+/** A file that the runner makes from a recipe, because it is long and mostly empty. */
 export interface RecipeInput {
   readonly recipe: Recipe;
   /** Bytes, as in the recipe. */
@@ -55,10 +55,10 @@ export interface DocumentInput {
   readonly document: string;
 }
 
-/** What a request is made on; null where operations begin with nothing. */
+/** The input of a request; null if the operations start without a file. */
 export type Input = FileInput | RecipeInput | DocumentInput | null;
 
-/** A finding; two lists of them are compared as multisets. */
+/** A finding of `check`. Two lists of findings are compared as multisets. */
 export interface Finding {
   readonly code: string;
   readonly severity: string;
@@ -71,12 +71,12 @@ export interface ExpectError {
   readonly error: string;
 }
 
-/** The file reads as this model (a path of the corpus). */
+/** The file reads as this model; a path in the corpus. */
 export interface ExpectModel {
   readonly model: string;
 }
 
-/** What check reports. */
+/** The result of `check`. */
 export interface ExpectCheck {
   readonly findings: readonly Finding[];
   readonly complete: boolean;
@@ -87,11 +87,11 @@ export type ExpectCanon =
   | { readonly file: string; readonly sha256: string }
   | { readonly same_as: string; readonly sha256: string };
 
-/** What the file holds after all operations of a script. */
+/** The contents of the file after all operations of a script. */
 export interface ExpectOps {
   readonly model: string;
   readonly ops: string;
-  /** Further models that are as good. */
+  /** Other models that are valid too. */
   readonly any_of?: readonly string[];
 }
 
@@ -101,20 +101,20 @@ export interface ExpectOpsError {
   readonly ops: string;
 }
 
-/** What is left after a repair, and what the repaired file holds. */
+/** The findings after a repair, and the contents of the repaired file. */
 export interface ExpectRepair {
   readonly findings: readonly Finding[];
   readonly model: string;
 }
 
-/** A log of writes that a power failure may cut anywhere. */
+/** A log of writes that a power failure may end after any step. */
 export interface ExpectCrash {
   readonly log: string;
 }
 
-/** The most bytes that are read, and rounds of reads that wait for each other. */
+/** Limits of the bytes that are read, and of the rounds of reads that depend on each other. */
 export interface ExpectIo {
-  /** Further words of the request: ["list"], or ["one", name]. */
+  /** Further fields of the request: ["list"], or ["one", name]. */
   readonly request: readonly string[];
   readonly bytes: number;
   readonly rounds: number;
@@ -122,7 +122,7 @@ export interface ExpectIo {
   readonly model?: string;
 }
 
-/** What a vector expects; which of them it is follows from the kind. */
+/** What a vector expects; the kind says which of them it is. */
 export type Expect =
   | ExpectError
   | ExpectModel
@@ -134,7 +134,7 @@ export type Expect =
   | ExpectCrash
   | ExpectIo;
 
-/** What a hostile file may cost. */
+/** Limits of what reading a hostile file may cost. */
 export interface Limits {
   readonly time_ms: number;
   readonly memory_mib: number;
@@ -152,10 +152,10 @@ export interface Vector {
   readonly flags?: readonly string[];
   readonly requirements: readonly RequirementLink[];
   readonly why?: string;
-  /** Version of the corpus that had it first. */
+  /** The first version of the corpus that has the vector. */
   readonly since: string;
   readonly input: Input;
-  /** The accepted vector from which this one differs by the patch. */
+  /** The accepted vector from which this one differs by `patch`. */
   readonly parent?: string;
   readonly patch?: readonly Part[];
   readonly expect: Expect;
@@ -169,7 +169,7 @@ export interface Manifest {
   readonly corpus_version: string;
   readonly corpus_digest: string;
   readonly spec_version: 1;
-  /** What each flag means. */
+  /** The meaning of each flag. */
   readonly notes: Readonly<Record<string, string>>;
   readonly counts: Readonly<Record<string, number>>;
   readonly vectors: readonly Vector[];
@@ -178,11 +178,11 @@ export interface Manifest {
 /** One step of the log of a crash vector. */
 export type CrashStep = readonly ["write", number, string] | readonly ["fsync"] | readonly ["cut", number];
 
-/** The log of a crash vector: what each prefix of the steps may read as. */
+/** The log of a crash vector, and what the file may read as after each step. */
 export interface CrashLog {
   /** Models by name. */
   readonly states: Readonly<Record<string, string>>;
   readonly steps: readonly CrashStep[];
-  /** For each prefix of the steps, the empty one first: names of states, or codes of errors. */
+  /** Allowed names of states and error codes: before the first step, then after each step. */
   readonly allowed: readonly (readonly string[])[];
 }
