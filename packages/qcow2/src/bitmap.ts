@@ -14,11 +14,10 @@ import {
   u64,
 } from "@qdb/format";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
-import type { Judgement } from "./judgement.ts";
 import { GRANULARITY_BITS, MAX_BITS, MAX_NAME_SIZE } from "./limits.ts";
 import { Qcow2ClusterMap } from "./map.ts";
 import { align8, bitsOf, decodeUtf8 } from "./numbers.ts";
-import { BITMAP_TABLE_ENTRY } from "./table-entries.ts";
+import { BITMAP_TABLE_ENTRY, type TableEntries } from "./table-entries.ts";
 
 /** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory); extra data, name and padding to 8 follow. */
 export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
@@ -35,6 +34,14 @@ export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
 const FLAG = { inUse: 1, auto: 2 } as const;
 /** The one type of bitmap there is. */
 const DIRTY_TRACKING = 1;
+
+/** The clusters of all bitmaps of an image, after judgement.ts checked who owns them. */
+export interface Judgement {
+  /** The first problem of the clusters of a bitmap. */
+  problemOf(bitmap: Qcow2Bitmap): Problem | undefined;
+  /** The table of a bitmap without a problem. */
+  entriesOf(bitmap: Qcow2Bitmap): TableEntries;
+}
 
 /** A bitmap directory as it stands in the file, and what its entries are judged by. */
 export interface Directory {

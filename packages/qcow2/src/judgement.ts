@@ -1,5 +1,5 @@
 import { type ByteRange, isQdbError, type Plan, type Problem, type QdbError } from "@qdb/format";
-import type { Qcow2Bitmap } from "./bitmap.ts";
+import type { Judgement, Qcow2Bitmap } from "./bitmap.ts";
 import { BitmapTables } from "./bitmap-tables.ts";
 import { markGuestClusters } from "./guest-clusters.ts";
 import type { Qcow2Header } from "./header.ts";
@@ -17,14 +17,6 @@ export interface Surroundings {
   readonly directory: ByteRange;
   /** Where the encryption header is, if there is one. */
   readonly encryption: ByteRange | undefined;
-}
-
-/** What is known of the clusters of all bitmaps of an image, once the image was looked through. */
-export interface Judgement {
-  /** The first thing that is wrong with the clusters of a bitmap. */
-  problemOf(bitmap: Qcow2Bitmap): Problem | undefined;
-  /** The table of a bitmap with which nothing is wrong. */
-  entriesOf(bitmap: Qcow2Bitmap): TableEntries;
 }
 
 /**

@@ -1,8 +1,7 @@
 import type { BitmapShape, ClusterKind, ClusterMap } from "@qdb/format";
-import type { Qcow2Bitmap } from "./bitmap.ts";
 import type { TableEntries } from "./table-entries.ts";
 
-/** The cluster map of a bitmap, over its table as it stands in the file. Bits behind the last one are not looked at: qcow2 wants them 0, QEMU takes others. */
+/** The cluster map of a bitmap, over its table in the file. Bits behind the last one are not checked: qcow2 requires 0, QEMU accepts others. */
 export class Qcow2ClusterMap implements ClusterMap {
   readonly shape: BitmapShape;
   readonly bits: number;
@@ -11,7 +10,7 @@ export class Qcow2ClusterMap implements ClusterMap {
   readonly count: number;
   readonly #entries: TableEntries;
 
-  constructor(bitmap: Qcow2Bitmap, entries: TableEntries, clusterSize: number) {
+  constructor(bitmap: Pick<ClusterMap, "shape" | "bits" | "label">, entries: TableEntries, clusterSize: number) {
     this.shape = bitmap.shape;
     this.bits = bitmap.bits;
     this.label = bitmap.label;
@@ -29,7 +28,7 @@ export class Qcow2ClusterMap implements ClusterMap {
     return this.#entries.offset(cluster);
   }
 
-  /** Nothing is found wrong, ever: qcow2 has no checksums. */
+  /** Never finds a problem: qcow2 has no checksums. */
   verify(): undefined {
     return undefined;
   }
