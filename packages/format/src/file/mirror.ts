@@ -1,6 +1,6 @@
 import { QdbError } from "../errors.ts";
 import type { HeaderArea } from "./header-rules.ts";
-import type { QdbIndex } from "./qdb-index.ts";
+import type { OpenedHeader } from "./open.ts";
 
 /** Which copy of the header a file was read by: the mirror, where the primary is damaged or cannot be read. */
 export type HeaderSource = "primary" | "mirror";
@@ -20,13 +20,17 @@ export interface MirrorOptions {
 }
 
 /** Refuses bits that were found through the mirror, unless that is accepted. @throws {QdbError} BAD_CHECKSUM */
-export function refuseMirror(index: QdbIndex, { acceptMirror = false }: MirrorOptions, bitmap?: string): void {
-  if (acceptMirror || index.headerSource === "primary") return;
-  const { unread } = index.opened.primary;
+export function refuseMirror(
+  { opened }: { readonly opened: OpenedHeader },
+  { acceptMirror = false }: MirrorOptions,
+  bitmap?: string,
+): void {
+  if (acceptMirror || sourceOf(opened) === "primary") return;
+  const { unread } = opened.primary;
   const what = unread === undefined ? "is damaged" : `cannot be read (${unread.message})`;
   throw new QdbError(
     "BAD_CHECKSUM",
     `the header ${what} and its mirror was used: bits that show as clean can be those of a change that was never acknowledged; repair the file with qdb check -r`,
-    { structure: "mirror", offset: index.headerOffset, ...(bitmap === undefined ? {} : { bitmap }) },
+    { structure: "mirror", offset: opened.offset, ...(bitmap === undefined ? {} : { bitmap }) },
   );
 }
