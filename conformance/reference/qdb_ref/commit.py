@@ -11,7 +11,9 @@ primary's (creation excepted; repair too is a commit).
 import os
 from dataclasses import dataclass, field
 
+from .bits import whole
 from .canonical import entry_bytes, l1_area, lay_clusters
+from .check import can_be_mended
 from .l1 import named_clusters, named_cluster, owners_of, read_good, reads_cluster
 from .model import AREA, INCOMPATIBLE_ALL_ONES, QdbFile, Reject, reject
 from .numbers import align, be, crc, l1_entries, l1_length
@@ -74,7 +76,7 @@ class Handle:
         if header.generation == (1 << 64) - 1:
             reject("LIMIT", "QDB-HDR-027", "header", "generation")
         if not all_read_good(file):
-            self.refuse_harm(items)
+            self.keep_from_harm(items)
         free = Free(file)
         plan = lay_out(file, free, items)
         self.fence()
@@ -94,14 +96,28 @@ class Handle:
         self.primary = self.mirror = area
         self.cut()
 
-    def refuse_harm(self, items: list[Item]) -> None:
-        """Tries the commit on a copy: a bitmap that is good must not come into error by what becomes an owner then (QDB-CMT-084)."""
-        trial = Disk(bytes(self.disk.data))
-        table_at, table = lay_out(self.file, Free(self.file), items).write(trial)
-        trial.write(0, next_area(self.file, len(items), table_at, table, self.writer_id))
-        for item, entry in zip(items, examine(bytes(trial.data)).entries, strict=True):
-            if item.entry is not None and read_good(item.entry) and not read_good(entry):
-                reject("OVERLAP", "QDB-CMT-084", "bitmap table entry", bitmap=item.entry.name.decode("utf-8", "replace"))
+    def keep_from_harm(self, items: list[Item]) -> None:
+        """Tries the commit on a copy: who would bring a good bitmap into error becomes all dirty (QDB-CMT-090)."""
+        while True:
+            trial = Disk(bytes(self.disk.data))
+            table_at, table = lay_out(self.file, Free(self.file), items).write(trial)
+            trial.write(0, next_area(self.file, len(items), table_at, table, self.writer_id))
+            after = examine(bytes(trial.data))
+            good = {n for n, item in enumerate(items) if item.entry is not None and read_good(item.entry)}
+            if all(read_good(after.entries[n]) for n in good):
+                return
+            guilty: set[int] = set()
+            for held in owners_of(after).values():
+                bitmaps = {who[1] for who in held if who[0] in ("l1", "data")}
+                if bitmaps & good:
+                    guilty |= {n for n in bitmaps - good if items[n].entry is not None}
+            assert guilty  # two that were read good share nothing
+            for n in guilty:
+                item = items[n]
+                if not can_be_mended(item.entry):
+                    reject("OVERLAP", "QDB-CMT-090", "bitmap table entry", bitmap=item.entry.name.decode("utf-8", "replace"))
+                item.bitmap.runs = whole(item.bitmap.bits)
+                item.entry = item.problem = None
 
     def cut(self) -> None:
         """After step 7 (QDB-CMT-042), never below 2H or what the header reaches (QDB-CMT-043)."""

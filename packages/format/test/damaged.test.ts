@@ -421,7 +421,7 @@ describe("two structures own one cluster", () => {
     }
   });
 
-  test("a change that would move the table away from over an L1 area that names what others own is refused", () => {
+  test("a change that moves the table away from over an L1 area that names what others own makes that bitmap dirty", async () => {
     const crc32 = ZLIB.crc32 ?? (() => 0);
     // The L1 area of b is the table: its first word is the offset of the L1 area of a.
     const moved = edit(made, [2 * H + 48, be(2 * H, 8)]);
@@ -429,23 +429,32 @@ describe("two structures own one cluster", () => {
     expect(crc32(bytes.subarray(2 * H, 2 * H + 24))).toBe(crc32(moved.subarray(2 * H, 2 * H + 24)));
     expect([...said(bytes)].filter(([, one]) => typeof one === "string")).toEqual([["b", "OVERLAP"]]);
     const store = new MemoryStore(bytes);
-    const session = openSession(store);
+    const editor = await openEditor(store);
+    editor.edits.rename("c", "d");
+    const { madeDirty, growth } = await editor.commit();
+    expect([madeDirty.map(({ code, where }) => [code, where.bitmap]), growth]).toEqual([[["OVERLAP", "b"]], undefined]);
+    const now = said(store.bytes);
+    expect([now.get("a"), now.get("d"), (now.get("b") as ReadonlySet<number>).size]).toEqual([
+      new Set(truth.a),
+      new Set(truth.c),
+      8192,
+    ]);
+    expect(check(store.bytes).findings).toEqual([]);
+    // One that nothing can make dirty has to be removed.
+    const unknown = relinked(moved, 1, moved.slice(2 * H, 2 * H + 24), 0x8000);
+    const other = new MemoryStore(unknown);
+    const session = openSession(other);
     const edits = editsOf(session);
     edits.rename("c", "d");
-    const error = errorOf(() => commit(store, session, edits));
-    expect([error.code, error.where.bitmap, store.changes]).toEqual(["OVERLAP", "a", []]);
-    const others = editsOf(session);
-    others.remove("b");
-    commit(store, session, others);
-    expect(said(store.bytes)).toEqual(
-      new Map([
-        ["a", new Set(truth.a)],
-        ["c", new Set(truth.c)],
-      ]),
-    );
+    const error = errorOf(() => commit(other, session, edits));
+    expect([error.code, error.where.bitmap, other.changes]).toEqual(["OVERLAP", "a", []]);
+    const removal = editsOf(session);
+    removal.remove("b");
+    commit(other, session, removal);
+    expect([said(other.bytes).get("a"), said(other.bytes).get("c")]).toEqual([new Set(truth.a), new Set(truth.c)]);
   });
 
-  test("a removal that would let a bitmap of unknown entries take what a good one owns is refused", () => {
+  test("a removal that lets a bitmap of unknown entries take what a good one owns makes that bitmap dirty", async () => {
     // a and b share one L1 area of which only b's checksum is right; an entry in it names the cluster of c.
     const [a, , c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
     if (a === undefined || c === undefined) throw new Error("a file that was made is good");
@@ -457,16 +466,40 @@ describe("two structures own one cluster", () => {
       "OVERLAP",
       "ok",
     ]);
-    const store = new MemoryStore(bytes);
-    const session = openSession(store);
-    const edits = editsOf(session);
-    edits.remove("a");
-    const error = errorOf(() => commit(store, session, edits));
-    expect([error.code, error.where.bitmap, store.changes]).toEqual(["OVERLAP", "c", []]);
-    const others = editsOf(session);
-    others.remove("b");
-    commit(store, session, others);
-    expect(said(store.bytes).get("c")).toEqual(new Set(truth.c));
+    for (const [gone, left] of [
+      ["a", "b"],
+      ["b", "a"],
+    ] as const) {
+      const store = new MemoryStore(bytes);
+      const editor = await openEditor(store);
+      editor.edits.remove(gone);
+      const { madeDirty } = await editor.commit();
+      const now = said(store.bytes);
+      expect(now.get("c")).toEqual(new Set(truth.c));
+      // Of a the checksum is not right: its entries name nothing.
+      expect(madeDirty.map(({ where }) => where.bitmap)).toEqual(left === "b" ? ["b"] : []);
+      if (left === "b") expect((now.get("b") as ReadonlySet<number>).size).toBe(8192);
+      else expect(now.get("a")).toBe("BAD_CHECKSUM");
+    }
+  });
+
+  test("an L1 area that runs past the end over what a good one owns: its bitmap becomes dirty", async () => {
+    const [a] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
+    // The file ends inside the L1 area that b would have then, which begins at the data of a.
+    const place = a?.offset(0) ?? 0;
+    const grown = edit(
+      made,
+      [2 * H + 48, be(place, 8)],
+      [2 * H + 56, be(400, 4)],
+      [2 * H + 64, be(512n * 4096n * 400n, 8)],
+    );
+    const store = new MemoryStore(relinked(grown, 1, new Uint8Array(0), 0));
+    expect([...said(store.bytes)].filter(([, one]) => typeof one === "string")).toEqual([["b", "OUT_OF_BOUNDS"]]);
+    const editor = await openEditor(store);
+    editor.edits.rename("c", "d");
+    expect((await editor.commit()).madeDirty.map(({ where }) => where.bitmap)).toEqual(["b"]);
+    expect([said(store.bytes).get("a"), said(store.bytes).get("d")]).toEqual([new Set(truth.a), new Set(truth.c)]);
+    expect(check(store.bytes).findings).toEqual([]);
   });
 });
 

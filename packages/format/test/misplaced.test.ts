@@ -67,7 +67,8 @@ function misled(bytes: Uint8Array, names: readonly string[], dice: () => number)
   return edit(next, [Math.max(4096, cluster), next.slice(0, 4096)]);
 }
 
-async function act(store: MemoryStore, name: string, verb: string, dice: () => number): Promise<void> {
+/** Gives the number of bitmaps that became dirty for the sake of others. */
+async function act(store: MemoryStore, name: string, verb: string, dice: () => number): Promise<number> {
   const editor = await openEditor(store, { repair: verb === "repair" });
   if (verb === "repair") {
     const { after, written } = await editor.repair();
@@ -84,20 +85,22 @@ async function act(store: MemoryStore, name: string, verb: string, dice: () => n
   else if (verb === "rename") editor.edits.rename(name, `${name}+`);
   else
     editor.edits.add({
-      name: `new ${name}`,
+      name: `new ${dice()}`,
       bits: bitmap(40_000, [Math.floor(dice() * 40_000)]),
       flags: 0,
       extraData: [],
     });
-  if (verb !== "repair") await editor.commit();
+  const dirtied = verb === "repair" ? 0 : (await editor.commit()).madeDirty.length;
   // What the session knows is what the next one finds.
   const states = (mapped: typeof editor.state.mapped): unknown[] =>
     mapped.map(({ entry, map, problem }) => [entry.label, map !== undefined, problem?.code]);
   expect(states(editor.state.mapped)).toEqual(states(openSession(store).state.mapped));
+  return dirtied;
 }
 
 test("500 files with references that lead anywhere", { timeout: 180_000 }, async () => {
   const seen = new Map<string, number>();
+  const count = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
   for (let seed = 1; seed <= 500; seed++) {
     const dice = random(seed);
     const clusterBits = 9 + Math.floor(dice() * 5);
@@ -132,12 +135,16 @@ test("500 files with references that lead anywhere", { timeout: 180_000 }, async
       const label = `seed ${seed}, step ${step}: ${verb} ${name}`;
       store.log.length = 0;
       let outcome = "done";
-      await act(store, name, verb, dice).catch((error: unknown) => {
+      try {
+        if ((await act(store, name, verb, dice)) > 0) count("others made dirty");
+      } catch (error) {
         if (!isQdbError(error)) throw new Error(label, { cause: error });
         outcome = error.code;
         expect(store.bytes, label).toEqual(was);
-      });
-      seen.set(`${verb} ${outcome}`, (seen.get(`${verb} ${outcome}`) ?? 0) + 1);
+      }
+      count(`${verb} ${outcome}`);
+      // There is always space and a way back.
+      if (verb === "add" || verb === "repair" || verb === "remove") expect(outcome, label).toBe("done");
       const now = said(store.bytes);
       for (const [one, bits] of before)
         if (isGood(bits) && one !== name) expect(now.get(one), `${label}: ${one}`).toBe(bits);
@@ -160,7 +167,7 @@ test("500 files with references that lead anywhere", { timeout: 180_000 }, async
     "add done",
     "repair done",
     "mark OVERLAP",
-    "add OVERLAP",
+    "others made dirty",
   ])
     expect(seen.get(what) ?? 0, what).toBeGreaterThan(0);
 });

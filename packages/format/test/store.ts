@@ -178,7 +178,8 @@ export function editsOf(session: Session): Edits {
 }
 
 export function commit(store: SyncStore, session: Session, edits: Edits): void {
-  runStoreSync(edits.isChange ? session.commit(edits.next()) : session.fence(), store);
+  if (edits.isChange) runStoreSync(session.commit(edits.next()), store);
+  else runStoreSync(session.fence(), store);
 }
 
 /** Marks some bits of a bitmap dirty, or clean, in one commit. */

@@ -25,7 +25,10 @@ export interface EditorOptions extends Limits, MirrorOptions {
 
 /** What a commit left behind beside its changes. */
 export interface CommitReport {
-  /** Bitmaps of a draft that became all dirty, since nothing told which of their bits are right; with what is wrong with them. */
+  /**
+   * What is wrong with damaged bitmaps that became all dirty: those of a draft, since nothing told which of their bits are right, and those
+   * whose references would have brought a good bitmap into error.
+   */
   readonly madeDirty: readonly Problem[];
   /** Why the file grows with every commit and is not cut; undefined when it does not. */
   readonly growth: Growth | undefined;
@@ -103,10 +106,12 @@ export class QdbEditor {
   async commit(): Promise<CommitReport> {
     const { isChange } = this.#edits;
     const rewrites = isChange && this.state.index.form === "draft";
-    const madeDirty = rewrites ? this.#edits.doubted() : [];
+    let madeDirty: readonly Problem[] = [];
     if (!isChange) await runStore(this.#session.fence(), this.#store);
-    else if (rewrites) await this.#rewrite();
-    else await runStore(this.#session.commit(this.#edits.next()), this.#store);
+    else if (rewrites) {
+      madeDirty = this.#edits.doubted();
+      await this.#rewrite();
+    } else madeDirty = await runStore(this.#session.commit(this.#edits.next()), this.#store);
     this.#edits = this.#newEdits();
     return { madeDirty, growth: isChange ? growthOf(this.state) : undefined };
   }

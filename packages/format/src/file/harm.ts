@@ -1,43 +1,121 @@
-import { QdbError } from "../errors.ts";
+import { Bitmap } from "../bitmap/bitmap.ts";
+import { type Problem, QdbError } from "../errors.ts";
+import { MAX_FILE_OFFSET } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
-import type { NextHeader } from "./commit-layout.ts";
-import { type FileState, loadMaps } from "./maps.ts";
+import type { FileLength } from "./free-space.ts";
+import { type FileState, type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
+import { Extents } from "./ownership.ts";
+import type { QdbIndex } from "./qdb-index.ts";
+import { l1Reference } from "./table.ts";
 
-/** What a commit is to make of a file, as far as it decides what becomes an owner. */
-export interface Outlook {
+/** Times that bitmaps are looked at again after some were made dirty: each time areas that shared a cluster with these count anew. */
+const MAX_ROUNDS = 8;
+
+/** What a commit is to store, and what it makes dirty on the way. */
+export interface Harmless {
   readonly bitmaps: readonly NextBitmap[];
-  readonly table: Pick<NextHeader, "table" | "tableOffset">;
-  /** Length of the file in bytes. */
-  readonly fileSize: number;
+  /** What is wrong with the bitmaps that become all dirty. */
+  readonly madeDirty: readonly Problem[];
 }
 
 /**
- * Refuses a commit that would bring a bitmap into error that is good: an L1 area that runs past the end would lie inside a longer file,
- * and what stands in an area that shares a cluster with the table or with an area that goes would count; either can name what others
- * own (spec §5, Files in error).
- * @throws {QdbError} OVERLAP
+ * Keeps a commit from bringing a good bitmap into error (spec §5, Files in error). An L1 area that runs past the end lies inside a longer
+ * file; what stands in an area that shares a cluster with the table, or with an area that goes, counts from then on. A damaged bitmap
+ * that would own what a good one owns then becomes all dirty.
+ * @throws {QdbError} OVERLAP where its entry is in an error that dirt does not mend
  */
-export function* refuseHarm({ index }: FileState, next: Outlook, digests: Digests): Plan<void> {
-  const kept = next.bitmaps.flatMap(({ from, bits }) => (from === undefined || bits !== undefined ? [] : [from]));
-  const entries = kept.map(({ entry }) => entry);
-  const after = {
-    ...index,
-    fileSize: next.fileSize,
-    header: { ...index.header, bitmapsOffset: BigInt(next.table.tableOffset) },
-    table: { bytes: next.table.table, entries: index.table.entries },
-  };
-  const maps = yield* readLonger(loadMaps(after, entries, digests), index.fileSize);
-  for (const [position, { entry, map }] of kept.entries()) {
-    const harm = map === undefined ? undefined : maps.damage(position, entry);
-    if (harm === undefined) continue;
-    const message = `beside a damaged bitmap this change would damage a good one: ${harm.message}; run qdb check -r, or remove the damaged one first`;
-    throw new QdbError("OVERLAP", message, harm.where);
+export function* withoutHarm(
+  { index }: FileState,
+  next: readonly NextBitmap[],
+  length: FileLength,
+  digests: Digests,
+): Plan<Harmless> {
+  // The table is stored anew wherever it is, and a file becomes longer.
+  const table = { ...index.table, bytes: new Uint8Array(0) };
+  const after = { ...index, table, fileSize: length.fixed ? length.size : MAX_FILE_OFFSET };
+  const bitmaps = [...next];
+  const madeDirty: Problem[] = [];
+  for (let round = 0; ; round++) {
+    const kept = bitmaps.flatMap(({ from, bits }, at) =>
+      from === undefined || bits !== undefined ? [] : [{ from, at }],
+    );
+    const entries = kept.map(({ from }) => from.entry);
+    const maps = yield* readLonger(loadMaps(after, entries, digests), index.fileSize);
+    const harm = harmOf(kept, maps);
+    if (harm === undefined) return { bitmaps, madeDirty };
+    const owned = ownedBy(kept, after);
+    const known = madeDirty.length;
+    for (const [position, { from, at }] of kept.entries()) {
+      if (from.map !== undefined || !isOwner(maps, position, from, after, owned)) continue;
+      if (index.problems.isBeyondRepair(from.entry.index)) throw refusal(harm);
+      const { size, granularity } = from.entry.fields;
+      bitmaps[at] = { from, bits: Bitmap.dirty({ size, granularity }) };
+      if (from.damage !== undefined) madeDirty.push(from.damage);
+    }
+    if (madeDirty.length === known || round === MAX_ROUNDS) throw refusal(harm);
   }
 }
 
-/** Runs a plan as if the file were longer: what a commit leaves unwritten behind the old end reads as zeros. */
+function refusal({ message, where }: Problem): QdbError {
+  const what = `a damaged bitmap would damage a good one with this change: ${message}; remove the damaged one first`;
+  return new QdbError("OVERLAP", what, where);
+}
+
+interface Kept {
+  readonly from: MappedBitmap;
+}
+
+/** What would be wrong with the first good bitmap that would be in error. */
+function harmOf(kept: readonly Kept[], maps: LoadedMaps): Problem | undefined {
+  for (const [position, { from }] of kept.entries()) {
+    const harm = from.map === undefined ? undefined : maps.damage(position, from.entry);
+    if (harm !== undefined) return harm;
+  }
+  return undefined;
+}
+
+/** The clusters of the good bitmaps. */
+function ownedBy(kept: readonly Kept[], index: QdbIndex): Extents {
+  const good = kept.flatMap(({ from }) => (from.map === undefined || from.map.count === 0 ? [] : [from]));
+  const total = good.reduce((sum, { map }) => sum + 1 + (map?.count ?? 0), 0);
+  const offsets = new Float64Array(total);
+  const lengths = new Float64Array(total);
+  let used = 0;
+  for (const { entry, map } of good) {
+    if (map === undefined) continue;
+    offsets[used] = map.areaOffset;
+    lengths[used++] = l1Reference(entry, index).length;
+    for (let cluster = 0; cluster < map.count; cluster++) {
+      const offset = map.area.offset(cluster);
+      if (offset === 0) continue;
+      offsets[used] = offset;
+      lengths[used++] = index.clusterSize;
+    }
+  }
+  return new Extents(offsets, lengths, index.clusterSize);
+}
+
+/** Whether a damaged bitmap would own a cluster of a good one. */
+function isOwner(
+  maps: LoadedMaps,
+  position: number,
+  { entry }: MappedBitmap,
+  index: QdbIndex,
+  owned: Extents,
+): boolean {
+  const place = maps.place(position);
+  if (place !== undefined && owned.touches(place.offset, place.length)) return true;
+  const area = maps.area(position, entry)?.area;
+  for (let cluster = 0; cluster < (area?.count ?? 0); cluster++) {
+    const offset = area?.offset(cluster) ?? 0;
+    if (offset % index.clusterSize === 0 && owned.groupAt(offset) >= 0) return true;
+  }
+  return false;
+}
+
+/** Runs a plan as if the file were longer: what a commit leaves unwritten behind the old end reads as zeros. What lies there whole names nothing, and is not read. */
 function* readLonger<T>(plan: Plan<T>, fileSize: number): Plan<T> {
   let step = plan.next([]);
   while (step.done !== true) {
@@ -45,7 +123,10 @@ function* readLonger<T>(plan: Plan<T>, fileSize: number): Plan<T> {
     const asked = step.value.read;
     let pieces: readonly Uint8Array[];
     try {
-      pieces = yield* read(asked.map(({ offset, length }) => ({ offset, length: clamp(fileSize - offset, length) })));
+      if (asked.some(({ offset }) => offset >= fileSize)) throw new QdbError("SHORT_READ", "the file ends before that");
+      pieces = yield* read(
+        asked.map(({ offset, length }) => ({ offset, length: Math.min(length, fileSize - offset) })),
+      );
     } catch (error) {
       step = plan.throw(error);
       continue;
@@ -53,10 +134,6 @@ function* readLonger<T>(plan: Plan<T>, fileSize: number): Plan<T> {
     step = plan.next(asked.map(({ length }, at) => padded(pieces[at], length)));
   }
   return step.value;
-}
-
-function clamp(left: number, length: number): number {
-  return Math.max(0, Math.min(left, length));
 }
 
 function padded(piece: Uint8Array | undefined, length: number): Uint8Array {

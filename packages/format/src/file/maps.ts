@@ -10,6 +10,7 @@ import { L1Areas } from "./l1-areas.ts";
 import { hasArea, L1Places } from "./l1-places.ts";
 import { Owners, validateL1 } from "./l1-rules.ts";
 import { checkPlace } from "./layout.ts";
+import type { Extent } from "./ownership.ts";
 import type { QdbIndex } from "./qdb-index.ts";
 import { l1Reference } from "./table.ts";
 
@@ -148,6 +149,12 @@ export class LoadedMaps {
     if (known !== undefined || !this.#is(position, BROKEN)) return known;
     for (const problem of this.#problemsOf(position, entry)) return problem;
     return undefined;
+  }
+
+  /** The place of a bitmap's L1 area where it lies inside the file. */
+  place(position: number): Extent | undefined {
+    if (!this.#places.isInside(position)) return undefined;
+    return { offset: this.#places.offsets[position] ?? 0, length: this.#places.lengths[position] ?? 0 };
   }
 
   /** The first problem of the L1 area of a bitmap, or of the fields that say where it is; undefined when it has a map. */

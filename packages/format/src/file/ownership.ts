@@ -79,6 +79,12 @@ export class Extents {
     return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
   }
 
+  /** Whether a run of bytes shares one with an extent. */
+  touches(offset: number, length: number): boolean {
+    const group = lowerBound(this.#starts, offset + length) - 1;
+    return group >= 0 && offset < (this.#ends[group] ?? 0);
+  }
+
   /** The group of an extent, by its place in the list given; its length must not be 0. */
   groupOf(position: number): number {
     return this.groupAt(this.#offsets[position] ?? 0);

@@ -4,13 +4,13 @@ import type { Plan } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { announcedFeatures } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
-import { FULL_HEADER_LENGTH, type Header } from "../records/header.ts";
+import { FULL_HEADER_LENGTH, type Header, mirrorOffset } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { EntryProblems } from "./entry-problems.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type FileLayout, layoutOf } from "./layout.ts";
 import { type HeaderSource, sourceOf } from "./mirror.ts";
-import { type AreaRead, type OpenedHeader, openHeader } from "./open.ts";
+import { type AreaRead, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { type BitmapTable, readTable } from "./table.ts";
 
 /** What a file says before any L1 area is read: header, extensions, bitmap table. */
@@ -44,6 +44,13 @@ export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Ar
   const layout = layoutOf(opened.header, opened.form, fileSize);
   const table = yield* readTable(opened.header, layout, crc32, opened.table);
   return indexOf(opened, layout, extensions, table);
+}
+
+/** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
+export function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
+  if (index.form === "draft") return new Uint8Array(0);
+  if (index.opened.offset !== 0) return index.opened.bytes;
+  return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
 }
 
 /** Puts together what an index holds. */

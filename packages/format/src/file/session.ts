@@ -1,20 +1,19 @@
-import { isQdbError, QdbError } from "../errors.ts";
+import { isQdbError, type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { HEADER_AREA_SIZE, MAX_GENERATION } from "../limits.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
-import { type Plan, read } from "../ports/plan.ts";
+import { read } from "../ports/plan.ts";
 import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
-import { allMapped, endOfUse, freeSpaceOf } from "./free-space.ts";
-import { refuseHarm } from "./harm.ts";
+import { allMapped, endOfUse, type FileLength, freeSpaceOf } from "./free-space.ts";
+import { withoutHarm } from "./harm.ts";
 import { type FileState, loadMaps } from "./maps.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
-import { readArea } from "./open.ts";
 import { CHANGE, DONE, NOTHING_DONE, type Outcome, PACKING, type Unnamed } from "./outcomes.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
-import { type QdbIndex, readIndex } from "./qdb-index.ts";
+import { keptMirror, readIndex } from "./qdb-index.ts";
 import { BLOCK } from "./taken-space.ts";
 
 /** What opening for writing takes. */
@@ -126,14 +125,19 @@ export class Session {
   /**
    * Commits what the file is to say: the bitmaps of the next generation, in order. When it returns, they are on the disk.
    * The file is then cut, and packed where it would stay too long; neither while a bitmap was not read good.
-   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT; OVERLAP where a good bitmap would come into error
+   * Gives what is wrong with the bitmaps that it had to make all dirty for the sake of others.
+   * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT; OVERLAP where a damaged bitmap would bring a good one into error
    */
-  *commit(bitmaps: readonly NextBitmap[]): StorePlan<void> {
-    yield* this.#commit(bitmaps, CHANGE);
+  *commit(bitmaps: readonly NextBitmap[]): StorePlan<readonly Problem[]> {
+    const next = allMapped(this.#state.mapped)
+      ? { bitmaps, madeDirty: [] }
+      : yield* withoutHarm(this.#state, bitmaps, this.#length, this.#options.digests);
+    yield* this.#commit(next.bitmaps, CHANGE);
     for (let packing = 0; packing < MAX_PACKINGS && this.#isTooLong(); packing++) {
       yield* this.#commit(yield* movesOf(this.#state, this.#crc32), PACKING);
     }
     yield* this.cut();
+    return next.madeDirty;
   }
 
   /** Cuts off what lies behind the last cluster in use. Only after a commit or a fence. @throws {QdbError} POISONED, PATH_CHANGED */
@@ -172,6 +176,10 @@ export class Session {
     this.#fileSize = end;
   }
 
+  get #length(): FileLength {
+    return { size: this.#fileSize, fixed: this.#options.fixedSize === true };
+  }
+
   /** Whether the file, cut, would be longer than its content allows (spec §5, Space). */
   #isTooLong(): boolean {
     const { index, mapped } = this.#state;
@@ -192,14 +200,9 @@ export class Session {
         { structure: "header", field: "generation" },
       );
     }
-    const fixed = this.#options.fixedSize === true;
-    const space = yield* freeSpaceOf(this.#state, { size: this.#fileSize, fixed });
+    const space = yield* freeSpaceOf(this.#state, this.#length);
     const placed = placeAll(bitmaps, space, index, this.#crc32);
     const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
-    if (!allMapped(mapped)) {
-      const fileSize = Math.max(this.#fileSize, space.end);
-      yield* refuseHarm(this.#state, { bitmaps, table: next, fileSize }, this.#options.digests);
-    }
     yield* this.#fence();
     const fileSize = this.#fileSize;
     let end = Math.max(fileSize, index.floor);
@@ -276,13 +279,6 @@ export class Session {
       throw this.#poisoned;
     }
   }
-}
-
-/** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
-function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
-  if (index.form === "draft") return new Uint8Array(0);
-  if (index.opened.offset !== 0) return index.opened.bytes;
-  return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
 }
 
 /** Nobody knows whose file it is, but what its mirror says. */
