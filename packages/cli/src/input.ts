@@ -1,16 +1,29 @@
-import { createReadStream } from "node:fs";
+import { close, createReadStream, fstatSync, open, read } from "node:fs";
 import { isQdbError, QdbError, quote } from "@qdb/format";
 import { reasonOf } from "@qdb/io-node";
 
 /** Bytes of one piece. */
 const PIECE = 1024 * 1024;
 
+/** Node's own calls, but a read that a signal interrupts is made again. */
+const CALLS = {
+  open,
+  close,
+  read(fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null, done: ReadDone): void {
+    read(fd, buffer, offset, length, position, (error, count, bytes) => {
+      if (error?.code === "EINTR") CALLS.read(fd, buffer, offset, length, position, done);
+      else done(error, count, bytes);
+    });
+  },
+};
+type ReadDone = (error: NodeJS.ErrnoException | null, count: number, buffer: Uint8Array) => void;
+
 /**
  * The bytes of a file or a pipe from its start, in pieces; `-` is standard input.
  * @throws {QdbError} NOT_FOUND, USAGE for a directory, IO, ABORTED
  */
 export async function* readInput(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  const stream = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: PIECE });
+  const stream = streamOf(path);
   const stop = (): void => {
     stream.destroy(new QdbError("ABORTED", "the command was interrupted"));
   };
@@ -23,6 +36,12 @@ export async function* readInput(path: string, signal: AbortSignal): AsyncGenera
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+function streamOf(path: string): AsyncIterable<Uint8Array> & { destroy(error: Error): unknown } {
+  if (path !== "-") return createReadStream(path, { highWaterMark: PIECE, fs: CALLS });
+  if (!fstatSync(0).isFile()) return process.stdin;
+  return createReadStream("", { fd: 0, autoClose: false, highWaterMark: PIECE, fs: CALLS });
 }
 
 /** The same as text. @throws {QdbError} the same; USAGE for what is not UTF-8 */
