@@ -1,6 +1,6 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import { type Problem, QdbError } from "../errors.ts";
+import { isQdbError, type Problem, QdbError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { mapPut, type Plan, run } from "../ports/plan.ts";
@@ -56,6 +56,8 @@ export class QdbEditor {
   readonly #options: EditorOptions;
   #session: Session;
   #edits: Edits;
+  /** Whether a change of this editor is on the disk. */
+  #hasStored = false;
 
   private constructor(store: AnyStore, options: EditorOptions, session: Session) {
     this.#store = store;
@@ -112,6 +114,7 @@ export class QdbEditor {
       madeDirty = this.#edits.doubted();
       await this.#rewrite();
     } else madeDirty = await runStore(this.#session.commit(this.#edits.next()), this.#store);
+    this.#hasStored ||= isChange;
     this.#edits = this.#newEdits();
     return { madeDirty, growth: isChange ? growthOf(this.state) : undefined };
   }
@@ -140,15 +143,28 @@ export class QdbEditor {
       const next = await run(repairPlan(this.state), this.#store);
       await runStore(this.#session.commit(next), this.#store);
     }
+    this.#hasStored = true;
     this.#edits = this.#newEdits();
-    const after: Finding[] = [];
-    await this.#store.refresh?.();
-    return { before, after, summary: await this.#check(after), written: true, growth: growthOf(this.state) };
+    return this.#afterStoring(async () => {
+      const after: Finding[] = [];
+      await this.#store.refresh?.();
+      return { before, after, summary: await this.#check(after), written: true, growth: growthOf(this.state) };
+    });
   }
 
-  /** Closes the store, and with it the lock. */
+  /** Closes the store, and with it the lock. @throws {QdbError} what the store throws; the message says whether a change is stored all the same */
   async close(): Promise<void> {
-    await this.#store.close?.();
+    await this.#afterStoring(async () => this.#store.close?.());
+  }
+
+  /** Does work; where it fails, and a change of this editor is on the disk by then, the error says so. */
+  async #afterStoring<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!this.#hasStored || !isQdbError(error)) throw error;
+      throw new QdbError(error.code, `${error.message}; the change is stored`, error.where, { cause: error });
+    }
   }
 
   async #check(findings: Finding[]): Promise<CheckSummary> {
@@ -174,8 +190,11 @@ export class QdbEditor {
         "a draft file is changed by rewriting it whole, which cannot be done here; write its JSON form into a new file",
       );
     // Another file stands there now.
-    await this.#store.refresh?.();
-    this.#session = await openSession(this.#store, this.#options);
+    this.#hasStored = true;
+    await this.#afterStoring(async () => {
+      await this.#store.refresh?.();
+      this.#session = await openSession(this.#store, this.#options);
+    });
     await runStore(this.#session.confirm(), this.#store);
   }
 
