@@ -42,8 +42,9 @@ async function createByLink(path: string, image: FileImage, pace: Pace): Promise
     await writeFrom(file, image, 0, "holes", pace);
     file.sync();
     pace.checkSignal();
+    // Where link(2) fails, it may be made all the same: a network file system that lost the answer.
+    made.push(path);
     const linked = link(name, path);
-    if (linked) made.push(path);
     remove(name);
     if (linked) confirmName(file);
     return linked;

@@ -2,9 +2,9 @@ import { realpathSync, renameSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
 import { syncDirectory } from "./directory.ts";
 import { fromNode, withRemark } from "./errors.ts";
-import { factsIfThere } from "./facts.ts";
+import { factsIfThere, leadsTo } from "./facts.ts";
 import { Handle } from "./handle.ts";
-import { createTemporary, type Temporary, withoutNames } from "./temporary.ts";
+import { createTemporary, removeTemporaryNames, type Temporary, withoutNames } from "./temporary.ts";
 
 /**
  * Puts a new file in the place of an open, locked one (spec §5, Creation and rewrite): a temporary file beside it,
@@ -15,6 +15,7 @@ import { createTemporary, type Temporary, withoutNames } from "./temporary.ts";
 export function replaceFile(path: string, old: Handle, image: FileImage): Handle {
   const target = targetOf(path, old);
   const remark = `${quote(path)} is as it was`;
+  const unknown = `whether ${quote(path)} is the old file or the new one is unknown; both are whole`;
   let temporary: Temporary;
   try {
     temporary = createTemporary(target, (name) => Handle.createPrivate(name));
@@ -22,27 +23,29 @@ export function replaceFile(path: string, old: Handle, image: FileImage): Handle
     throw withRemark(error, "rewrite", path, remark);
   }
   const { name, file, key } = temporary;
+  let isRenaming = false;
   try {
     fill(file, image, old);
     targetOf(path, old);
+    isRenaming = true;
     rename(name, target);
-  } catch (error) {
-    const reported = withoutNames(error, path, [name], key);
-    file.closeAfterError();
-    throw withRemark(reported, "rewrite", path, remark);
-  }
-  try {
     syncDirectory(target);
   } catch (error) {
+    const isOld = !isRenaming || leadsToOld(target, old);
+    const reported = withoutNames(error, path, [name], key);
     file.closeAfterError();
-    throw withRemark(
-      error,
-      "rewrite",
-      path,
-      `whether ${quote(path)} is the old file or the new one is unknown; both are whole`,
-    );
+    throw withRemark(reported, "rewrite", path, isOld ? remark : unknown);
   }
   return file;
+}
+
+/** Whether a path still leads to the old file after a rename(2) that failed: it may be done all the same. */
+function leadsToOld(target: string, old: Handle): boolean {
+  try {
+    return leadsTo(target, old.facts().key);
+  } catch {
+    return false;
+  }
 }
 
 /** Where the path leads to, all links resolved: still to the locked file, by that name alone. */
@@ -51,6 +54,7 @@ function targetOf(path: string, old: Handle): string {
   if (factsIfThere(target)?.key !== old.facts().key) {
     throw new QdbError("SOURCE_CHANGED", `${quote(path)} leads to another file than when it was opened; open it anew`);
   }
+  if (old.access().nlink > 1) removeTemporaryNames(target, old.facts().key);
   const { nlink } = old.access();
   if (nlink > 1) {
     const message = `${quote(path)} has ${nlink} names (hard links), and under the others the old bitmaps would stay; remove those, or copy it into a new file`;

@@ -37,7 +37,7 @@ export function createTemporary(target: string, open: (name: string) => Handle):
     const name = join(directory, newName());
     const file = open(name);
     try {
-      const { key } = file.facts();
+      const key = keyOfNew(file, name);
       try {
         if (file.lock() && isNameOf(name, key)) return { name, file, key };
       } catch (error) {
@@ -52,6 +52,34 @@ export function createTemporary(target: string, open: (name: string) => Handle):
   }
   const message = `other processes took the temporary files beside ${quote(target)} for abandoned ones ${MAX_ATTEMPTS} times; try again`;
   throw new QdbError("LOCKED", message);
+}
+
+/** The key of a file that was just made under a name that nobody else has; where it cannot be seen, the file goes again. */
+function keyOfNew(file: Handle, name: string): string {
+  try {
+    return file.facts().key;
+  } catch (error) {
+    try {
+      unlinkSync(name);
+    } catch (failure) {
+      throw withRemark(error, "create", name, remarkOf("removed", name, failure));
+    }
+    throw error;
+  }
+}
+
+/**
+ * Removes what a killed process left of making a file: the file's temporary name. Only for the file of `key` whose lock the
+ * caller has, since its maker keeps it locked as long as it needs that name.
+ */
+export function removeTemporaryNames(target: string, key: string): void {
+  for (const name of candidatesIn(dirname(target))) {
+    try {
+      if (isNameOf(name, key)) unlinkSync(name);
+    } catch {
+      // Who needs the file to have one name only looks again.
+    }
+  }
 }
 
 /** Removes the temporary files of a directory that no process has locked. What cannot be looked at or removed stays: the next one tries again. */
