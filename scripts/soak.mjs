@@ -5,7 +5,11 @@ import { environment, fail, heading, run } from "./setup.mjs";
 
 /** The test files of each run. With QDB_SOAK=1 they do everything, and print figures. */
 const runs = {
-  faults: ["packages/cli/test/update-faults.test.ts", "packages/cli/test/read-faults.test.ts"],
+  faults: [
+    "packages/cli/test/faults.test.ts",
+    "packages/cli/test/read-faults.test.ts",
+    "packages/cli/test/full-disk.test.ts",
+  ],
 };
 
 const names = process.argv.slice(2);

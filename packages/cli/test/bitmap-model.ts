@@ -228,7 +228,11 @@ export class Model {
 }
 
 /** The dirty ranges of a model's bitmap as `dump` writes them: `[offset, length]`, joined, clipped to the disk. */
-export function dirtyOf({ bits, granularity, size }: ModelBitmap): [string, string][] {
+export function dirtyOf({
+  bits,
+  granularity,
+  size,
+}: Pick<ModelBitmap, "bits" | "granularity" | "size">): [string, string][] {
   const ranges: [number, number][] = [];
   for (const [at, dirty] of bits.entries()) {
     if (!dirty) continue;
