@@ -24,7 +24,7 @@ export interface Harmless {
  * Keeps a commit from bringing a good bitmap into error (spec §5, Files in error). An L1 area that runs past the end lies inside a longer
  * file; what stands in an area that shares a cluster with the table, or with an area that goes, counts from then on. A damaged bitmap
  * that would own what a good one owns then becomes all dirty.
- * @throws {QdbError} OVERLAP where its entry is in an error that dirt does not mend; IO where a good one cannot be read
+ * @throws {QdbError} OVERLAP where its entry is in an error that dirt does not mend; what is wrong with a good one that cannot be read any more
  */
 export function* withoutHarm(
   { index }: FileState,
@@ -45,7 +45,8 @@ export function* withoutHarm(
     const maps = yield* readLonger(loadMaps(after, entries, digests), index.fileSize);
     const harm = harmOf(kept, maps);
     if (harm === undefined) return { bitmaps, madeDirty };
-    if (harm.code === "IO" || harm.code === "SHORT_READ") throw new QdbError(harm.code, harm.message, harm.where);
+    // A good one that reads differently now has nothing to do with what others own.
+    if (harm.code !== "OVERLAP") throw QdbError.from(harm);
     const owned = ownedBy(kept, after);
     const known = madeDirty.length;
     for (const [position, { from, at }] of kept.entries()) {
