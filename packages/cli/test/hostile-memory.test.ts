@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { rep } from "../../format/test/hand.ts";
 import { HOSTILE } from "../../format/test/hostile-files.ts";
-import { COMMAND, NODE, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, temporaryDirectory } from "./built.ts";
 import { measured } from "./measured.ts";
 import { requirePeers } from "./peers.ts";
 import { DAILY, handFile } from "./samples.ts";
 
 const MIB = 2 ** 20;
-/** What Node takes beyond what is held: code that is compiled where a loop is long, and garbage. In MiB. */
-const RUNTIME = 10;
+/** What Node takes beyond what is held, in MiB: code that is compiled where a loop is long, and arrays that nobody holds any more. */
+const RUNTIME = 20;
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("python3"));
 
@@ -57,6 +57,47 @@ describe.each(["65535 empty bitmaps", "65535 bitmaps, every one in error"])("%s"
       const { status } = spawnSync(NODE, [...flags, COMMAND, ...args, ...operands], { stdio: "ignore" });
       expect({ args, status }).toEqual({ args, status: isBad ? 1 : 0 });
     }
+  }, 300_000);
+});
+
+describe("check -r holds neither bitmaps nor findings", () => {
+  /** Bytes that it reads, in MiB: it looks at the file when it opens it, before the repair, in it and after it. */
+  const looked = (size: number): number => (4 * size) / MIB;
+
+  test.each([
+    // Of 14 MiB a few KiB are read.
+    ["four damaged bitmaps of 2^32 bits", 1],
+    ["2^18 entries past the end", looked(3_154_432)],
+    ["65535 bitmaps with damaged L1 areas", looked(65_535 * 64)],
+  ])(
+    "%s",
+    (name, read) => {
+      const budget = Math.floor(16 + 4 * read);
+      for (const output of ["human", "json"]) {
+        const { path } = hostileFile(name);
+        const small = handFile(directory, "small.qdb", { bitmaps: [{ ...DAILY, l1Checksum: 1 }] });
+        const args = ["check", "-r", `--output=${output}`];
+        const own = runWithin(budget, [...args, small]);
+        const { status, mebibytes } = runWithin(budget, [...args, path]);
+        expect(status).toBe(0);
+        expect(mebibytes - own.mebibytes).toBeLessThan(budget + RUNTIME);
+        expect(qdb("check", path)).toContain("No errors were found");
+      }
+    },
+    300_000,
+  );
+
+  test("every finding of it is listed, with what has become of it", () => {
+    const name = "2^18 entries past the end";
+    const { path } = hostileFile(name);
+    const { findings } = JSON.parse(qdb("check", "-r", "--output=json", path));
+    expect(findings).toHaveLength(2 ** 18);
+    for (const at of [0, 2 ** 18 - 1]) {
+      const where = { structure: "L1 entry", field: "descriptor", offset: 8704 + at * 8, bitmap: "00000000" };
+      expect(findings[at]).toMatchObject({ code: "OUT_OF_BOUNDS", where, repairable: true, repaired: true });
+    }
+    const [line, summary] = qdb("map", path, "00000000").split("\n");
+    expect([line?.trim().split(/\s+/), summary]).toEqual([["0", `${2n ** 39n}`, "1", "dirty"], ""]);
   }, 300_000);
 });
 

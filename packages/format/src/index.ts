@@ -89,6 +89,7 @@ export {
 } from "./file/check.ts";
 export type { ClusterMap } from "./file/cluster-map.ts";
 export { type CommitReport, type EditorOptions, QdbEditor, type RepairReport } from "./file/editor.ts";
+export type { RepairFinding } from "./file/repair-findings.ts";
 export { type EditOptions, Edits, type NewBitmap } from "./file/edits.ts";
 export type { Growth } from "./file/growth.ts";
 export { JsonLoader, type LoadOptions } from "./file/json-read.ts";

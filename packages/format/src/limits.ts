@@ -29,7 +29,11 @@ export const MAX_FILE_OFFSET = 2 ** 53;
 export interface Limits {
   /** Most bytes of bits that one Bitmap in memory may take, else LIMIT (default 512 MiB). */
   readonly maxBitmapBytes?: number;
+  /** Most bytes of L1 areas and data clusters that a repair may store anew, all bitmaps together, else LIMIT (default 4 GiB). */
+  readonly maxRepairBytes?: number;
 }
+/** Default of {@link Limits.maxRepairBytes}. */
+export const DEFAULT_MAX_REPAIR_BYTES = 4 * 1024 * 1024 * 1024;
 /** Default of {@link Limits.maxBitmapBytes}. */
 export const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;
 /** The last generation of a file: no commit can follow it (spec §2). */

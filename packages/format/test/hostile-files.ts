@@ -19,13 +19,13 @@ function smallEntries(count: number, fill: (entry: DataView, at: number) => void
   return table;
 }
 
-function headerFor(table: Uint8Array, nbBitmaps: number, clusterBits = 9, tableAt = TABLE): Uint8Array {
+function headerFor(table: Uint8Array, nbBitmaps: number, clusterBits = 9, tableAt = TABLE, allOnes = true): Uint8Array {
   const header = {
     nbBitmaps,
     bitmapsOffset: BigInt(tableAt),
     bitmapsSize: table.length,
     tableChecksum: crc32(table),
-    incompatible: 1n,
+    incompatible: allOnes ? 1n : 0n,
   };
   return file({ clusterBits, header }).slice(0, TABLE);
 }
@@ -94,6 +94,35 @@ export const EDITED: ReadonlySet<string> = new Set([
   "2^20 preallocations",
   "2^20 entries behind the end, one in every second block",
 ]);
+
+/** Files that are repaired too. */
+export const REPAIRED: ReadonlySet<string> = new Set([
+  "65535 empty bitmaps",
+  "65535 bitmaps, every one in error",
+  "65535 bitmaps with damaged L1 areas",
+  "65534 L1 areas at one place, and 2^16 entries that name it",
+  "2^18 entries of one cluster",
+  "2^18 entries past the end",
+  "2^20 entries, ones and zeros in turn",
+  "four damaged bitmaps of 2^32 bits",
+  "1000 damaged bitmaps of 2^32 bits with L1 areas past the end",
+  "two damaged bitmaps of 2^29 bits, without all-ones clusters",
+  "2^16 damaged data clusters",
+]);
+
+/** Bitmaps whose L1 areas, each in a cluster of 2 MiB, do not match their checksums. */
+function damagedAreas(count: number, entries: number, allOnes: boolean): SparseSource {
+  const cluster = 2 * MIB;
+  const tableAt = 2 * cluster;
+  const placeOf = (at: number): number => tableAt + (1 + at) * cluster;
+  const area = new Uint8Array(entries * 12);
+  const table = smallEntries(count, (entry, at) =>
+    placeL1(entry, placeOf(at), entries, BigInt(entries) * 2n ** 33n, 512, crc32(area) + 1),
+  );
+  const header = headerFor(table, count, 21, tableAt, allOnes).slice(0, 4096);
+  const pieces = Array.from({ length: count }, (_, at): [number, Uint8Array] => [placeOf(at), area]);
+  return sparse(placeOf(count), [0, header], [cluster, header], [tableAt, table], ...pieces);
+}
 
 export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
   "counts of a tiny file": () =>
@@ -168,6 +197,22 @@ export const HOSTILE: Readonly<Record<string, () => SparseSource>> = {
       placeL1(entry, at(index), 1, 65536n, 65536, crc32(areas.subarray(index * 1024, index * 1024 + 16)));
     });
     return withTable(table, MOST, 0, [start, areas]);
+  },
+  "65535 bitmaps with damaged L1 areas": () => {
+    const start = behind(new Uint8Array(MOST * 48));
+    const table = smallEntries(MOST, (entry, at) => placeL1(entry, start + at * 512, 1, 65536n, 65536, 1));
+    return withTable(table, MOST, start + MOST * 512);
+  },
+  "four damaged bitmaps of 2^32 bits": () => damagedAreas(4, 256, true),
+  "two damaged bitmaps of 2^29 bits, without all-ones clusters": () => damagedAreas(2, 32, false),
+  "1000 damaged bitmaps of 2^32 bits with L1 areas past the end": () => {
+    const table = smallEntries(1000, (entry, at) => placeL1(entry, 2 ** 40 + at * 2 ** 24, 2 ** 20, 2n ** 41n, 512, 1));
+    return withTable(table, 1000, 0);
+  },
+  "2^16 damaged data clusters": () => {
+    const count = 2 ** 16;
+    const data = TABLE + 512 + count * 12;
+    return oneHuge((at) => data + at * 512, data + count * 512, count);
   },
   "65534 L1 areas at one place, and 2^16 entries that name it": () => {
     const start = behind(new Uint8Array(MOST * 48));

@@ -3,10 +3,13 @@
 // collected first where there seems to be too much. What a call holds between two such moments is bounded by the
 // `--max-old-space-size` that the parent sets in a second run.
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { Bitmap, bytesSource, type ExtentsVisitor, isQdbError, QdbEditor, QdbFile } from "../src/index.ts";
-import { EDITED, HOSTILE } from "./hostile-files.ts";
-import { type SparseSource, sparseStore } from "./sparse.ts";
+import { EDITED, HOSTILE, REPAIRED } from "./hostile-files.ts";
+import { fileStore, type SparseSource, sparseStore } from "./sparse.ts";
 
 export interface Measured {
   readonly call: string;
@@ -23,6 +26,8 @@ export interface Measured {
   readonly bound: number;
   /** What came out: extents, findings, characters. */
   readonly put: number;
+  /** Length of the file in bytes when the call has ended, where it changes it. */
+  readonly size?: number;
 }
 
 const gc = (globalThis as { gc?: () => void }).gc ?? (() => undefined);
@@ -183,6 +188,28 @@ function measureEdit(source: SparseSource, base: number): Promise<Measured> {
   });
 }
 
+/** What can be put right is, in a file on the disk, and every finding is gone through. */
+async function measureRepair(source: SparseSource, base: number, maxRepairBytes?: number): Promise<Measured> {
+  const directory = mkdtempSync(join(tmpdir(), "qdb-repair-"));
+  try {
+    const store = fileStore(source, join(directory, "file.qdb"));
+    const randomId = (): Uint8Array => new Uint8Array(16);
+    const bounds = maxRepairBytes === undefined ? {} : { maxRepairBytes };
+    const call = maxRepairBytes === undefined ? "repair" : "repair within 16 MiB";
+    const measured = await measure(call, source, { base, opening: 0 }, async (look) => {
+      const editor = await QdbEditor.open(store, { ...options, ...bounds, randomId, repair: true });
+      const report = await editor.repair();
+      look();
+      let findings = 0;
+      for (const _ of report.findings()) if (findings++ % 16384 === 0) look();
+      return findings;
+    });
+    return { ...measured, size: store.size };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 async function main(name: string): Promise<void> {
   const make = HOSTILE[name];
   if (make === undefined) throw new Error(`no hostile file ${name}`);
@@ -202,6 +229,11 @@ async function main(name: string): Promise<void> {
   );
   collect();
   if (EDITED.has(name)) results.push(await measureEdit(source, base));
+  if (REPAIRED.has(name)) {
+    results.push(await measureRepair(source, base));
+    collect();
+    results.push(await measureRepair(source, base, 2 ** 24));
+  }
   collect();
   process.stdout.write(JSON.stringify({ size: source.size, heap: process.memoryUsage().heapUsed, results }));
 }

@@ -1,4 +1,5 @@
 // A source of any length made of a few pieces, all else zero, that counts what is read of it. Hostile files are made of it.
+import { ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { SyncByteSource, SyncStore } from "../src/index.ts";
 
 export interface SparseSource extends SyncByteSource {
@@ -7,6 +8,8 @@ export interface SparseSource extends SyncByteSource {
   reads: number;
   /** Called at each read, before it. */
   onRead?: () => void;
+  /** What it is made of. */
+  readonly pieces: readonly (readonly [offset: number, bytes: Uint8Array])[];
 }
 
 /** `size` bytes; later pieces lie over earlier ones. Every read gives fresh bytes, as a file does. */
@@ -16,6 +19,7 @@ export function sparse(
 ): SparseSource {
   return {
     size,
+    pieces,
     bytesRead: 0,
     reads: 0,
     readSync(offset, length) {
@@ -63,6 +67,38 @@ export function sparseStore(source: SparseSource): SyncStore {
     },
     flushSync: () => undefined,
     truncateSync(length) {
+      size = length;
+    },
+  };
+}
+
+/** A source as a file on the disk that can be changed: nothing of it is held. Reads are counted by the source. */
+export function fileStore(source: SparseSource, path: string): SyncStore {
+  const file = openSync(path, "w+");
+  ftruncateSync(file, source.size);
+  for (const [offset, bytes] of source.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+  let { size } = source;
+  return {
+    get size() {
+      return size;
+    },
+    readSync(offset, length) {
+      source.onRead?.();
+      source.bytesRead += length;
+      source.reads++;
+      const result = new Uint8Array(length);
+      if (readSync(file, result, 0, length, offset) !== length)
+        throw new Error(`read past the end: ${length} at ${offset}`);
+      return result;
+    },
+    writeSync(offset, bytes) {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(file, bytes, done, bytes.length - done, offset + done);
+      size = Math.max(size, offset + bytes.length);
+    },
+    flushSync: () => undefined,
+    truncateSync(length) {
+      ftruncateSync(file, length);
       size = length;
     },
   };

@@ -157,7 +157,7 @@ export function ids(): () => Uint8Array {
 
 export function openEditor(
   store: AnyStore,
-  options: Pick<EditorOptions, "repair" | "acceptMirror"> = {},
+  options: Pick<EditorOptions, "repair" | "acceptMirror" | "maxRepairBytes"> = {},
 ): Promise<QdbEditor> {
   return QdbEditor.open(store, { digests: ZLIB, randomId: ids(), ...options });
 }

@@ -38,9 +38,11 @@ function exitCodeOf({ counts }: CheckSummary): number {
   return counts.leak > 0 ? 3 : 0;
 }
 
-async function check(path: string, call: Call): Promise<CheckSummary> {
+/** Lists every finding; `repaired` is given by a repair. */
+async function check(path: string, call: Call, repaired?: boolean): Promise<CheckSummary> {
   const printer = checkPrinter(path, call);
-  const summary = await look(path, call, (finding) => printer.finding(finding));
+  const summary = await look(path, call, (finding) => printer.finding(finding, repaired));
+  if (summary.headerSource === "mirror") warnOfMirror(path, "qdb check -r repairs it");
   printer.end(summary);
   return summary;
 }
@@ -51,10 +53,7 @@ async function look(path: string, call: Call, found: (finding: Finding) => void)
     const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
     for (;;) {
       const step = await findings.next();
-      if (step.done === true) {
-        if (step.value.headerSource === "mirror") warnOfMirror(path, "qdb check -r repairs it");
-        return step.value;
-      }
+      if (step.done === true) return step.value;
       found(step.value);
     }
   } finally {
@@ -83,30 +82,19 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
     return lookOnly(path, call, error);
   }
   return closing(editor, async () => {
-    const { before, after, summary, growth } = await editor.repair();
+    const report = await editor.repair();
     const printer = checkPrinter(path, call);
-    const left = new Set(after.map(keyOf));
-    for (const finding of before) printer.finding(finding, !left.has(keyOf(finding)));
-    const known = new Set(before.map(keyOf));
-    for (const finding of after) if (!known.has(keyOf(finding))) printer.finding(finding, false);
-    printer.end(summary);
-    tellGrowth(path, growth);
-    return summary;
+    for (const { finding, repaired } of report.findings()) printer.finding(finding, repaired);
+    printer.end(report.summary);
+    tellGrowth(path, report.growth);
+    return report.summary;
   });
-}
-
-/** What tells whether a finding is still there; not its place, which a commit changes. */
-function keyOf({ code, where }: Finding): string {
-  return JSON.stringify([code, where.structure, where.field, where.bitmap]);
 }
 
 /** The findings of a file that a repair cannot be let near. @throws {unknown} why, where the findings do not show it */
 async function lookOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
-  const findings: Finding[] = [];
-  const summary = await look(path, call, (finding) => findings.push(finding));
-  if (isClean(summary.counts)) throw why;
-  const printer = checkPrinter(path, call);
-  for (const finding of findings) printer.finding(finding, false);
-  printer.end(summary);
-  return summary;
+  // Twice, since findings are held nowhere: whether they show why is known at the end.
+  const { counts } = await look(path, call, () => undefined);
+  if (isClean(counts)) throw why;
+  return check(path, call, false);
 }

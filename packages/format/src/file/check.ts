@@ -1,24 +1,22 @@
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
-import { equalBytes, isZero } from "../layout/bytes.ts";
+import { equalBytes } from "../layout/bytes.ts";
 import { MAX_CLUSTER_BITS, MAX_GENERATION, MIN_CLUSTER_BITS } from "../limits.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import { mapPut, type Plan, put } from "../ports/plan.ts";
-import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { mirrorOffset } from "../records/header.ts";
 import type { BitOptions } from "./bits.ts";
-import { checkEntry, checkExtensions, nameTwins } from "./check-records.ts";
-import type { QdbClusterMap } from "./cluster-map.ts";
-import { hasTail, readClusters } from "./clusters.ts";
-import { type Finding, finding, findingOf, isPlaceProblem, type Severity, type SeverityCounts } from "./findings.ts";
+import { BitmapCheck } from "./check-bitmaps.ts";
+import { checkExtensions } from "./check-records.ts";
+import { type Finding, finding, findingOf, type Severity, type SeverityCounts } from "./findings.ts";
 import { allMapped, endOfUse } from "./free-space.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { layoutOf } from "./layout.ts";
-import { type LoadedMaps, loadMaps, type MappedBitmap } from "./maps.ts";
+import { loadMaps, type MappedBitmap } from "./maps.ts";
 import { type HeaderSource, sourceOf } from "./mirror.ts";
 import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "./open.ts";
 import { indexOf, type QdbIndex } from "./qdb-index.ts";
+import { SeenFile } from "./seen-file.ts";
 import { readTable } from "./table.ts";
-import { windows } from "./windows.ts";
 
 export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
 
@@ -35,6 +33,8 @@ export interface CheckSummary {
 export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
   /** Whether the file's length is not its own to choose, as a device's: what lies behind the last cluster is no leak then. */
   readonly fixedSize?: boolean | undefined;
+  /** Is filled with what is found, to be gone through again once the check has ended. @internal */
+  readonly seen?: SeenFile | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ function* checkFile(
   try {
     opened = yield* openHeader(fileSize, crc32);
   } catch (error) {
-    return { complete: yield* giveUp(error, "BAD_MAGIC", "UNSUPPORTED_VERSION") };
+    return { complete: yield* giveUp(error, options.seen ?? new SeenFile(), "BAD_MAGIC", "UNSUPPORTED_VERSION") };
   }
   const headerSource = sourceOf(opened);
   validateIdentity(opened, (problem) => {
@@ -77,8 +77,10 @@ function* checkFile(
   const walk = findable.extensions ? walkExtensions(opened, (problem) => problems.push(problem)) : undefined;
   const heads = [...copies, ...problems.map((problem) => findingOf(problem, false))];
   if (walk !== undefined) heads.push(...checkExtensions(opened, walk));
+  const seen = options.seen ?? new SeenFile();
   if (!findable.table) {
-    for (const found of heads) yield* put({ ...found, repairable: false });
+    seen.heads = heads.map(unrepairable);
+    for (const found of seen.heads) yield* put(found);
     return { complete: false, headerSource };
   }
   const layout = layoutOf(opened.header, opened.form, fileSize);
@@ -86,55 +88,38 @@ function* checkFile(
   try {
     index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));
   } catch (error) {
-    for (const found of heads) yield* put({ ...found, repairable: false });
-    return { complete: yield* giveUp(error), headerSource };
+    seen.heads = heads.map(unrepairable);
+    for (const found of seen.heads) yield* put(found);
+    return { complete: yield* giveUp(error, seen), headerSource };
   }
   const maps = yield* loadMaps(index, index.table.entries, digests);
   // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
   const refused = problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION;
-  const said = (found: Finding): Finding => (refused ? { ...found, repairable: false } : found);
-  for (const found of heads) yield* put(said(found));
-  const mapped = yield* mapPut(checkBitmaps(index, maps, options), said);
-  if (options.fixedSize !== true) yield* mapPut(checkEnd(index, mapped), said);
+  seen.heads = refused ? heads.map(unrepairable) : heads;
+  for (const found of seen.heads) yield* put(found);
+  const bitmaps = new BitmapCheck(index, maps, { refused, keep: options.seen !== undefined });
+  seen.bitmaps = bitmaps;
+  const mapped = yield* mapPut(bitmaps.run(options.onProgress), ({ finding: found }) => found);
+  if (options.fixedSize !== true) {
+    const ends = checkEnd(index, mapped);
+    seen.ends = refused ? ends.map(unrepairable) : ends;
+    for (const found of seen.ends) yield* put(found);
+  }
   return { complete: walk?.isBroken === false && allMapped(mapped), headerSource };
 }
 
-/** The findings of table entries and of what they lead to. */
-function* checkBitmaps(
-  index: QdbIndex,
-  maps: LoadedMaps,
-  { onProgress }: CheckOptions,
-): Plan<readonly MappedBitmap[], Finding> {
-  const { problems, table } = index;
-  const said = (found: Finding, entry: BitmapEntry): Finding =>
-    problems.isBeyondRepair(entry.index) ? { ...found, repairable: false } : found;
-  for (const entry of table.entries) {
-    for (const problem of problems.all(entry.index)) {
-      yield* put(said(findingOf(problem, isPlaceProblem(problem)), entry));
-    }
-  }
-  for (const entry of table.entries) for (const found of checkEntry(entry)) yield* put(said(found, entry));
-  for (const found of nameTwins(table.entries)) yield* put(found);
-  for (const { entry, problem } of maps.problems()) yield* put(said(findingOf(problem, true), entry));
-  const mapped = maps.bitmaps();
-  const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
-  let before = 0;
-  for (const { entry, map, area } of mapped) {
-    if (area !== undefined) for (const found of checkPadding(area)) yield* put(said(found, entry));
-    if (map === undefined) continue;
-    const progress = (bits: number): void => onProgress?.(before + bits, total);
-    yield* mapPut(checkData(map, progress), (found) => said(found, entry));
-    before += map.bits;
-  }
-  return mapped;
-}
-
 /** Ends a check at an error of the file; what the caller names, and what is no error of the file, is thrown. */
-function* giveUp(error: unknown, ...thrown: readonly QdbError["code"][]): Plan<boolean, Finding> {
+function* giveUp(error: unknown, seen: SeenFile, ...thrown: readonly QdbError["code"][]): Plan<boolean, Finding> {
   if (!(error instanceof QdbError) || thrown.includes(error.code)) throw error;
   if (isQdbError(error, "IO", "SHORT_READ", "ABORTED", "SOURCE_CHANGED")) throw error;
-  yield* put(findingOf(error, false));
+  const end = findingOf(error, false);
+  seen.ends = [end];
+  yield* put(end);
   return false;
+}
+
+function unrepairable(found: Finding): Finding {
+  return { ...found, repairable: false };
 }
 
 /** A damaged primary, a draft's lack of protection, a mirror that is bad or differs. */
@@ -163,38 +148,10 @@ function wrongMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
   return isGoodArea(bytes, crc32) ? "differs from the header: a commit that never happened" : "is damaged or missing";
 }
 
-function* checkPadding(map: QdbClusterMap): Generator<Finding, void> {
-  if (isZero(map.area.padding)) return;
-  const offset = map.areaOffset + map.area.bytes.length - map.area.padding.length;
-  const where = { structure: "L1 area", offset, bitmap: map.label };
-  yield finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where);
-}
-
-function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
-  for (const window of windows(map)) {
-    for (const [cluster, bytes] of yield* readClusters(map, window)) {
-      const offset = map.offset(cluster);
-      const where = { structure: "data cluster", offset, bitmap: map.label };
-      if (bytes instanceof QdbError) {
-        yield* put(
-          findingOf({ code: bytes.code, message: `the data cluster cannot be read: ${bytes.message}`, where }, true),
-        );
-        continue;
-      }
-      const problem = map.verify(cluster, bytes);
-      if (problem !== undefined) yield* put(findingOf(problem, true));
-      else if (hasTail(map, cluster, bytes)) {
-        yield* put(finding("TAIL", "noncanonical", "the data cluster is not zero behind the bitmap's last bit", where));
-      }
-    }
-    progress(window.endBit);
-  }
-}
-
-function* checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): Plan<void, Finding> {
-  if (!allMapped(mapped)) return;
+function checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): readonly Finding[] {
+  if (!allMapped(mapped)) return [];
   const end = endOfUse(index, mapped);
-  if (index.fileSize <= end) return;
+  if (index.fileSize <= end) return [];
   const message = `${index.fileSize - end} bytes behind the last block in use belong to nothing; qdb check -r cuts them off`;
-  yield* put(finding("LEAK", "leak", message, { structure: "file", offset: end }));
+  return [finding("LEAK", "leak", message, { structure: "file", offset: end })];
 }

@@ -1,7 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
-import type { Limits } from "../limits.ts";
+import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { mapPut, type Plan, run } from "../ports/plan.ts";
 import { type AnyStore, runStore } from "../ports/store.ts";
@@ -9,8 +9,11 @@ import { type CheckSummary, checkPlan, type Finding } from "./check.ts";
 import { Edits } from "./edits.ts";
 import { type Growth, growthOf } from "./growth.ts";
 import type { FileState } from "./maps.ts";
+import { mendedBytes } from "./mend.ts";
 import type { MirrorOptions } from "./mirror.ts";
 import { repairPlan } from "./repair.ts";
+import { RepairFindings } from "./repair-findings.ts";
+import { SeenFile } from "./seen-file.ts";
 import { Session } from "./session.ts";
 import { writeImage } from "./write.ts";
 
@@ -35,16 +38,22 @@ export interface CommitReport {
 }
 
 /** What a repair came to. */
-export interface RepairReport {
-  /** What was found before. */
-  readonly before: readonly Finding[];
-  /** What is left. */
-  readonly after: readonly Finding[];
+export interface RepairReport extends Pick<RepairFindings, "before" | "after" | "findings"> {
   readonly summary: CheckSummary;
   /** Whether something was put right. */
   readonly written: boolean;
   /** Why the file grows with every commit and is not cut; undefined when it does not. */
   readonly growth: Growth | undefined;
+}
+
+/** What a check came to. */
+interface Seen {
+  readonly seen: SeenFile;
+  readonly summary: CheckSummary;
+  /** Whether anything can be put right. */
+  readonly isRepairable: boolean;
+  /** Whether that is a leak at most. */
+  readonly isLeakOnly: boolean;
 }
 
 /**
@@ -122,34 +131,49 @@ export class QdbEditor {
   /**
    * Puts right what can be put right without losing a dirty bit, by a commit (spec §7.3): a bad header copy, what cannot be trusted
    * becomes dirty, tails and padding become zero, leaks are cut off. Where there is nothing to put right, nothing changes, but what
-   * was found is known to be on the disk when this resolves.
-   * @throws {QdbError} POISONED, PATH_CHANGED
+   * was found is known to be on the disk when this resolves. However many bitmaps are damaged, and however large they are, memory stays
+   * in the bounds of spec §7.4.
+   * @throws {QdbError} POISONED, PATH_CHANGED; LIMIT where more than `maxRepairBytes` would be stored, and then nothing was
    */
   async repair(): Promise<RepairReport> {
     if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
-    const before: Finding[] = [];
     await this.#store.refresh?.();
-    const first = await this.#check(before);
-    const repairable = before.filter((finding) => finding.repairable);
-    if (repairable.length === 0) {
+    const before = await this.#check();
+    if (!before.isRepairable) {
       await runStore(this.#session.fence(), this.#store);
       // At the last generation nothing can be committed, but the fence restores a damaged primary.
-      if (first.headerSource !== "mirror")
-        return { before, after: before, summary: first, written: false, growth: undefined };
-    } else if (repairable.every(({ code }) => code === "LEAK")) {
+      if (before.summary.headerSource !== "mirror") return this.#report(before, before, false);
+    } else if (before.isLeakOnly) {
       await runStore(this.#session.fence(), this.#store);
       await runStore(this.#session.cut(), this.#store);
     } else {
-      const next = await run(repairPlan(this.state), this.#store);
-      await runStore(this.#session.commit(next), this.#store);
+      await this.#mend();
     }
     this.#hasStored = true;
     this.#edits = this.#newEdits();
     return this.#afterStoring(async () => {
-      const after: Finding[] = [];
       await this.#store.refresh?.();
-      return { before, after, summary: await this.#check(after), written: true, growth: growthOf(this.state) };
+      return this.#report(before, await this.#check(), true);
     });
+  }
+
+  /** @throws {QdbError} LIMIT where more would be stored than allowed */
+  async #mend(): Promise<void> {
+    const { digests, maxRepairBytes = DEFAULT_MAX_REPAIR_BYTES } = this.#options;
+    const next = await run(repairPlan(this.state, digests), this.#store);
+    const needed = mendedBytes(next, this.state.index);
+    if (needed > maxRepairBytes) {
+      throw new QdbError(
+        "LIMIT",
+        `the damaged bitmaps take ${needed} bytes when they are all dirty, at most ${maxRepairBytes} are allowed; remove some of them first`,
+      );
+    }
+    await runStore(this.#session.commit(next), this.#store);
+  }
+
+  #report(before: Seen, after: Seen, written: boolean): RepairReport {
+    const growth = written ? growthOf(this.state) : undefined;
+    return Object.assign(new RepairFindings(before.seen, after.seen), { summary: after.summary, written, growth });
   }
 
   /** Closes the store, and with it the lock. @throws {QdbError} what the store throws; the message says whether a change is stored all the same */
@@ -167,15 +191,23 @@ export class QdbEditor {
     }
   }
 
-  async #check(findings: Finding[]): Promise<CheckSummary> {
+  /** Looks at everything. What is found is not held, but found again when it is asked for. */
+  async #check(): Promise<Seen> {
+    const seen = new SeenFile();
+    const { fixedSize } = this.#store;
+    let isRepairable = false;
+    let isLeakOnly = true;
     const plan = mapPut<CheckSummary, Finding, never>(
-      checkPlan(this.#store.size, this.#options.digests, this.#store),
-      (found) => {
-        findings.push(found);
+      checkPlan(this.#store.size, this.#options.digests, { fixedSize, seen }),
+      ({ repairable, code }) => {
+        if (!repairable) return undefined;
+        isRepairable = true;
+        isLeakOnly &&= code === "LEAK";
         return undefined;
       },
     );
-    return run(plan, this.#store);
+    const summary = await run(plan, this.#store);
+    return { seen, summary, isRepairable, isLeakOnly };
   }
 
   async #rewrite(): Promise<void> {

@@ -1,4 +1,3 @@
-import { Bitmap } from "../bitmap/bitmap.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { MAX_FILE_OFFSET } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
@@ -38,8 +37,8 @@ export function* withoutHarm(
   const bitmaps = [...next];
   const madeDirty: Problem[] = [];
   for (let round = 0; ; round++) {
-    const kept = bitmaps.flatMap(({ from, bits }, at) =>
-      from === undefined || bits !== undefined ? [] : [{ from, at }],
+    const kept = bitmaps.flatMap(({ from, bits, mend }, at) =>
+      from === undefined || bits !== undefined || mend === "all" ? [] : [{ from, at }],
     );
     const entries = kept.map(({ from }) => from.entry);
     const maps = yield* readLonger(loadMaps(after, entries, digests), index.fileSize);
@@ -52,8 +51,7 @@ export function* withoutHarm(
     for (const [position, { from, at }] of kept.entries()) {
       if (from.map !== undefined || !isOwner(maps, position, from, after, owned)) continue;
       if (index.problems.isBeyondRepair(from.entry.index)) throw refusal(harm);
-      const { size, granularity } = from.entry.fields;
-      bitmaps[at] = { from, bits: Bitmap.dirty({ size, granularity }) };
+      bitmaps[at] = { from, mend: "all" };
       if (from.damage !== undefined) madeDirty.push(from.damage);
     }
     if (madeDirty.length === known || round === MAX_ROUNDS) throw refusal(harm);

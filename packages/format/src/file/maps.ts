@@ -116,7 +116,7 @@ export class LoadedMaps {
     }
     this.#owners = new Owners(places, index, () => this.#goodAreas());
     for (const [position, entry] of selected.entries()) {
-      for (const _ of this.#problemsOf(position, entry)) {
+      for (const _ of this.problemsOf(position, entry)) {
         this.#flags[position] = (this.#flags[position] ?? 0) | BROKEN;
         break;
       }
@@ -147,7 +147,7 @@ export class LoadedMaps {
   problem(position: number, entry: BitmapEntry): Problem | undefined {
     const known = this.#index.problems.get(entry.index);
     if (known !== undefined || !this.#is(position, BROKEN)) return known;
-    for (const problem of this.#problemsOf(position, entry)) return problem;
+    for (const problem of this.problemsOf(position, entry)) return problem;
     return undefined;
   }
 
@@ -160,7 +160,7 @@ export class LoadedMaps {
   /** The first problem of the L1 area of a bitmap, or of the fields that say where it is; undefined when it has a map. */
   damage(position: number, entry: BitmapEntry): Problem | undefined {
     if (this.map(position, entry) !== undefined) return undefined;
-    for (const problem of this.#problemsOf(position, entry)) return problem;
+    for (const problem of this.problemsOf(position, entry)) return problem;
     return this.#index.problems.all(entry.index).find(isOfPlace);
   }
 
@@ -201,7 +201,8 @@ export class LoadedMaps {
     }
   }
 
-  *#problemsOf(position: number, entry: BitmapEntry): Generator<Problem, void> {
+  /** Every problem of the L1 area of a bitmap, and of what stands in it. */
+  *problemsOf(position: number, entry: BitmapEntry): Generator<Problem, void> {
     for (const stage of this.#stages) yield* stage(position, entry);
   }
 

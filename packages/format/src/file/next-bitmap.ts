@@ -15,6 +15,17 @@ export interface PlainClusters {
   readonly ones: ReadonlySet<number>;
 }
 
+/**
+ * What a repair puts right in a bitmap whose L1 area and entries are good. Its bits are never held whole: the other clusters stay where
+ * they are.
+ */
+export interface MendedClusters {
+  /** The clusters that cannot be trusted and become all dirty, ascending. */
+  readonly dirty: readonly number[];
+  /** What becomes of the last cluster where it is not zero behind the last bit: plain bits, or its bytes with this CRC-32. */
+  readonly tail?: "zeros" | "ones" | { readonly checksum: number };
+}
+
 /** A bitmap of the next generation: one of this generation that stays, changes or moves, or a new one. */
 export interface NextBitmap {
   /** The bitmap of this generation that it comes from. */
@@ -25,6 +36,8 @@ export interface NextBitmap {
   readonly bits?: Bitmap;
   /** The bits as `from` has them: clusters that did not change stay where they are. */
   readonly original?: Bitmap;
+  /** Put right by a repair: some clusters, or all of it dirty. */
+  readonly mend?: MendedClusters | "all";
   /** Moves L1 area and data clusters into free space, unread: they keep their checksums. */
   readonly move?: PlainClusters;
 }

@@ -6,14 +6,16 @@ import type { FileChunk } from "../ports/image.ts";
 import { read } from "../ports/plan.ts";
 import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.ts";
 import { mirrorOffset } from "../records/header.ts";
-import { nextHeader, nextState, padToCluster, placeAll } from "./commit-layout.ts";
+import { nextHeader, nextIndex, nextMapped } from "./commit-layout.ts";
 import { allMapped, endOfUse, type FileLength, freeSpaceOf } from "./free-space.ts";
 import { withoutHarm } from "./harm.ts";
 import { type FileState, loadMaps } from "./maps.ts";
+import { movedBytes } from "./mend.ts";
 import type { NextBitmap } from "./next-bitmap.ts";
 import { CHANGE, DONE, NOTHING_DONE, type Outcome, PACKING, type Unnamed } from "./outcomes.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
-import { keptMirror, readIndex } from "./qdb-index.ts";
+import { padToCluster, placeAll } from "./placing.ts";
+import { keptMirror, type QdbIndex, readIndex } from "./qdb-index.ts";
 import { BLOCK } from "./taken-space.ts";
 
 /** What opening for writing takes. */
@@ -201,29 +203,30 @@ export class Session {
       );
     }
     const space = yield* freeSpaceOf(this.#state, this.#length);
-    const placed = placeAll(bitmaps, space, index, this.#crc32);
-    const next = nextHeader(index, placed, space, { crc32: this.#crc32, writerId: this.#options.writerId });
+    const crc32 = this.#crc32;
+    const placed = placeAll(bitmaps, space, index, crc32);
+    const next = nextHeader(index, bitmaps, placed, space, { crc32, writerId: this.#options.writerId });
     yield* this.#fence();
     const fileSize = this.#fileSize;
     let end = Math.max(fileSize, index.floor);
     const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
       for (const chunk of chunks) {
-        const padded = padToCluster(chunk, index.clusterSize);
-        end = Math.max(end, padded.offset + padded.bytes.length);
-        yield* write([padded]);
+        end = Math.max(end, chunk.offset + chunk.bytes.length);
+        yield* write([chunk]);
       }
     };
     let seen: Uint8Array | undefined;
     yield* this.#guard(outcome.before, function* () {
       // Step 3: data clusters, L1 areas and table into free space, then the mirror with generation N+1.
-      for (const { chunks, copies } of placed) {
-        yield* store(chunks());
-        for (const { from, to } of copies) {
-          const [bytes] = yield* read([{ offset: from, length: index.clusterSize }]);
-          if (bytes !== undefined) yield* store([{ offset: to, bytes }]);
+      for (const part of placed) {
+        yield* store(part.chunks?.() ?? []);
+        for (const copy of part.copies ?? []) {
+          const [bytes] = yield* read([{ offset: copy.from, length: index.clusterSize }]);
+          if (bytes !== undefined) yield* store([{ offset: copy.to, bytes: movedBytes(bytes, copy, crc32) }]);
         }
       }
-      if (next.tableOffset > 0) yield* store([{ offset: next.tableOffset, bytes: next.table }]);
+      if (next.tableOffset > 0)
+        yield* store([padToCluster({ offset: next.tableOffset, bytes: next.table }, index.clusterSize)]);
       // A file system that makes a file longer may write the block again that it ended in: none that is committed by then.
       if (end > fileSize && end % BLOCK !== 0)
         yield* store([{ offset: end, bytes: new Uint8Array(BLOCK - (end % BLOCK)) }]);
@@ -248,16 +251,17 @@ export class Session {
     });
     this.#primary = next.area;
     this.#fileSize = end;
-    this.#state = nextState(this.#state, next, placed, this.#crc32, end);
-    if (!allMapped(mapped)) yield* this.#judge();
+    const committed = nextIndex(index, next, bitmaps, end);
+    // What a repair stored is held nowhere.
+    if (!allMapped(mapped) || bitmaps.some(({ mend }) => mend !== undefined)) yield* this.#judge(committed);
+    else this.#state = { index: committed, mapped: nextMapped(committed, bitmaps, placed, crc32) };
   }
 
   /**
    * Looks anew at the bitmaps of a file in which one was not read good: what it shared with others may be theirs alone now, and what it
    * named behind the end of the file may lie inside. Before anything is allocated, moved or cut.
    */
-  *#judge(): StorePlan<void> {
-    const { index } = this.#state;
+  *#judge(index: QdbIndex): StorePlan<void> {
     yield* this.#guard("the change is stored; only looking at the bitmaps anew failed", function* (this: Session) {
       const maps = yield* loadMaps(index, index.table.entries, this.#options.digests);
       this.#state = { index, mapped: maps.bitmaps() };
