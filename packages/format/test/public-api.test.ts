@@ -30,6 +30,7 @@ test("what @qdb/format exports at run time", () => {
       "StoredBitmap",
       "TLV_HEAD",
       "align8",
+      "attempts",
       "bitmapPlan",
       "bitsInward",
       "bitsOf",
