@@ -14,7 +14,7 @@ export const command: CommandSpec = {
     "Reads the whole file and lists every finding: its code, how bad it is, the structure and the offset. Nothing is changed without -r.",
     "Severities: corrupt (a rule is broken), unsafe (bits cannot be used or trusted), leak (space is lost), noncanonical (harmless), info.",
     "While a writer has the file open, no leak and no mirror that differs is reported: a commit that is not done yet looks the same.",
-    "-r puts right what can be put right without losing a dirty bit, by a commit: a bad copy of the header is written anew; what cannot be trusted becomes dirty, the range of a damaged data cluster, or the whole bitmap where its L1 area is damaged or it shares a cluster with another structure; tails and padding become zero; leaks are cut off. A bitmap in use stays so: qdb bitmap --mark-all is the way back. When -r ends, what it reports is on the disk, also where there was nothing to repair.",
+    "-r puts right what can be put right without losing a dirty bit, by a commit: a bad copy of the header is written anew; what cannot be trusted becomes dirty, the range of a damaged data cluster, or the whole bitmap where its L1 area is damaged or it shares a cluster with another structure; tails and padding become zero; leaks are cut off. A bitmap in use stays so: qdb bitmap --mark-all is the way back. Where what becomes dirty would take more than 4 GiB, nothing is changed. When -r ends, what it reports is on the disk, also where there was nothing to repair.",
     "Exit codes, as qemu-img's, with -r by what is left: 0 no errors, 1 the file could not be checked, 2 corrupt or unsafe, 3 leaks only.",
   ],
   operands: { min: 1, max: 1, names: ["FILE"] },
