@@ -496,6 +496,26 @@ describe("rules", () => {
     }
   });
 
+  test("a bitmap whose reserved bytes are not zero can be marked all dirty and replaced: its entry is written anew", async () => {
+    const bytes = hand([
+      { ...one, reserved: 1 },
+      { ...one, name: "v" },
+    ]);
+    await refusals(bytes, "RESERVED_NOT_ZERO", [(editor) => editor.change("u", (bits) => bits, false)]);
+    const calls: readonly ((editor: QdbEditor) => void)[] = [
+      (editor) => editor.edits.markAll("u"),
+      (editor) => editor.edits.replace({ name: "u", bits: bitmap(BITS, [7]), flags: 0, extraData: [] }),
+    ];
+    for (const call of calls) {
+      const { store, editor } = await editorOf(bytes);
+      call(editor);
+      await editor.commit();
+      expect(view(store.bytes).split("\n")[0]).toContain("|ok|");
+      expect(view(store.bytes).split("\n")[1]).toBe(view(bytes).split("\n")[1]);
+      expect(check(store.bytes).counts.corrupt).toBe(0);
+    }
+  });
+
   test("freezing: the pair is kept whole", async () => {
     const bytes = fileOf({ a: bitmap(BITS, [1]), b: bitmap(BITS, [2]) });
     const { store, editor } = await editorOf(bytes);

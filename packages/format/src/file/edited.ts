@@ -118,12 +118,13 @@ export function shapeOf({ bits, from }: Edited): BitmapShape {
   return { size: from?.entry.fields.size ?? 0n, granularity: from?.entry.fields.granularity ?? 0 };
 }
 
-/** Whether an entry says what it said before. */
+/** Whether an entry says what it said before, and its bytes can stay: reserved ones that are not zero cannot (QDB-TBL-008). */
 export function isSameEntry(from: MappedBitmap | undefined, entry: NextEntry): boolean {
   if (from === undefined) return false;
   const { nameBytes, records, fields } = from.entry;
   return (
     fields.flags === entry.flags &&
+    fields.reserved === 0 &&
     equalBytes(nameBytes, entry.nameBytes) &&
     records?.length === entry.extraData.length &&
     entry.extraData.every(
