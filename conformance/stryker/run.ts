@@ -16,7 +16,9 @@ import { countsOf, keyOf, LEAST_SCORE, noticedIn, reportText, roomsOf } from "./
 import { loadAdapter } from "./sandbox.ts";
 
 const HERE = fileURLToPath(new URL("./", import.meta.url));
-const ROOMS = ["packages/format/src/records", "packages/format/src/file"];
+const ROOMS = ["records", "open", "bits", "maps", "check", "commit", "edit", "json", "retry"].map(
+  (room) => `packages/format/src/${room}`,
+);
 /** Files that are mutated together. */
 const SHARD = 8;
 /** Vectors that take longer are not tried (disks of 2^63 bytes, tables of 64 MiB): each survivor would take seconds. */

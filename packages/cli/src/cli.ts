@@ -1,14 +1,14 @@
 import { isQdbError, QdbError, quote } from "@qdb/format";
 import manifest from "../package.json" with { type: "json" };
-import { type ParsedArgs, parseCommandLine, usageError } from "./args.ts";
-import { type Call, type CommandSpec, PROGRESS } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
-import { errorJson, errorLine, problemOf } from "./errors.ts";
 import { commandHelp, generalHelp } from "./help.ts";
-import { jsonText } from "./json.ts";
-import { BrokenPipe, complain, Output } from "./output.ts";
-import { type ProgressMode, progressStarter } from "./progress.ts";
-import { requireUtf8 } from "./utf8-arguments.ts";
+import { type ParsedArgs, parseCommandLine, usageError } from "./shell/args.ts";
+import { type Call, type CommandSpec, PROGRESS } from "./shell/command.ts";
+import { errorJson, errorLine, problemOf } from "./shell/errors.ts";
+import { jsonText } from "./shell/json.ts";
+import { BrokenPipe, complain, Output } from "./shell/output.ts";
+import { type ProgressMode, progressStarter } from "./shell/progress.ts";
+import { requireUtf8 } from "./shell/utf8-arguments.ts";
 
 /** What a shell gives for a program that a signal ended: 128 and the number of the signal. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;

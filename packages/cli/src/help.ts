@@ -1,6 +1,6 @@
-import { type CommandSpec, HELP, type OptionSpec } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
-import type { Colors } from "./output.ts";
+import { type CommandSpec, HELP, type OptionSpec } from "./shell/command.ts";
+import type { Colors } from "./shell/output.ts";
 
 const WIDTH = 80;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseCommandLine } from "../src/args.ts";
-import { type CommandSpec, OUTPUT, PROGRESS } from "../src/command.ts";
+import { parseCommandLine } from "../src/shell/args.ts";
+import { type CommandSpec, OUTPUT, PROGRESS } from "../src/shell/command.ts";
 
 const spec: CommandSpec = {
   name: "test",

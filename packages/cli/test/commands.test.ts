@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, write
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../format/test/support/json.ts";
-import type { CommandSpec } from "../src/command.ts";
 import { COMMANDS } from "../src/commands/index.ts";
+import type { CommandSpec } from "../src/shell/command.ts";
 import { type Ran, runQdb, temporaryDirectory } from "./built.ts";
 import { runOf } from "./resident.ts";
 import { contentsOf, goodFile, HARMFUL } from "./samples.ts";

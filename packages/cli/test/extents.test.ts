@@ -1,6 +1,6 @@
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import { readExtents } from "../src/extents.ts";
+import { readExtents } from "../src/extents/read-extents.ts";
 
 interface Item {
   offset: number;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { decimalDigits, decimalWriter } from "../src/decimal.ts";
-import { longSize, parseSize } from "../src/size.ts";
+import { decimalDigits, decimalWriter } from "../src/map/decimal.ts";
+import { longSize, parseSize } from "../src/shell/size.ts";
 import { temporaryDirectory } from "./built.ts";
 import { requirePeers, runPeer, seededRandom } from "./peers.ts";
 

@@ -77,8 +77,15 @@ export {
 } from "./bitmap/shape.ts";
 
 // file: the order of reads and writes
-export { attempts } from "./file/attempts.ts";
-export { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan, type Progress } from "./file/bits.ts";
+export { attempts } from "./retry/attempts.ts";
+export {
+  type BitOptions,
+  bitmapPlan,
+  countPlan,
+  type DirtyCount,
+  extentsPlan,
+  type Progress,
+} from "./bits/read-bits.ts";
 export {
   type CheckSummary,
   checkPlan,
@@ -86,13 +93,13 @@ export {
   type FindingCode,
   type Severity,
   type SeverityCounts,
-} from "./file/check.ts";
-export type { ClusterMap } from "./file/cluster-map.ts";
-export { type CommitReport, type EditorOptions, QdbEditor, type RepairReport } from "./file/editor.ts";
-export type { RepairFinding } from "./file/repair-findings.ts";
-export { type EditOptions, Edits, type NewBitmap } from "./file/edits.ts";
-export type { Growth } from "./file/growth.ts";
-export { JsonLoader, type LoadOptions } from "./file/json-read.ts";
+} from "./check/check.ts";
+export type { ClusterMap } from "./bits/cluster-map.ts";
+export { type CommitReport, type EditorOptions, QdbEditor, type RepairReport } from "./editor.ts";
+export type { RepairFinding } from "./check/repair-findings.ts";
+export { type EditOptions, Edits, type NewBitmap } from "./edit/edits.ts";
+export type { Growth } from "./commit/growth.ts";
+export { JsonLoader, type LoadOptions } from "./json/read.ts";
 export type {
   QdbJson,
   QdbJsonBitmap,
@@ -102,19 +109,19 @@ export type {
   QdbJsonExtensionName,
   QdbJsonFullHeader,
   QdbJsonRecord,
-} from "./file/json-types.ts";
-export { type DumpOptions, type DumpSummary, dumpPlan } from "./file/json-write.ts";
-export { type FileState, type MappedBitmap, readMap, readMaps } from "./file/maps.ts";
-export type { HeaderSource, MirrorOptions } from "./file/mirror.ts";
-export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./file/qdb-file.ts";
-export { findBitmap, type QdbIndex, readIndex } from "./file/qdb-index.ts";
+} from "./json/types.ts";
+export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/write.ts";
+export { type FileState, type MappedBitmap, readMap, readMaps } from "./maps/load-maps.ts";
+export type { HeaderSource, MirrorOptions } from "./open/mirror.ts";
+export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
+export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";
 export {
   type CountedBitmap,
   countAllPlan,
   type ExtentsVisitor,
   type LoadedBitmap,
   readAllPlan,
-} from "./file/read-all.ts";
-export { Session, type SessionOptions } from "./file/session.ts";
-export type { StreamOptions } from "./file/states.ts";
-export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./file/write.ts";
+} from "./read-all.ts";
+export { Session, type SessionOptions } from "./commit/session.ts";
+export type { StreamOptions } from "./retry/states.ts";
+export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./commit/whole-file.ts";

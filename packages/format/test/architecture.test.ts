@@ -6,14 +6,48 @@ import { circlesIn } from "../../../scripts/circles.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** What each room of @qdb/format may import: never upward, never sideways. */
-const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  ".": [],
-  ports: ["."],
-  layout: ["."],
-  records: [".", "ports", "layout"],
-  bitmap: ["."],
-  file: [".", "ports", "layout", "records", "bitmap"],
+/** Files at the root of @qdb/format that every room may import; they import each other only. */
+const BASE = ["errors.ts", "limits.ts", "quote.ts"];
+
+const LOW = ["base", "ports", "layout", "records", "bitmap"];
+
+/** What each room of a package may import: never upward, never sideways. "." are the files at its root. */
+const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  format: {
+    base: [],
+    ports: ["base"],
+    layout: ["base"],
+    records: ["base", "ports", "layout"],
+    bitmap: ["base"],
+    open: ["base", "ports", "layout", "records"],
+    bits: LOW,
+    maps: [...LOW, "open", "bits"],
+    check: [...LOW, "open", "bits", "maps"],
+    commit: [...LOW, "open", "bits", "maps"],
+    edit: [...LOW, "open", "bits", "maps", "commit"],
+    json: [...LOW, "open", "bits", "maps", "commit"],
+    retry: [...LOW, "open", "bits", "maps", "check"],
+    ".": [...LOW, "open", "bits", "maps", "check", "commit", "edit", "json", "retry"],
+  },
+  "io-node": {
+    system: [],
+    create: ["system"],
+    files: ["system", "create"],
+    disk: ["system", "create", "files"],
+    ".": ["system", "create", "files", "disk"],
+  },
+  cli: {
+    shell: [],
+    info: ["shell", "files"],
+    files: ["shell"],
+    extents: ["shell"],
+    bitmap: ["shell", "files", "extents", "import"],
+    map: ["shell"],
+    picture: ["shell", "info"],
+    import: ["shell", "files", "extents"],
+    commands: ["shell", "files", "info", "extents", "bitmap", "map", "picture", "import"],
+    ".": ["shell", "commands"],
+  },
 };
 
 /** What each package may import from the others. */
@@ -66,32 +100,32 @@ function leaving(folder: string, files: readonly string[]): string[] {
   );
 }
 
-/** What of a source breaks the table of rooms. */
-function wrongRooms(file: string, text: string, src: string): string[] {
-  const roomOf = (path: string): string => relative(src, dirname(path)) || ".";
+/** What of a source breaks the table of rooms of its package. */
+function wrongRooms(name: string, file: string, text: string): string[] {
+  const src = join(root, "packages", name, "src");
+  const roomOf = (path: string): string => {
+    const folder = relative(src, dirname(path));
+    if (folder !== "") return folder;
+    return BASE.includes(relative(src, path)) && name === "format" ? "base" : ".";
+  };
   const room = roomOf(file);
-  if (relative(src, file) === "index.ts") return [];
   return imports(text)
-    .filter((name) => {
-      if (!name.startsWith(".")) return true;
-      const target = roomOf(join(dirname(file), name));
-      return target !== room && !(ROOMS[room] ?? []).includes(target);
+    .filter((target) => target.startsWith(".") && target.endsWith(".ts"))
+    .filter((target) => {
+      const other = roomOf(join(dirname(file), target));
+      return other !== room && !(ROOMS[name]?.[room] ?? []).includes(other);
     })
-    .map((name) => `${relative(src, file)} imports ${name}`);
+    .map((target) => `${relative(src, file)} imports ${target}`);
 }
 
 describe("@qdb/format", () => {
-  const src = join(root, "packages/format/src");
-
-  test("imports run one way between its rooms, and nothing else is imported", () => {
-    const wrong = sources("format").flatMap((file) => wrongRooms(file, readFileSync(file, "utf8"), src));
-    expect(wrong).toEqual([]);
-  });
-
-  test("the table of rooms would notice an import that runs upward, sideways or outside", () => {
-    const bad = 'import { readIndex } from "../file/qdb-index.ts";\nimport fs from "node:fs";\n';
-    expect(wrongRooms(join(src, "bitmap/x.ts"), bad, src)).toHaveLength(2);
-    expect(wrongRooms(join(src, "layout/x.ts"), 'import { read } from "../ports/plan.ts";', src)).toHaveLength(1);
+  test("imports nothing from outside", () => {
+    const outside = sources("format").flatMap((file) =>
+      imports(readFileSync(file, "utf8"))
+        .filter((name) => !name.startsWith("."))
+        .map((name) => `${relative(root, file)} imports ${name}`),
+    );
+    expect(outside).toEqual([]);
   });
 
   test("has no dependency of any kind at run time, and its compiler sees no Node and no DOM types", () => {
@@ -103,6 +137,30 @@ describe("@qdb/format", () => {
       readFileSync(join(root, "packages/format/tsconfig.json"), "utf8");
     expect(text).toMatch(/"types":\s*\[\]/);
     expect(text).toMatch(/"lib":\s*\["ES2023"\]/i);
+  });
+});
+
+describe("rooms", () => {
+  test.each(Object.keys(ROOMS))("of %s: imports run one way between them", (name) => {
+    expect(sources(name).flatMap((file) => wrongRooms(name, file, readFileSync(file, "utf8")))).toEqual([]);
+  });
+
+  test.each(Object.keys(ROOMS))("of %s: the table names those that are there, and no others", (name) => {
+    const src = join(root, "packages", name, "src");
+    const folders = new Set(sources(name).map((file) => relative(src, dirname(file)) || "."));
+    expect([...folders].sort()).toEqual(
+      Object.keys(ROOMS[name] ?? {})
+        .filter((room) => room !== "base")
+        .sort(),
+    );
+  });
+
+  test("the table would notice an import that runs upward or sideways", () => {
+    const src = join(root, "packages/format/src");
+    const text = 'import { readIndex } from "../open/qdb-index.ts";\nimport { QdbFile } from "../qdb-file.ts";\n';
+    expect(wrongRooms("format", join(src, "bitmap/x.ts"), text)).toHaveLength(2);
+    expect(wrongRooms("format", join(src, "layout/x.ts"), 'import { read } from "../ports/plan.ts";')).toHaveLength(1);
+    expect(wrongRooms("format", join(src, "errors.ts"), 'import { read } from "./ports/plan.ts";')).toHaveLength(1);
   });
 });
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { type MappedBitmap, QdbError, runStoreSync, type Session, type SyncStore, shortRead } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { QdbClusterMap } from "../src/file/cluster-map.ts";
+import { QdbClusterMap } from "../src/maps/qdb-cluster-map.ts";
 import { L1Area } from "../src/records/l1.ts";
 import {
   bitmap,

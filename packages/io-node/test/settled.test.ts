@@ -2,9 +2,9 @@ import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bitmap, encodeRecord } from "@qdb/format";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Facts } from "../src/facts.ts";
+import { settledFacts } from "../src/disk/settled.ts";
 import { copyExtents, diffImages, diskState, lookAtDisk } from "../src/index.ts";
-import { settledFacts } from "../src/settled.ts";
+import type { Facts } from "../src/system/facts.ts";
 import { errorOf } from "./support/errors.ts";
 import { coarseFileSystem } from "./support/root.ts";
 

@@ -1,10 +1,10 @@
 import { QdbError } from "@qdb/format";
-import { ACTIONS, type Action } from "../bitmap-actions.ts";
-import { openSourceFile, type SourceFile } from "../bitmap-sources.ts";
-import type { Work } from "../bitmap-work.ts";
-import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../command.ts";
-import { tellLeft } from "../left-behind.ts";
-import { about, closing, mirrorOptions, openEditor, requireFile } from "../open.ts";
+import { ACTIONS, type Action } from "../bitmap/actions.ts";
+import { openSourceFile, type SourceFile } from "../bitmap/sources.ts";
+import type { Work } from "../bitmap/work.ts";
+import { tellLeft } from "../files/left-behind.ts";
+import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
 /** Options that say how an action is done, with the actions that they go with. */
 const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [

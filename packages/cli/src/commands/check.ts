@@ -1,9 +1,9 @@
 import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
-import { checkPrinter, isClean } from "../check-printer.ts";
-import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
-import { tellGrowth } from "../left-behind.ts";
-import { about, closing, openEditor, requireFile, warnOfMirror } from "../open.ts";
+import { tellGrowth } from "../files/left-behind.ts";
+import { about, closing, openEditor, requireFile, warnOfMirror } from "../files/open.ts";
+import { checkPrinter, isClean } from "../info/check-printer.ts";
+import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
 /** `qdb check`: every finding. */
 export const command: CommandSpec = {

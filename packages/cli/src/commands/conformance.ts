@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { QdbError } from "@qdb/format";
-import { usageError } from "../args.ts";
-import type { Call, CommandSpec } from "../command.ts";
+import { usageError } from "../shell/args.ts";
+import type { Call, CommandSpec } from "../shell/command.ts";
 
 /** `qdb conformance`: the suite, where it is installed. Its options are those of the suite's own command. */
 export const command: CommandSpec = {

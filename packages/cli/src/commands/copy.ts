@@ -1,9 +1,9 @@
 import { type Bitmap, isQdbError, type QdbFile } from "@qdb/format";
 import { copyExtents } from "@qdb/io-node";
-import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../command.ts";
-import { IMAGE_FORMAT, requireRawImages } from "../images.ts";
-import { about, closing, insisting, mirrorOptions, openFile } from "../open.ts";
-import { shortSize } from "../size.ts";
+import { IMAGE_FORMAT, requireRawImages } from "../files/images.ts";
+import { about, closing, insisting, mirrorOptions, openFile } from "../files/open.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
+import { shortSize } from "../shell/size.ts";
 
 /** `qdb copy`: the dirty extents from one image onto another. */
 export const command: CommandSpec = {

@@ -1,7 +1,7 @@
 import { QdbError } from "@qdb/format";
-import { type Call, type CommandSpec, OUTPUT } from "../command.ts";
-import { emptyContents, requireNewFile, writeNewFile } from "../new-file.ts";
-import { parseSize } from "../size.ts";
+import { emptyContents, requireNewFile, writeNewFile } from "../files/new-file.ts";
+import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
+import { parseSize } from "../shell/size.ts";
 
 /** `qdb create`: an empty file. */
 export const command: CommandSpec = {

@@ -1,11 +1,11 @@
 import type { Bitmap } from "@qdb/format";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
-import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
-import { DEFAULT_GRANULARITY } from "../extents.ts";
-import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../images.ts";
-import { granularityOf, newBitmapLine, requireBitmapName } from "../new-bitmaps.ts";
-import { closing } from "../open.ts";
-import { TargetFile } from "../target-file.ts";
+import { DEFAULT_GRANULARITY } from "../extents/read-extents.ts";
+import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/images.ts";
+import { granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
+import { closing } from "../files/open.ts";
+import { TargetFile } from "../files/target-file.ts";
+import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** Name of the bitmap when none is given. */
 const DEFAULT_NAME = "diff";

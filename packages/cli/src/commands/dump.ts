@@ -1,6 +1,6 @@
 import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
-import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
-import { about, closing, openFile } from "../open.ts";
+import { about, closing, openFile } from "../files/open.ts";
+import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** `qdb dump`: the JSON form. */
 export const command: CommandSpec = {

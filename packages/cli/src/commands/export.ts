@@ -1,8 +1,8 @@
 import { type Bitmap, QdbError } from "@qdb/format";
-import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../command.ts";
-import { EXPORTERS } from "../export-formats.ts";
-import { requireNewOutput, writeOutput } from "../new-output.ts";
-import { about, mirrorOptions, openFile, requireSameDisk } from "../open.ts";
+import { requireNewOutput, writeOutput } from "../files/new-output.ts";
+import { about, mirrorOptions, openFile, requireSameDisk } from "../files/open.ts";
+import { EXPORTERS } from "../map/export-formats.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
 /** `qdb export`: a bitmap for other systems. */
 export const command: CommandSpec = {

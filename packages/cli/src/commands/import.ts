@@ -1,10 +1,10 @@
 import { QdbError } from "@qdb/format";
-import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
+import { newBitmapLine } from "../files/new-bitmaps.ts";
+import { closing } from "../files/open.ts";
+import { type NameRule, TargetFile } from "../files/target-file.ts";
 import { detectFormat, IMPORTERS } from "../import/detect.ts";
 import { requestOf } from "../import/request.ts";
-import { newBitmapLine } from "../new-bitmaps.ts";
-import { closing } from "../open.ts";
-import { type NameRule, TargetFile } from "../target-file.ts";
+import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** `qdb import`: bitmaps and maps of other systems. */
 export const command: CommandSpec = {

@@ -1,4 +1,4 @@
-import type { CommandSpec } from "../command.ts";
+import type { CommandSpec } from "../shell/command.ts";
 
 /** A command of which only what `qdb --help` shows is loaded. */
 export interface LazyCommand {

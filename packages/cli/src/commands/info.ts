@@ -1,10 +1,10 @@
 import type { QdbFile } from "@qdb/format";
 import { lockState } from "@qdb/io-node";
-import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../command.ts";
-import { type FileFacts, fileFacts } from "../facts.ts";
-import { factLines } from "../facts-text.ts";
-import { jsonPieces } from "../json.ts";
-import { about, closing, openFile } from "../open.ts";
+import { about, closing, openFile } from "../files/open.ts";
+import { type FileFacts, fileFacts } from "../info/facts.ts";
+import { factLines } from "../info/facts-text.ts";
+import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
+import { jsonPieces } from "../shell/json.ts";
 
 /** `qdb info`: what a file says. */
 export const command: CommandSpec = {

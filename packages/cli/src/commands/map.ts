@@ -1,8 +1,8 @@
 import type { CallOptions, DiskRange, StoredBitmap } from "@qdb/format";
-import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../command.ts";
-import { MapPrinter } from "../map-printer.ts";
-import { about, closing, openFile, requireSameDisk } from "../open.ts";
-import { parseSize } from "../size.ts";
+import { about, closing, openFile, requireSameDisk } from "../files/open.ts";
+import { MapPrinter } from "../map/printer.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
+import { parseSize } from "../shell/size.ts";
 
 /** Bytes of runs that are kept until all bits are known to be good, so that memory stays in the bounds of spec §7.4; a map with more is read twice. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;

@@ -1,12 +1,12 @@
 import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
-import { type Call, type CommandSpec, PROGRESS } from "../command.ts";
-import { drawAll, drawOne, type SpaceFor } from "../drawing.ts";
-import { requireNewOutput, writeOutput } from "../new-output.ts";
-import { about, openFile } from "../open.ts";
-import type { Pictures } from "../raster-picture.ts";
-import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../raster-text.ts";
-import { svgOf, svgSpace } from "../svg.ts";
+import { requireNewOutput, writeOutput } from "../files/new-output.ts";
+import { about, openFile } from "../files/open.ts";
+import { drawAll, drawOne, type SpaceFor } from "../picture/drawing.ts";
+import type { Pictures } from "../picture/picture.ts";
+import { svgOf, svgSpace } from "../picture/svg.ts";
+import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
+import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** Rows of a map in the terminal: of a single one, and of one of many. */
 const ROWS = { single: 16, many: 8 } as const;

@@ -1,9 +1,9 @@
 import { QdbError } from "@qdb/format";
-import { readExtents } from "../extents.ts";
-import { diskRecords } from "../images.ts";
-import { inputName, readText } from "../input.ts";
-import { requireBitmapName } from "../new-bitmaps.ts";
-import { warn } from "../output.ts";
+import { readExtents } from "../extents/read-extents.ts";
+import { diskRecords } from "../files/images.ts";
+import { inputName, readText } from "../files/input.ts";
+import { requireBitmapName } from "../files/new-bitmaps.ts";
+import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
 /** A map in JSON: what nbdinfo --map, qemu-img map, oVirt and `qdb map` print. */

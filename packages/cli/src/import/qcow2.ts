@@ -1,11 +1,11 @@
 import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
-import { errorLine } from "../errors.ts";
-import { diskRecords } from "../images.ts";
-import { type NewBitmap, requireBitmapName } from "../new-bitmaps.ts";
-import { warn } from "../output.ts";
-import type { ProgressReporter } from "../progress.ts";
+import { diskRecords } from "../files/images.ts";
+import { type NewBitmap, requireBitmapName } from "../files/new-bitmaps.ts";
+import { errorLine } from "../shell/errors.ts";
+import { warn } from "../shell/output.ts";
+import type { ProgressReporter } from "../shell/progress.ts";
 import { aboutSource, type Importer, type ImportRequest, refuseOptions } from "./request.ts";
 
 /** Most bytes of bits that one import holds: a small hostile image can claim 512 MiB for each of 65535 bitmaps. */

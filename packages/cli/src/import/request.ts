@@ -1,11 +1,11 @@
 import { isQdbError, QdbError } from "@qdb/format";
 import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
-import type { Call } from "../command.ts";
-import type { AllocationRule } from "../extents-classify.ts";
-import { requireRaw } from "../images.ts";
-import { inputName } from "../input.ts";
-import { granularityOf, type NewBitmap } from "../new-bitmaps.ts";
-import { parseSize } from "../size.ts";
+import type { AllocationRule } from "../extents/classify.ts";
+import { requireRaw } from "../files/images.ts";
+import { inputName } from "../files/input.ts";
+import { granularityOf, type NewBitmap } from "../files/new-bitmaps.ts";
+import type { Call } from "../shell/command.ts";
+import { parseSize } from "../shell/size.ts";
 
 /** What an import is asked to do, whatever the source's format. */
 export interface ImportRequest {

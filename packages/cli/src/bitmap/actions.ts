@@ -1,0 +1,174 @@
+import { Bitmap, type BitmapShape, QdbError, quote } from "@qdb/format";
+import { lookAtDisk } from "@qdb/io-node";
+import { DEFAULT_GRANULARITY } from "../extents/read-extents.ts";
+import { diskRecords, requireRaw } from "../files/images.ts";
+import {
+  granularityOf,
+  type NewBitmap,
+  parseGranularity,
+  requireBitmapName,
+  storedForm,
+} from "../files/new-bitmaps.ts";
+import { about } from "../files/open.ts";
+import type { Call, OptionSpec } from "../shell/command.ts";
+import { parseSize } from "../shell/size.ts";
+import { type Combination, intersect, merge, subtract, xor } from "./combine.ts";
+import { change, combine, edit, type Work } from "./work.ts";
+
+/** An action that was asked for. @throws {QdbError} what refuses it; then nothing is committed */
+export type Action = (work: Work) => Promise<void>;
+
+/** An option that is an action. */
+export interface ActionSpec {
+  readonly option: OptionSpec;
+  /** Makes the action of the option's value, before any file is opened. @throws {QdbError} USAGE */
+  parse(value: string, call: Call): Action;
+}
+
+/** An action without a value. */
+function plain(long: string, help: string, action: Action): ActionSpec {
+  return { option: { long, repeatable: true, help }, parse: () => action };
+}
+
+/** An action with a source. */
+function combination(long: string, help: string, by: Combination, removes: boolean): ActionSpec {
+  return {
+    option: { long, value: "SRC", repeatable: true, help },
+    parse: (source) => (work) => combine(work, source, by, removes),
+  };
+}
+
+/** Every action, in the order of the help. Whatever can remove dirt says so: the bitmap is then another point of its chain (spec §3). */
+export const ACTIONS: readonly ActionSpec[] = [
+  {
+    option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
+    parse(_, call) {
+      const { shape, records } = newShape(call);
+      return (work) => {
+        const name = requireBitmapName(work.name);
+        const bitmap = { name, bits: Bitmap.clean(shape), isEnabled: true, isInUse: false, records };
+        return edit(work, (edits) => edits.add(storedForm(bitmap)));
+      };
+    },
+  },
+  plain("remove", "remove BITMAP, whatever state it is in", (work) => edit(work, (edits) => edits.remove(work.name))),
+  plain("clear", "make all of it clean", (work) => change(work, (bits) => Bitmap.clean(bits), true)),
+  plain("enable", "let it collect from the first write on", (work) =>
+    edit(work, (edits) => edits.setEnabled(work.name, true)),
+  ),
+  plain("disable", "let it collect no longer", (work) => edit(work, (edits) => edits.setEnabled(work.name, false))),
+  combination("merge", "add what SRC calls dirty (OR)", merge, false),
+  combination("intersect", "keep what SRC calls dirty too (AND)", intersect, true),
+  combination("subtract", "drop what SRC calls dirty (AND NOT)", subtract, true),
+  combination("xor", "keep what exactly one of the two calls dirty; both of one granularity", xor, true),
+  plain("invert", "make dirty clean and clean dirty", (work) =>
+    change(
+      work,
+      (bits) => {
+        bits.invert();
+        return bits;
+      },
+      true,
+    ),
+  ),
+  {
+    option: { long: "mark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range dirty, rounded outward" },
+    parse(value) {
+      const range = parseRange(value, "--mark");
+      const mark = (bits: Bitmap): Bitmap => {
+        bits.mark(range);
+        return bits;
+      };
+      return (work) => change(work, mark, false);
+    },
+  },
+  {
+    option: { long: "unmark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range clean, rounded inward" },
+    parse(value) {
+      const range = parseRange(value, "--unmark");
+      const unmark = (bits: Bitmap): Bitmap => {
+        bits.unmark(range);
+        return bits;
+      };
+      return (work) => change(work, unmark, true);
+    },
+  },
+  plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (work) =>
+    edit(work, (edits) => edits.markAll(work.name)),
+  ),
+  {
+    option: { long: "rename", value: "NEW", repeatable: true, help: "call it NEW; the actions that follow are on NEW" },
+    parse(value) {
+      const name = requireBitmapName(value);
+      return async (work) => {
+        await edit(work, (edits) => edits.rename(work.name, name));
+        work.name = name;
+      };
+    },
+  },
+  {
+    option: { long: "resize", value: "SIZE", repeatable: true, help: "fit it to a disk of SIZE; what is new is dirty" },
+    parse(value, { value: optionOf }) {
+      const size = parseSize(value, "--resize");
+      const newArea = optionOf("new-area") === "clean" ? "clean" : "dirty";
+      return ({ editor, path, name }) => about(path, () => editor.read(editor.edits.resize(name, size, newArea)));
+    },
+  },
+  {
+    option: { long: "regranulate", value: "G", repeatable: true, help: "G bytes a bit; rounding only adds dirt" },
+    parse(value) {
+      const granularity = parseGranularity(value, "--regranulate");
+      return (work) => change(work, (bits) => bits.regranulate(granularity), false);
+    },
+  },
+  {
+    option: {
+      long: "freeze",
+      value: "NEW",
+      repeatable: true,
+      help: "keep it as it is for a backup; NEW, which is made, collects from now on",
+    },
+    parse(value) {
+      const successor = requireBitmapName(value);
+      return (work) => edit(work, (edits) => edits.freeze(work.name, successor, BigInt(Date.now()) * 1_000_000n));
+    },
+  },
+  {
+    option: {
+      long: "release",
+      value: "OUTCOME",
+      choices: ["done", "failed"],
+      repeatable: true,
+      help: "end a freeze. done: the backup is complete, BITMAP goes; failed: its dirt goes into the one that collects",
+    },
+    parse(value) {
+      const outcome = value === "done" ? "done" : "failed";
+      return ({ editor, path, name }) => about(path, () => editor.read(editor.edits.release(name, outcome)));
+    },
+  },
+];
+
+/** What --add makes: its size must be told, even where the file's other bitmaps have one. @throws {QdbError} USAGE; what looking at the disk throws */
+function newShape(call: Call): { readonly shape: BitmapShape; readonly records: NewBitmap["records"] } {
+  const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
+  const size = call.value("size");
+  const disk = call.value("disk");
+  if (size !== undefined && disk === undefined) {
+    return { shape: { size: parseSize(size, "--size"), granularity }, records: [] };
+  }
+  if (disk === undefined || size !== undefined) {
+    throw new QdbError("USAGE", "--add needs the size of the disk: either --size or --disk; try: qdb bitmap --help");
+  }
+  requireRaw(disk, "name the raw disk, or give its size with --size");
+  const seen = lookAtDisk(disk);
+  return { shape: { size: seen.stamp.length, granularity }, records: diskRecords(seen) };
+}
+
+/** `OFFSET+LENGTH`, in bytes. Whether it lies inside the disk is seen when it is used. @throws {QdbError} USAGE */
+function parseRange(text: string, option: string): { readonly offset: bigint; readonly length: bigint } {
+  const [offset, length, ...more] = text.split("+");
+  if (offset === undefined || length === undefined || more.length > 0) {
+    throw new QdbError("USAGE", `${option} ${quote(text)} is no range: write OFFSET+LENGTH, as in 1G+64K`);
+  }
+  return { offset: parseSize(offset, option), length: parseSize(length, option) };
+}

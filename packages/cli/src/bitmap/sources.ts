@@ -1,0 +1,68 @@
+import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
+import { openFileSource } from "@qdb/io-node";
+import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
+import { about, mirrorOptions, openFile, requireFile, requireSameDisk } from "../files/open.ts";
+import { aboutSource } from "../import/request.ts";
+import type { Call } from "../shell/command.ts";
+
+/** Bytes by which a qcow2 image is known. */
+const LOOK = 512;
+
+/** Another file whose bitmaps are sources. */
+export interface SourceFile {
+  /** The bits of a bitmap, checked to the last one. @throws {QdbError} NOT_FOUND; the bitmap's problem; WRONG_DISK, IO of its disk; as reading the file */
+  read(name: string): Promise<Bitmap>;
+  close(): Promise<void>;
+}
+
+/** Opens a QDB file or a qcow2 image, whichever it is, for its bitmaps. @throws {QdbError} as opening the file */
+export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
+  requireFile(path);
+  const isImageFile = await about(path, () => isImage(path));
+  return isImageFile ? aboutSource({ source: path }, () => openImage(path, call)) : openQdbSource(path, call);
+}
+
+function isImage(path: string): boolean {
+  const source = openFileSource(path);
+  try {
+    return isQcow2(source.readSync(0, Math.min(LOOK, source.size)));
+  } finally {
+    source.close();
+  }
+}
+
+async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
+  const file = await openFile(path, call, mirrorOptions(call));
+  return {
+    read: (name) =>
+      about(path, async () => {
+        const bitmap = file.bitmap(name);
+        const bits = await bitmap.read({ signal: call.signal });
+        requireSameDisk(bitmap.entry, call);
+        return bits;
+      }),
+    close: () => file.close(),
+  };
+}
+
+async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
+  const source = openFileSource(path);
+  try {
+    const file = await Qcow2File.open(source, { signal });
+    return {
+      read: (name) =>
+        aboutSource({ source: path }, () => file.run((index) => readImageBitmap(index, name, path), { signal })),
+      close: () => file.close(),
+    };
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/** @throws {QdbError} NOT_FOUND; the bitmap's problem */
+function* readImageBitmap({ bitmaps }: Qcow2Index, name: string, path: string): Plan<Bitmap> {
+  const bitmap = bitmaps.find(({ label }) => label === name);
+  if (bitmap === undefined) throw new QdbError("NOT_FOUND", `the image ${quote(path)} holds no bitmap ${quote(name)}`);
+  return yield* bitmapPlan(bitmap.map());
+}

@@ -1,0 +1,56 @@
+import { type Bitmap, type Edits, type QdbEditor, QdbError, quote } from "@qdb/format";
+import { about, requireSameDisk } from "../files/open.ts";
+import type { Call } from "../shell/command.ts";
+import type { Combination } from "./combine.ts";
+import type { SourceFile } from "./sources.ts";
+
+/** What actions work on: a bitmap of a file that is open for changes. Nothing is written before the commit. */
+export interface Work {
+  readonly call: Call;
+  readonly editor: QdbEditor;
+  /** The file's path, for messages. */
+  readonly path: string;
+  /** Where the sources are, when it is another file. */
+  readonly sources: SourceFile | undefined;
+  /** The bitmap, by the name that it has by now. */
+  name: string;
+}
+
+/** Changes the file but for bits. @throws {QdbError} as the edit */
+export async function edit({ editor, path }: Work, change: (edits: Edits) => void): Promise<void> {
+  await about(path, () => change(editor.edits));
+}
+
+/** Changes the bitmap's bits; `removes` says whether dirt may go. @throws {QdbError} as {@link QdbEditor.change} */
+export async function change(
+  { editor, path, name }: Work,
+  make: (bits: Bitmap) => Bitmap,
+  removes: boolean,
+): Promise<void> {
+  await about(path, () => editor.change(name, make, removes));
+}
+
+/** Combines the bitmap's bits with those of a source. @throws {QdbError} SIZE_MISMATCH; WRONG_DISK; the problem of either bitmap */
+export async function combine(work: Work, sourceName: string, by: Combination, removes: boolean): Promise<void> {
+  const source = await readSource(work, sourceName);
+  const make = (bits: Bitmap): Bitmap => {
+    if (bits.size !== source.size) {
+      throw new QdbError(
+        "SIZE_MISMATCH",
+        `the source ${quote(sourceName)} covers a disk of ${source.size} bytes, the bitmap ${quote(work.name)} one of ${bits.size}; --resize one of them first`,
+      );
+    }
+    by(bits, source);
+    return bits;
+  };
+  await change(work, make, removes);
+}
+
+async function readSource({ editor, path, sources, call }: Work, name: string): Promise<Bitmap> {
+  if (sources !== undefined) return sources.read(name);
+  return about(path, async () => {
+    const bits = await editor.bits(name);
+    requireSameDisk({ records: editor.edits.records(name), label: name }, call);
+    return bits;
+  });
+}

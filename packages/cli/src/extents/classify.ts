@@ -1,0 +1,177 @@
+import type { Scalar, ScannedObject } from "./scan.ts";
+
+/**
+ * What a map of what is allocated is to mean: `data` is dirty; or what the image holds itself, zeros too, and no backing file
+ * (`local`); or, in QEMU's inverted map of an x-dirty-bitmap, what is no data.
+ */
+export type AllocationRule = "data" | "local" | "nodata";
+
+/** An extent of a disk, in bytes, with what is known of it. */
+export interface Extent {
+  readonly offset: bigint;
+  readonly length: bigint;
+  readonly dirty: boolean;
+  /** Clean by the rule `data`, though the image itself may hold these zeros: an overlay hides other data with them. */
+  readonly isDroppedZero?: boolean;
+}
+
+/** The type of an extent in nbdinfo's words (NBD: base:allocation, qemu:dirty-bitmap). */
+const NBD_DIRTY_TYPES: ReadonlyMap<string, bigint> = new Map([
+  ["clean", 0n],
+  ["dirty", 1n],
+]);
+const NBD_ALLOCATION_TYPES: ReadonlyMap<string, bigint> = new Map([
+  ["data", 0n],
+  // nbdinfo before 1.9.1.
+  ["allocated", 0n],
+  ["hole", 1n],
+  ["zero", 2n],
+  ["hole,zero", 3n],
+]);
+/** The context qemu:allocation-depth. What lies deeper is `backing depth N`, of type N. */
+const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
+  ["absent", 0n],
+  ["local", 1n],
+]);
+const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
+
+type Fail = (message: string) => never;
+
+/**
+ * What an object of a map says: those of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`, `length`,
+ * `data`, `zero`), of oVirt (`start`, `length`, `dirty` or `zero`), and plain ones (`offset`, `length`, `dirty`). What is
+ * described is taken at its word, allocation only as `rule` says, and everything that can be read in two ways goes to `fail`.
+ */
+export function classifyExtent({ values }: ScannedObject, rule: AllocationRule | undefined, fail: Fail): Extent {
+  const range = rangeOf(values, fail);
+  const dirty = isDirty(values, rule, fail);
+  const isDroppedZero = rule === "data" && !dirty && isLocal(allocationOf(values, fail));
+  return { ...range, dirty, isDroppedZero };
+}
+
+function rangeOf(
+  values: ReadonlyMap<string, Scalar>,
+  fail: Fail,
+): { readonly offset: bigint; readonly length: bigint } {
+  // In qemu-img's map `offset` is a place in the image file, and `start` the one of the disk.
+  if (values.has("start") && values.has("offset") && !values.has("data")) fail("it has both start and offset");
+  const key = values.has("start") ? "start" : "offset";
+  return { offset: wholeNumber(values, key, fail), length: wholeNumber(values, "length", fail) };
+}
+
+function wholeNumber(values: ReadonlyMap<string, Scalar>, key: string, fail: Fail): bigint {
+  const value = values.get(key);
+  if (value === undefined) return fail(`${key} is missing`);
+  if (typeof value !== "bigint" || value < 0n) return fail(`${key} is no whole number from 0 on`);
+  return value;
+}
+
+function boolean(values: ReadonlyMap<string, Scalar>, key: string, fail: Fail): boolean | undefined {
+  const value = values.get(key);
+  return value === undefined || typeof value === "boolean" ? value : fail(`${key} is neither true nor false`);
+}
+
+function isDirty(values: ReadonlyMap<string, Scalar>, rule: AllocationRule | undefined, fail: Fail): boolean {
+  const description = describedByNbd(values, fail);
+  const isWord = description === "dirty" || description === "clean";
+  const dirty = boolean(values, "dirty", fail);
+  if (isWord && dirty !== undefined && dirty !== (description === "dirty"))
+    fail("dirty and description contradict each other");
+  const described = dirty ?? (isWord ? description === "dirty" : undefined);
+  if (described !== undefined) {
+    if (rule !== undefined) fail("it is described dirty or clean already; leave --dirty out");
+    return described;
+  }
+  const allocation = allocationOf(values, fail);
+  const { data, zero, depth } = allocation;
+  if (description === undefined && data === undefined && zero === undefined && depth === undefined) {
+    fail("it does not say whether it is dirty or clean");
+  }
+  switch (rule) {
+    case "data":
+      return isData(allocation, fail);
+    case "local":
+      if (depth === undefined)
+        fail("--dirty=local is for maps that tell the depth: qemu-img map, nbdinfo --map=qemu:allocation-depth");
+      return isLocal(allocation);
+    case "nodata":
+      return isNoData(allocation, fail);
+    default:
+      return fail(
+        "this is a map of what is allocated, not of what is dirty; --dirty=local makes dirty what an overlay holds itself, --dirty=data all data, --dirty=nodata is for QEMU's inverted map of an x-dirty-bitmap",
+      );
+  }
+}
+
+/** nbdinfo's description, after a look at whether its type is the one that belongs to it. */
+function describedByNbd(values: ReadonlyMap<string, Scalar>, fail: Fail): string | undefined {
+  const description = values.get("description");
+  const type = values.get("type");
+  if (description === undefined) {
+    if (type !== undefined) fail("it has a type, but no description that says what the type means");
+    return undefined;
+  }
+  const expected = typeof description === "string" ? nbdType(description) : undefined;
+  if (typeof description !== "string" || expected === undefined) {
+    const words = [NBD_DIRTY_TYPES, NBD_ALLOCATION_TYPES, NBD_DEPTH_TYPES].flatMap((types) => [...types.keys()]);
+    return fail(`its description is none of ${words.join("; ")}; backing depth N`);
+  }
+  if (type !== undefined && type !== expected)
+    fail(`type and description contradict each other: ${description} has the type ${expected}`);
+  return description;
+}
+
+function nbdType(description: string): bigint | undefined {
+  const backing = BACKING_DEPTH.exec(description)?.[1];
+  if (backing !== undefined) return BigInt(backing);
+  return NBD_DIRTY_TYPES.get(description) ?? NBD_ALLOCATION_TYPES.get(description) ?? NBD_DEPTH_TYPES.get(description);
+}
+
+/** What a map says of where bytes come from, as far as it does. */
+interface Allocation {
+  /** nbdinfo's word for what the bytes are. */
+  readonly description: string | undefined;
+  readonly data: boolean | undefined;
+  readonly zero: boolean | undefined;
+  /** The image that the bytes come from: 0 the one that was asked for, 1 its backing file, and so on. */
+  readonly depth: bigint | undefined;
+  /** Whether any image has them. */
+  readonly present: boolean | undefined;
+}
+
+function allocationOf(values: ReadonlyMap<string, Scalar>, fail: Fail): Allocation {
+  const description = describedByNbd(values, fail);
+  const data = boolean(values, "data", fail);
+  const zero = boolean(values, "zero", fail);
+  const present = boolean(values, "present", fail);
+  const depth = values.has("depth") ? wholeNumber(values, "depth", fail) : undefined;
+  const type = description === undefined || NBD_ALLOCATION_TYPES.has(description) ? undefined : nbdType(description);
+  if (type === undefined) return { description, data, zero, depth, present };
+  if (depth !== undefined || present !== undefined)
+    fail("its description and its depth are two answers to one question");
+  // nbdinfo counts from 1; 0 is what no image has.
+  return { description: undefined, data, zero, depth: type === 0n ? 0n : type - 1n, present: type !== 0n };
+}
+
+/** Only what reads as zeros is no data. A hole that does not say so can hold anything. */
+function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
+  if (description !== undefined) return description !== "zero" && description !== "hole,zero";
+  if (data === undefined && zero === undefined)
+    fail("--dirty=data is for maps that tell data from zeros; this one tells the depth, which --dirty=local is for");
+  return data === true || zero !== true;
+}
+
+/** Whether the image itself holds the bytes, zeros too. Where an older map does not say that no image does, it does. */
+function isLocal({ data, depth, present }: Allocation): boolean {
+  return depth === 0n && (present !== false || data === true);
+}
+
+function isNoData({ data, zero }: Allocation, fail: Fail): boolean {
+  if (data === undefined || zero === undefined)
+    return fail("--dirty=nodata is for maps of qemu-img, which say data and zero");
+  if (zero)
+    fail(
+      "--dirty=nodata is for maps of an x-dirty-bitmap, which have no zeros; this one has, and seems to tell what is allocated",
+    );
+  return !data;
+}

@@ -1,0 +1,141 @@
+import { Bitmap, bitsOfShape, isQdbError, QdbError } from "@qdb/format";
+import { type AllocationRule, classifyExtent, type Extent } from "./classify.ts";
+import { ExtentScanner, type ScannedObject, type UsualObject } from "./scan.ts";
+
+/** Granularity of a bitmap that nobody gave one, in bytes. */
+export const DEFAULT_GRANULARITY = 64 * 1024;
+const MIN_GRANULARITY = 512;
+/** Largest disk that a bitmap can track, in bytes. */
+const MAX_DISK_SIZE = 2n ** 63n - 1n;
+
+/** Extents of a disk in the order in which they came; those that continue each other are joined. 17 bytes an extent. */
+export class ExtentList {
+  #offsets = new BigUint64Array(1024);
+  #ends = new BigUint64Array(1024);
+  #dirty = new Uint8Array(1024);
+  #count = 0;
+  #isGapless = true;
+  #droppedZeros = 0n;
+
+  /** Bytes of clean extents that an image may hide other data with (see {@link Extent}). */
+  get droppedZeros(): bigint {
+    return this.#droppedZeros;
+  }
+
+  /** Adds an extent. */
+  add({ offset, length, dirty, isDroppedZero }: Extent): void {
+    if (isDroppedZero === true) this.#droppedZeros += length;
+    const last = this.#count - 1;
+    const end = last < 0 ? 0n : (this.#ends[last] ?? 0n);
+    if (offset !== end) this.#isGapless = false;
+    if (length === 0n) return;
+    if (last >= 0 && offset === end && this.#dirty[last] === Number(dirty)) {
+      this.#ends[last] = offset + length;
+      return;
+    }
+    if (this.#count === this.#dirty.length) this.#grow();
+    this.#offsets[this.#count] = offset;
+    this.#ends[this.#count] = offset + length;
+    this.#dirty[this.#count] = Number(dirty);
+    this.#count++;
+  }
+
+  #grow(): void {
+    const longer = <T extends BigUint64Array | Uint8Array>(target: T, source: T): T => {
+      target.set(source as never);
+      return target;
+    };
+    const length = this.#count * 2;
+    this.#offsets = longer(new BigUint64Array(length), this.#offsets);
+    this.#ends = longer(new BigUint64Array(length), this.#ends);
+    this.#dirty = longer(new Uint8Array(length), this.#dirty);
+  }
+
+  /** Where the last extent ends, when each begins where the one before it ends, the first one at 0; else undefined. In bytes. */
+  get gaplessEnd(): bigint | undefined {
+    return this.#isGapless && this.#count > 0 ? this.#ends[this.#count - 1] : undefined;
+  }
+
+  /** The coarsest granularity up to the default one, in bytes, at which no extent is rounded, and not finer than 2^32 bits allow. */
+  granularityFor(size: bigint): number {
+    let edges = BigInt(DEFAULT_GRANULARITY);
+    for (let index = 0; index < this.#count; index++) {
+      const end = this.#ends[index] ?? 0n;
+      edges |= (this.#offsets[index] ?? 0n) | (end === size ? 0n : end);
+    }
+    let granularity = Math.max(MIN_GRANULARITY, Number(edges & -edges));
+    while (!hasShape(size, granularity)) granularity *= 2;
+    return granularity;
+  }
+
+  /**
+   * The bitmap of a disk: clean is what extents call clean and no other one calls dirty, rounded inward.
+   * @throws {QdbError} USAGE when an extent ends past the disk, and for a shape that the format does not have; LIMIT
+   */
+  toBitmap(size: bigint, granularity: number): Bitmap {
+    const bitmap = Bitmap.dirty({ size, granularity });
+    this.#each(false, size, (offset, length) => bitmap.unmark({ offset, length }));
+    // The dirty ones last, so that they win wherever extents overlap.
+    this.#each(true, size, (offset, length) => bitmap.mark({ offset, length }));
+    return bitmap;
+  }
+
+  #each(dirty: boolean, size: bigint, visit: (offset: bigint, length: bigint) => void): void {
+    for (let index = 0; index < this.#count; index++) {
+      if (this.#dirty[index] !== Number(dirty)) continue;
+      const offset = this.#offsets[index] ?? 0n;
+      const end = this.#ends[index] ?? 0n;
+      if (end > size) {
+        throw new QdbError(
+          "USAGE",
+          `the extent ${offset}+${end - offset} ends past the disk's ${size} bytes; is the size right?`,
+          {
+            structure: "extents",
+          },
+        );
+      }
+      visit(offset, end - offset);
+    }
+  }
+}
+
+function hasShape(size: bigint, granularity: number): boolean {
+  try {
+    bitsOfShape({ size, granularity });
+    return true;
+  } catch (error) {
+    if (isQdbError(error, "LIMIT")) return false;
+    throw error;
+  }
+}
+
+/** As nbdinfo and `qdb map` write it, below 2^53. Groups: newline, offset, length, the type of a clean one. */
+const NBDINFO_OBJECT =
+  /(\n?) *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
+
+/**
+ * Reads a map in JSON, given in pieces of text: an array of objects, each an extent (see {@link classifyExtent}).
+ * @throws {QdbError} USAGE with the place in the JSON, and what reading throws
+ */
+export async function readExtents(
+  pieces: AsyncIterable<string> | Iterable<string>,
+  rule: AllocationRule | undefined,
+): Promise<ExtentList> {
+  const list = new ExtentList();
+  const take = (object: ScannedObject): void => {
+    const fail = (message: string): never => scanner.fail(message);
+    const extent = classifyExtent(object, rule, fail);
+    if (extent.offset + extent.length > MAX_DISK_SIZE) fail("it ends past 2^63, where no disk does");
+    list.add(extent);
+  };
+  const usual: UsualObject = {
+    pattern: NBDINFO_OBJECT,
+    take([, , offset = "", length = "", clean]) {
+      list.add({ offset: BigInt(offset), length: BigInt(length), dirty: clean === undefined });
+    },
+  };
+  const scanner = new ExtentScanner(take, rule === undefined ? usual : undefined);
+  for await (const piece of pieces) scanner.push(piece);
+  scanner.finish();
+  return list;
+}

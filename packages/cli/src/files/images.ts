@@ -1,0 +1,38 @@
+import { encodeRecord, QdbError, quote } from "@qdb/format";
+import { detectForeignImage, type StampedDisk } from "@qdb/io-node";
+import type { Call, OptionSpec } from "../shell/command.ts";
+import type { NewBitmap } from "./new-bitmaps.ts";
+
+/** Of every command that reads or writes the bytes of disk images. */
+export const IMAGE_FORMAT: OptionSpec = {
+  long: "format",
+  short: "f",
+  value: "FORMAT",
+  choices: ["raw"],
+  help: "raw: take the images as raw ones, although one begins like a qcow2, VMDK, VHDX or VDI file",
+};
+
+/**
+ * Refuses an image of a format whose bytes are not the disk's.
+ * @throws {QdbError} NOT_SUPPORTED, and what opening and reading the image throw
+ */
+export function requireRaw(path: string, advice: string): void {
+  const format = detectForeignImage(path);
+  if (format === undefined) return;
+  throw new QdbError(
+    "NOT_SUPPORTED",
+    `${quote(path)} is a ${format} image: its bytes are not those of the disk; ${advice}`,
+  );
+}
+
+/** The same for images that --format can say to be raw. @throws {QdbError} NOT_SUPPORTED, and what opening and reading them throw */
+export function requireRawImages(paths: readonly string[], call: Pick<Call, "value">): void {
+  if (call.value(IMAGE_FORMAT.long) === "raw") return;
+  for (const path of paths)
+    requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
+}
+
+/** Records 1 and 2 (spec §3): which disk a bitmap is of, and how it was. */
+export function diskRecords({ path, stamp }: StampedDisk): NewBitmap["records"] {
+  return [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
+}

@@ -1,0 +1,32 @@
+import { type CommitReport, type Growth, type Problem, quote } from "@qdb/format";
+import { warn } from "../shell/output.ts";
+
+/** Bitmaps that a warning names at most. */
+const MOST_NAMED = 8;
+
+/** Says what a commit left behind that its user has to know. */
+export function tellLeft(path: string, { madeDirty, growth }: CommitReport): void {
+  for (const problem of madeDirty.slice(0, MOST_NAMED)) {
+    warn(`nothing told which bits of ${named(problem)} were right, so that all of it is dirty now`);
+  }
+  const more = madeDirty.length - MOST_NAMED;
+  if (more > 0) warn(`${more} more damaged bitmaps of the draft are all dirty now`);
+  tellGrowth(path, growth);
+}
+
+/** Says why a file grows with every commit, and what ends it. */
+export function tellGrowth(path: string, growth: Growth | undefined): void {
+  if (growth === undefined) return;
+  const { problem, bitmaps, repairable } = growth;
+  const which =
+    bitmaps === 1 ? `${named(problem)} is damaged` : `${bitmaps} bitmaps are damaged, first ${named(problem)}`;
+  const whole = bitmaps === 1 ? "it" : "each";
+  const end = repairable
+    ? `qdb check -r, or qdb bitmap --remove or --mark-all of ${whole}, ends that`
+    : `qdb bitmap --remove of what qdb check -r cannot repair ends that`;
+  warn(`${quote(path)} grows with every change and is not cut while ${which}; ${end}`);
+}
+
+function named({ code, where: { bitmap } }: Problem): string {
+  return bitmap === undefined ? `a bitmap (${code})` : `bitmap ${quote(bitmap)} (${code})`;
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import { type Bitmap, type BitmapContents, type Edits, encodeRecord, FLAG, QdbError, quote } from "@qdb/format";
+import type { Call } from "../shell/command.ts";
+import { parseSize, percent, shortSize } from "../shell/size.ts";
+
+/** A bitmap that a command made, to be put into a file. */
+export interface NewBitmap {
+  readonly name: string;
+  readonly bits: Bitmap;
+  readonly isEnabled: boolean;
+  /** Whether only the program that collected it has the true bits: it is listed, and its bits are refused (spec §3, Flags). */
+  readonly isInUse: boolean;
+  /** Extra-data records beside its id and the time it was made. */
+  readonly records: BitmapContents["extraData"];
+}
+
+const MAX_NAME_SIZE = 1023;
+
+/** Refuses a name that no bitmap can have (spec §3). @throws {QdbError} USAGE */
+export function requireBitmapName(name: string): string {
+  const size = Buffer.byteLength(name);
+  if (size >= 1 && size <= MAX_NAME_SIZE && !name.includes("\0")) return name;
+  throw new QdbError(
+    "USAGE",
+    `${size > 80 ? `a name of ${size} bytes` : quote(name)} can be no bitmap's: it takes 1 to ${MAX_NAME_SIZE} bytes`,
+  );
+}
+
+/** The value of an option that gives a granularity, in bytes. @throws {QdbError} USAGE */
+export function granularityOf(call: Pick<Call, "value">): number | undefined {
+  const text = call.value("granularity");
+  return text === undefined ? undefined : parseGranularity(text, "--granularity");
+}
+
+/** A granularity in bytes; `option` says in messages where it was given. @throws {QdbError} USAGE */
+export function parseGranularity(text: string, option: string): number {
+  const granularity = Number(parseSize(text, option));
+  if (Number.isInteger(Math.log2(granularity)) && granularity >= 512 && granularity <= 2 ** 31) return granularity;
+  throw new QdbError("USAGE", `${option} ${quote(text)} is no power of two from 512 to 2G`);
+}
+
+/** A bitmap as a new file holds it. */
+export function contentsOf(bitmap: NewBitmap): BitmapContents {
+  return { ...storedForm(bitmap), nameBytes: new TextEncoder().encode(bitmap.name) };
+}
+
+/** A bitmap as it is stored: with an id of its own and the time it was made. */
+export function storedForm({ name, bits, isEnabled, isInUse, records }: NewBitmap): Parameters<Edits["add"]>[0] {
+  return {
+    name,
+    flags: (isEnabled ? FLAG.enabled : 0) | (isInUse ? FLAG.in_use : 0),
+    extraData: [
+      ...records,
+      encodeRecord({ kind: "id", uuid: randomUUID() }),
+      encodeRecord({ kind: "created", ns: BigInt(Date.now()) * 1_000_000n }),
+    ],
+    bits,
+  };
+}
+
+/** A new bitmap for people: `"daily": 256 KiB of 16 MiB dirty (1.56 %), granularity 64 KiB, enabled`. */
+export function newBitmapLine({ name, bits, isEnabled, isInUse }: NewBitmap): string {
+  const dirty = bits.dirtyBytes();
+  const share = bits.size === 0n ? "" : ` (${percent(dirty, bits.size)})`;
+  const facts = [
+    isInUse
+      ? `${shortSize(bits.size)}, in use: its bits cannot be used`
+      : `${shortSize(dirty)} of ${shortSize(bits.size)} dirty${share}`,
+    `granularity ${shortSize(BigInt(bits.granularity))}`,
+    ...(isEnabled ? ["enabled"] : []),
+  ];
+  return `${quote(name)}: ${facts.join(", ")}`;
+}

@@ -1,0 +1,52 @@
+import { statSync } from "node:fs";
+import { type FileChunk, QdbError, quote } from "@qdb/format";
+import { createFile } from "@qdb/io-node";
+import type { Call } from "../shell/command.ts";
+
+/** Refuses an output that is there already, a device too, before any work is done for it. `-` is standard output. @throws {QdbError} ALREADY_EXISTS */
+export function requireNewOutput(out: string): void {
+  if (out === "-" || statSync(out, { throwIfNoEntry: false }) === undefined) return;
+  throw new QdbError(
+    "ALREADY_EXISTS",
+    `${quote(out)} exists already and is not overwritten; choose another name or remove it first`,
+  );
+}
+
+/**
+ * Writes to standard output, or makes a new file, whole or not at all. `pieces` makes the bytes anew at each call, always the
+ * same ones: of a file the length is found out first.
+ * @throws {QdbError} as making a file
+ */
+export async function writeOutput(out: string, pieces: () => Iterable<Uint8Array>, call: Call): Promise<void> {
+  if (out === "-") {
+    for await (const piece of breathing(pieces(), call)) call.output.bytes(piece);
+    return;
+  }
+  let length = 0;
+  for await (const piece of breathing(pieces(), call)) length += piece.length;
+  const image = {
+    length,
+    *chunks(): Generator<FileChunk, void> {
+      let offset = 0;
+      for (const bytes of pieces()) {
+        yield { offset, bytes };
+        offset += bytes.length;
+      }
+    },
+  };
+  const progress = call.progress("writing");
+  try {
+    await createFile(out, image, { signal: call.signal, onProgress: progress.onProgress });
+  } finally {
+    progress.end();
+  }
+}
+
+/** The same pieces, with a turn for signals between them. @throws {QdbError} ABORTED */
+async function* breathing(pieces: Iterable<Uint8Array>, { signal }: Call): AsyncGenerator<Uint8Array, void> {
+  for (const piece of pieces) {
+    yield piece;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (signal.aborted) throw new QdbError("ABORTED", "the command was interrupted");
+  }
+}

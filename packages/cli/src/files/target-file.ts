@@ -1,0 +1,111 @@
+import { statSync } from "node:fs";
+import { FLAG, type QdbEditor, QdbError, quote } from "@qdb/format";
+import { openFileSource } from "@qdb/io-node";
+import type { Call } from "../shell/command.ts";
+import { tellLeft } from "./left-behind.ts";
+import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
+import { emptyContents, writeNewFile } from "./new-file.ts";
+import { about, openEditor, requireFile } from "./open.ts";
+
+/** What is to be done where a bitmap of the name is there already. */
+export type NameRule = "refuse" | "merge" | "replace";
+
+/** The file that new bitmaps go into: one that is made for them, or one that is there and, from its opening on, locked. */
+export class TargetFile {
+  readonly #path: string;
+  readonly #call: Call;
+  readonly #editor: QdbEditor | undefined;
+
+  private constructor(path: string, call: Call, editor: QdbEditor | undefined) {
+    this.#path = path;
+    this.#call = call;
+    this.#editor = editor;
+  }
+
+  /**
+   * Looks whether the file is there, and opens it then: before any work is done for it, so that none is done in vain.
+   * @throws {QdbError} as `openQdbEditor`
+   */
+  static async open(path: string, call: Call): Promise<TargetFile> {
+    requireFile(path);
+    const editor = isThere(path) ? await about(path, () => openEditor(path)) : undefined;
+    return new TargetFile(path, call, editor);
+  }
+
+  /** @throws {QdbError} ALREADY_EXISTS when a bitmap of the name is there */
+  requireFree(name: string, advice: string): void {
+    if (this.#editor?.edits.has(name) !== true) return;
+    throw new QdbError("ALREADY_EXISTS", `${quote(this.#path)} holds a bitmap ${quote(name)} already; ${advice}`);
+  }
+
+  /**
+   * Puts bitmaps into the file, all of them in one commit, and gives them as they are there.
+   * @throws {QdbError} ALREADY_EXISTS, SIZE_MISMATCH, INCONSISTENT; as making a file or committing to one
+   */
+  async store(bitmaps: readonly NewBitmap[], rule: NameRule): Promise<readonly NewBitmap[]> {
+    const editor = this.#editor;
+    if (editor === undefined) {
+      await writeNewFile(this.#path, { ...emptyContents(), bitmaps: bitmaps.map(contentsOf) }, this.#call);
+      return bitmaps;
+    }
+    const stored: NewBitmap[] = [];
+    for (const bitmap of bitmaps) stored.push(await this.#put(editor, bitmap, rule));
+    if (this.#call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
+    tellLeft(this.#path, await about(this.#path, () => editor.commit()));
+    return stored;
+  }
+
+  /** Closes the file, and with it the lock. */
+  async close(): Promise<void> {
+    await this.#editor?.close();
+  }
+
+  async #put(editor: QdbEditor, bitmap: NewBitmap, rule: NameRule): Promise<NewBitmap> {
+    const { name } = bitmap;
+    if (rule === "refuse") this.requireFree(name, "choose another name, or say --merge or --replace");
+    return about(this.#path, async () => {
+      if (!editor.edits.has(name)) editor.edits.add(storedForm(bitmap));
+      else if (rule === "replace") editor.edits.replace(storedForm(bitmap));
+      else return merged(editor, bitmap);
+      return bitmap;
+    });
+  }
+}
+
+/** Adds the dirt of a bitmap to the one of its name, which keeps its granularity, flags and records. */
+async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> {
+  const { name, bits, isInUse } = bitmap;
+  const { size } = editor.shape(name);
+  if (isInUse) {
+    const message = `the bits of ${quote(name)} in the source cannot be used, so they cannot be merged; --inconsistent=mark-all makes all of it dirty`;
+    throw new QdbError("INCONSISTENT", message);
+  }
+  if (size !== bits.size) {
+    const message = `the new bits of ${quote(name)} cover a disk of ${bits.size} bytes, those that are there one of ${size}`;
+    throw new QdbError("SIZE_MISMATCH", `${message}; qdb bitmap --resize fits them`);
+  }
+  let result = bits;
+  const merge = (target: typeof bits): typeof bits => {
+    target.merge(bits);
+    result = target;
+    return target;
+  };
+  await editor.change(name, merge, false);
+  const isEnabled = (editor.edits.flags(name) & FLAG.enabled) !== 0;
+  return { ...bitmap, bits: result, isEnabled };
+}
+
+/** Whether there is a file to be changed. A block device is there when a QDB file stands on it; else one is made on it. */
+function isThere(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && (!stats.isBlockDevice() || holdsQdb(path));
+}
+
+function holdsQdb(path: string): boolean {
+  const source = openFileSource(path);
+  try {
+    return Buffer.from(source.readSync(0, Math.min(4, source.size))).equals(Buffer.from("QDB\0"));
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,90 @@
+import { type CheckSummary, type Finding, quote, type Severity } from "@qdb/format";
+import type { Call } from "../shell/command.ts";
+import { errorLine, whereJson } from "../shell/errors.ts";
+import { type Json, jsonLine, jsonText } from "../shell/json.ts";
+import type { Colors } from "../shell/output.ts";
+
+/** Puts out what a check finds, finding by finding. */
+export interface CheckPrinter {
+  /** `repaired` is given by a repair: whether it put the finding right. */
+  finding(finding: Finding, repaired?: boolean): void;
+  /** What the file is like now. */
+  end(summary: CheckSummary): void;
+}
+
+/** The printer that the call asks for. */
+export function checkPrinter(path: string, call: Call): CheckPrinter {
+  return call.json ? new JsonPrinter(path, call) : new TextPrinter(path, call);
+}
+
+/** Whether there is nothing worse than what is harmless. */
+export function isClean({ corrupt, unsafe, leak }: CheckSummary["counts"]): boolean {
+  return corrupt + unsafe + leak === 0;
+}
+
+/** The document of `spec/schema/check.schema.json`; a finding leaves when it is found. */
+class JsonPrinter implements CheckPrinter {
+  readonly #call: Call;
+  #separator = "\n";
+
+  constructor(path: string, call: Call) {
+    this.#call = call;
+    call.output.text(`{\n  "filename": ${jsonLine(path)},\n  "findings": [`);
+  }
+
+  finding({ code, severity, message, where, repairable }: Finding, repaired?: boolean): void {
+    const value: Json = { code, severity, message, where: whereJson(where), repairable, repaired };
+    this.#call.output.text(`${this.#separator}    ${jsonText(value, "    ")}`);
+    this.#separator = ",\n";
+  }
+
+  end({ counts, complete, headerSource: header_source }: CheckSummary): void {
+    const { corrupt, unsafe, leak, noncanonical, info } = counts;
+    const end = {
+      header_source,
+      counts: { corrupt, unsafe, leak, noncanonical, info },
+      clean: isClean(counts),
+      complete,
+    };
+    const list = this.#separator === "\n" ? "]" : "\n  ]";
+    this.#call.output.line(`${list},\n${jsonText(end).slice(2)}`);
+  }
+}
+
+class TextPrinter implements CheckPrinter {
+  readonly #path: string;
+  readonly #call: Call;
+  #repaired = 0;
+
+  constructor(path: string, call: Call) {
+    this.#path = path;
+    this.#call = call;
+  }
+
+  finding({ code, severity, message, where, repairable }: Finding, repaired?: boolean): void {
+    const color = colorOf(severity, this.#call.output.colors);
+    if (repaired === true) this.#repaired++;
+    this.#call.output.line(`${color(severity)}: ${errorLine({ code, message, where })}${endOf(repairable, repaired)}`);
+  }
+
+  end({ counts, complete }: CheckSummary): void {
+    const { output } = this.#call;
+    const isRepair = this.#repaired > 0;
+    if (isRepair) output.line(`Repaired: ${this.#repaired}.`);
+    const found = Object.entries(counts).filter(([, count]) => count > 0);
+    if (isClean(counts)) output.line(`No errors ${isRepair ? "are left" : "were found"} in ${quote(this.#path)}.`);
+    const list = found.map(([severity, count]) => `${count} ${severity}`).join(", ");
+    if (found.length > 0) output.line(`${isRepair ? "Left" : "Findings"}: ${list}.`);
+    if (!complete) output.line("An error kept the check from looking at what lies behind it.");
+  }
+}
+
+function endOf(repairable: boolean, repaired: boolean | undefined): string {
+  if (repaired === undefined) return repairable ? "; repairable" : "";
+  return repaired ? "; repaired" : "; not repaired";
+}
+
+function colorOf(severity: Severity, colors: Colors): (text: string) => string {
+  if (severity === "corrupt" || severity === "unsafe") return colors.red;
+  return severity === "leak" ? colors.yellow : colors.dim;
+}

@@ -1,0 +1,130 @@
+import { quote } from "@qdb/format";
+import type { Colors } from "../shell/output.ts";
+import { longSize } from "../shell/size.ts";
+import { changeText } from "./disk-facts.ts";
+import type { BitmapFacts, FeatureFact, FileFacts } from "./facts.ts";
+
+/** The facts of a file with so many bitmaps for people, as lines. Everything from outside is quoted. */
+export function* factLines(facts: FileFacts, count: number, colors: Colors): Generator<string, void> {
+  yield* headLines(facts, colors);
+  yield `bitmaps: ${count}`;
+  for (const bitmap of facts.bitmaps) yield* bitmapLines(bitmap, colors);
+}
+
+function headLines(facts: FileFacts, colors: Colors): string[] {
+  const { form, extensions } = facts;
+  return [
+    `file: ${quote(facts.filename)}`,
+    `file format: qdb, version ${facts.version}, ${form} form`,
+    ...(facts.unprotected
+      ? [colors.yellow("unprotected: a draft has no checksums, damage of its bits would not be found")]
+      : []),
+    ...(facts.header_source === "mirror" ? [colors.yellow("header: damaged, its mirror was used")] : []),
+    `file size: ${longSize(BigInt(facts.file_size))}`,
+    `cluster size: ${longSize(BigInt(facts.cluster_size))}`,
+    ...(form === "full"
+      ? [`generation: ${facts.generation}`, `file id: ${facts.file_id}`, `writer id: ${facts.writer_id}`]
+      : []),
+    ...featureLines("incompatible features", facts.features.incompatible),
+    ...featureLines("compatible features", facts.features.compatible),
+    ...featureLines("autoclear features", facts.features.autoclear),
+    ...(extensions.length === 0 ? [] : ["header extensions:"]),
+    ...extensions.map(
+      ({ type, name, length }) => `    ${type}: ${name === undefined ? "" : `${quote(name)}, `}${length} bytes`,
+    ),
+  ];
+}
+
+function featureLines(title: string, features: readonly FeatureFact[]): string[] {
+  if (features.length === 0) return [];
+  return [
+    `${title}:`,
+    ...features.map(({ bit, name }) => `    bit ${bit}${name === undefined ? "" : `: ${quote(name)}`}`),
+  ];
+}
+
+/** How a bitmap is named where people read it: its name, or `hex:` and its bytes where they are not UTF-8. */
+function shownName({ name, name_hex }: BitmapFacts): string {
+  return name === undefined ? `hex:${name_hex}` : quote(name);
+}
+
+function bitmapLines(bitmap: BitmapFacts, colors: Colors): string[] {
+  const line = (title: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [`        ${title}: ${value}`];
+  const { state, error } = bitmap;
+  const color = state === "ok" ? colors.green : error === undefined ? colors.yellow : colors.red;
+  return [
+    `    ${colors.bold(shownName(bitmap))}`,
+    ...line("state", color(state)),
+    ...line("error", error && colors.red(`[${error.code}] ${error.message}`)),
+    ...line("size", longSize(BigInt(bitmap.size))),
+    ...line("granularity", longSize(BigInt(bitmap.granularity))),
+    ...line("bits", bitmap.bits?.toString()),
+    ...line("dirty", dirtyText(bitmap)),
+    ...line("flags", bitmap.flags.length === 0 ? "none" : bitmap.flags.join(", ")),
+    ...line("disk", bitmap.disk === undefined ? undefined : quote(bitmap.disk)),
+    ...line("disk stamp", stampText(bitmap)),
+    ...line("changed since", coloredChange(bitmap, colors)),
+    ...line("created", createdText(bitmap)),
+    ...line("id", bitmap.id),
+    ...line("parent id", bitmap.parent),
+    ...line("successor", bitmap.successor === undefined ? undefined : quote(bitmap.successor)),
+    ...line("comment", bitmap.comment === undefined ? undefined : quote(bitmap.comment)),
+    ...line("stored", storedText(bitmap)),
+  ];
+}
+
+function dirtyText({ dirty_bytes, dirty_percent }: BitmapFacts): string | undefined {
+  if (dirty_bytes === undefined || dirty_percent === undefined) return undefined;
+  return `${longSize(BigInt(dirty_bytes))}, ${percentText(dirty_percent)}`;
+}
+
+/** Two decimals; what is dirty, but rounds to nothing, or not all, but rounds to all, is not shown as such. */
+function percentText(percent: number): string {
+  if (percent > 0 && percent < 0.01) return "less than 0.01 %";
+  if (percent < 100 && percent > 99.99) return "more than 99.99 %";
+  return `${percent.toFixed(2)} %`;
+}
+
+function stampText({ disk_stamp: stamp }: BitmapFacts): string | undefined {
+  if (stamp === undefined) return undefined;
+  const file =
+    stamp.mtime === "0" && stamp.file === "0"
+      ? "no regular file"
+      : `modified ${dateText(stamp.mtime)}, inode ${stamp.file}`;
+  return `${longSize(BigInt(stamp.length))}, ${file}`;
+}
+
+function coloredChange(bitmap: BitmapFacts, colors: Colors): string | undefined {
+  const text = changeText(bitmap);
+  if (text === undefined || bitmap.disk_state === "same") return text;
+  const isDoubt = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
+  return isDoubt ? colors.red(text) : colors.yellow(text);
+}
+
+function createdText({ created, age_seconds: age }: BitmapFacts): string | undefined {
+  return created === undefined || age === undefined ? undefined : `${dateText(created)}, ${ageText(age)}`;
+}
+
+/** A time in ns since the epoch. */
+function dateText(ns: string): string {
+  return new Date(Number(BigInt(ns) / 1_000_000n)).toISOString().replace(/\.000Z$/, "Z");
+}
+
+const UNITS = [
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+] as const;
+
+function ageText(seconds: number): string {
+  if (seconds < 0) return "in the future";
+  const [name, length] = UNITS.find(([, unit]) => seconds >= unit) ?? (["second", 1] as const);
+  const count = Math.floor(seconds / length);
+  return `${count} ${name}${count === 1 ? "" : "s"} ago`;
+}
+
+function storedText({ stored_clusters: clusters, stored_bytes: bytes }: BitmapFacts): string | undefined {
+  if (clusters === undefined || bytes === undefined) return undefined;
+  return `${clusters} data cluster${clusters === 1 ? "" : "s"}, ${longSize(BigInt(bytes))} with the L1 area`;
+}

@@ -1,0 +1,177 @@
+// What `qdb info` says of a file, as its JSON document (`spec/schema/info.schema.json`) has it. The human form is made from the same.
+import {
+  type BitmapEntry,
+  type CountedBitmap,
+  extensionName,
+  FEATURES,
+  type FeatureKind,
+  flagNames,
+  L1_CHECKSUM,
+  L1_ENTRY,
+  type QdbIndex,
+  toHex,
+  toUuid,
+} from "@qdb/format";
+import { knownRecords } from "../files/open.ts";
+import { type DiskFacts, diskFacts } from "./disk-facts.ts";
+
+/** A feature bit that is set. */
+export type FeatureFact = { readonly bit: number; readonly name: string | undefined };
+
+/** A header extension. */
+export type ExtensionFact = { readonly type: string; readonly name: string | undefined; readonly length: number };
+
+/** A bitmap. Sizes and times that can pass 2^53 are strings. */
+export type BitmapFacts = {
+  readonly name: string | undefined;
+  readonly name_hex: string | undefined;
+  readonly size: string;
+  readonly granularity: number;
+  readonly bits: number | undefined;
+  readonly dirty_bytes: string | undefined;
+  readonly dirty_percent: number | undefined;
+  readonly flags: readonly string[];
+  readonly state: "ok" | "disabled" | "frozen" | "in use" | "inconsistent" | "unsupported" | "corrupt";
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+  readonly disk: string | undefined;
+  readonly disk_stamp: { readonly length: string; readonly mtime: string; readonly file: string } | undefined;
+  readonly id: string | undefined;
+  readonly parent: string | undefined;
+  readonly created: string | undefined;
+  readonly age_seconds: number | undefined;
+  readonly comment: string | undefined;
+  readonly successor: string | undefined;
+  readonly stored_clusters: number | undefined;
+  readonly stored_bytes: number | undefined;
+} & DiskFacts;
+
+/** A file. */
+export type FileFacts = {
+  readonly filename: string;
+  readonly format: "qdb";
+  readonly form: "full" | "draft";
+  readonly version: number;
+  readonly cluster_size: number;
+  readonly file_size: number;
+  readonly features: Readonly<Record<FeatureKind, readonly FeatureFact[]>>;
+  readonly generation: string | undefined;
+  readonly file_id: string | undefined;
+  readonly writer_id: string | undefined;
+  readonly extensions: readonly ExtensionFact[];
+  readonly header_source: "primary" | "mirror";
+  readonly unprotected: boolean;
+  /** Made one by one, each time that they are gone through: a file can have tens of thousands. */
+  readonly bitmaps: Iterable<BitmapFacts>;
+};
+
+/** What is known of a file from elsewhere than its bytes. */
+export interface Circumstances {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Whether a live writer has the file open: what is in use then is so because of that one. */
+  readonly hasWriter: boolean;
+}
+
+/** The facts of a file whose bitmaps were counted. */
+export function fileFacts(
+  filename: string,
+  index: QdbIndex,
+  bitmaps: readonly CountedBitmap[],
+  circumstances: Circumstances,
+): FileFacts {
+  const { form, header, extensions } = index;
+  const isFull = form === "full";
+  return {
+    filename,
+    format: "qdb",
+    form,
+    version: header.version,
+    cluster_size: index.clusterSize,
+    file_size: index.fileSize,
+    features: {
+      incompatible: featureFacts("incompatible", header.incompatibleFeatures, index),
+      compatible: featureFacts("compatible", header.compatibleFeatures, index),
+      autoclear: featureFacts("autoclear", header.autoclearFeatures, index),
+    },
+    generation: isFull ? String(header.generation) : undefined,
+    file_id: isFull ? toUuid(header.fileId) : undefined,
+    writer_id: isFull ? toUuid(header.writerId) : undefined,
+    extensions: extensions.map(({ type, data }) => ({
+      type: `0x${type.toString(16).padStart(8, "0")}`,
+      name: extensionName(type, extensions),
+      length: data.length,
+    })),
+    header_source: index.headerSource,
+    unprotected: !isFull,
+    bitmaps: {
+      *[Symbol.iterator]() {
+        for (const bitmap of bitmaps) yield bitmapFacts(bitmap, index, circumstances);
+      },
+    },
+  };
+}
+
+function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): FeatureFact[] {
+  const known = [...FEATURES, ...index.features];
+  return Array.from({ length: 64 }, (_, bit) => bit)
+    .filter((bit) => (word >> BigInt(bit)) % 2n === 1n)
+    .map((bit) => ({ bit, name: known.find((feature) => feature.kind === kind && feature.bit === bit)?.name }));
+}
+
+function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapFacts {
+  const { entry, dirty, problem } = bitmap;
+  const { size, granularity, flags } = entry.fields;
+  const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
+  return {
+    name: entry.name,
+    name_hex: entry.name === undefined ? toHex(entry.nameBytes) : undefined,
+    size: String(size),
+    granularity,
+    bits: dirty === undefined && !hasBits(entry) ? undefined : entry.bits,
+    dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
+    dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
+    flags: flagNames(flags),
+    state: stateOf(bitmap, hasWriter),
+    error: problem === undefined ? undefined : { code: problem.code, message: problem.message },
+    disk,
+    disk_stamp: stamp && { length: String(stamp.length), mtime: String(stamp.mtime), file: String(stamp.file) },
+    ...diskFacts(entry),
+    id,
+    parent,
+    created: created === undefined ? undefined : String(created),
+    age_seconds: created === undefined ? undefined : now / 1000 - Number(created) / 1e9,
+    comment,
+    successor,
+    ...storedFacts(bitmap, index),
+  };
+}
+
+/** Whether size and granularity keep their rules, so that there is a number of bits. */
+function hasBits({ fields: { size, granularity }, bits }: BitmapEntry): boolean {
+  const isPower = granularity >= 512 && granularity <= 2 ** 31 && Number.isInteger(Math.log2(granularity));
+  return isPower && size < 2n ** 63n && bits <= 2 ** 32;
+}
+
+function percent(part: bigint, whole: bigint): number {
+  return whole === 0n ? 0 : (100 * Number(part)) / Number(whole);
+}
+
+function stateOf({ entry, problem }: CountedBitmap, hasWriter: boolean): BitmapFacts["state"] {
+  if (problem?.code === "INCONSISTENT") return hasWriter ? "in use" : "inconsistent";
+  if (problem?.code === "UNSUPPORTED_FEATURE") return "unsupported";
+  if (problem !== undefined) return "corrupt";
+  if (entry.has("frozen")) return "frozen";
+  return entry.has("enabled") ? "ok" : "disabled";
+}
+
+/** Space that a bitmap owns; preallocated clusters too. */
+function storedFacts(
+  { map }: CountedBitmap,
+  { form, clusterSize }: QdbIndex,
+): Pick<BitmapFacts, "stored_clusters" | "stored_bytes"> {
+  if (map === undefined) return { stored_clusters: undefined, stored_bytes: undefined };
+  let clusters = 0;
+  for (let cluster = 0; cluster < map.count; cluster++) if (map.offset(cluster) !== 0) clusters++;
+  const area = map.count * (L1_ENTRY.size + (form === "full" ? L1_CHECKSUM.size : 0));
+  return { stored_clusters: clusters, stored_bytes: (clusters + Math.ceil(area / clusterSize)) * clusterSize };
+}

@@ -1,0 +1,53 @@
+import { type BitmapEntry, type BitmapShape, flagNames, quote } from "@qdb/format";
+import { changeText, diskFacts } from "../info/disk-facts.ts";
+import { percent, shortSize } from "../shell/size.ts";
+import type { Grid } from "./raster.ts";
+
+/** A bitmap to be shown: its map, or why there is none. */
+export interface Picture {
+  readonly name: string;
+  readonly shape: BitmapShape;
+  readonly flags: readonly string[];
+  /** What makes the map doubtful: its disk changed, or cannot be looked at. */
+  readonly doubt: string | undefined;
+  readonly map: Grid | { readonly problem: string };
+}
+
+/** The pictures of a file: made one by one, each time that they are gone through. */
+export interface Pictures extends Iterable<Picture> {
+  readonly count: number;
+}
+
+/** A picture of a bitmap. */
+export function pictureOf(entry: BitmapEntry, doubt: string | undefined, map: Picture["map"]): Picture {
+  const { size, granularity, flags } = entry.fields;
+  return { name: entry.label, shape: { size, granularity }, flags: flagNames(flags), doubt, map };
+}
+
+/** What makes a map doubtful. To be asked for after the bits were read: the disk is looked at. */
+export function doubtOf(entry: BitmapEntry): string | undefined {
+  const facts = diskFacts(entry);
+  const isDoubtful = facts.disk_state === "changed" || facts.disk_state === "unreadable";
+  return isDoubtful ? `changed since: ${changeText(facts)}` : undefined;
+}
+
+/** Whether there is a map, and not a problem in its place. */
+export function hasMap(map: Picture["map"]): map is Grid {
+  return !("problem" in map);
+}
+
+/** Name and facts of a bitmap, harmless on any terminal: `"daily", 16 MiB, granularity 64 KiB, enabled`. */
+export function factsLine({ name, shape, flags }: Picture, longestName = Number.POSITIVE_INFINITY): string {
+  const shown = name.length > longestName ? `${name.slice(0, longestName - 1)}…` : name;
+  return [quote(shown), shortSize(shape.size), `granularity ${shortSize(BigInt(shape.granularity))}`, ...flags].join(
+    ", ",
+  );
+}
+
+/** How much of a disk is dirty: `256 KiB of 16 MiB dirty (1.56 %), a cell is 64 KiB`. */
+export function dirtyLine(raster: Grid): string {
+  const { size } = raster.shape;
+  const share = size === 0n ? "" : ` (${percent(raster.dirtyBytes, size)})`;
+  const cell = raster.count === 0 ? "" : `, a cell is ${shortSize(raster.bytesPerCell)}`;
+  return `${shortSize(raster.dirtyBytes)} of ${shortSize(size)} dirty${share}${cell}`;
+}

@@ -1,0 +1,186 @@
+import { shortSize } from "../shell/size.ts";
+import { dirtyLine, factsLine, hasMap, type Picture, type Pictures } from "./picture.ts";
+import { type Grid, LEVELS, type RasterSpace } from "./raster.ts";
+
+/** Width of the whole picture and of the map in it, and the height of a line of text, in px. */
+const WIDTH = 880;
+const MAP_WIDTH = 768;
+const MARGIN = 24;
+const MAP_LEFT = WIDTH - MARGIN - MAP_WIDTH;
+const LINE = 20;
+/** Characters of a line of text that surely fit. */
+const LONGEST_NAME = 48;
+const LONGEST_PROBLEM = 118;
+
+/**
+ * One hue that only gets darker (in the dark, brighter) with the share that is dirty, beside a grey for clean: told apart by
+ * lightness alone, so also by the colour-blind and in print.
+ */
+const THEMES = {
+  light: {
+    back: "#ffffff",
+    text: "#1f2328",
+    dim: "#59636e",
+    levels: ["#e4e8ed", "#fdbe85", "#f0812d", "#bf4a08", "#6f2203"],
+  },
+  dark: {
+    back: "#0d1117",
+    text: "#e6edf3",
+    dim: "#9198a1",
+    levels: ["#232a33", "#7a3a0d", "#bd5f14", "#f08f3c", "#ffe0bd"],
+  },
+} as const;
+
+/** The colours of a theme, without custom properties: not every program that shows an SVG knows them. */
+function rulesOf({ back, text, dim, levels }: (typeof THEMES)[keyof typeof THEMES]): string {
+  const cells = levels.map((color, level) => `.l${level} { fill: ${color}; }`).join(" ");
+  return `text { fill: ${text}; } text.dim, text.at { fill: ${dim}; } .back { fill: ${back}; } .grid { stroke: ${back}; } ${cells}`;
+}
+
+const STYLE = `
+text { font-family: system-ui, sans-serif; font-size: 13px; }
+text.name, text.doubt { font-weight: bold; } text.at { font-size: 11px; text-anchor: end; } .grid { fill: none; }
+${rulesOf(THEMES.light)}
+@media (prefers-color-scheme: dark) {
+${rulesOf(THEMES.dark)}
+}
+`;
+
+/** The cells that a map in an SVG has room for. Few bits get larger cells. */
+export function svgSpace(bits: number): RasterSpace {
+  return bits <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
+}
+
+/**
+ * Pictures of bitmaps as one SVG file without scripts and without anything from elsewhere, in pieces of text. `file` is a name for
+ * its title.
+ */
+export function* svgOf(file: string, pictures: Pictures): Generator<string, void> {
+  let height = MARGIN + 2 * LINE;
+  for (const picture of pictures) height += heightOf(picture) + MARGIN;
+  yield `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">\n`;
+  yield `<title id="title">${escapeXml(`Dirty bitmaps of ${file}`)}</title>\n<desc id="desc">`;
+  let before = "";
+  for (const picture of pictures) {
+    yield escapeXml(`${before}${factsLine(picture)}: ${summaryOf(picture)}.`);
+    before = " ";
+  }
+  if (pictures.count === 0) yield "The file holds no bitmaps.";
+  yield `</desc>\n<style>${STYLE}</style>\n<rect class="back" width="${WIDTH}" height="${height}"/>\n`;
+  yield `<text class="dim" x="${MARGIN}" y="${MARGIN + 8}">${escapeXml(shorten(file, LONGEST_PROBLEM))}</text>\n`;
+  let top = MARGIN + LINE;
+  for (const picture of pictures) {
+    const { map } = picture;
+    yield hasMap(map) ? mapPanel(picture, map, top) : problemPanel(picture, map.problem, top);
+    top += heightOf(picture) + MARGIN;
+  }
+  yield `${legend(top)}\n</svg>\n`;
+}
+
+function summaryOf({ doubt, map }: Picture): string {
+  const summary = hasMap(map) ? dirtyLine(map) : `no map, ${map.problem}`;
+  return doubt === undefined ? summary : `${summary}; ${doubt}`;
+}
+
+/** Height of a picture with its heading. */
+function heightOf({ doubt, map }: Picture): number {
+  const lines = (doubt === undefined ? 2 : 3) * LINE;
+  return hasMap(map) ? lines + 6 + map.rows * sideOf(map) : lines;
+}
+
+/** Width and height of a cell. */
+function sideOf({ columns }: Grid): number {
+  return MAP_WIDTH / columns;
+}
+
+/** Title, name and facts, and what makes the map doubtful; `height` is where the next line begins. */
+function heading(picture: Picture, top: number): { readonly text: string; readonly height: number } {
+  const { doubt } = picture;
+  const lines = [
+    `<title>${escapeXml(factsLine(picture))}</title>`,
+    `<text class="name" x="${MARGIN}" y="${top + 14}">${escapeXml(factsLine(picture, LONGEST_NAME))}</text>`,
+  ];
+  if (doubt === undefined) return { text: lines.join("\n"), height: LINE };
+  const text = escapeXml(shorten(doubt, LONGEST_PROBLEM));
+  const line = `<text class="doubt" x="${MARGIN}" y="${top + LINE + 14}"><title>${escapeXml(doubt)}</title>${text}</text>`;
+  return { text: [...lines, line].join("\n"), height: 2 * LINE };
+}
+
+function problemPanel(picture: Picture, problem: string, top: number): string {
+  const text = escapeXml(shorten(`no map: ${problem}`, LONGEST_PROBLEM));
+  const { text: head, height } = heading(picture, top);
+  const parts = ["<g>", head, `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${text}</text>`, "</g>\n"];
+  return parts.join("\n");
+}
+
+function mapPanel(picture: Picture, raster: Grid, top: number): string {
+  const side = sideOf(raster);
+  const { text: head, height } = heading(picture, top);
+  const mapTop = top + height + LINE + 6;
+  const parts = [
+    "<g>",
+    head,
+    `<text class="dim" x="${MARGIN}" y="${top + height + 14}">${escapeXml(dirtyLine(raster))}</text>`,
+    ...levelPaths(raster, side, mapTop),
+    gridPath(raster, side, mapTop),
+  ];
+  const labelEvery = Math.max(1, Math.ceil(14 / side));
+  for (let row = 0; row < raster.rows; row += labelEvery) {
+    const baseline = mapTop + row * side + Math.min(10, side);
+    parts.push(`<text class="at" x="${MAP_LEFT - 6}" y="${baseline}">${shortSize(raster.rowOffset(row))}</text>`);
+  }
+  parts.push("</g>\n");
+  return parts.join("\n");
+}
+
+/** One path a level; cells of one level that stand side by side are one rectangle. */
+function levelPaths(raster: Grid, side: number, top: number): string[] {
+  const paths = LEVELS.map(() => "");
+  for (let row = 0; row < raster.rows; row++) {
+    const levels = raster.rowLevels(row);
+    for (let column = 0; column < levels.length; ) {
+      const level = levels[column] ?? 0;
+      let end = column + 1;
+      while (end < levels.length && levels[end] === level) end++;
+      const width = (end - column) * side;
+      paths[level] += `M${MAP_LEFT + column * side} ${top + row * side}h${width}v${side}h-${width}z`;
+      column = end;
+    }
+  }
+  return paths.flatMap((path, level) => (path === "" ? [] : [`<path class="l${level}" d="${path}"/>`]));
+}
+
+/** Lines between the cells. */
+function gridPath(raster: Grid, side: number, top: number): string {
+  const height = raster.rows * side;
+  let path = "";
+  for (let column = 1; column < raster.columns; column++) path += `M${MAP_LEFT + column * side} ${top}v${height}`;
+  for (let row = 1; row < raster.rows; row++) path += `M${MAP_LEFT} ${top + row * side}h${MAP_WIDTH}`;
+  return `<path class="grid" stroke-width="${side / 12}" d="${path}"/>`;
+}
+
+function legend(top: number): string {
+  const words = ["clean", "some dirty", "over 1/3 dirty", "over 2/3 dirty", "all dirty"];
+  const parts = LEVELS.map((level) => {
+    const left = MAP_LEFT + level * 130;
+    return `<rect class="l${level}" x="${left}" y="${top - 12}" width="12" height="12"/><text class="dim" x="${left + 18}" y="${top - 1}">${words[level] ?? ""}</text>`;
+  });
+  return `<g>\n${parts.join("\n")}\n</g>`;
+}
+
+function shorten(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
+}
+
+const XML_ESCAPES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** A text as character data of XML; control characters must have been escaped before (`quote`). */
+function escapeXml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => XML_ESCAPES[character] ?? character);
+}

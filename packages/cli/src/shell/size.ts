@@ -1,0 +1,53 @@
+import { QdbError, quote } from "@qdb/format";
+
+const POWERS = "KMGTPE";
+const SIZE = /^([0-9]+)([kmgtpe]?)$/i;
+
+/**
+ * A size in bytes: digits, with k, M, G, T, P, E for powers of 1024 in either case; exact at any size.
+ * `option` says in messages where it was given.
+ * @throws {QdbError} USAGE
+ */
+export function parseSize(text: string, option: string): bigint {
+  const match = SIZE.exec(text);
+  if (match === null) {
+    throw new QdbError(
+      "USAGE",
+      `${option} ${quote(text)} is no size: write bytes, or a number with k, M, G, T or P (1024), as in 64K`,
+    );
+  }
+  const power = POWERS.indexOf((match[2] ?? "").toUpperCase()) + 1;
+  return BigInt(match[1] ?? "") << BigInt(match[2] === "" ? 0 : 10 * power);
+}
+
+/** A size as qemu-img writes it, three digits: `16 GiB`. */
+export function shortSize(bytes: bigint): string {
+  let power = 0;
+  // From 1000 on the next unit is taken, so that there are never four digits.
+  while (power < POWERS.length && bytes >= 1000n << BigInt(10 * power)) power++;
+  const value = Number(bytes) / 1024 ** power;
+  const unit = power === 0 ? "B" : `${POWERS[power - 1] ?? ""}iB`;
+  return `${threeDigits(value)} ${unit}`;
+}
+
+/** A number from 0.9 to 1000 (or 0) as printf's %.3g has it: a tie goes to the even digit. */
+function threeDigits(value: number): number {
+  const scale = value < 1 ? 1000 : value < 10 ? 100 : value < 100 ? 10 : 1;
+  const scaled = value * scale;
+  const below = Math.floor(scaled);
+  return (scaled - below === 0.5 ? below + (below % 2) : Math.round(scaled)) / scale;
+}
+
+/** A size as qemu-img info writes it: `16 GiB (17179869184 bytes)`. */
+export function longSize(bytes: bigint): string {
+  return `${shortSize(bytes)} (${bytes} bytes)`;
+}
+
+/** A share in percent, three digits. It is 0 only of nothing, and 100 only of everything. */
+export function percent(part: bigint, whole: bigint): string {
+  if (part === 0n) return "0 %";
+  if (part === whole) return "100 %";
+  const value = (Number(part) / Number(whole)) * 100;
+  if (value < 0.01) return "< 0.01 %";
+  return value > 99.9 ? "> 99.9 %" : `${Number(value.toPrecision(3))} %`;
+}

@@ -1,0 +1,153 @@
+import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
+import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
+import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import * as kernel from "../bitmap/words.ts";
+import { QdbError } from "../errors.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import { type Plan, put, read } from "../ports/plan.ts";
+import type { ClusterMap } from "./cluster-map.ts";
+import { type BitVisitor, windows } from "./cluster-windows.ts";
+
+/** Tells how far a long call is: bits of the bitmap, or bytes where a call works on bytes. */
+export type Progress = (done: number, total: number) => void;
+
+/** What the plans over one bitmap's bits take. */
+export interface BitOptions {
+  /** Only this range of the disk, in bytes; the bits that it touches. */
+  readonly within?: DiskRange | undefined;
+  readonly onProgress?: Progress | undefined;
+}
+
+function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
+  return within === undefined ? { first: 0, end: map.bits } : bitsOutward(within, map.shape);
+}
+
+/**
+ * Puts out the dirty extents of a bitmap in batches, each cluster verified before its first extent leaves. `also` is shown the same bits.
+ * @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk
+ */
+export function* extentsPlan(
+  map: ClusterMap,
+  options: BitOptions & { readonly also?: BitVisitor } = {},
+): Plan<void, ExtentBatch> {
+  const { within } = options;
+  const bits = rangeOf(map, within);
+  const start = within === undefined ? 0n : BigInt(within.offset);
+  const end = within === undefined ? map.shape.size : start + BigInt(within.length);
+  const collector = new RunCollector();
+  const visitor = options.also === undefined ? collector : both(options.also, collector);
+  for (const window of windows(map, bits)) {
+    for (const _ of window.steps(yield* read(window.ranges), visitor)) {
+      for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
+    }
+    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
+  }
+  for (const runs of collector.finish(bits.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
+}
+
+/** Shows two visitors the same bits. */
+function both(first: BitVisitor, second: BitVisitor): BitVisitor {
+  return {
+    pushWords: (words, base) => {
+      first.pushWords(words, base);
+      second.pushWords(words, base);
+    },
+    pushDirty: (bits) => {
+      first.pushDirty(bits);
+      second.pushDirty(bits);
+    },
+    pushClean: (bit) => {
+      first.pushClean(bit);
+      second.pushClean(bit);
+    },
+  };
+}
+
+/** How much of a bitmap is dirty. */
+export interface DirtyCount {
+  /** Dirty bits. */
+  readonly bits: number;
+  /** Dirty bytes of the disk; the last granule is clipped to it. */
+  readonly bytes: bigint;
+}
+
+/** Which end of what was asked for is dirty. */
+const FIRST = 1;
+const LAST = 2;
+
+/** Counts the dirty bits of bitmaps. A number and a byte each: a file can have tens of thousands. */
+export class Counts {
+  readonly #bits: Float64Array;
+  readonly #ends: Uint8Array;
+
+  constructor(bitmaps: number) {
+    this.#bits = new Float64Array(bitmaps);
+    this.#ends = new Uint8Array(bitmaps);
+  }
+
+  /** Counts what it is shown for the bitmap at a place: the bits of a range. */
+  visitor(at: number, range: BitRange): BitVisitor {
+    const last = range.end - 1;
+    const add = (bits: number, ends: number): void => {
+      this.#bits[at] = (this.#bits[at] ?? 0) + bits;
+      this.#ends[at] = (this.#ends[at] ?? 0) | ends;
+    };
+    return {
+      pushWords: (words, base) => {
+        const isDirty = (bit: number): boolean =>
+          bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit;
+        const ends = (isDirty(range.first - base) ? FIRST : 0) | (isDirty(last - base) ? LAST : 0);
+        add(kernel.countBits(words), ends);
+      },
+      pushDirty: ({ first, end }) => add(end - first, (first <= range.first ? FIRST : 0) | (end > last ? LAST : 0)),
+      pushClean: () => undefined,
+    };
+  }
+
+  /** What it came to; `within` is the range of the disk, where it is not all of it. */
+  total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
+    const bits = this.#bits[at] ?? 0;
+    const ends = this.#ends[at] ?? 0;
+    const bytes = dirtyBytes(bits, shape, { first: (ends & FIRST) !== 0, last: (ends & LAST) !== 0 }, within);
+    return { bits, bytes };
+  }
+}
+
+/** Counts the dirty bits of a bitmap, or of those that a range touches. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
+export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<DirtyCount> {
+  const bits = rangeOf(map, options.within);
+  const counts = new Counts(1);
+  const visitor = counts.visitor(0, bits);
+  for (const window of windows(map, bits)) {
+    window.visit(yield* read(window.ranges), visitor);
+    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
+  }
+  return counts.total(map.shape, 0, options.within);
+}
+
+/** Bytes of stored clusters that loading a whole bitmap reads in one round. */
+const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
+export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
+  const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const needed = Math.ceil(map.bits / 8);
+  if (needed > most) {
+    throw new QdbError(
+      "LIMIT",
+      `the bitmap takes ${needed} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
+      { bitmap: map.label },
+    );
+  }
+  const bitmap = Bitmap.clean(map.shape);
+  const visitor: BitVisitor = {
+    pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
+    pushDirty: (bits) => bitmap.markBits(bits),
+    pushClean: () => undefined,
+  };
+  for (const window of windows(map, { first: 0, end: map.bits }, LOAD_WINDOW_BYTES)) {
+    window.visit(yield* read(window.ranges), visitor);
+    options.onProgress?.(window.endBit, map.bits);
+  }
+  return bitmap;
+}

@@ -1,0 +1,46 @@
+import type { Problem, QdbErrorCode } from "../errors.ts";
+
+/** How bad a finding is. `corrupt` and `unsafe` ones make `qdb check` exit with 2, `leak` with 3, the others with 0. */
+export type Severity = "corrupt" | "unsafe" | "leak" | "noncanonical" | "info";
+
+/** Codes of findings that are no errors (spec §7). */
+export type FindingCode =
+  | QdbErrorCode
+  | "LEAK"
+  | "PADDING"
+  | "TAIL"
+  | "BAD_RECORD"
+  | "NAME_TWINS"
+  | "MIRROR"
+  | "UNPROTECTED";
+
+/** Something that `check` found. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly where: Problem["where"];
+  /** Whether `qdb check -r` can put it right without losing a dirty bit. */
+  readonly repairable: boolean;
+}
+
+/** Number of findings of each severity. */
+export type SeverityCounts = Record<Severity, number>;
+
+/** Where a finding about padding or a record is. */
+export function finding(
+  code: FindingCode,
+  severity: Severity,
+  message: string,
+  where: Problem["where"],
+  repairable = severity === "noncanonical" || severity === "leak",
+): Finding {
+  return { code, severity, message, where, repairable };
+}
+
+/** The finding that a problem amounts to; the bits of a bitmap that only its collector knows are unsafe, not corrupt. */
+export function findingOf(problem: Problem, repairable: boolean): Finding {
+  const { code, message, where } = problem;
+  const unsafe = code === "INCONSISTENT" || (code === "UNSUPPORTED_FEATURE" && where.field === "flags");
+  return { code, severity: unsafe ? "unsafe" : "corrupt", message, where, repairable };
+}

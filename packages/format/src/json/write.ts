@@ -1,0 +1,201 @@
+import { dirtyBytes } from "../bitmap/bitmap.ts";
+import type { ExtentBatch } from "../bitmap/runs.ts";
+import { BitsHasher } from "../bits/bits-hasher.ts";
+import type { ClusterMap } from "../bits/cluster-map.ts";
+import { windows } from "../bits/cluster-windows.ts";
+import { type BitOptions, extentsPlan } from "../bits/read-bits.ts";
+import { isQdbError, type Problem } from "../errors.ts";
+import { hex32, toHex } from "../layout/text.ts";
+import { loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
+import type { QdbIndex } from "../open/qdb-index.ts";
+import type { Digests, Sha256 } from "../ports/digest.ts";
+import { mapPut, type Plan, put, read } from "../ports/plan.ts";
+import { quoteJson } from "../quote.ts";
+import { type BitmapEntry, flagNames } from "../records/bitmap-entry.ts";
+import {
+  EXTENSION_NAME_TABLE,
+  FEATURE_NAME_TABLE,
+  parseExtensionNames,
+  parseFeatureNames,
+} from "../records/extensions.ts";
+import { decodeRecord } from "../records/extra-data.ts";
+import { DRAFT_HEADER, HEADER } from "../records/header.ts";
+import type { Tlv } from "../records/tlv.ts";
+import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, UNSTORED_BYTES } from "./form.ts";
+
+/** What the JSON form may hold beyond its defaults. */
+export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
+  /** `bits_sha256` of every bitmap whose bits can be used, whatever it takes to hash bits that no cluster stores. */
+  readonly allDigests?: boolean;
+}
+
+/** What a dump came to. */
+export interface DumpSummary {
+  /** Number of bitmaps that have `error` in the place of their bits. */
+  readonly errors: number;
+  /** The first of them. */
+  readonly first: { readonly label: string; readonly problem: Problem } | undefined;
+}
+
+/**
+ * The JSON form of a file (spec §6), in pieces of text. A bitmap whose bits cannot be used has `error` in their place, and is
+ * verified before its first extent is put out.
+ * @throws {QdbError} BAD_CHECKSUM, SOURCE_CHANGED when the file changes between the two readings of a large bitmap
+ */
+export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOptions): Plan<DumpSummary, string> {
+  const header =
+    index.form === "full"
+      ? structJson(HEADER, index.header, ["magic"])
+      : structJson(DRAFT_HEADER, index.header, ["magic"]);
+  yield* put(`{\n  "format": "qdb",\n  "header": ${text({ form: index.form, ...header })},\n`);
+  yield* put(`  "extensions": [${lines(index.extensions.map((item) => text(extensionJson(item))))}],\n  "bitmaps": [`);
+  const mapped = (yield* loadMaps(index, index.table.entries, digests)).bitmaps();
+  const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
+  let errors = 0;
+  let first: DumpSummary["first"];
+  let done = 0;
+  let unstored = 0;
+  for (const [position, bitmap] of mapped.entries()) {
+    const { entry, map } = bitmap;
+    yield* put(`${position === 0 ? "" : ","}\n    ${text(entryJson(entry, index)).slice(0, -1)}, `);
+    const problem = yield* verified(bitmap);
+    if (problem !== undefined || map === undefined) {
+      errors++;
+      const said: Problem = problem ?? { code: "BAD_FIELD", message: "the bitmap has no usable L1 area", where: {} };
+      first ??= { label: entry.label, problem: said };
+      yield* put(`"error": ${text({ code: said.code, message: said.message })} }`);
+    } else {
+      const before = done;
+      const needed = unstored + unstoredBytes(map);
+      const isDigestDue = options.allDigests === true || needed <= UNSTORED_BYTES;
+      if (isDigestDue) unstored = needed;
+      yield* dumpBits(map, isDigestDue ? digests.sha256 : undefined, {
+        ...options,
+        onProgress: (bits) => options.onProgress?.(before + bits, total),
+      });
+    }
+    done += map?.bits ?? 0;
+  }
+  yield* put(mapped.length === 0 ? "]\n}\n" : "\n  ]\n}\n");
+  return { errors, first };
+}
+
+/** Reads a bitmap's data once, so that no extent of it leaves before all of it is known to be good; gives what is wrong. */
+function* verified({ map, problem }: MappedBitmap): Plan<Problem | undefined> {
+  if (map === undefined || problem !== undefined) return problem;
+  try {
+    for (const window of windows(map)) {
+      for (const [cluster, bytes] of window.stored(yield* read(window.ranges))) {
+        const bad = map.verify(cluster, bytes);
+        if (bad !== undefined) return bad;
+      }
+    }
+  } catch (error) {
+    if (isQdbError(error, "IO", "SHORT_READ")) return error;
+    throw error;
+  }
+  return undefined;
+}
+
+/** Bytes of a bitmap's data that no cluster stores: hashing them costs time, but nothing was read for them. */
+function unstoredBytes(map: ClusterMap): number {
+  let stored = 0;
+  for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") stored++;
+  const bytes = Math.ceil(map.bits / 8);
+  const isLastStored = map.count > 0 && map.kind(map.count - 1) === "data";
+  // The last cluster can be cut off by the bitmap's end.
+  const beyond = isLastStored ? map.count * map.clusterSize - bytes : 0;
+  return bytes - (stored * map.clusterSize - beyond);
+}
+
+function* dumpBits(map: ClusterMap, sha256: (() => Sha256) | undefined, options: DumpOptions): Plan<void, string> {
+  const hasher = sha256 === undefined ? undefined : new BitsHasher(sha256(), map.bits);
+  const totals = { bits: 0, last: -1, first: true };
+  yield* put('"dirty": [');
+  yield* mapPut(
+    extentsPlan(map, { onProgress: options.onProgress, ...(hasher === undefined ? {} : { also: hasher }) }),
+    (batch) => rangesJson(batch, totals),
+  );
+  const bytes = dirtyBytes(totals.bits, map.shape, { last: totals.last === map.bits - 1 && map.bits > 0 });
+  const digest = hasher === undefined ? "" : `, "bits_sha256": "${hasher.finish()}"`;
+  yield* put(`${totals.first ? "" : "\n      "}], "dirty_bytes": "${bytes}"${digest} }`);
+}
+
+function rangesJson(batch: ExtentBatch, totals: { bits: number; last: number; first: boolean }): string {
+  const pieces: string[] = [];
+  const { runs } = batch;
+  for (let at = 0; at < runs.length; at += 2) {
+    totals.bits += (runs[at + 1] ?? 0) - (runs[at] ?? 0) + 1;
+  }
+  totals.last = runs.at(-1) ?? totals.last;
+  for (const { offset, length } of exactRanges(batch)) {
+    pieces.push(`${totals.first ? "" : ","}\n      ["${offset}", "${length}"]`);
+    totals.first = false;
+  }
+  return pieces.join("");
+}
+
+function exactRanges(
+  batch: ExtentBatch,
+): Iterable<{ readonly offset: number | bigint; readonly length: number | bigint }> {
+  return batch.shape.size <= BigInt(Number.MAX_SAFE_INTEGER) ? batch.ranges() : batch.rangesBig();
+}
+
+function extensionJson({ type, data }: Tlv): JsonValue {
+  const head = { type: typeJson(type) };
+  const features = type === FEATURE_NAME_TABLE ? parseFeatureNames(data) : undefined;
+  if (features !== undefined) return { ...head, features: featureJson(features) };
+  const names = type === EXTENSION_NAME_TABLE ? parseExtensionNames(data) : undefined;
+  if (names !== undefined) return { ...head, names: extensionNameJson(names) };
+  return { ...head, data: toHex(data) };
+}
+
+function recordJson(item: Tlv): JsonValue {
+  const record = decodeRecord(item);
+  const head = { type: typeJson(item.type) };
+  switch (record.kind) {
+    case "disk":
+    case "comment":
+    case "successor":
+      return { ...head, [record.kind]: record.text };
+    case "stamp": {
+      const { length, mtime, file } = record.stamp;
+      return { ...head, length: length.toString(), mtime: mtime.toString(), file: file.toString() };
+    }
+    case "id":
+    case "parent":
+      return { ...head, [record.kind]: record.uuid };
+    case "created":
+      return { ...head, created: record.ns.toString() };
+    default:
+      return { ...head, data: toHex(record.data) };
+  }
+}
+
+/** The keys of a bitmap before its bits; what `load` needs to read the bits stands first. */
+function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string]: JsonValue } {
+  const { name, fields, records } = entry;
+  return {
+    ...(name === undefined ? { name_hex: toHex(entry.nameBytes) } : { name }),
+    size: fields.size.toString(),
+    granularity: fields.granularity,
+    flags: flagNames(fields.flags),
+    l1_table_offset: fields.l1TableOffset.toString(),
+    l1_size: fields.l1Size,
+    ...(index.form === "full" ? { l1_checksum: hex32(fields.l1Checksum) } : {}),
+    ...(records === undefined ? {} : { extra_data: records.map(recordJson) }),
+  };
+}
+
+/** JSON text on one line; strings are harmless on any terminal. */
+function text(value: JsonValue): string {
+  if (typeof value === "string") return quoteJson(value);
+  if (Array.isArray(value)) return `[${value.map((item: JsonValue) => text(item)).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const pairs = Object.entries(value).map(([key, item]) => `${quoteJson(key)}: ${text(item)}`);
+  return `{ ${pairs.join(", ")} }`;
+}
+
+function lines(items: readonly string[]): string {
+  return items.length === 0 ? "" : `\n    ${items.join(",\n    ")}\n  `;
+}

@@ -1,0 +1,92 @@
+import type { Problem, Report } from "../errors.ts";
+import { type BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
+import { isBitmapName, type NamedSuccessor } from "../records/extra-data.ts";
+import { checkAligned, type FileLayout } from "./geometry.ts";
+import { Names } from "./names.ts";
+import { l1Reference } from "./table.ts";
+
+/** A problem of one bitmap. */
+export interface BitmapProblem {
+  readonly entry: BitmapEntry;
+  readonly problem: Problem;
+}
+
+/** The rules of the entries of a table but for what their L1 areas say, in the order of spec §7. */
+export class EntryRules {
+  readonly #entries: readonly BitmapEntry[];
+  readonly #layout: FileLayout;
+  readonly #names: Names;
+
+  constructor(entries: readonly BitmapEntry[], layout: FileLayout) {
+    this.#entries = entries;
+    this.#layout = layout;
+    this.#names = new Names(entries);
+  }
+
+  /**
+   * Everything that is wrong with an entry of the table.
+   * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
+   */
+  validate(entry: BitmapEntry, report: Report): void {
+    const { clusterSize, form } = this.#layout;
+    const doubleName = this.#names.isDouble(entry.index);
+    const { fields } = entry;
+    const successor = validateEntry(entry, fields, { clusterSize, draft: form === "draft", doubleName }, report);
+    this.#validateL1Value(entry, fields, report);
+    this.#validateFrozen(entry, successor, report);
+    if (!entry.has("in_use")) return;
+    const message =
+      "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty";
+    report(entryProblem(entry, "flags", "INCONSISTENT", message));
+  }
+
+  #validateL1Value(entry: BitmapEntry, { l1TableOffset, l1Size }: BitmapEntry["fields"], report: Report): void {
+    if ((l1TableOffset === 0n) !== (l1Size === 0)) {
+      const message = `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`;
+      report(entryProblem(entry, "l1TableOffset", "BAD_FIELD", message));
+    } else if (l1Size !== 0) {
+      checkAligned(l1Reference(entry, this.#layout), this.#layout, report);
+    }
+  }
+
+  /** `named` is undefined where extra data is in error: that is told of already, and whom it names cannot be. */
+  #validateFrozen(entry: BitmapEntry, named: NamedSuccessor | undefined, report: Report): void {
+    const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
+    if (!entry.has("frozen")) {
+      if (named?.name !== undefined) bad("a successor is named, but the bitmap is not frozen");
+      return;
+    }
+    if (entry.has("enabled")) bad("the bitmap is frozen and enabled at once");
+    if (named === undefined) return;
+    const problem =
+      named.name === undefined
+        ? "the bitmap is frozen, but names no successor"
+        : this.#wrongSuccessor(entry, named.name);
+    if (problem !== undefined) bad(problem);
+  }
+
+  /** What is wrong with the successor of a frozen bitmap. */
+  #wrongSuccessor(entry: BitmapEntry, name: Uint8Array): string | undefined {
+    if (!isBitmapName(name)) return "the successor's name is no name of a bitmap";
+    const position = this.#names.first(name);
+    const successor = position === undefined ? undefined : this.#entries[position];
+    if (position === undefined || successor === undefined)
+      return "no bitmap has the name of its successor; exactly one other must";
+    if (successor === entry) return "the bitmap itself has the name of its successor; exactly one other must";
+    if (this.#names.isDouble(position)) return "several bitmaps have the name of its successor; exactly one other must";
+    if (successor.has("frozen")) return "its successor is frozen too";
+    const { size } = entry.fields;
+    const covered = successor.fields.size;
+    return covered === size ? undefined : `its successor covers ${covered} bytes, not ${size}`;
+  }
+}
+
+/** The problems of all entries, entry by entry. */
+export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLayout): Generator<BitmapProblem, void> {
+  const rules = new EntryRules(entries, layout);
+  for (const entry of entries) {
+    const found: Problem[] = [];
+    rules.validate(entry, (problem) => found.push(problem));
+    for (const problem of found) yield { entry, problem };
+  }
+}

@@ -1,0 +1,94 @@
+import { QdbError, throwFirst } from "../errors.ts";
+import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
+import type { Plan } from "../ports/plan.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import { announcedFeatures } from "../records/extensions.ts";
+import type { FeatureName } from "../records/features.ts";
+import { FULL_HEADER_LENGTH, type Header, mirrorOffset } from "../records/header.ts";
+import type { Tlv } from "../records/tlv.ts";
+import { type AreaRead, type OpenedHeader, openHeader, readArea } from "./choose-header.ts";
+import { EntryProblems } from "./entry-problems.ts";
+import { type FileLayout, layoutOf } from "./geometry.ts";
+import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
+import { type HeaderSource, sourceOf } from "./mirror.ts";
+import { type BitmapTable, readTable } from "./table.ts";
+
+/** What a file says before any L1 area is read: header, extensions, bitmap table. */
+export interface QdbIndex extends FileLayout {
+  readonly header: Header;
+  /** File offset of the header that was used: 0, or the mirror's when the primary is damaged. */
+  readonly headerOffset: number;
+  /** Which copy of the header was used. */
+  readonly headerSource: HeaderSource;
+  /** Bytes of a header longer than this version knows, kept by writers. */
+  readonly unknownHeader: Uint8Array;
+  readonly extensions: readonly Tlv[];
+  /** Names of feature bits, as the file announces them. */
+  readonly features: readonly FeatureName[];
+  readonly table: BitmapTable;
+  /** What is wrong with the entries of the table. */
+  readonly problems: EntryProblems;
+  readonly opened: OpenedHeader;
+}
+
+/**
+ * Reads header and bitmap table: two rounds, more when the mirror is needed. `primary` is the header area, where it was read already.
+ * @throws {QdbError} the first error of the file, in the order of spec §7; IO, SHORT_READ
+ */
+export function* readIndex(fileSize: number, digests: Digests = {}, primary?: AreaRead): Plan<QdbIndex> {
+  const crc32 = digests.crc32 ?? ownCrc32;
+  const opened = yield* openHeader(fileSize, crc32, primary);
+  validateIdentity(opened, throwFirst);
+  validateHeader(opened, fileSize, throwFirst);
+  const extensions = walkExtensions(opened, throwFirst).items;
+  const layout = layoutOf(opened.header, opened.form, fileSize);
+  const table = yield* readTable(opened.header, layout, crc32, opened.table);
+  return indexOf(opened, layout, extensions, table);
+}
+
+/** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
+export function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
+  if (index.form === "draft") return new Uint8Array(0);
+  if (index.opened.offset !== 0) return index.opened.bytes;
+  return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
+}
+
+/** Puts together what an index holds. */
+export function indexOf(
+  opened: OpenedHeader,
+  layout: FileLayout,
+  extensions: readonly Tlv[],
+  table: BitmapTable,
+): QdbIndex {
+  const { header } = opened;
+  return {
+    problems: new EntryProblems(table.entries, layout),
+    ...layout,
+    header,
+    headerOffset: opened.offset,
+    headerSource: sourceOf(opened),
+    unknownHeader: opened.bytes.subarray(FULL_HEADER_LENGTH, Math.max(FULL_HEADER_LENGTH, header.headerLength)),
+    extensions,
+    features: announcedFeatures(extensions),
+    table,
+    opened,
+  };
+}
+
+/** The bitmap with a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME when two have it */
+export function findBitmap(index: QdbIndex, name: string): BitmapEntry {
+  const found = index.table.entries.filter((entry) => entry.name === name);
+  const [entry] = found;
+  if (entry === undefined) {
+    throw new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
+  }
+  if (found.length > 1)
+    throw QdbError.from(
+      index.problems.get(entry.index) ?? {
+        code: "DUPLICATE_NAME",
+        message: "two bitmaps have that name",
+        where: { bitmap: name },
+      },
+    );
+  return entry;
+}

@@ -1,0 +1,78 @@
+import { type FileImage, QdbError, quote } from "@qdb/format";
+import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
+import { leadsTo } from "../system/facts.ts";
+import { Handle } from "../system/handle.ts";
+import type { Pace } from "../system/pace.ts";
+import { HEADER_AREA, primaryOf, writeFrom } from "./image-writer.ts";
+
+/** Where a reader looks for a mirror when the primary is damaged (spec §2, Opening): 2^12..2^21. */
+const MIRRORS: readonly number[] = Array.from({ length: 10 }, (_, index) => 2 ** (12 + index));
+
+const MAGIC: readonly number[] = [0x51, 0x44, 0x42, 0x00];
+
+/**
+ * Writes an image to a block device, header last (spec §5, Creation). Older bytes of the device are zeroed where a
+ * reader could take them for a mirror, first of all, and where the image has zeros.
+ */
+export async function createOnDevice(path: string, image: FileImage, pace: Pace): Promise<void> {
+  const device = Handle.openForWriting(path);
+  try {
+    const size = Number(device.facts().size);
+    if (image.length > size) {
+      throw new QdbError(
+        "LIMIT",
+        `${quote(path)} has ${size} bytes, the file needs ${image.length}; nothing was written`,
+      );
+    }
+    if (beginsWithMagic(device, size)) {
+      const message = `${quote(path)} begins with a QDB header already and is not overwritten; zero its first ${HEADER_AREA} bytes if that file may go`;
+      throw new QdbError("ALREADY_EXISTS", message);
+    }
+    try {
+      await writeImage(device, image, size, pace);
+      // A file that nobody finds under this path is cleared again.
+      if (!leadsTo(path, device.facts().key)) throw pathChanged(path);
+    } catch (error) {
+      throw cleared(error, device, path, size);
+    }
+  } catch (error) {
+    device.closeAfterError();
+    throw error;
+  }
+  device.close();
+}
+
+function beginsWithMagic(device: Handle, size: number): boolean {
+  if (size < MAGIC.length) return false;
+  const start = new Uint8Array(MAGIC.length);
+  device.readInto(start, start.length, 0);
+  return MAGIC.every((byte, index) => start[index] === byte);
+}
+
+async function writeImage(device: Handle, image: FileImage, size: number, pace: Pace): Promise<void> {
+  zero(device, MIRRORS, size);
+  const primary = primaryOf(image);
+  await writeFrom(device, image, primary.length, "zeros", pace);
+  device.sync();
+  pace.checkSignal();
+  device.write(primary, 0);
+  device.sync();
+}
+
+/** Zeroes header areas, as far as the device has them, and flushes. */
+function zero(device: Handle, offsets: readonly number[], size: number): void {
+  for (const offset of offsets) {
+    if (offset < size) device.write(new Uint8Array(Math.min(HEADER_AREA, size - offset)), offset);
+  }
+  device.sync();
+}
+
+/** The error, after primary and mirrors are zeroed, so that no half of a file is taken for one. */
+function cleared(error: unknown, device: Handle, path: string, size: number): unknown {
+  try {
+    zero(device, [0, ...MIRRORS], size);
+  } catch (failure) {
+    return withRemark(error, "write", path, remarkOf("cleared", path, failure));
+  }
+  return error;
+}

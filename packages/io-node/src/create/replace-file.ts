@@ -1,0 +1,93 @@
+import { realpathSync, renameSync } from "node:fs";
+import { type FileImage, QdbError, quote } from "@qdb/format";
+import { syncDirectory } from "../system/directory.ts";
+import { fromNode, withRemark } from "../system/errors.ts";
+import { factsIfThere, leadsTo } from "../system/facts.ts";
+import { Handle } from "../system/handle.ts";
+import { createTemporary, removeTemporaryNames, type Temporary, withoutNames } from "./temporary.ts";
+
+/**
+ * Puts a new file in the place of an open, locked one (spec §5, Creation and rewrite): a temporary file beside it,
+ * locked, with its mode and owner, fsync, rename(2), fsync of the directory. A symbolic link stays one: what it leads to is replaced.
+ * @returns the new file, open and locked; the old one is still to be closed
+ * @throws {QdbError} IO, NOT_SUPPORTED, SOURCE_CHANGED; the message says which file is there
+ */
+export function replaceFile(path: string, old: Handle, image: FileImage): Handle {
+  const target = targetOf(path, old);
+  const remark = `${quote(path)} is as it was`;
+  const unknown = `whether ${quote(path)} is the old file or the new one is unknown; both are whole`;
+  let temporary: Temporary;
+  try {
+    temporary = createTemporary(target, (name) => Handle.createPrivate(name));
+  } catch (error) {
+    throw withRemark(error, "rewrite", path, remark);
+  }
+  const { name, file, key } = temporary;
+  let isRenaming = false;
+  try {
+    fill(file, image, old);
+    targetOf(path, old);
+    isRenaming = true;
+    rename(name, target);
+    syncDirectory(target);
+  } catch (error) {
+    const isOld = !isRenaming || leadsToOld(target, old);
+    const reported = withoutNames(error, path, [name], key);
+    file.closeAfterError();
+    throw withRemark(reported, "rewrite", path, isOld ? remark : unknown);
+  }
+  return file;
+}
+
+/** Whether a path still leads to the old file after a rename(2) that failed: it may be done all the same. */
+function leadsToOld(target: string, old: Handle): boolean {
+  try {
+    return leadsTo(target, old.facts().key);
+  } catch {
+    return false;
+  }
+}
+
+/** Where the path leads to, all links resolved: still to the locked file, by that name alone. */
+function targetOf(path: string, old: Handle): string {
+  const target = realPathOf(path);
+  if (factsIfThere(target)?.key !== old.facts().key) {
+    throw new QdbError("SOURCE_CHANGED", `${quote(path)} leads to another file than when it was opened; open it anew`);
+  }
+  if (old.access().nlink > 1) removeTemporaryNames(target, old.facts().key);
+  const { nlink } = old.access();
+  if (nlink > 1) {
+    const message = `${quote(path)} has ${nlink} names (hard links), and under the others the old bitmaps would stay; remove those, or copy it into a new file`;
+    throw new QdbError("NOT_SUPPORTED", message);
+  }
+  return target;
+}
+
+function realPathOf(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = realpathSync.native(path, "buffer");
+  } catch (error) {
+    throw fromNode(error, "rewrite", path);
+  }
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text).equals(bytes)) return text;
+  // Node has U+FFFD in such a text, and it leads elsewhere.
+  const message = `${quote(path)} cannot be rewritten: the path that it leads to is not UTF-8; copy it to one that is`;
+  throw new QdbError("NOT_SUPPORTED", message);
+}
+
+function fill(file: Handle, image: FileImage, old: Handle): void {
+  file.truncate(image.length);
+  for (const { offset, bytes } of image.chunks()) file.write(bytes, offset);
+  file.takeAccess(old.access());
+  file.sync();
+}
+
+function rename(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    throw fromNode(error, "rename the new file over", to);
+  }
+}
