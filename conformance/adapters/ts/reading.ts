@@ -14,7 +14,6 @@ import {
   QdbError,
   QdbFile,
   type QdbIndex,
-  quietly,
   run,
   type SyncByteSource,
   type SyncStore,
@@ -124,5 +123,5 @@ export async function newFile(
   const store = storeOf(imageBytes(writeImage(empty, digests)));
   const editor = await QdbEditor.open(store, { digests, randomId });
   await applyScript(editor, lines);
-  return writeImage(await run(quietly(editor.edits.contents(form, ids)), store), digests);
+  return writeImage(await run(editor.edits.contents(form, ids), store), digests);
 }

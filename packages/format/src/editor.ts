@@ -14,8 +14,9 @@ import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "./limits.ts";
 import type { FileState } from "./maps/load-maps.ts";
 import type { MirrorOptions } from "./open/mirror.ts";
 import type { Digests } from "./ports/digest.ts";
-import { mapPut, type Plan, run } from "./ports/plan.ts";
-import { type AnyStore, runStore } from "./ports/store.ts";
+import { run, runSync } from "./ports/drivers.ts";
+import { type ChangePlan, mapPut, type Plan } from "./ports/plan.ts";
+import type { AnyStore } from "./ports/store.ts";
 
 /** What an editor needs. */
 export interface EditorOptions extends Limits, MirrorOptions {
@@ -118,11 +119,11 @@ export class QdbEditor {
     const { isChange } = this.#edits;
     const rewrites = isChange && this.state.index.form === "draft";
     let madeDirty: readonly Problem[] = [];
-    if (!isChange) await runStore(this.#session.fence(), this.#store);
+    if (!isChange) await runChange(this.#session.fence(), this.#store);
     else if (rewrites) {
       madeDirty = this.#edits.doubted();
       await this.#rewrite();
-    } else madeDirty = await runStore(this.#session.commit(this.#edits.next()), this.#store);
+    } else madeDirty = await runChange(this.#session.commit(this.#edits.next()), this.#store);
     this.#hasStored ||= isChange;
     this.#edits = this.#newEdits();
     return { madeDirty, growth: isChange ? growthOf(this.state) : undefined };
@@ -140,12 +141,12 @@ export class QdbEditor {
     await this.#store.refresh?.();
     const before = await this.#check();
     if (!before.isRepairable) {
-      await runStore(this.#session.fence(), this.#store);
+      await runChange(this.#session.fence(), this.#store);
       // At the last generation nothing can be committed, but the fence restores a damaged primary.
       if (before.summary.headerSource !== "mirror") return this.#report(before, before, false);
     } else if (before.isLeakOnly) {
-      await runStore(this.#session.fence(), this.#store);
-      await runStore(this.#session.cut(), this.#store);
+      await runChange(this.#session.fence(), this.#store);
+      await runChange(this.#session.cut(), this.#store);
     } else {
       await this.#mend();
     }
@@ -168,7 +169,7 @@ export class QdbEditor {
         `the damaged bitmaps take ${needed} bytes when they are all dirty, at most ${maxRepairBytes} are allowed; remove some of them first`,
       );
     }
-    await runStore(this.#session.commit(next), this.#store);
+    await runChange(this.#session.commit(next), this.#store);
   }
 
   #report(before: Seen, after: Seen, written: boolean): RepairReport {
@@ -227,7 +228,7 @@ export class QdbEditor {
       await this.#store.refresh?.();
       this.#session = await openSession(this.#store, this.#options);
     });
-    await runStore(this.#session.confirm(), this.#store);
+    await runChange(this.#session.confirm(), this.#store);
   }
 
   #newEdits(): Edits {
@@ -239,8 +240,13 @@ export class QdbEditor {
 
 async function openSession(store: AnyStore, options: EditorOptions): Promise<Session> {
   const { digests = {}, randomId, repair = false } = options;
-  return runStore(
+  return runChange(
     Session.open(store.size, { digests, writerId: randomId(), repair, fixedSize: store.fixedSize }),
     store,
   );
+}
+
+/** Runs a plan that writes. On a synchronous store no other call comes in between. */
+async function runChange<T>(plan: ChangePlan<T>, store: AnyStore): Promise<T> {
+  return "readSync" in store ? runSync(plan, store) : run(plan, store);
 }

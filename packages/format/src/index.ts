@@ -18,18 +18,18 @@ export { quote, quoteJson } from "./quote.ts";
 export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
 export type { FileChunk, FileImage } from "./ports/image.ts";
+export { type RunOptions, run, runSync, stream, streamSync } from "./ports/drivers.ts";
 export {
+  type ChangePlan,
+  type ChangeStep,
   mapPut,
   type Plan,
+  type PutStep,
   put,
-  quietly,
-  type RunOptions,
+  type ReadStep,
   read,
-  run,
-  runSync,
+  readRange,
   type Step,
-  stream,
-  streamSync,
 } from "./ports/plan.ts";
 export {
   type AnySource,
@@ -39,7 +39,7 @@ export {
   type SyncByteSource,
   shortRead,
 } from "./ports/source.ts";
-export { type AnyStore, runStore, runStoreSync, type Store, type StorePlan, type SyncStore } from "./ports/store.ts";
+export type { AnyStore, Store, SyncStore } from "./ports/store.ts";
 
 // layout: bytes and fields
 export { bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
@@ -111,7 +111,7 @@ export type {
   QdbJsonRecord,
 } from "./json/types.ts";
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/write.ts";
-export { type FileState, type MappedBitmap, readMap, readMaps } from "./maps/load-maps.ts";
+export { type FileState, type LoadedMaps, loadMaps, type MappedBitmap, readMap } from "./maps/load-maps.ts";
 export type { HeaderSource, MirrorOptions } from "./open/mirror.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";

@@ -11,7 +11,8 @@ import { type MirrorOptions, refuseMirror } from "./open/mirror.ts";
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Digests } from "./ports/digest.ts";
-import type { Plan, RunOptions } from "./ports/plan.ts";
+import type { RunOptions } from "./ports/drivers.ts";
+import type { Plan } from "./ports/plan.ts";
 import type { AnySource } from "./ports/source.ts";
 import {
   type CountedBitmap,

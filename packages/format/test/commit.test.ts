@@ -1,15 +1,5 @@
 // The commit, operation by operation (spec §5).
-import {
-  bytesSource,
-  type QdbEditor,
-  QdbError,
-  readIndex,
-  runStore,
-  runStoreSync,
-  runSync,
-  Session,
-  type SyncStore,
-} from "@qdb/format";
+import { bytesSource, type QdbEditor, QdbError, readIndex, run, runSync, Session, type SyncStore } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, rep, sealed } from "./hand.ts";
 import { check } from "./reading.ts";
@@ -116,13 +106,13 @@ describe("order", () => {
   test("where primary and mirror differ, the fence is a flush; where the primary is bad, it is written from what was read", () => {
     const other = sealed(edit(START, [H + 63, be(9, 1)]), H);
     const torn = new MemoryStore(other);
-    runStoreSync(openSession(torn).fence(), torn);
+    runSync(openSession(torn).fence(), torn);
     expect(torn.changes.map(word)).toEqual(["flush"]);
     const bad = new MemoryStore(edit(START, [100, be(99, 1)]));
     const session = openSession(bad);
     // Read once: a page that a failed flush left behind may come back older.
     expect(words(bad).filter((one) => one === "read mirror")).toEqual(["read mirror"]);
-    runStoreSync(session.fence(), bad);
+    runSync(session.fence(), bad);
     expect(bad.changes.map(word)).toEqual(FENCE);
     expect(bad.bytes).toEqual(START);
   });
@@ -278,8 +268,8 @@ describe("failures", () => {
       store.before = () => undefined;
       const length = store.log.length;
       for (const call of [
-        () => runStoreSync(session.fence(), store),
-        () => runStoreSync(session.commit(editsOf(session).next()), store),
+        () => runSync(session.fence(), store),
+        () => runSync(session.commit(editsOf(session).next()), store),
       ]) {
         expect(errorOf(call)).toBe(error);
       }
@@ -316,7 +306,7 @@ describe("failures", () => {
     const shared = new MemoryStore(START);
     const [one, two] = [openSession(shared), openSession(shared)];
     // The fence looks at nothing again: until it is done, the lock alone keeps a second writer out.
-    for (const session of [one, two]) runStoreSync(session.fence(), shared);
+    for (const session of [one, two]) runSync(session.fence(), shared);
     flip(shared, two, "b", true, 20, 30);
     const header = shared.bytes.slice(0, 4096);
     const error = errorOf(() => flip(shared, one, "a", true, 20, 30));
@@ -561,10 +551,7 @@ test("ids of a session: a new writer id at each opening, the file id stays", asy
   const seen = new Set<string>();
   const randomId = ids();
   for (let turn = 0; turn < 3; turn++) {
-    const session = await runStore(
-      Session.open(store.size, { digests: ZLIB, writerId: randomId(), repair: false }),
-      store,
-    );
+    const session = await run(Session.open(store.size, { digests: ZLIB, writerId: randomId(), repair: false }), store);
     flip(store, session, "b", true, 1, 2);
     flip(store, session, "b", false, 1, 2);
     const { writerId, fileId, generation } = runSync(readIndex(store.size), bytesSource(store.bytes)).header;

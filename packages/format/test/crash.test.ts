@@ -1,7 +1,7 @@
 // Power cuts: every state that one could leave behind a commit, opened with the real reader, and what a second session makes of it.
 
 import { createHash } from "node:crypto";
-import { type MappedBitmap, QdbError, runStoreSync, type Session, type SyncStore, shortRead } from "@qdb/format";
+import { type MappedBitmap, QdbError, runSync, type Session, type SyncStore, shortRead } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { QdbClusterMap } from "../src/maps/qdb-cluster-map.ts";
 import { L1Area } from "../src/records/l1.ts";
@@ -375,7 +375,7 @@ function live(seed: number, wrap: (disk: CachedDisk) => SyncStore = (disk) => di
       const session = openSession(store, { repair: true });
       const opened = view(disk.bytes);
       if (!allowed.has(opened)) return `turn ${turn}, opened: ${opened.slice(0, 60)}`;
-      runStoreSync(session.fence(), store);
+      runSync(session.fence(), store);
       allowed = new Set([opened]);
       for (let step = 0; step < 2; step++) {
         const made = editsOf(session);
@@ -418,7 +418,7 @@ function projected(session: Session, next: Parameters<Session["commit"]>[0], dis
     return own === undefined ? rest : { ...rest, from: own };
   });
   expect(twin.state.mapped.length).toBe(session.state.mapped.length);
-  runStoreSync(twin.commit(moved), copy);
+  runSync(twin.commit(moved), copy);
   return view(copy.bytes);
 }
 
@@ -529,7 +529,7 @@ describe("what is caught when the protocol is weaker", () => {
       map: new QdbClusterMap(entry, new L1Area(new Uint8Array(0), 0, "full"), 0, 4096, ZLIB.crc32 ?? (() => 0)),
     };
     const said = view(start);
-    runStoreSync(session.commit(next), store);
+    runSync(session.commit(next), store);
     const allowed = store.changes.map(() => new Set([said, view(store.bytes)]));
     const count: Count = { states: 0, sessions: 0, wrong: [] };
     enumerate({ start, log: store.changes, allowed: [new Set([said]), ...allowed] }, count, random(3));

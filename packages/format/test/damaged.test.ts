@@ -5,10 +5,9 @@ import {
   bytesSource,
   FLAG,
   isQdbError,
+  loadMaps,
   type QdbEditor,
-  quietly,
   readIndex,
-  readMaps,
   runSync,
   type SyncStore,
 } from "@qdb/format";
@@ -45,7 +44,7 @@ function dirtyOf(bits: Bitmap): ReadonlySet<number> {
 function said(bytes: Uint8Array): ReadonlyMap<string, Said> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
   return new Map<string, Said>(
     mapped.map(({ entry, map, problem }): readonly [string, Said] => {
       if (map === undefined || problem !== undefined) return [entry.label, problem?.code ?? "none"];

@@ -1,7 +1,7 @@
 // What a repair stores for bitmaps in which something cannot be trusted, beside a model: clusters with bad checksums, tails, areas
 // that take several pieces, with all-ones clusters and without.
 import { crc32 } from "node:zlib";
-import { type Bitmap, bitmapPlan, bytesSource, quietly, readIndex, readMaps, runSync } from "@qdb/format";
+import { type Bitmap, bitmapPlan, bytesSource, loadMaps, readIndex, runSync } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { file, type HandBitmap, type HandCluster } from "./hand.ts";
 import { check } from "./reading.ts";
@@ -11,7 +11,7 @@ import { MemoryStore, openEditor, random, ZLIB } from "./store.ts";
 function bitsOf(bytes: Uint8Array): Map<string, Bitmap> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
   return new Map(
     mapped.map(({ entry: { label }, map, problem }) => {
       expect({ label, problem }).toEqual({ label, problem: undefined });

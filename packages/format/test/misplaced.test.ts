@@ -1,17 +1,7 @@
 // References that lead anywhere, their checksums made right: over other bitmaps, the table, the header, behind the end. Whatever is done
 // beside them, no good bitmap changes or comes into error, and nothing is written inside the file (spec §5, Files in error).
 import { crc32 } from "node:zlib";
-import {
-  type Bitmap,
-  bitmapPlan,
-  bytesSource,
-  isQdbError,
-  QdbError,
-  quietly,
-  readIndex,
-  readMaps,
-  runSync,
-} from "@qdb/format";
+import { type Bitmap, bitmapPlan, bytesSource, isQdbError, loadMaps, QdbError, readIndex, runSync } from "@qdb/format";
 import { expect, test } from "vitest";
 import { be, edit } from "./hand.ts";
 import { bitmap, fileOf, hexOf, MemoryStore, openEditor, openSession, random, ZLIB } from "./store.ts";
@@ -20,7 +10,7 @@ import { bitmap, fileOf, hexOf, MemoryStore, openEditor, openSession, random, ZL
 function said(bytes: Uint8Array): ReadonlyMap<string, string> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
   return new Map(
     mapped.map(({ entry, map, problem }) => {
       if (map === undefined || problem !== undefined) return [entry.label, problem?.code ?? "no map"] as const;

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { quietly, readMaps, runSync, streamSync } from "@qdb/format";
+import { loadMaps, runSync } from "@qdb/format";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, type HandBitmap, join, rep } from "./hand.ts";
@@ -269,11 +269,11 @@ describe("any layout", () => {
         const opened = index(whole);
         const seen = new Set<number>();
         const source = sparse(whole.length, [0, whole]);
-        for (const { entry, problem } of streamSync(readMaps(opened, opened.table.entries, ZLIB), source)) {
+        for (const { entry, problem } of runSync(loadMaps(opened, opened.table.entries, ZLIB), source).problems()) {
           if (problem.code === "OVERLAP") seen.add(entry.index);
         }
         expect([...seen].sort((a, b) => a - b)).toEqual(expected(bitmaps));
-        const mapped = runSync(quietly(readMaps(opened, opened.table.entries, ZLIB)), source);
+        const mapped = runSync(loadMaps(opened, opened.table.entries, ZLIB), source).bitmaps();
         for (const { entry, map } of mapped) expect(map === undefined).toBe(seen.has(entry.index));
       }),
       { numRuns: 2000 },

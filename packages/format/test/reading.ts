@@ -11,13 +11,13 @@ import {
   extentsPlan,
   type Finding,
   isQdbError,
+  loadMaps,
   type MappedBitmap,
   type Problem,
   type QdbError,
   type QdbIndex,
   readIndex,
   readMap,
-  readMaps,
   runSync,
   type SyncByteSource,
   streamSync,
@@ -83,14 +83,7 @@ function bitsOf(from: SyncByteSource, { entry, map, problem }: MappedBitmap): Re
 export function readAll(source: Uint8Array | SyncByteSource): Read[] {
   const from = source instanceof Uint8Array ? bytesSource(source) : source;
   const opened = index(from);
-  const maps: MappedBitmap[] = [];
-  const steps = streamSync(readMaps(opened, opened.table.entries, ZLIB), from);
-  for (;;) {
-    const step = steps.next();
-    if (step.done !== true) continue;
-    maps.push(...step.value);
-    break;
-  }
+  const maps = runSync(loadMaps(opened, opened.table.entries, ZLIB), from).bitmaps();
   return maps.map((mapped) => bitsOf(from, mapped));
 }
 

@@ -1,5 +1,5 @@
 // Repair: every damage that can be put right, in turn and in pairs; what cannot is left alone, and said (spec §7.3).
-import { bitmapPlan, bytesSource, FLAG, quietly, readIndex, readMaps, runSync, type SyncStore } from "@qdb/format";
+import { bitmapPlan, bytesSource, FLAG, loadMaps, readIndex, runSync, type SyncStore } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, join, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { check } from "./reading.ts";
@@ -154,7 +154,7 @@ function damaged(
 function maps(bytes: Uint8Array) {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  return runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  return runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
 }
 
 /** The dirty bits of every bitmap; `undefined` where they are refused for what they are. */

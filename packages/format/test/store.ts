@@ -13,12 +13,10 @@ import {
   type FileImage,
   imageBytes,
   isQdbError,
+  loadMaps,
   QdbEditor,
   QdbError,
-  quietly,
   readIndex,
-  readMaps,
-  runStoreSync,
   runSync,
   Session,
   type Store,
@@ -170,7 +168,7 @@ export function openSession(store: SyncStore, options: { readonly repair?: boole
     fixedSize: store.fixedSize,
     ...options,
   };
-  return runStoreSync(Session.open(store.size, given), store);
+  return runSync(Session.open(store.size, given), store);
 }
 
 export function editsOf(session: Session): Edits {
@@ -178,8 +176,8 @@ export function editsOf(session: Session): Edits {
 }
 
 export function commit(store: SyncStore, session: Session, edits: Edits): void {
-  if (edits.isChange) runStoreSync(session.commit(edits.next()), store);
-  else runStoreSync(session.fence(), store);
+  if (edits.isChange) runSync(session.commit(edits.next()), store);
+  else runSync(session.fence(), store);
 }
 
 /** Marks some bits of a bitmap dirty, or clean, in one commit. */
@@ -212,7 +210,7 @@ export function view(bytes: Uint8Array): string {
   const source = bytesSource(bytes);
   try {
     const index = runSync(readIndex(bytes.length, ZLIB), source);
-    const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+    const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
     return mapped
       .map(({ entry, map, problem }) => {
         const { size, granularity, flags } = entry.fields;
@@ -270,7 +268,7 @@ export function fileOf(bitmaps: Readonly<Record<string, Bitmap>>, over: Partial<
 export function canonicalLength(bytes: Uint8Array): number {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(quietly(readMaps(index, index.table.entries, ZLIB)), source);
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
   const bitmaps = mapped.map(({ entry, map }) => {
     if (map === undefined || entry.records === undefined) throw new Error(`${entry.label} has no canonical form`);
     const bits = runSync(bitmapPlan(map), source);

@@ -6,8 +6,7 @@ import { allMapped, BLOCK, endOfUse } from "../maps/reached.ts";
 import { keptMirror, type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
-import { read } from "../ports/plan.ts";
-import { confirm, flush, type StorePlan, truncate, write } from "../ports/store.ts";
+import { type ChangePlan, confirm, flush, read, readRange, truncate, write } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { type FileLength, freeSpaceOf } from "./free-space.ts";
 import { withoutHarm } from "./harm.ts";
@@ -68,7 +67,7 @@ export class Session {
    * all L1 areas, ownership.
    * @throws {QdbError} the first error of the file; BAD_MAGIC
    */
-  static *open(fileSize: number, options: SessionOptions): StorePlan<Session> {
+  static *open(fileSize: number, options: SessionOptions): ChangePlan<Session> {
     const index = yield* readIndex(fileSize, options.digests);
     const { bytes, unread } = index.opened.primary;
     if (index.opened.offset !== 0 && !options.repair && !hasMagic(bytes)) {
@@ -102,13 +101,13 @@ export class Session {
    * acknowledged, success with nothing to change neither.
    * @throws {QdbError} POISONED, PATH_CHANGED
    */
-  *fence(): StorePlan<void> {
+  *fence(): ChangePlan<void> {
     yield* this.#fence();
     yield* this.#confirm(NOTHING_DONE);
   }
 
   /** Step 2, once a session, before its first write. */
-  *#fence(): StorePlan<void> {
+  *#fence(): ChangePlan<void> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     if (this.#fenced) return;
     yield* this.#guard("nothing was changed", function* (this: Session) {
@@ -130,7 +129,7 @@ export class Session {
    * Gives what is wrong with the bitmaps that it had to make all dirty for the sake of others.
    * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT; OVERLAP where a damaged bitmap would bring a good one into error
    */
-  *commit(bitmaps: readonly NextBitmap[]): StorePlan<readonly Problem[]> {
+  *commit(bitmaps: readonly NextBitmap[]): ChangePlan<readonly Problem[]> {
     const next = allMapped(this.#state.mapped)
       ? { bitmaps, madeDirty: [] }
       : yield* withoutHarm(this.#state, bitmaps, this.#length, this.#options.digests);
@@ -143,17 +142,17 @@ export class Session {
   }
 
   /** Cuts off what lies behind the last cluster in use. Only after a commit or a fence. @throws {QdbError} POISONED, PATH_CHANGED */
-  *cut(): StorePlan<void> {
+  *cut(): ChangePlan<void> {
     yield* this.#cut();
     yield* this.confirm();
   }
 
   /** The last step before a change counts as done: who opens the path later must find it. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen */
-  *confirm(): StorePlan<void> {
+  *confirm(): ChangePlan<void> {
     yield* this.#confirm(DONE);
   }
 
-  *#confirm(outcome: Unnamed): StorePlan<void> {
+  *#confirm(outcome: Unnamed): ChangePlan<void> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     try {
       yield* confirm();
@@ -166,7 +165,7 @@ export class Session {
     }
   }
 
-  *#cut(): StorePlan<void> {
+  *#cut(): ChangePlan<void> {
     const { index, mapped } = this.#state;
     if (this.#options.fixedSize === true || !allMapped(mapped)) return;
     const end = endOfUse(index, mapped);
@@ -191,7 +190,7 @@ export class Session {
   }
 
   /** Steps 2 to 7. */
-  *#commit(bitmaps: readonly NextBitmap[], outcome: Outcome): StorePlan<void> {
+  *#commit(bitmaps: readonly NextBitmap[], outcome: Outcome): ChangePlan<void> {
     const { index, mapped } = this.#state;
     if (index.form === "draft")
       throw new QdbError("NOT_SUPPORTED", "a draft file is never changed in place; it is rewritten whole");
@@ -209,7 +208,7 @@ export class Session {
     yield* this.#fence();
     const fileSize = this.#fileSize;
     let end = Math.max(fileSize, index.floor);
-    const store = function* (chunks: Iterable<FileChunk>): StorePlan<void> {
+    const store = function* (chunks: Iterable<FileChunk>): ChangePlan<void> {
       for (const chunk of chunks) {
         end = Math.max(end, chunk.offset + chunk.bytes.length);
         yield* write([chunk]);
@@ -234,7 +233,7 @@ export class Session {
       // Step 4.
       yield* flush();
       // Step 5.
-      [seen] = yield* read([{ offset: 0, length: HEADER_AREA_SIZE }]);
+      seen = yield* readRange(0, HEADER_AREA_SIZE);
     });
     if (seen === undefined || !equalBytes(seen, this.#primary)) {
       this.#poisoned = new QdbError(
@@ -261,7 +260,7 @@ export class Session {
    * Looks anew at the bitmaps of a file in which one was not read good: what it shared with others may be theirs alone now, and what it
    * named behind the end of the file may lie inside. Before anything is allocated, moved or cut.
    */
-  *#judge(index: QdbIndex): StorePlan<void> {
+  *#judge(index: QdbIndex): ChangePlan<void> {
     yield* this.#guard("the change is stored; only looking at the bitmaps anew failed", function* (this: Session) {
       const maps = yield* loadMaps(index, index.table.entries, this.#options.digests);
       this.#state = { index, mapped: maps.bitmaps() };
@@ -269,7 +268,7 @@ export class Session {
   }
 
   /** Runs steps that write; the first that fails ends the session (spec §5, Failure). */
-  *#guard<T>(outcome: string, steps: (this: Session) => StorePlan<T>): StorePlan<T> {
+  *#guard<T>(outcome: string, steps: (this: Session) => ChangePlan<T>): ChangePlan<T> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     try {
       return yield* steps.call(this);

@@ -5,7 +5,7 @@ import { checkPlace } from "../open/geometry.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { l1Reference } from "../open/table.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
-import { type Plan, put } from "../ports/plan.ts";
+import type { Plan } from "../ports/plan.ts";
 import { type BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import { L1Area } from "../records/l1.ts";
 import type { Extent } from "./cluster-owners.ts";
@@ -37,19 +37,7 @@ export interface FileState {
 /**
  * Reads the L1 areas of bitmaps, a round for each 4096 of them, and validates them: place, checksum, entries, and that each cluster
  * has one owner among header, mirror, table and the bitmaps given (spec §3: a reader of one gives one, check and writers give all).
- * Puts out every problem that it finds; gives the bitmaps in the order given.
  */
-export function* readMaps(
-  index: QdbIndex,
-  selected: readonly BitmapEntry[],
-  digests: Digests = {},
-): Plan<MappedBitmap[], BitmapProblem> {
-  const maps = yield* loadMaps(index, selected, digests);
-  for (const problem of maps.problems()) yield* put(problem);
-  return maps.bitmaps();
-}
-
-/** Reads the L1 areas as {@link readMaps} does; nothing more is read to see what is wrong with them. */
 export function* loadMaps(index: QdbIndex, selected: readonly BitmapEntry[], digests: Digests = {}): Plan<LoadedMaps> {
   const places = new L1Places(index, selected);
   const areas = yield* L1Areas.read(places, selected.length);

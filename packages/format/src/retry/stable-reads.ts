@@ -4,7 +4,8 @@ import type { BitOptions } from "../bits/read-bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "../check/check.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { hostClock } from "../ports/clock.ts";
-import { stream, tellReads } from "../ports/plan.ts";
+import { stream } from "../ports/drivers.ts";
+import { mapPut } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import { isUnchanged, openView, type StableOptions, type View, views } from "./views.ts";
@@ -40,9 +41,13 @@ async function* checkOnce(
   const { onProgress } = options;
   const { fixedSize, size } = view.source;
   const plan = checkPlan(size, options.digests, { fixedSize, onProgress });
-  const telling = tellReads(plan, () => {
-    isRead = true;
-  });
+  const telling = mapPut(
+    plan,
+    (found) => found,
+    () => {
+      isRead = true;
+    },
+  );
   const findings = stream(telling, view.source, options);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];

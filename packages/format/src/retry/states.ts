@@ -1,8 +1,8 @@
 // Plans that are run on one state of a file, whatever a writer does meanwhile (spec §5, Readers).
 
 import type { QdbIndex } from "../open/qdb-index.ts";
-import type { Plan, RunOptions } from "../ports/plan.ts";
-import { run, stream } from "../ports/plan.ts";
+import { type RunOptions, run, stream } from "../ports/drivers.ts";
+import type { Plan } from "../ports/plan.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import type { View } from "./views.ts";
 

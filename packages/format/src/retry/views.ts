@@ -6,7 +6,8 @@ import { type AreaRead, readArea } from "../open/choose-header.ts";
 import { type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
-import { type RunOptions, read, run } from "../ports/plan.ts";
+import { type RunOptions, run } from "../ports/drivers.ts";
+import { read } from "../ports/plan.ts";
 import { type AnySource, bytesSource } from "../ports/source.ts";
 import { attempts } from "./attempts.ts";
 

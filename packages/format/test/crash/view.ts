@@ -3,14 +3,13 @@ import {
   bitmapPlan,
   bytesSource,
   isQdbError,
+  loadMaps,
   type MappedBitmap,
   type QdbIndex,
   readIndex,
   readMap,
-  readMaps,
   runSync,
   type SyncByteSource,
-  streamSync,
 } from "@qdb/format";
 import { ZLIB } from "../store.ts";
 
@@ -56,13 +55,11 @@ export function look(bytes: Uint8Array): View {
     throw error;
   }
   const shared = new Set<number>();
-  const steps = streamSync(readMaps(index, index.table.entries, ZLIB), source);
-  let step = steps.next();
-  for (; step.done !== true; step = steps.next()) {
-    const { entry, problem } = step.value;
+  const maps = runSync(loadMaps(index, index.table.entries, ZLIB), source);
+  for (const { entry, problem } of maps.problems()) {
     if (problem.code === "OVERLAP") shared.add(entry.index);
   }
-  const bitmaps = step.value.map((one) => lookAt(one, shared.has(one.entry.index), index, source));
+  const bitmaps = maps.bitmaps().map((one) => lookAt(one, shared.has(one.entry.index), index, source));
   return { form: index.form, bitmaps };
 }
 

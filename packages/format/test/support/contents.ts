@@ -5,11 +5,10 @@ import {
   bytesSource,
   type FileContents,
   FLAG,
+  loadMaps,
   type QdbIndex,
-  quietly,
   RECORD,
   readIndex,
-  readMaps,
   runSync,
   type Tlv,
 } from "@qdb/format";
@@ -204,7 +203,7 @@ export interface ReadBack {
 export function readBack(bytes: Uint8Array): ReadBack {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length), source);
-  const mapped = runSync(quietly(readMaps(index, index.table.entries)), source);
+  const mapped = runSync(loadMaps(index, index.table.entries), source).bitmaps();
   const bitmaps = mapped.map(({ entry, map, problem }) => {
     if (map === undefined) throw new Error(`no map: ${problem?.message}`);
     if (problem !== undefined && problem.code !== "INCONSISTENT") throw new Error(problem.message);

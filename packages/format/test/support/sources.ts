@@ -3,8 +3,9 @@ import {
   type ByteSource,
   bytesSource,
   type Plan,
+  type PutStep,
   QdbError,
-  type Step,
+  type ReadStep,
   type SyncByteSource,
 } from "@qdb/format";
 
@@ -58,7 +59,7 @@ export function byHand<T, O>(plan: Plan<T, O>, bytes: Uint8Array): { rounds: Byt
   const puts: O[] = [];
   let input: readonly Uint8Array[] = [];
   for (;;) {
-    const step: IteratorResult<Step<O>, T> = plan.next(input);
+    const step: IteratorResult<ReadStep | PutStep<O>, T> = plan.next(input);
     if (step.done === true) return { rounds, puts, result: step.value };
     input = [];
     if ("put" in step.value) {

@@ -8,12 +8,11 @@ import {
   encodeRecord,
   type FileContents,
   FLAG,
+  loadMaps,
   type QdbEditor,
   QdbError,
   QdbFile,
-  quietly,
   readIndex,
-  readMaps,
   runSync,
   toHex,
   writeImage,
@@ -165,7 +164,7 @@ function readState(path: string, describe: (entry: BitmapEntry, bits: string) =>
   const source = openFileSource(path);
   try {
     const index = runSync(readIndex(source.size, nodeDigests), source);
-    const mapped = runSync(quietly(readMaps(index, index.table.entries, nodeDigests)), source);
+    const mapped = runSync(loadMaps(index, index.table.entries, nodeDigests), source).bitmaps();
     return Object.fromEntries(
       mapped.map(({ entry, map, problem }) => {
         if (map === undefined || (problem !== undefined && problem.code !== "INCONSISTENT")) {

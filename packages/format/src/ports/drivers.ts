@@ -1,0 +1,226 @@
+import { QdbError } from "../errors.ts";
+import { hostClock } from "./clock.ts";
+import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, type ReadStep } from "./plan.ts";
+import type { AnySource, ByteRange, ByteSource, SyncByteSource } from "./source.ts";
+import type { AnyStore, Store, SyncStore } from "./store.ts";
+
+/** What every long call takes. */
+export interface RunOptions {
+  /** Ends the call with ABORTED at its next step. */
+  readonly signal?: AbortSignal;
+}
+
+type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;
+/** A plan of any kind, as the drivers see it. */
+type AnyPlan<T, O> = Generator<Yielded<O>, T, Pieces>;
+
+/** How long a plan may keep the event loop before timers and signals get their turn, in ms. */
+const SLICE_MS = 15;
+
+/** Yielded by the synchronous driver where a slice of time is over. */
+const PAUSE = Symbol("pause");
+
+/**
+ * The synchronous driver. Answers every step at once and yields what the plan puts out; once more than `sliceMs` have passed it yields
+ * PAUSE, for who has an event loop to serve.
+ */
+function* driveSync<T, O>(
+  plan: AnyPlan<T, O>,
+  target: SyncByteSource | SyncStore,
+  { signal }: RunOptions,
+  sliceMs: number,
+): Generator<PutStep<O> | typeof PAUSE, T> {
+  let finished = false;
+  try {
+    let since = performance.now();
+    let step = plan.next(NO_PIECES);
+    while (step.done !== true) {
+      checkSignal(signal);
+      if ("put" in step.value) {
+        yield step.value;
+        step = plan.next(NO_PIECES);
+      } else {
+        step = answerSync(plan, step.value, target);
+      }
+      if (performance.now() - since <= sliceMs) continue;
+      yield PAUSE;
+      since = performance.now();
+    }
+    finished = true;
+    return step.value;
+  } finally {
+    if (!finished) plan.return(undefined as T);
+  }
+}
+
+/** Does what a step asks for, and takes the plan on. The plan hears of what fails: to some plans bytes that cannot be read are wrong bytes. */
+function answerSync<T, O>(
+  plan: AnyPlan<T, O>,
+  step: ReadStep | ChangeStep,
+  target: SyncByteSource | SyncStore,
+): IteratorResult<Yielded<O>, T> {
+  let pieces: Pieces;
+  try {
+    pieces = "read" in step ? readSync(step.read, target) : changeSync(step, storeOf(target));
+  } catch (error) {
+    return plan.throw(error);
+  }
+  return plan.next(pieces);
+}
+
+function readSync(ranges: readonly ByteRange[], source: SyncByteSource): Pieces {
+  return ranges.map((range) => exact(source.readSync(range.offset, range.length), range));
+}
+
+function changeSync(step: ChangeStep, store: SyncStore): Pieces {
+  if ("write" in step) for (const { offset, bytes } of step.write) store.writeSync(offset, bytes);
+  else if ("flush" in step) store.flushSync();
+  else if ("truncate" in step) store.truncateSync(step.truncate);
+  else store.confirmSync?.();
+  return NO_PIECES;
+}
+
+/** The asynchronous driver: awaits the ranges of a round side by side, and yields what the plan puts out. */
+async function* drive<T, O>(
+  plan: AnyPlan<T, O>,
+  target: ByteSource | Store,
+  options: RunOptions,
+): AsyncGenerator<O, T> {
+  let finished = false;
+  try {
+    let since = performance.now();
+    let step = plan.next(NO_PIECES);
+    while (step.done !== true) {
+      checkSignal(options.signal);
+      if ("put" in step.value) {
+        yield step.value.put;
+        step = plan.next(NO_PIECES);
+      } else {
+        step = await answer(plan, step.value, target, options);
+        since = performance.now();
+      }
+      if (performance.now() - since <= SLICE_MS) continue;
+      await hostClock.wait(0);
+      since = performance.now();
+    }
+    finished = true;
+    return step.value;
+  } finally {
+    if (!finished) plan.return(undefined as T);
+  }
+}
+
+async function answer<T, O>(
+  plan: AnyPlan<T, O>,
+  step: ReadStep | ChangeStep,
+  target: ByteSource | Store,
+  options: RunOptions,
+): Promise<IteratorResult<Yielded<O>, T>> {
+  let pieces: Pieces;
+  try {
+    pieces = "read" in step ? await readRound(step.read, target, options) : await change(step, storeOf(target));
+  } catch (error) {
+    // A source that was told to stop says so in its own words, which are no error of its bytes.
+    checkSignal(options.signal);
+    return plan.throw(error);
+  }
+  return plan.next(pieces);
+}
+
+async function readRound(ranges: readonly ByteRange[], source: ByteSource, options: RunOptions): Promise<Pieces> {
+  return Promise.all(ranges.map(async (range) => exact(await source.read(range.offset, range.length, options), range)));
+}
+
+async function change(step: ChangeStep, store: Store): Promise<Pieces> {
+  if ("write" in step) for (const { offset, bytes } of step.write) await store.write(offset, bytes);
+  else if ("flush" in step) await store.flush();
+  else if ("truncate" in step) await store.truncate(step.truncate);
+  else await store.confirm?.();
+  return NO_PIECES;
+}
+
+function storeOf(target: SyncByteSource | SyncStore): SyncStore;
+function storeOf(target: ByteSource | Store): Store;
+function storeOf(target: AnySource | AnyStore): AnyStore {
+  if ("writeSync" in target || "write" in target) return target;
+  throw new QdbError("NOT_SUPPORTED", "a plan that writes was run on a source that can only be read");
+}
+
+function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
+  // A port that breaks its promise must not turn into clean bits.
+  if (bytes.length === range.length) return bytes;
+  throw new QdbError(
+    "SHORT_READ",
+    `a source gave ${bytes.length} bytes where ${range.length} at offset ${range.offset} were asked for`,
+    { offset: range.offset },
+  );
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
+  }
+}
+
+/** Runs a plan on a synchronous source without giving up the thread, and yields what it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
+export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
+  const steps = driveSync(plan, source, options, Number.POSITIVE_INFINITY);
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      if (step.value !== PAUSE) yield step.value.put;
+    }
+  } finally {
+    steps.return(undefined as T);
+  }
+}
+
+/**
+ * Runs a plan on any source, and yields what it puts out. On a synchronous source nothing is awaited but, every 15 ms, a turn of the event
+ * loop. @throws {QdbError} ABORTED, and what plan and source throw
+ */
+export async function* stream<T, O>(
+  plan: Plan<T, O>,
+  source: AnySource,
+  options: RunOptions = {},
+): AsyncGenerator<O, T> {
+  if (!("readSync" in source)) return yield* drive(plan, source, options);
+  const steps = driveSync(plan, source, options, SLICE_MS);
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      if (step.value === PAUSE) await hostClock.wait(0);
+      else yield step.value.put;
+    }
+  } finally {
+    steps.return(undefined as T);
+  }
+}
+
+/** Runs a plan that puts nothing out, without giving up the thread. Only a store can run one that writes. @throws {QdbError} ABORTED, and what plan and target throw */
+export function runSync<T>(plan: Plan<T>, target: SyncByteSource, options?: RunOptions): T;
+export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncStore, options?: RunOptions): T;
+export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSource, options: RunOptions = {}): T {
+  const steps = driveSync(plan, target, options, Number.POSITIVE_INFINITY);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Runs a plan that puts nothing out on any source; a plan that writes on a store. @throws {QdbError} ABORTED, and what plan and target throw */
+export async function run<T>(plan: Plan<T>, target: AnySource, options?: RunOptions): Promise<T>;
+export async function run<T>(plan: Plan<T, never, ChangeStep>, target: AnyStore, options?: RunOptions): Promise<T>;
+export async function run<T>(
+  plan: Plan<T, never, ChangeStep>,
+  target: AnySource,
+  options: RunOptions = {},
+): Promise<T> {
+  const steps = stream(plan as Plan<T>, target, options);
+  for (;;) {
+    const step = await steps.next();
+    if (step.done === true) return step.value;
+  }
+}
