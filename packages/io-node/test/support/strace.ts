@@ -49,7 +49,7 @@ export function traced(script: string, path: string, faults: Faults = {}): Trace
 
 function callsOn(path: string, log: string): string[] {
   const directory = dirname(path);
-  return log.split("\n").flatMap((line) => {
+  return wholeLines(log).flatMap((line) => {
     const call = /^\d+ +(\w+)\((.*)\) += (?:-1 (\w+)|\d+)/.exec(line);
     if (call === null) return [];
     const [, name = "", args = "", errno] = call;
@@ -61,6 +61,20 @@ function callsOn(path: string, log: string): string[] {
     const flags = /(?:O|LOCK)_\w+(?:\|\w+)*(?:, 0\d+)?/.exec(args)?.[0].replace("|O_CLOEXEC", "") ?? "";
     const text = [name.replace(/at2?$/, ""), ...known, flags].filter((part) => part !== "").join(" ");
     return [`${text}${range}${errno === undefined ? "" : ` ${errno}`}`];
+  });
+}
+
+/** The lines of a log, each call on one: strace cuts a call in two where another thread made one meanwhile. */
+function wholeLines(log: string): string[] {
+  const begun = new Map<string, string>();
+  return log.split("\n").flatMap((line) => {
+    const [, caller = "", start] = /^(\d+) +(.*?) ?<unfinished \.\.\.>$/.exec(line) ?? [];
+    if (start !== undefined) {
+      begun.set(caller, start);
+      return [];
+    }
+    const [, thread = "", rest] = /^(\d+) +<\.\.\. \w+ resumed>(.*)$/.exec(line) ?? [];
+    return [rest === undefined ? line : `${thread} ${begun.get(thread) ?? ""}${rest}`];
   });
 }
 
