@@ -19,7 +19,6 @@ export const UNREACHED: ReadonlyMap<string, string> = new Map([
   ["StoredBitmap.extents", READ],
   ["StoredBitmap.read", READ],
   ["readMap", READ],
-  ["readMaps", READ],
   ["Edits.flags", EDIT],
   ["Edits.records", EDIT],
   ["Edits.replace", EDIT],
