@@ -1,3 +1,4 @@
+import { wordAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { coarsen, refine } from "./granularity.ts";
 import { ExtentBatch, RunCollector } from "./runs.ts";
@@ -82,7 +83,7 @@ export class Bitmap implements BitmapShape {
 
   /** Whether a bit is dirty; false past the last one. */
   isDirty(bit: number): boolean {
-    return bit >= 0 && bit < this.bits && (((this.#words[Math.floor(bit / 32)] ?? 0) >>> (bit % 32)) & 1) === 1;
+    return bit >= 0 && bit < this.bits && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
   /** Marks a range dirty: every bit that it touches. @throws {QdbError} USAGE for a range that is not inside the disk */

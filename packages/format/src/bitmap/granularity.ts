@@ -1,6 +1,7 @@
-// Change of granularity by 2^steps. Both directions only ever add dirt (spec §5, Dirt).
+// Changes of granularity by a factor of 2^steps. Both directions only ever add dirty bits (spec §5, Dirt).
+import { wordAt } from "../elements.ts";
 
-/** Even bits of a word, packed into its low half, after OR with the odd ones: two fine bits make a coarse one. */
+/** ORs each pair of neighbouring bits into one and packs the 16 results into the low half: two fine bits make a coarse one. */
 function foldPairs(word: number): number {
   let value = (word | (word >>> 1)) & 0x55555555;
   value = (value | (value >>> 1)) & 0x33333333;
@@ -9,7 +10,7 @@ function foldPairs(word: number): number {
   return (value | (value >>> 8)) & 0xffff;
 }
 
-/** Each of the 16 low bits twice: a coarse bit makes two fine ones. */
+/** Doubles each of the 16 low bits: a coarse bit makes two fine ones. */
 function spreadPairs(half: number): number {
   let value = half & 0xffff;
   value = (value | (value << 8)) & 0x00ff00ff;
@@ -19,27 +20,29 @@ function spreadPairs(half: number): number {
   return value | (value << 1);
 }
 
-/** Bits at a granularity 2^steps coarser: a coarse bit is dirty when one of its fine bits is. */
+/** Bits at a granularity 2^steps coarser: a coarse bit is dirty if any of its fine bits is. `length` is the number of words of the result. */
 export function coarsen(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {
     const target = new Uint32Array(Math.ceil(source.length / 2));
     for (let index = 0; index < target.length; index++) {
-      target[index] = foldPairs(source[2 * index] ?? 0) | (foldPairs(source[2 * index + 1] ?? 0) << 16);
+      // An odd number of words: the last one has no partner, and there are no bits where that would be.
+      const high = 2 * index + 1 < source.length ? wordAt(source, 2 * index + 1) : 0;
+      target[index] = foldPairs(wordAt(source, 2 * index)) | (foldPairs(high) << 16);
     }
     source = target;
   }
   return exactLength(source, length);
 }
 
-/** Bits at a granularity 2^steps finer: every fine bit of a dirty coarse bit is dirty. */
+/** Bits at a granularity 2^steps finer: every fine bit of a dirty coarse bit is dirty. `length` is the number of words of the result. */
 export function refine(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {
-    // No step makes more words than the result needs of it: the disk may end long before the last coarse granule does.
+    // Never more words than the result needs: the disk may end long before its last coarse granule does.
     const target = new Uint32Array(Math.min(source.length * 2, Math.ceil(length / 2 ** (steps - 1 - step))));
     for (let index = 0; index < target.length; index++) {
-      const word = source[index >>> 1] ?? 0;
+      const word = wordAt(source, index >>> 1);
       target[index] = spreadPairs(index % 2 === 0 ? word : word >>> 16);
     }
     source = target;

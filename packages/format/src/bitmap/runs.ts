@@ -1,17 +1,18 @@
+import { wordAt } from "../elements.ts";
 import type { BitmapShape, BitRange } from "./shape.ts";
 
-/** Runs of one batch at most. */
+/** Most runs in one batch. */
 const BATCH_RUNS = 8192;
 
 /**
- * Dirty runs in ascending order, none touching the next, as bit numbers in one typed array: first and
- * last bit (both inclusive, so that bit 2^32-1 fits) of each run in turn.
+ * Dirty runs in ascending order, no two of them adjacent, as bit numbers in one typed array: the first and the last bit of each run
+ * in turn, both inclusive, so that bit 2^32-1 fits.
  */
 export class ExtentBatch {
   readonly shape: BitmapShape;
-  /** `[first, last, first, last, …]`, bits, both inclusive; `2 * count` numbers. */
+  /** `[first, last, first, last, …]` in bits, both inclusive; `2 * count` numbers. */
   readonly runs: Uint32Array;
-  /** Bytes of the disk to which the byte iterators clip, `[start, end)`. */
+  /** The part of the disk to which the byte iterators clip, `[start, end)` in bytes. */
   readonly #start: bigint;
   readonly #end: bigint;
 
@@ -28,8 +29,8 @@ export class ExtentBatch {
   }
 
   /**
-   * The runs as ranges of the disk in bytes, clipped to it (and to what was asked for).
-   * @throws {RangeError} when the disk ends past 2^53, where numbers would round: use {@link rangesBig}
+   * The runs as ranges of the disk in bytes, clipped to the disk and to the range that was asked for.
+   * @throws {RangeError} if the disk ends past 2^53, where numbers would be rounded: use {@link rangesBig}
    */
   *ranges(): Generator<{ readonly offset: number; readonly length: number }, void> {
     if (this.#end > BigInt(Number.MAX_SAFE_INTEGER)) {
@@ -39,41 +40,41 @@ export class ExtentBatch {
     const start = Number(this.#start);
     const end = Number(this.#end);
     for (let index = 0; index < this.runs.length; index += 2) {
-      const offset = Math.max(start, (this.runs[index] ?? 0) * granularity);
-      yield { offset, length: Math.min(end, ((this.runs[index + 1] ?? 0) + 1) * granularity) - offset };
+      const offset = Math.max(start, wordAt(this.runs, index) * granularity);
+      yield { offset, length: Math.min(end, (wordAt(this.runs, index + 1) + 1) * granularity) - offset };
     }
   }
 
-  /** The same, exact at any size. */
+  /** The same as bigints, exact at any size. */
   *rangesBig(): Generator<{ readonly offset: bigint; readonly length: bigint }, void> {
     const granularity = BigInt(this.shape.granularity);
     for (let index = 0; index < this.runs.length; index += 2) {
-      const first = BigInt(this.runs[index] ?? 0) * granularity;
-      const end = (BigInt(this.runs[index + 1] ?? 0) + 1n) * granularity;
+      const first = BigInt(wordAt(this.runs, index)) * granularity;
+      const end = (BigInt(wordAt(this.runs, index + 1)) + 1n) * granularity;
       const offset = first > this.#start ? first : this.#start;
       yield { offset, length: (end < this.#end ? end : this.#end) - offset };
     }
   }
 }
 
-/** Collects dirty bits, given in ascending order, into runs, and hands them out in batches. */
+/** Joins dirty bits, which arrive in ascending order, into runs, and hands the runs out in batches. */
 export class RunCollector {
   readonly #full: Uint32Array[] = [];
-  /** Grows with what comes: most bitmaps of a file with many have few runs. */
+  /** Starts small and grows: in a file of many bitmaps most have few runs. */
   #runs: Uint32Array<ArrayBuffer> = new Uint32Array(64);
   #used = 0;
-  /** First bit of the run that is still open, -1 when none is. */
+  /** First bit of the run that is still open; -1 if none is. */
   #open = -1;
 
-  /** The bits from `base` on, as the set bits of words; they follow directly on what was given before. */
+  /** Takes the bits from `base` on as words. They must follow directly on those taken before. */
   pushWords(words: Uint32Array, base: number): void {
     let open = this.#open;
     let bit = base;
     for (let index = 0; index < words.length; index++, bit += 32) {
-      const word = words[index] ?? 0;
+      const word = wordAt(words, index);
       if (word === 0 && open < 0) continue;
       if (word === 0xffffffff && open >= 0) continue;
-      // A set bit of `edges` is where the value changes.
+      // A bit of `edges` is set where the value changes.
       let edges = word ^ ((word << 1) | (open >= 0 ? 1 : 0));
       while (edges !== 0) {
         const edge = bit + 31 - Math.clz32(edges & -edges);
@@ -89,12 +90,12 @@ export class RunCollector {
     this.#open = open;
   }
 
-  /** Bits that are all dirty. */
+  /** Takes bits that are all dirty. */
   pushDirty({ first }: BitRange): void {
     if (this.#open < 0) this.#open = first;
   }
 
-  /** Bits that are all clean, from `first` on. */
+  /** Takes bits that are all clean, from `first` on. */
   pushClean(first: number): void {
     if (this.#open < 0) return;
     this.#emit(this.#open, first - 1);
@@ -117,12 +118,12 @@ export class RunCollector {
     this.#used = 0;
   }
 
-  /** Takes the full batches that have come together. */
+  /** Returns the batches that are full, and forgets them. */
   take(): Uint32Array[] {
     return this.#full.splice(0);
   }
 
-  /** Ends the last run at `end` and takes everything that is left. */
+  /** Ends the last run at `end` and returns all batches that are left. */
   finish(end: number): Uint32Array[] {
     this.pushClean(end);
     const rest = this.take();

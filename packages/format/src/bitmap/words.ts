@@ -1,23 +1,23 @@
-// Kernels over bits in 32-bit words: bit n is `1 << (n % 32)` of word n / 32. Everything that knows
-// how bits are stored is in this file and in runs.ts, so that other stores (WebAssembly memory, a
-// summary level) can take over without the rest noticing.
+// Kernels over bits in 32-bit words: bit n is `1 << (n % 32)` of word n / 32. Only this file, granularity.ts and runs.ts depend on
+// how bits are stored, so that another store (WebAssembly memory, a summary level) needs no change elsewhere.
+import { wordAt } from "../elements.ts";
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** Words that hold so many bits. */
+/** Number of words that hold `bits` bits. */
 export function wordsFor(bits: number): number {
   return Math.ceil(bits / 32);
 }
 
 function swapEach(words: Uint32Array): Uint32Array {
   for (let index = 0; index < words.length; index++) {
-    const word = words[index] ?? 0;
+    const word = wordAt(words, index);
     words[index] = (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
   }
   return words;
 }
 
-/** Words of LSB-first bytes, as a copy; a last word that the bytes do not fill is padded with zero bits. */
+/** Words of LSB-first bytes, as a copy. A last word that the bytes do not fill is padded with zero bits. */
 export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);
@@ -25,7 +25,7 @@ export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
   return words;
 }
 
-/** Words of LSB-first bytes to be read only: a view where the machine allows it, else a copy. */
+/** Words of LSB-first bytes, for reading only: a view if byte order and alignment allow one, otherwise a copy. */
 export function viewAsWords(bytes: Uint8Array): Uint32Array {
   if (LITTLE_ENDIAN && bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
     return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -33,7 +33,7 @@ export function viewAsWords(bytes: Uint8Array): Uint32Array {
   return wordsFromBytes(bytes);
 }
 
-/** LSB-first bytes [start, start + length) of words, as a copy; bytes behind the last word are zero. */
+/** LSB-first bytes [start, start + length) of words, as a copy. Bytes behind the last word are zero: a bitmap has no bits there. */
 export function bytesFromWords(words: Uint32Array, start: number, length: number): Uint8Array {
   const result = new Uint8Array(length);
   if (LITTLE_ENDIAN) {
@@ -41,14 +41,15 @@ export function bytesFromWords(words: Uint32Array, start: number, length: number
     if (have > 0) result.set(new Uint8Array(words.buffer, words.byteOffset + start, have));
     return result;
   }
+  const end = words.length * 4;
   for (let index = 0; index < length; index++) {
     const at = start + index;
-    result[index] = (words[at >>> 2] ?? 0) >>> ((at & 3) * 8);
+    result[index] = (at < end ? wordAt(words, at >>> 2) : 0) >>> ((at & 3) * 8);
   }
   return result;
 }
 
-/** The same bytes to be read only: a view where the machine's byte order allows and the words reach so far, else a copy. */
+/** The same bytes, for reading only: a view if the byte order allows one and the words reach that far, otherwise a copy. */
 export function viewAsBytes(words: Uint32Array, start: number, length: number): Uint8Array {
   if (!LITTLE_ENDIAN || start + length > words.byteLength) return bytesFromWords(words, start, length);
   return new Uint8Array(words.buffer, words.byteOffset + start, length);
@@ -62,7 +63,7 @@ export function fillBits(words: Uint32Array, first: number, end: number, value: 
   const head = -1 << (first % 32);
   const tail = -1 >>> (31 - ((end - 1) % 32));
   const apply = (index: number, mask: number): void => {
-    const word = words[index] ?? 0;
+    const word = wordAt(words, index);
     words[index] = value ? word | mask : word & ~mask;
   };
   if (firstWord === lastWord) {
@@ -84,51 +85,52 @@ function popcount(word: number): number {
 export function countBits(words: Uint32Array): number {
   let count = 0;
   for (let index = 0; index < words.length; index++) {
-    const word = words[index] ?? 0;
+    const word = wordAt(words, index);
     if (word !== 0) count += popcount(word);
   }
   return count;
 }
 
-/** The first bit from `from` on, below `bits`, that has the value; -1 when there is none. */
+/** The first bit in [from, bits) that has the value; -1 if there is none. */
 export function nextBit(words: Uint32Array, from: number, bits: number, value: boolean): number {
-  if (from >= bits) return -1;
+  const first = Math.max(0, from);
+  if (first >= bits) return -1;
   const flip = value ? 0 : -1;
-  let index = Math.floor(from / 32);
-  let word = ((words[index] ?? 0) ^ flip) & (-1 << (from % 32));
+  let index = Math.floor(first / 32);
+  let word = (wordAt(words, index) ^ flip) & (-1 << (first % 32));
   const last = wordsFor(bits);
   while (word === 0) {
     index++;
     if (index >= last) return -1;
-    word = (words[index] ?? 0) ^ flip;
+    word = wordAt(words, index) ^ flip;
   }
   const bit = index * 32 + 31 - Math.clz32(word & -word);
   return bit < bits ? bit : -1;
 }
 
-/** target |= source */
+/** target |= source. @throws {RangeError} if the source is shorter */
 export function orWords(target: Uint32Array, source: Uint32Array): void {
-  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) | (source[index] ?? 0);
+  for (let index = 0; index < target.length; index++) target[index] = wordAt(target, index) | wordAt(source, index);
 }
 
-/** target &= source */
+/** target &= source. @throws {RangeError} if the source is shorter */
 export function andWords(target: Uint32Array, source: Uint32Array): void {
-  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) & (source[index] ?? 0);
+  for (let index = 0; index < target.length; index++) target[index] = wordAt(target, index) & wordAt(source, index);
 }
 
-/** target &= ~source */
+/** target &= ~source. @throws {RangeError} if the source is shorter */
 export function andNotWords(target: Uint32Array, source: Uint32Array): void {
-  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) & ~(source[index] ?? 0);
+  for (let index = 0; index < target.length; index++) target[index] = wordAt(target, index) & ~wordAt(source, index);
 }
 
-/** target ^= source */
+/** target ^= source. @throws {RangeError} if the source is shorter */
 export function xorWords(target: Uint32Array, source: Uint32Array): void {
-  for (let index = 0; index < target.length; index++) target[index] = (target[index] ?? 0) ^ (source[index] ?? 0);
+  for (let index = 0; index < target.length; index++) target[index] = wordAt(target, index) ^ wordAt(source, index);
 }
 
-/** target = ~target; the caller clears the bits behind the last one. */
+/** target = ~target. The caller clears the bits behind the last one. */
 export function notWords(target: Uint32Array): void {
-  for (let index = 0; index < target.length; index++) target[index] = ~(target[index] ?? 0);
+  for (let index = 0; index < target.length; index++) target[index] = ~wordAt(target, index);
 }
 
 /** Whether all words are equal. */

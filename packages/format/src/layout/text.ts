@@ -1,15 +1,16 @@
+import { byteAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 
 const encoder = new TextEncoder();
-// ignoreBOM keeps a leading U+FEFF: a decoder that drops it would make two names of different bytes equal.
+// ignoreBOM keeps a leading U+FEFF: without it two names of different bytes could decode to the same text.
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** UTF-8 bytes of a text. Lone surrogates must have been refused before (they would turn into U+FFFD). */
+/** UTF-8 bytes of a text. The caller has refused lone surrogates, which would become U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Bytes that follow the first one of a character; -1 where no character begins like that. */
+/** Number of bytes that follow the first byte of a character; -1 if no character begins with it. */
 function following(first: number): number {
   if (first < 0x80) return 0;
   if (first < 0xc2) return -1;
@@ -18,24 +19,25 @@ function following(first: number): number {
   return first < 0xf5 ? 3 : -1;
 }
 
-/** Whether bytes are UTF-8. A decoder says so by an exception, which costs a hundred times as much. */
+/** Whether bytes are UTF-8. A TextDecoder reports that with an exception, which takes a hundred times as long. */
 export function isUtf8(bytes: Uint8Array): boolean {
   let at = 0;
   while (at < bytes.length) {
-    const first = bytes[at] ?? 0;
+    const first = byteAt(bytes, at);
     const more = following(first);
     if (more < 0 || at + more >= bytes.length) return false;
-    for (let place = 1; place <= more; place++) if (((bytes[at + place] ?? 0) & 0xc0) !== 0x80) return false;
-    const second = bytes[at + 1] ?? 0;
-    // Overlong forms, surrogates, and what lies behind U+10FFFF.
+    for (let place = 1; place <= more; place++) if ((byteAt(bytes, at + place) & 0xc0) !== 0x80) return false;
+    at += 1 + more;
+    if (more < 2) continue;
+    // Overlong forms, surrogates, and code points above U+10FFFF.
+    const second = byteAt(bytes, at - more);
     if ((first === 0xe0 && second < 0xa0) || (first === 0xed && second > 0x9f)) return false;
     if ((first === 0xf0 && second < 0x90) || (first === 0xf4 && second > 0x8f)) return false;
-    at += 1 + more;
   }
   return true;
 }
 
-/** The text of UTF-8 bytes; undefined when they are not UTF-8. Never normalised, a BOM is kept. */
+/** The text of UTF-8 bytes; undefined if they are not UTF-8. It is not normalised, and a BOM is kept. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   return isUtf8(bytes) ? strict.decode(bytes) : undefined;
 }
@@ -52,7 +54,7 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes of a hex text of either case; undefined when it is none. */
+/** Bytes of a hex text, in either case; undefined if it is not hex. */
 export function fromHex(text: string): Uint8Array | undefined {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return undefined;
   const result = new Uint8Array(text.length / 2);
@@ -61,12 +63,12 @@ export function fromHex(text: string): Uint8Array | undefined {
   return result;
 }
 
-/** 16 bytes as a UUID in 8-4-4-4-12, lower case (bytes stand in the order of the text, spec §1). */
+/** 16 bytes as a UUID in the form 8-4-4-4-12, in lower case. The bytes are in the order of the text (spec §1). */
 export function toUuid(bytes: Uint8Array): string {
   return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-/** The 16 bytes of a UUID text. @throws {QdbError} USAGE when it is none */
+/** The 16 bytes of a UUID text. @throws {QdbError} USAGE if it is not one */
 export function fromUuid(text: string): Uint8Array {
   const match = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i.exec(text);
   const value = match === null ? undefined : fromHex(match.slice(1).join(""));

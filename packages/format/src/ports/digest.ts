@@ -1,3 +1,5 @@
+import { wordAt } from "../elements.ts";
+
 /**
  * CRC-32 as IEEE 802.3 has it (zlib's `crc32`): `123456789` gives CBF43926.
  * `previous` continues the CRC of the bytes before. Node's `zlib.crc32` has this shape.
@@ -28,8 +30,8 @@ function makeTables(): Uint32Array {
     result[byte] = value;
   }
   for (let index = 256; index < result.length; index++) {
-    const previous = result[index - 256] ?? 0;
-    result[index] = (previous >>> 8) ^ (result[previous & 255] ?? 0);
+    const previous = wordAt(result, index - 256);
+    result[index] = (previous >>> 8) ^ wordAt(result, previous & 255);
   }
   return result;
 }
@@ -38,27 +40,23 @@ function makeTables(): Uint32Array {
 export function crc32(bytes: Uint8Array, previous = 0): number {
   tables ??= makeTables();
   const table = tables;
-  const at = (row: number, byte: number): number => table[row * 256 + byte] ?? 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let crc = ~previous;
   let index = 0;
   const end8 = bytes.length - (bytes.length % 8);
   for (; index < end8; index += 8) {
-    const low =
-      crc ^
-      ((bytes[index] ?? 0) |
-        ((bytes[index + 1] ?? 0) << 8) |
-        ((bytes[index + 2] ?? 0) << 16) |
-        ((bytes[index + 3] ?? 0) << 24));
+    const low = crc ^ view.getUint32(index, true);
+    const high = view.getUint32(index + 4, true);
     crc =
-      at(7, low & 255) ^
-      at(6, (low >>> 8) & 255) ^
-      at(5, (low >>> 16) & 255) ^
-      at(4, low >>> 24) ^
-      at(3, bytes[index + 4] ?? 0) ^
-      at(2, bytes[index + 5] ?? 0) ^
-      at(1, bytes[index + 6] ?? 0) ^
-      at(0, bytes[index + 7] ?? 0);
+      wordAt(table, 1792 + (low & 255)) ^
+      wordAt(table, 1536 + ((low >>> 8) & 255)) ^
+      wordAt(table, 1280 + ((low >>> 16) & 255)) ^
+      wordAt(table, 1024 + (low >>> 24)) ^
+      wordAt(table, 768 + (high & 255)) ^
+      wordAt(table, 512 + ((high >>> 8) & 255)) ^
+      wordAt(table, 256 + ((high >>> 16) & 255)) ^
+      wordAt(table, high >>> 24);
   }
-  for (; index < bytes.length; index++) crc = (crc >>> 8) ^ at(0, (crc ^ (bytes[index] ?? 0)) & 255);
+  for (; index < bytes.length; index++) crc = (crc >>> 8) ^ wordAt(table, (crc ^ view.getUint8(index)) & 255);
   return ~crc >>> 0;
 }

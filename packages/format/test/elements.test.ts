@@ -1,0 +1,48 @@
+import { Bitmap } from "@qdb/format";
+import { describe, expect, test } from "vitest";
+import { coarsen } from "../src/bitmap/granularity.ts";
+import { andNotWords, andWords, countBits, nextBit, orWords, xorWords } from "../src/bitmap/words.ts";
+import { byteAt, itemAt, numberAt, wordAt } from "../src/elements.ts";
+
+describe("an element that is not there is never zero", () => {
+  test("each kind of list throws past its end, before its start and between its elements", () => {
+    for (const index of [2, -1, 0.5, Number.NaN]) {
+      expect(() => itemAt(["a", "b"], index)).toThrow(RangeError);
+      expect(() => byteAt(Uint8Array.of(1, 2), index)).toThrow(RangeError);
+      expect(() => wordAt(Uint32Array.of(1, 2), index)).toThrow(RangeError);
+      expect(() => numberAt(Float64Array.of(1, 2), index)).toThrow(RangeError);
+    }
+    expect([
+      byteAt(Uint8Array.of(7, 0), 1),
+      wordAt(Uint32Array.of(7, 0), 1),
+      numberAt(Float64Array.of(7, 0), 1),
+    ]).toEqual([0, 0, 0]);
+    expect(itemAt([undefined], 0)).toBeUndefined();
+  });
+
+  // A source of one word for a target of two: what is missing must neither clear the second word (AND) nor leave it as it is.
+  test.each([
+    ["OR", orWords],
+    ["AND", andWords],
+    ["AND NOT", andNotWords],
+    ["XOR", xorWords],
+  ])("%s refuses a source that is shorter than its target", (_, kernel) => {
+    expect(() => kernel(Uint32Array.of(1, 2), Uint32Array.of(1))).toThrow(RangeError);
+  });
+
+  test("a search throws where the words end before the bits", () => {
+    expect(() => nextBit(Uint32Array.of(0), 0, 64, true)).toThrow(RangeError);
+  });
+});
+
+test("an odd number of words is coarsened as if a word of clean bits followed", () => {
+  expect(coarsen(Uint32Array.of(0, 0, 0x80000001), 1, 2)).toEqual(Uint32Array.of(0, 0x8001));
+  expect(countBits(coarsen(Uint32Array.of(0xffffffff), 5, 1))).toBe(1);
+});
+
+test("a search that begins before the first bit begins at it", () => {
+  const bitmap = Bitmap.clean({ size: 100n * 512n, granularity: 512 });
+  expect(bitmap.nextClean(-5)).toBe(0);
+  bitmap.markBits({ first: 3, end: 4 });
+  expect(bitmap.nextDirty(-40)).toBe(3);
+});
