@@ -11,10 +11,13 @@ const project = (name: string, include: string[]) => ({ extends: true as const, 
 export default defineConfig({
   resolve: {
     // Tests read the sources and need no build; only the tests of the command run what was built.
-    // Only the main entry points: `@qdb/format/field-tables` is found through the package's exports.
-    alias: ["format", "io-node", "qcow2"].map((name) => {
-      return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
-    }),
+    // `@qdb/format/field-tables` is found through the package's exports.
+    alias: [
+      ...["format", "io-node", "qcow2"].map((name) => {
+        return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
+      }),
+      { find: "@qdb/format/internal", replacement: source("format").replace("index.ts", "internal.ts") },
+    ],
   },
   test: {
     env: { QDB_NODE: process.env.QDB_NODE ?? process.execPath },

@@ -2,6 +2,10 @@
 export const MAX_CLUSTER_BITS = 21;
 /** Smallest `cluster_bits` (posted in 2014). */
 export const MIN_CLUSTER_BITS = 9;
+/** Whether a number can be the log2 of a cluster size. */
+export function isClusterBits(bits: number): boolean {
+  return Number.isInteger(bits) && bits >= MIN_CLUSTER_BITS && bits <= MAX_CLUSTER_BITS;
+}
 /** Most bitmaps of one file. */
 export const MAX_BITMAPS = 65535;
 /** Largest bitmap table, in bytes. */
@@ -16,6 +20,10 @@ export const MAX_EXTRA_DATA_SIZE = 4096;
 export const MIN_GRANULARITY = 512;
 /** Coarsest granularity, in bytes a bit. */
 export const MAX_GRANULARITY = 2 ** 31;
+/** Whether a number of bytes can be the granularity of a bitmap: a power of two, 512..2^31. */
+export function isGranularity(bytes: number): boolean {
+  return bytes >= MIN_GRANULARITY && bytes <= MAX_GRANULARITY && Number.isInteger(Math.log2(bytes));
+}
 /** Most bits of one bitmap: 512 MiB of data, as in QEMU. */
 export const MAX_BITS = 2 ** 32;
 /** Largest disk that a bitmap can track, in bytes. */

@@ -53,9 +53,9 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 /** What each package may import from the others. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   format: [],
-  "io-node": ["@qdb/format"],
-  qcow2: ["@qdb/format"],
-  cli: ["@qdb/format", "@qdb/io-node", "@qdb/qcow2"],
+  "io-node": ["@qdb/format", "@qdb/format/internal"],
+  qcow2: ["@qdb/format", "@qdb/format/internal"],
+  cli: ["@qdb/format", "@qdb/format/internal", "@qdb/io-node", "@qdb/qcow2"],
   conformance: [],
 };
 

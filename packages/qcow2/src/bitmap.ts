@@ -1,8 +1,11 @@
 import {
+  align8,
   type BitmapShape,
   type ByteRange,
+  bitsOf,
   type ClusterMap,
   type Decoded,
+  decodeUtf8,
   type Problem,
   QdbError,
   specName,
@@ -13,10 +16,10 @@ import {
   u32,
   u64,
 } from "@qdb/format";
+import { hex32, MAX_BITS, MAX_NAME_SIZE } from "@qdb/format/internal";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
-import { GRANULARITY_BITS, MAX_BITS, MAX_NAME_SIZE } from "./limits.ts";
+import { GRANULARITY_BITS } from "./limits.ts";
 import { Qcow2ClusterMap } from "./map.ts";
-import { align8, bitsOf, decodeUtf8 } from "./numbers.ts";
 import { BITMAP_TABLE_ENTRY, type TableEntries } from "./table-entries.ts";
 
 /** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory); extra data, name and padding to 8 follow. */
@@ -210,7 +213,7 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
     return bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
   const unknown = flags & ~(FLAG.inUse | FLAG.auto);
   if (unknown !== 0) {
-    const message = `flags 0x${(unknown >>> 0).toString(16).padStart(8, "0")} are not known to this reader`;
+    const message = `flags 0x${hex32(unknown >>> 0)} are not known to this reader`;
     return bad("flags", "UNSUPPORTED_FEATURE", message);
   }
   const bits = bitsOf(image.virtualSize, bitmap.granularity);

@@ -1,6 +1,8 @@
 import {
+  align8,
   type ByteRange,
   type Decoded,
+  decodeUtf8,
   FEATURE_NAME,
   type Problem,
   QdbError,
@@ -11,9 +13,9 @@ import {
   u32,
   u64,
 } from "@qdb/format";
+import { FEATURE_NAME_TABLE, hex32, MAX_BITMAPS, setBits, viewOf } from "@qdb/format/internal";
 import { headerError, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
-import { MAX_BITMAPS, MAX_DIRECTORY_SIZE } from "./limits.ts";
-import { align8, decodeUtf8 } from "./numbers.ts";
+import { MAX_DIRECTORY_SIZE } from "./limits.ts";
 
 /** Data of the bitmaps extension (qcow2: Bitmaps extension). */
 export const BITMAPS_EXTENSION = struct("bitmaps extension", 24, {
@@ -42,8 +44,6 @@ export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.field
 const BITMAPS = 0x23852875;
 /** Type of the full disk encryption header pointer: offset and length, u64 each (qcow2: Full disk encryption header pointer). */
 const ENCRYPTION_HEADER = 0x0537be77;
-/** Type of the feature name table (qcow2: Feature name table). */
-const FEATURE_NAMES = 0x6803f857;
 
 /** A header extension: its type, its data, and where the data is in the file (bytes). */
 interface Extension {
@@ -66,7 +66,7 @@ function* extensions(bytes: Uint8Array, start: number, end: number): Generator<E
     if (length > end - fileOffset) {
       throw new QdbError(
         "BAD_FIELD",
-        `the header extension 0x${type.toString(16).padStart(8, "0")} has ${length} bytes, only ${end - fileOffset} are left for it`,
+        `the header extension 0x${hex32(type)} has ${length} bytes, only ${end - fileOffset} are left for it`,
         {
           structure: "header extension",
           field: "length",
@@ -87,12 +87,10 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
   const known = Object.values(INCOMPATIBLE).reduce((sum, bit) => sum | bit, 0n);
   const unknown = header.incompatibleFeatures & ~known;
   if (unknown === 0n) return;
-  const names: string[] = [];
-  for (let bit = 0; bit < 64; bit++) {
-    if ((unknown >> BigInt(bit)) % 2n === 0n) continue;
+  const names = setBits(unknown).map((bit) => {
     const name = nameOfFeature(bit, header, bytes);
-    names.push(name === undefined ? `bit ${bit}` : `bit ${bit} (${quote(name)})`);
-  }
+    return name === undefined ? `bit ${bit}` : `bit ${bit} (${quote(name)})`;
+  });
   throw headerError(
     "incompatibleFeatures",
     "UNSUPPORTED_FEATURE",
@@ -104,7 +102,7 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
 function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
   try {
     for (const { type, data } of extensions(bytes, header.headerLength, bytes.length)) {
-      if (type !== FEATURE_NAMES) continue;
+      if (type !== FEATURE_NAME_TABLE) continue;
       for (let at = 0; at + FEATURE_NAME.size <= data.length; at += FEATURE_NAME.size) {
         const entry = FEATURE_NAME.decode(data, at);
         if (entry.kind === 0 && entry.bit === bit) return decodeUtf8(entry.name)?.replace(/\0.*$/s, "");
@@ -182,7 +180,7 @@ export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): Bi
 export function findEncryptionHeader(header: Qcow2Header, bytes: Uint8Array): ByteRange | undefined {
   for (const { type, data } of extensions(bytes, header.headerLength, extensionsEnd(header))) {
     if (type !== ENCRYPTION_HEADER || data.length < 16) continue;
-    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    const view = viewOf(data);
     return { offset: Number(view.getBigUint64(0)), length: Number(view.getBigUint64(8)) };
   }
   return undefined;

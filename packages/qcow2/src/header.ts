@@ -1,5 +1,5 @@
 import { type Decoded, type Problem, QdbError, specName, struct, u32, u64, type Where } from "@qdb/format";
-import { CLUSTER_BITS, MAX_DISK_SIZE } from "./limits.ts";
+import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS, viewOf } from "@qdb/format/internal";
 
 /** First 104 bytes of an image (qcow2: Header). A version 2 header is the first 72 of them. */
 export const QCOW2_HEADER = struct("qcow2 header", 104, {
@@ -47,7 +47,7 @@ export const AUTOCLEAR_BITMAPS = 1n;
 
 /** Whether bytes, the first of a file, are those of a qcow2 image of any version: at least 4 of them with the magic. */
 export function isQcow2(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) === MAGIC;
+  return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
 }
 
 /** Where a header field is. */
@@ -94,11 +94,11 @@ export function decodeHeader(bytes: Uint8Array): Qcow2Header {
  */
 export function validateHeader(header: Qcow2Header, fileSize: number): void {
   const { clusterBits, size, version, headerLength, backingFileOffset } = header;
-  if (clusterBits < CLUSTER_BITS.min || clusterBits > CLUSTER_BITS.max) {
+  if (!isClusterBits(clusterBits)) {
     throw headerError(
       "clusterBits",
       "BAD_FIELD",
-      `cluster_bits is ${clusterBits}, allowed are ${CLUSTER_BITS.min} to ${CLUSTER_BITS.max}`,
+      `cluster_bits is ${clusterBits}, allowed are ${MIN_CLUSTER_BITS} to ${MAX_CLUSTER_BITS}`,
     );
   }
   const clusterSize = 2 ** clusterBits;

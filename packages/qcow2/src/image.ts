@@ -1,6 +1,7 @@
 import type { ByteRange, Problem, Where } from "@qdb/format";
 import { AUTOCLEAR_BITMAPS, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { shareCluster } from "./numbers.ts";
+import { SNAPSHOT } from "./snapshots.ts";
 import { FINDING, type FindingKind } from "./watched-clusters.ts";
 
 /** A range of the file with the structure that owns its clusters. */
@@ -41,8 +42,8 @@ export function imageOf(header: Qcow2Header, fileSize: number): Image {
       owner("the header's cluster", FINDING.header, 0n, clusterSize),
       owner("the L1 table", FINDING.l1Table, l1TableOffset, l1Size * 8),
       owner("the refcount table", FINDING.refcountTable, refcountTableOffset, refcountTableClusters * clusterSize),
-      // Entries have different lengths; 40 bytes is the least that each takes.
-      owner("the snapshot table", FINDING.snapshotTable, snapshotsOffset, nbSnapshots * 40),
+      // Entries have different lengths; this is the least that each takes.
+      owner("the snapshot table", FINDING.snapshotTable, snapshotsOffset, nbSnapshots * SNAPSHOT.size),
     ],
   };
 }

@@ -1,4 +1,5 @@
 import { type Plan, QdbError, read } from "@qdb/format";
+import { isClusterBits, MAX_NAME_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
 import { DIRECTORY_ENTRY, type Directory, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
 import {
   type BitmapsExtension,
@@ -11,7 +12,6 @@ import {
 import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, validateHeader } from "./header.ts";
 import { type Image, imageOf, overlapProblem, placeProblem } from "./image.ts";
 import { judge } from "./judgement.ts";
-import { CLUSTER_BITS, MAX_NAME_SIZE } from "./limits.ts";
 
 /** Bytes of the image by which it is seen whether it changed. */
 export interface Evidence {
@@ -51,7 +51,7 @@ export function* readQcow2Head(fileSize: number): Plan<Uint8Array> {
 /** What of the first bytes is evidence: those of the first cluster, where nothing else stands; with a wrong header, the first 512. */
 export function headEvidence(head: Uint8Array): Evidence {
   const bits = head.length >= QCOW2_HEADER.size ? QCOW2_HEADER.decode(head).clusterBits : 0;
-  const length = bits >= CLUSTER_BITS.min && bits <= CLUSTER_BITS.max ? 2 ** bits : 2 ** CLUSTER_BITS.min;
+  const length = 2 ** (isClusterBits(bits) ? bits : MIN_CLUSTER_BITS);
   return { offset: 0, bytes: head.slice(0, length) };
 }
 

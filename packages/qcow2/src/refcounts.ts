@@ -1,4 +1,5 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { viewOf } from "@qdb/format/internal";
 import { headerError, headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_REFCOUNT_TABLE_SIZE } from "./limits.ts";
 import { NumberList } from "./numbers.ts";
@@ -136,7 +137,7 @@ export class Refcounts {
 
   /** Looks at the refcounts of the watched clusters from place `first` on to before `end`; the bytes begin with that of `first`. */
   #markBlock(bytes: Uint8Array, first: number, end: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const view = viewOf(bytes);
     const start = this.#byteOf(first);
     for (let place = first; place < end; place++) {
       const at = this.#byteOf(place) - start;

@@ -1,12 +1,11 @@
-import { type ByteRange, type Plan, struct, u16, u32, u64 } from "@qdb/format";
+import { align8, type ByteRange, type Plan, struct, u16, u32, u64 } from "@qdb/format";
 import { headerError, headerWhere, type Qcow2Header } from "./header.ts";
 import { MAX_SNAPSHOTS } from "./limits.ts";
-import { align8 } from "./numbers.ts";
 import type { Reference, StructureReader } from "./reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
 /** Entry of the snapshot table, the 40 bytes that each has (qcow2: Snapshots); extra data, id, name and padding to 8 follow. */
-const SNAPSHOT = struct("snapshot table entry", 40, {
+export const SNAPSHOT = struct("snapshot table entry", 40, {
   l1TableOffset: [0, u64, "file offset of the snapshot's L1 table in bytes", "qcow2: Snapshots"],
   l1Size: [8, u32, "entries of the snapshot's L1 table", "qcow2: Snapshots"],
   idSize: [12, u16, "length of the id in bytes", "qcow2: Snapshots"],

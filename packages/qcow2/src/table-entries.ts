@@ -1,4 +1,5 @@
 import { struct, u64 } from "@qdb/format";
+import { DESCRIPTOR_OFFSET_HIGH, descriptorOffset, viewOf } from "@qdb/format/internal";
 
 /**
  * An entry of a bitmap table (qcow2: Bitmap table): bits 9-55 the offset of a data cluster; where that is 0, bit 0 tells
@@ -10,8 +11,6 @@ export const BITMAP_TABLE_ENTRY = struct("bitmap table entry", 8, {
 
 const ONES_BIT = 1;
 const RESERVED_LOW = 0x1fe;
-const OFFSET_LOW = 0xfffffe00;
-const OFFSET_HIGH = 0x00ffffff;
 
 /**
  * The entries of a table of u64, each decoded when it is looked at: a table may have a million of them. In bitmap tables, L1
@@ -24,7 +23,7 @@ export class TableEntries {
 
   /** `stride` is the distance of two entries in bytes: 8, or 16 in an extended L2 table, where the first 8 are looked at. */
   constructor(bytes: Uint8Array, stride: number = BITMAP_TABLE_ENTRY.size) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#view = viewOf(bytes);
     this.#stride = stride;
     this.count = Math.floor(bytes.length / stride);
   }
@@ -41,8 +40,7 @@ export class TableEntries {
 
   /** The file offset in bits 9-55, in bytes. */
   offset(entry: number): number {
-    // Up to 2^56, and exact: multiples of 512 are.
-    return (this.high(entry) & OFFSET_HIGH) * 2 ** 32 + ((this.low(entry) & OFFSET_LOW) >>> 0);
+    return descriptorOffset(this.high(entry), this.low(entry));
   }
 
   /** Whether an entry of a bitmap table that has no offset reads as ones. */
@@ -54,7 +52,7 @@ export class TableEntries {
   hasReservedBits(entry: number): boolean {
     const low = this.low(entry);
     return (
-      this.high(entry) > OFFSET_HIGH ||
+      this.high(entry) > DESCRIPTOR_OFFSET_HIGH ||
       (low & RESERVED_LOW) !== 0 ||
       ((low & ONES_BIT) !== 0 && this.offset(entry) !== 0)
     );

@@ -1,12 +1,10 @@
 import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
+import { firstBytes } from "../files/first-bytes.ts";
 import { about, mirrorOptions, openFile, requireFile, requireSameDisk } from "../files/open.ts";
 import { aboutSource } from "../import/request.ts";
 import type { Call } from "../shell/command.ts";
-
-/** Bytes by which a qcow2 image is known. */
-const LOOK = 512;
 
 /** Another file whose bitmaps are sources. */
 export interface SourceFile {
@@ -18,17 +16,8 @@ export interface SourceFile {
 /** Opens a QDB file or a qcow2 image, whichever it is, for its bitmaps. @throws {QdbError} as opening the file */
 export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
   requireFile(path);
-  const isImageFile = await about(path, () => isImage(path));
-  return isImageFile ? aboutSource({ source: path }, () => openImage(path, call)) : openQdbSource(path, call);
-}
-
-function isImage(path: string): boolean {
-  const source = openFileSource(path);
-  try {
-    return isQcow2(source.readSync(0, Math.min(LOOK, source.size)));
-  } finally {
-    source.close();
-  }
+  const isImage = await about(path, () => isQcow2(firstBytes(path, 4)));
+  return isImage ? aboutSource({ source: path }, () => openImage(path, call)) : openQdbSource(path, call);
 }
 
 async function openQdbSource(path: string, call: Call): Promise<SourceFile> {

@@ -1,4 +1,5 @@
 import { QdbError } from "@qdb/format";
+import { isClusterBits } from "@qdb/format/internal";
 import { emptyContents, requireNewFile, writeNewFile } from "../files/new-file.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
@@ -39,6 +40,6 @@ function clusterBitsOf(call: Call): number | undefined {
   if (text === undefined) return undefined;
   const size = parseSize(text, "--cluster-size");
   const bits = Math.log2(Number(size));
-  if (Number.isInteger(bits) && bits >= 9 && bits <= 21) return bits;
+  if (isClusterBits(bits)) return bits;
   throw new QdbError("USAGE", `--cluster-size is ${size}; it must be a power of two from 512 to 2097152 (2M)`);
 }

@@ -1,12 +1,10 @@
-import { Bitmap, bitsOfShape, isQdbError, QdbError } from "@qdb/format";
+import { Bitmap, bitsOf, QdbError } from "@qdb/format";
+import { MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY } from "@qdb/format/internal";
 import { type AllocationRule, classifyExtent, type Extent } from "./classify.ts";
 import { ExtentScanner, type ScannedObject, type UsualObject } from "./scan.ts";
 
 /** Granularity of a bitmap that nobody gave one, in bytes. */
 export const DEFAULT_GRANULARITY = 64 * 1024;
-const MIN_GRANULARITY = 512;
-/** Largest disk that a bitmap can track, in bytes. */
-const MAX_DISK_SIZE = 2n ** 63n - 1n;
 
 /** Extents of a disk in the order in which they came; those that continue each other are joined. 17 bytes an extent. */
 export class ExtentList {
@@ -64,7 +62,7 @@ export class ExtentList {
       edges |= (this.#offsets[index] ?? 0n) | (end === size ? 0n : end);
     }
     let granularity = Math.max(MIN_GRANULARITY, Number(edges & -edges));
-    while (!hasShape(size, granularity)) granularity *= 2;
+    while (bitsOf(size, granularity) > MAX_BITS && granularity < MAX_GRANULARITY) granularity *= 2;
     return granularity;
   }
 
@@ -96,16 +94,6 @@ export class ExtentList {
       }
       visit(offset, end - offset);
     }
-  }
-}
-
-function hasShape(size: bigint, granularity: number): boolean {
-  try {
-    bitsOfShape({ size, granularity });
-    return true;
-  } catch (error) {
-    if (isQdbError(error, "LIMIT")) return false;
-    throw error;
   }
 }
 

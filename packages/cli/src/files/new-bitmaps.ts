@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Bitmap, type BitmapContents, type Edits, encodeRecord, FLAG, QdbError, quote } from "@qdb/format";
+import { isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/format/internal";
 import type { Call } from "../shell/command.ts";
 import { parseSize, percent, shortSize } from "../shell/size.ts";
 
@@ -14,12 +15,11 @@ export interface NewBitmap {
   readonly records: BitmapContents["extraData"];
 }
 
-const MAX_NAME_SIZE = 1023;
-
 /** Refuses a name that no bitmap can have (spec §3). @throws {QdbError} USAGE */
 export function requireBitmapName(name: string): string {
-  const size = Buffer.byteLength(name);
-  if (size >= 1 && size <= MAX_NAME_SIZE && !name.includes("\0")) return name;
+  const bytes = Buffer.from(name);
+  if (isBitmapName(bytes)) return name;
+  const size = bytes.length;
   throw new QdbError(
     "USAGE",
     `${size > 80 ? `a name of ${size} bytes` : quote(name)} can be no bitmap's: it takes 1 to ${MAX_NAME_SIZE} bytes`,
@@ -35,7 +35,7 @@ export function granularityOf(call: Pick<Call, "value">): number | undefined {
 /** A granularity in bytes; `option` says in messages where it was given. @throws {QdbError} USAGE */
 export function parseGranularity(text: string, option: string): number {
   const granularity = Number(parseSize(text, option));
-  if (Number.isInteger(Math.log2(granularity)) && granularity >= 512 && granularity <= 2 ** 31) return granularity;
+  if (isGranularity(granularity)) return granularity;
   throw new QdbError("USAGE", `${option} ${quote(text)} is no power of two from 512 to 2G`);
 }
 

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { FLAG, type QdbEditor, QdbError, quote } from "@qdb/format";
-import { openFileSource } from "@qdb/io-node";
+import { hasMagic } from "@qdb/format/internal";
 import type { Call } from "../shell/command.ts";
+import { firstBytes } from "./first-bytes.ts";
 import { tellLeft } from "./left-behind.ts";
 import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
 import { emptyContents, writeNewFile } from "./new-file.ts";
@@ -98,14 +99,5 @@ async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> 
 /** Whether there is a file to be changed. A block device is there when a QDB file stands on it; else one is made on it. */
 function isThere(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && (!stats.isBlockDevice() || holdsQdb(path));
-}
-
-function holdsQdb(path: string): boolean {
-  const source = openFileSource(path);
-  try {
-    return Buffer.from(source.readSync(0, Math.min(4, source.size))).equals(Buffer.from("QDB\0"));
-  } finally {
-    source.close();
-  }
+  return stats !== undefined && (!stats.isBlockDevice() || hasMagic(firstBytes(path, 4)));
 }

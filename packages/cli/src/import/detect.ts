@@ -1,6 +1,6 @@
 import { QdbError, quote } from "@qdb/format";
-import { openFileSource } from "@qdb/io-node";
 import { isQcow2 } from "@qdb/qcow2";
+import { firstBytes } from "../files/first-bytes.ts";
 import { importExtents } from "./extents.ts";
 import { importQcow2 } from "./qcow2.ts";
 import { importRawBits } from "./raw-bits.ts";
@@ -20,13 +20,8 @@ const LOOK = 512;
 export function detectFormat(path: string): string {
   const say = `say it with --from: ${[...IMPORTERS.keys()].join(", ")}`;
   if (path === "-") throw new QdbError("USAGE", `the format of standard input is not looked for; ${say}`);
-  const source = openFileSource(path);
-  try {
-    const start = source.readSync(0, Math.min(LOOK, source.size));
-    if (isQcow2(start)) return "qcow2";
-    if (/^[ \t\n\r]*[[{]/.test(Buffer.from(start).toString("latin1"))) return "extents";
-  } finally {
-    source.close();
-  }
+  const start = firstBytes(path, LOOK);
+  if (isQcow2(start)) return "qcow2";
+  if (/^[ \t\n\r]*[[{]/.test(Buffer.from(start).toString("latin1"))) return "extents";
   throw new QdbError("USAGE", `the format of ${quote(path)} is not known; ${say}`);
 }

@@ -1,6 +1,5 @@
 // What `qdb info` says of a file, as its JSON document (`spec/schema/info.schema.json`) has it. The human form is made from the same.
 import {
-  type BitmapEntry,
   type CountedBitmap,
   extensionName,
   FEATURES,
@@ -12,6 +11,7 @@ import {
   toHex,
   toUuid,
 } from "@qdb/format";
+import { hex32, isShape, setBits } from "@qdb/format/internal";
 import { knownRecords } from "../files/open.ts";
 import { type DiskFacts, diskFacts } from "./disk-facts.ts";
 
@@ -97,7 +97,7 @@ export function fileFacts(
     file_id: isFull ? toUuid(header.fileId) : undefined,
     writer_id: isFull ? toUuid(header.writerId) : undefined,
     extensions: extensions.map(({ type, data }) => ({
-      type: `0x${type.toString(16).padStart(8, "0")}`,
+      type: `0x${hex32(type)}`,
       name: extensionName(type, extensions),
       length: data.length,
     })),
@@ -113,9 +113,10 @@ export function fileFacts(
 
 function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): FeatureFact[] {
   const known = [...FEATURES, ...index.features];
-  return Array.from({ length: 64 }, (_, bit) => bit)
-    .filter((bit) => (word >> BigInt(bit)) % 2n === 1n)
-    .map((bit) => ({ bit, name: known.find((feature) => feature.kind === kind && feature.bit === bit)?.name }));
+  return setBits(word).map((bit) => ({
+    bit,
+    name: known.find((feature) => feature.kind === kind && feature.bit === bit)?.name,
+  }));
 }
 
 function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapFacts {
@@ -127,7 +128,8 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     name_hex: entry.name === undefined ? toHex(entry.nameBytes) : undefined,
     size: String(size),
     granularity,
-    bits: dirty === undefined && !hasBits(entry) ? undefined : entry.bits,
+    // Size or granularity can break their rule.
+    bits: isShape({ size, granularity }) ? entry.bits : undefined,
     dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
     dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
     flags: flagNames(flags),
@@ -144,12 +146,6 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     successor,
     ...storedFacts(bitmap, index),
   };
-}
-
-/** Whether size and granularity keep their rules, so that there is a number of bits. */
-function hasBits({ fields: { size, granularity }, bits }: BitmapEntry): boolean {
-  const isPower = granularity >= 512 && granularity <= 2 ** 31 && Number.isInteger(Math.log2(granularity));
-  return isPower && size < 2n ** 63n && bits <= 2 ** 32;
 }
 
 function percent(part: bigint, whole: bigint): number {

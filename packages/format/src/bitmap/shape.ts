@@ -1,5 +1,5 @@
 import { QdbError } from "../errors.ts";
-import { MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY } from "../limits.ts";
+import { isGranularity, MAX_BITS, MAX_DISK_SIZE } from "../limits.ts";
 
 /** What a bitmap covers: `size` bytes of a disk at `granularity` bytes a bit (spec §1). */
 export interface BitmapShape {
@@ -21,10 +21,15 @@ export interface BitRange {
   readonly end: number;
 }
 
+/** Whether the format has bitmaps of a shape: its granularity, its size, and no more than 2^32 bits. */
+export function isShape({ size, granularity }: BitmapShape): boolean {
+  const isSize = size >= 0n && size <= MAX_DISK_SIZE;
+  return isGranularity(granularity) && isSize && size <= BigInt(MAX_BITS) * BigInt(granularity);
+}
+
 /** Number of bits of a shape, ceil(size / granularity). @throws {QdbError} USAGE for a shape that the format does not have, LIMIT above 2^32 bits */
 export function bitsOfShape({ size, granularity }: BitmapShape): number {
-  const power = Number.isInteger(Math.log2(granularity));
-  if (!power || granularity < MIN_GRANULARITY || granularity > MAX_GRANULARITY) {
+  if (!isGranularity(granularity)) {
     throw new QdbError("USAGE", `granularity ${granularity} is no power of two from 512 to 2147483648`, {
       field: "granularity",
     });

@@ -1,7 +1,7 @@
 import type { BitOptions } from "../bits/read-bits.ts";
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
-import { MAX_CLUSTER_BITS, MAX_GENERATION, MIN_CLUSTER_BITS } from "../limits.ts";
+import { isClusterBits, MAX_GENERATION } from "../limits.ts";
 import { loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
 import { allMapped, endOfUse } from "../maps/reached.ts";
 import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "../open/choose-header.ts";
@@ -135,7 +135,7 @@ function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32
     return [finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true)];
   }
   // Where the mirror is nobody knows then.
-  if (opened.header.clusterBits < MIN_CLUSTER_BITS || opened.header.clusterBits > MAX_CLUSTER_BITS) return [];
+  if (!isClusterBits(opened.header.clusterBits)) return [];
   const offset = mirrorOffset(2 ** opened.header.clusterBits);
   const mirror = yield* readArea(offset, fileSize);
   if (equalBytes(mirror.bytes, opened.bytes)) return [];

@@ -5,6 +5,7 @@ import { alignUp } from "../layout/numbers.ts";
 import { specName } from "../layout/struct.ts";
 import {
   HEADER_AREA_SIZE,
+  isClusterBits,
   MAX_BITMAPS,
   MAX_CLUSTER_BITS,
   MAX_EXTENSIONS,
@@ -125,7 +126,7 @@ export function imageBytes(image: FileImage): Uint8Array {
 
 function newHeader(contents: FileContents): Header {
   const { clusterBits, bitmaps, form, allOnes } = contents;
-  if (!(Number.isInteger(clusterBits) && clusterBits >= MIN_CLUSTER_BITS && clusterBits <= MAX_CLUSTER_BITS)) {
+  if (!isClusterBits(clusterBits)) {
     throw new QdbError(
       "BAD_FIELD",
       `cluster_bits is ${clusterBits}, allowed are ${MIN_CLUSTER_BITS} to ${MAX_CLUSTER_BITS}`,

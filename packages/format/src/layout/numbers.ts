@@ -25,9 +25,15 @@ export function bitsOf(size: bigint, granularity: number): bigint {
   return size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
 }
 
-/** Whether `x` is a power of two. */
-export function isPowerOfTwo(x: number): boolean {
-  return x > 0 && Number.isInteger(Math.log2(x));
+/** Bits 32-55 of a u64, in its more significant half: the upper part of {@link descriptorOffset}. */
+export const DESCRIPTOR_OFFSET_HIGH = 0x00ffffff;
+
+/**
+ * The file offset in bits 9-55 of a u64, in bytes. L1 entries have it there, and so do the tables of qcow2. `high` is bits 32-63,
+ * `low` is bits 0-31. The result is exact: it is a multiple of 512 below 2^56.
+ */
+export function descriptorOffset(high: number, low: number): number {
+  return (high & DESCRIPTOR_OFFSET_HIGH) * 2 ** 32 + ((low & 0xfffffe00) >>> 0);
 }
 
 /** A number where it is exact, else the bigint itself: for offsets shown in messages. */

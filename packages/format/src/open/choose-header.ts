@@ -2,7 +2,7 @@ import { isQdbError, QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
 import { u32, viewOf } from "../layout/fields.ts";
 import { fileOffset, isInside } from "../layout/numbers.ts";
-import { HEADER_AREA_SIZE, MAX_CLUSTER_BITS, MAX_TABLE_SIZE, MIN_CLUSTER_BITS } from "../limits.ts";
+import { HEADER_AREA_SIZE, isClusterBits, MAX_CLUSTER_BITS, MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
@@ -12,8 +12,9 @@ import {
   FULL_HEADER_LENGTH,
   fromDraft,
   HEADER,
+  hasMagic,
   headerChecksum,
-  MAGIC,
+  MIRROR_OFFSETS,
   mirrorOffset,
   VERSION,
 } from "../records/header.ts";
@@ -66,10 +67,6 @@ function* tryRead(range: ByteRange): Plan<Uint8Array | QdbError> {
   throw new Error("a round gave nothing for its range");
 }
 
-function hasMagic(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
-}
-
 /** Whether the bytes are a whole header area with good magic and checksum. */
 export function isGoodArea(bytes: Uint8Array, crc32: Crc32): boolean {
   if (bytes.length !== HEADER_AREA_SIZE || !hasMagic(bytes)) return false;
@@ -90,8 +87,7 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
   return (
     version === VERSION &&
     headerLength >= FULL_HEADER_LENGTH &&
-    clusterBits >= MIN_CLUSTER_BITS &&
-    clusterBits <= MAX_CLUSTER_BITS &&
+    isClusterBits(clusterBits) &&
     mirrorOffset(2 ** clusterBits) === offset
   );
 }
@@ -127,8 +123,7 @@ function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<Op
   const candidates: HeaderArea[] = [];
   // What could not be looked at may be what the file is read by: nothing is said of its bytes then.
   let unread = primary.unread === undefined ? undefined : unreadError("the header", 0, primary.unread);
-  for (let bits = 12; bits <= MAX_CLUSTER_BITS; bits++) {
-    const offset = 2 ** bits;
+  for (const offset of MIRROR_OFFSETS) {
     if (!isInside(offset, HEADER_AREA_SIZE, fileSize)) break;
     const area = yield* readArea(offset, fileSize);
     if (area.unread !== undefined) unread ??= unreadError("the place of a mirror", offset, area.unread);

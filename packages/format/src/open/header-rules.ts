@@ -3,6 +3,7 @@ import { align8, fileOffset } from "../layout/numbers.ts";
 import { specName } from "../layout/struct.ts";
 import {
   HEADER_AREA_SIZE,
+  isClusterBits,
   MAX_BITMAPS,
   MAX_CLUSTER_BITS,
   MAX_EXTENSIONS,
@@ -70,7 +71,7 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   const unknown = header.incompatibleFeatures & ~KNOWN_INCOMPATIBLE;
   if (unknown === 0n) return;
   // Names come from a part of the header that has not been validated yet: whatever is broken there only costs the name.
-  const bitsOk = header.clusterBits >= MIN_CLUSTER_BITS && header.clusterBits <= MAX_CLUSTER_BITS;
+  const bitsOk = isClusterBits(header.clusterBits);
   const table = bitsOk ? announcedFeatures(walkExtensions(area, () => undefined).items) : [];
   const names = setBits(unknown).map((bit) => {
     const name = featureName("incompatible", bit, table);
@@ -98,7 +99,7 @@ export function validateHeader(area: HeaderArea, fileSize: number, report: Repor
   const bad = (field: keyof Header, code: Problem["code"], message: string): void => {
     report({ code, message, where: whereOf(area, field) });
   };
-  const bitsOk = header.clusterBits >= MIN_CLUSTER_BITS && header.clusterBits <= MAX_CLUSTER_BITS;
+  const bitsOk = isClusterBits(header.clusterBits);
   if (!bitsOk) {
     table = false;
     extensions = false;

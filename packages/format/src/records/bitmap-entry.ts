@@ -1,16 +1,9 @@
 import type { Problem, Report } from "../errors.ts";
 import { u16, u32, u64 } from "../layout/fields.ts";
-import { align8, bitsOf, isPowerOfTwo } from "../layout/numbers.ts";
+import { align8, bitsOf } from "../layout/numbers.ts";
 import { type Decoded, specName, struct } from "../layout/struct.ts";
 import { decodeUtf8, isUtf8, toHex } from "../layout/text.ts";
-import {
-  MAX_BITS,
-  MAX_DISK_SIZE,
-  MAX_EXTRA_DATA_SIZE,
-  MAX_GRANULARITY,
-  MAX_NAME_SIZE,
-  MIN_GRANULARITY,
-} from "../limits.ts";
+import { isGranularity, MAX_BITS, MAX_DISK_SIZE, MAX_EXTRA_DATA_SIZE, MAX_NAME_SIZE } from "../limits.ts";
 import { type NamedSuccessor, parseExtraData, scanExtraData } from "./extra-data.ts";
 import type { Tlv } from "./tlv.ts";
 
@@ -242,7 +235,7 @@ function validateShape(
   const { granularity, size, flags, reserved, l1Size, l1Checksum } = fields;
   const bad = (field: Parameters<typeof entryProblem>[1], code: Problem["code"], message: string): void =>
     report(entryProblem(entry, field, code, message));
-  const granularityOk = granularity >= MIN_GRANULARITY && granularity <= MAX_GRANULARITY && isPowerOfTwo(granularity);
+  const granularityOk = isGranularity(granularity);
   if (!granularityOk) bad("granularity", "BAD_FIELD", `granularity ${granularity} is no power of two from 512 to 2^31`);
   if (size > MAX_DISK_SIZE) bad("size", "BAD_FIELD", `size ${size} is above 2^63-1`);
   const unknown = flags & ~KNOWN_FLAGS;

@@ -1,10 +1,14 @@
-import { bytes, u32, u64 } from "../layout/fields.ts";
+import { bytes, u32, u64, viewOf } from "../layout/fields.ts";
 import { type Decoded, struct } from "../layout/struct.ts";
-import { HEADER_AREA_SIZE } from "../limits.ts";
+import { HEADER_AREA_SIZE, MAX_CLUSTER_BITS, MIN_CLUSTER_BITS } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
 
 /** `51 44 42 00`, as posted. */
 export const MAGIC = 0x51444200;
+/** Whether bytes, the first of a file, begin with the magic. */
+export function hasMagic(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
+}
 /** The version that this library reads and writes. */
 export const VERSION = 1;
 /** header_length of the draft form, and length of the posted header. */
@@ -66,3 +70,12 @@ export function fromDraft(draft: Decoded<typeof DRAFT_HEADER.fields>): Header {
 export function mirrorOffset(clusterSize: number): number {
   return Math.max(clusterSize, HEADER_AREA_SIZE);
 }
+
+/** Every offset that a mirror can have, ascending: 2^12..2^21 (spec §2, Opening). */
+export const MIRROR_OFFSETS: readonly number[] = [
+  ...new Set(
+    Array.from({ length: MAX_CLUSTER_BITS - MIN_CLUSTER_BITS + 1 }, (_, index) =>
+      mirrorOffset(2 ** (MIN_CLUSTER_BITS + index)),
+    ),
+  ),
+];

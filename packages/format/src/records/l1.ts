@@ -1,6 +1,6 @@
 import type { Problem } from "../errors.ts";
 import { u32, u64, viewOf } from "../layout/fields.ts";
-import { align8 } from "../layout/numbers.ts";
+import { align8, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import type { Form } from "./header.ts";
 
@@ -35,8 +35,6 @@ export type ClusterKind = "zeros" | "ones" | "data";
 const ZEROS_BIT = 1;
 const ONES_BIT = 2;
 const RESERVED_LOW = 0x1fc;
-const OFFSET_LOW = 0xfffffe00;
-const OFFSET_HIGH = 0x00ffffff;
 
 /** Bytes of an L1 area: the entries, in full form their checksums, padding to 8 (spec §4). */
 export function l1AreaSize(entries: number, form: Form): number {
@@ -67,7 +65,7 @@ export class L1Area {
   hasReservedBits(index: number, allOnes: boolean): boolean {
     const high = this.#u32(index * 8);
     const low = this.#u32(index * 8 + 4);
-    return high > OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0);
+    return high > DESCRIPTOR_OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0);
   }
 
   /** Whether bit 1 stands beside bit 0 or an offset. */
@@ -86,8 +84,7 @@ export class L1Area {
 
   /** The offset in the descriptor, in bytes; a preallocation's too; 0 when there is none. Exact below 2^53, and a multiple of 512 above. */
   offset(index: number): number {
-    const high = this.#u32(index * 8) & OFFSET_HIGH;
-    return high * 2 ** 32 + ((this.#u32(index * 8 + 4) & OFFSET_LOW) >>> 0);
+    return descriptorOffset(this.#u32(index * 8), this.#u32(index * 8 + 4));
   }
 
   /** CRC-32 of the data cluster; undefined in draft form, which has none. */

@@ -1,14 +1,10 @@
 import { type FileImage, QdbError, quote } from "@qdb/format";
+import { HEADER_AREA_SIZE, hasMagic, MIRROR_OFFSETS } from "@qdb/format/internal";
 import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
 import { leadsTo } from "../system/facts.ts";
 import { Handle } from "../system/handle.ts";
 import type { Pace } from "../system/pace.ts";
-import { HEADER_AREA, primaryOf, writeFrom } from "./image-writer.ts";
-
-/** Where a reader looks for a mirror when the primary is damaged (spec §2, Opening): 2^12..2^21. */
-const MIRRORS: readonly number[] = Array.from({ length: 10 }, (_, index) => 2 ** (12 + index));
-
-const MAGIC: readonly number[] = [0x51, 0x44, 0x42, 0x00];
+import { primaryOf, writeFrom } from "./image-writer.ts";
 
 /**
  * Writes an image to a block device, header last (spec §5, Creation). Older bytes of the device are zeroed where a
@@ -25,7 +21,7 @@ export async function createOnDevice(path: string, image: FileImage, pace: Pace)
       );
     }
     if (beginsWithMagic(device, size)) {
-      const message = `${quote(path)} begins with a QDB header already and is not overwritten; zero its first ${HEADER_AREA} bytes if that file may go`;
+      const message = `${quote(path)} begins with a QDB header already and is not overwritten; zero its first ${HEADER_AREA_SIZE} bytes if that file may go`;
       throw new QdbError("ALREADY_EXISTS", message);
     }
     try {
@@ -43,14 +39,13 @@ export async function createOnDevice(path: string, image: FileImage, pace: Pace)
 }
 
 function beginsWithMagic(device: Handle, size: number): boolean {
-  if (size < MAGIC.length) return false;
-  const start = new Uint8Array(MAGIC.length);
+  const start = new Uint8Array(Math.min(4, size));
   device.readInto(start, start.length, 0);
-  return MAGIC.every((byte, index) => start[index] === byte);
+  return hasMagic(start);
 }
 
 async function writeImage(device: Handle, image: FileImage, size: number, pace: Pace): Promise<void> {
-  zero(device, MIRRORS, size);
+  zero(device, MIRROR_OFFSETS, size);
   const primary = primaryOf(image);
   await writeFrom(device, image, primary.length, "zeros", pace);
   device.sync();
@@ -62,7 +57,7 @@ async function writeImage(device: Handle, image: FileImage, size: number, pace: 
 /** Zeroes header areas, as far as the device has them, and flushes. */
 function zero(device: Handle, offsets: readonly number[], size: number): void {
   for (const offset of offsets) {
-    if (offset < size) device.write(new Uint8Array(Math.min(HEADER_AREA, size - offset)), offset);
+    if (offset < size) device.write(new Uint8Array(Math.min(HEADER_AREA_SIZE, size - offset)), offset);
   }
   device.sync();
 }
@@ -70,7 +65,7 @@ function zero(device: Handle, offsets: readonly number[], size: number): void {
 /** The error, after primary and mirrors are zeroed, so that no half of a file is taken for one. */
 function cleared(error: unknown, device: Handle, path: string, size: number): unknown {
   try {
-    zero(device, [0, ...MIRRORS], size);
+    zero(device, [0, ...MIRROR_OFFSETS], size);
   } catch (failure) {
     return withRemark(error, "write", path, remarkOf("cleared", path, failure));
   }

@@ -1,9 +1,7 @@
 import type { FileImage } from "@qdb/format";
+import { HEADER_AREA_SIZE } from "@qdb/format/internal";
 import type { Handle } from "../system/handle.ts";
 import type { Pace } from "../system/pace.ts";
-
-/** The header area, and each mirror of it (spec §2). */
-export const HEADER_AREA = 4096;
 
 /** Bytes written between two looks at the signal. */
 const PIECE = 2 ** 20;
@@ -17,7 +15,7 @@ export function primaryOf(image: FileImage): Uint8Array {
   const first = chunks.next().value;
   const next = chunks.next().value;
   chunks.return?.();
-  const primary = new Uint8Array(Math.min(HEADER_AREA, image.length, next?.offset ?? image.length));
+  const primary = new Uint8Array(Math.min(HEADER_AREA_SIZE, image.length, next?.offset ?? image.length));
   if (first?.offset === 0) primary.set(first.bytes.subarray(0, primary.length));
   return primary;
 }

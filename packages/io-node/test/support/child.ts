@@ -21,7 +21,10 @@ function bundleOf(script: string): string {
   buildSync({
     entryPoints: [here(script)],
     outfile: path,
-    alias: { "@qdb/format": here("../../../format/src/index.ts") },
+    alias: {
+      "@qdb/format": here("../../../format/src/index.ts"),
+      "@qdb/format/internal": here("../../../format/src/internal.ts"),
+    },
     bundle: true,
     platform: "node",
     format: "esm",

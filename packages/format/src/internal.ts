@@ -1,0 +1,26 @@
+// What the other packages of this repository share with this one, so that nothing is written twice. It is not part of the
+// public interface: names may change in any release, and the packages are released together.
+
+export { dirtyBytes } from "./bitmap/bitmap.ts";
+export { isShape } from "./bitmap/shape.ts";
+export { viewOf } from "./layout/fields.ts";
+export { alignUp, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
+export { hex32 } from "./layout/text.ts";
+export {
+  HEADER_AREA_SIZE,
+  isClusterBits,
+  isGranularity,
+  MAX_BITMAPS,
+  MAX_BITS,
+  MAX_CLUSTER_BITS,
+  MAX_DISK_SIZE,
+  MAX_GRANULARITY,
+  MAX_NAME_SIZE,
+  MAX_TABLE_SIZE,
+  MIN_CLUSTER_BITS,
+  MIN_GRANULARITY,
+} from "./limits.ts";
+export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
+export { isBitmapName } from "./records/extra-data.ts";
+export { setBits } from "./records/features.ts";
+export { hasMagic, MIRROR_OFFSETS } from "./records/header.ts";
