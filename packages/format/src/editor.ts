@@ -4,7 +4,7 @@ import { type CheckSummary, checkPlan, type Finding } from "./check/check.ts";
 import { RepairFindings } from "./check/repair-findings.ts";
 import { SeenFile } from "./check/seen-file.ts";
 import { type Growth, growthOf } from "./commit/growth.ts";
-import { mendedBytes } from "./commit/mend.ts";
+import { repairBytes } from "./commit/mend.ts";
 import { repairPlan } from "./commit/repair.ts";
 import { Session } from "./commit/session.ts";
 import { writeImage } from "./commit/whole-file.ts";
@@ -162,7 +162,7 @@ export class QdbEditor {
   async #mend(): Promise<void> {
     const { digests, maxRepairBytes = DEFAULT_MAX_REPAIR_BYTES } = this.#options;
     const next = await run(repairPlan(this.state, digests), this.#store);
-    const needed = mendedBytes(next, this.state.index);
+    const needed = repairBytes(next, this.state.index);
     if (needed > maxRepairBytes) {
       throw new QdbError(
         "LIMIT",

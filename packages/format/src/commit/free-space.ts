@@ -3,8 +3,8 @@ import { alignUp } from "../layout/numbers.ts";
 import type { FileState } from "../maps/load-maps.ts";
 import { allMapped, reached, unitOf } from "../maps/reached.ts";
 import type { Plan } from "../ports/plan.ts";
-import { takeNamed } from "./named-space.ts";
-import { type FreeRuns, TakenSpace } from "./taken-space.ts";
+import { useReferenced } from "./referenced-space.ts";
+import { type FreeRuns, UsedSpace } from "./used-space.ts";
 
 /** What a file may grow by beside a damaged bitmap, over three times its length and what is named behind it (spec §5, Files in error). */
 const NEAR = 1024 * 1024;
@@ -22,7 +22,7 @@ export interface FileLength {
  */
 export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Plan<FreeSpace> {
   const { index, mapped } = state;
-  const taken = new TakenSpace(index.clusterSize);
+  const taken = new UsedSpace(index.clusterSize);
   if (allMapped(mapped)) {
     for (const extent of reached(index, mapped)) taken.add(extent);
     return new FreeSpace(taken.freeFrom(0), index.clusterSize, Number.POSITIVE_INFINITY);
@@ -30,13 +30,13 @@ export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Pla
   const unit = unitOf(index);
   if (!fixed) {
     const end = alignUp(Math.max(size, index.floor), unit);
-    yield* takeNamed(state, end, taken);
+    yield* useReferenced(state, end, taken);
     const free = taken.freeFrom(end);
     return new FreeSpace(free, index.clusterSize, 3 * (size + free.taken) + NEAR);
   }
   // A device has no end that could be moved: what lies behind everything that is named stands for it. What an area names that cannot be
   // read now, but perhaps the next time, nobody knows.
-  yield* takeNamed(state, 0, taken);
+  yield* useReferenced(state, 0, taken);
   const isUnread = mapped.some(({ damage }) => damage?.code === "IO" || damage?.code === "SHORT_READ");
   const behind = Math.max(isUnread ? size : taken.lastEndWithin(size), index.floor);
   return new FreeSpace(taken.freeFrom(alignUp(behind, unit)), index.clusterSize, size, true);

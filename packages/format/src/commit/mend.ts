@@ -9,8 +9,8 @@ import type { FileChunk } from "../ports/image.ts";
 import { type BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { FreeSpace } from "./free-space.ts";
-import type { MendedClusters, NextBitmap } from "./next-bitmap.ts";
-import type { Copy, Place, Placed } from "./placed.ts";
+import type { ClusterRepair, BitmapChange } from "./bitmap-change.ts";
+import type { ClusterCopy, DataFields, BitmapWrites } from "./bitmap-writes.ts";
 
 /** Bytes of one piece that is written, at most; a single cluster can be longer. */
 const PIECE = 256 * 1024;
@@ -21,7 +21,7 @@ const PIECE_ENTRIES = PIECE / L1_ENTRY.size;
  * Bytes that a repair would store anew: L1 areas, and data clusters where the file has no all-ones clusters. What is known before any
  * of it is allocated.
  */
-export function mendedBytes(bitmaps: readonly NextBitmap[], { clusterSize, allOnes }: QdbIndex): number {
+export function repairBytes(bitmaps: readonly BitmapChange[], { clusterSize, allOnes }: QdbIndex): number {
   let bytes = 0;
   for (const { from, mend } of bitmaps) {
     if (from === undefined || mend === undefined) continue;
@@ -33,7 +33,7 @@ export function mendedBytes(bitmaps: readonly NextBitmap[], { clusterSize, allOn
 }
 
 /** A bitmap that becomes all dirty. @throws {QdbError} LIMIT where there is no free space */
-export function placeDirty(entry: BitmapEntry, index: QdbIndex, space: FreeSpace, crc32: Crc32): Placed {
+export function placeDirty(entry: BitmapEntry, index: QdbIndex, space: FreeSpace, crc32: Crc32): BitmapWrites {
   const { clusterSize, allOnes } = index;
   const { bits } = entry;
   const count = l1EntriesFor(bits, clusterSize);
@@ -57,7 +57,7 @@ interface Ones {
 const NO_CRCS = { ones: 0, last: 0 };
 
 /** A few numbers: a hostile file has tens of thousands of damaged bitmaps, or four whose L1 areas take 12 MiB each. */
-class DirtyBitmap implements Placed {
+class DirtyBitmap implements BitmapWrites {
   readonly #ones: Ones;
   readonly #checksum: number;
   readonly #crcs: { readonly ones: number; readonly last: number };
@@ -77,7 +77,7 @@ class DirtyBitmap implements Placed {
     this.#checksum = checksum;
   }
 
-  get place(): Place {
+  get place(): DataFields {
     const { areaOffset, count } = this.#ones;
     return { l1TableOffset: BigInt(areaOffset), l1Size: count, l1Checksum: this.#checksum };
   }
@@ -128,11 +128,11 @@ class DirtyBitmap implements Placed {
 /** A bitmap of which some clusters become dirty, and the others stay where they are. @throws {QdbError} LIMIT where there is no free space */
 export function placeMended(
   map: QdbClusterMap,
-  { dirty, tail }: MendedClusters,
+  { dirty, tail }: ClusterRepair,
   { clusterSize, allOnes }: QdbIndex,
   space: FreeSpace,
   crc32: Crc32,
-): Placed {
+): BitmapWrites {
   const builder = new L1Builder(map.count, "full");
   builder.bytes.set(map.area.bytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
   const areaOffset = space.allocate(builder.bytes.length);
@@ -152,7 +152,7 @@ export function placeMended(
     stored.push([cluster, offset]);
     builder.setData(cluster, offset, cluster === last ? crc32(onesCluster(clusterSize, bitsOf(last))) : whole);
   }
-  const copies: Copy[] = [];
+  const copies: ClusterCopy[] = [];
   if (tail === "ones" || tail === "zeros") clear(last);
   if (tail === "ones") {
     builder.setOnes(last);
@@ -176,7 +176,7 @@ export function placeMended(
 }
 
 /** The bytes of a cluster that moves, as they are to be. @throws {QdbError} SOURCE_CHANGED where they are not what was read before */
-export function movedBytes(bytes: Uint8Array, { from, bits, checksum }: Copy, crc32: Crc32): Uint8Array {
+export function copiedBytes(bytes: Uint8Array, { from, bits, checksum }: ClusterCopy, crc32: Crc32): Uint8Array {
   if (bits === undefined) return bytes;
   const masked = withoutTail(bytes, bits);
   if (crc32(masked) === checksum) return masked;

@@ -14,12 +14,12 @@ import { FULL_HEADER_LENGTH, HEADER, sealHeaderArea } from "../records/header.ts
 import { L1Area } from "../records/l1.ts";
 import { tlvSize, writeTlv } from "../records/tlv.ts";
 import type { FreeSpace } from "./free-space.ts";
-import type { NextBitmap } from "./next-bitmap.ts";
-import type { Placed } from "./placed.ts";
+import type { BitmapChange } from "./bitmap-change.ts";
+import type { BitmapWrites } from "./bitmap-writes.ts";
 import { encodeEntry } from "./whole-file.ts";
 
 /** What a commit writes beside the bits. */
-export interface NextHeader {
+export interface NextGeneration {
   readonly table: Uint8Array;
   /** File offset of the table, 0 when there is none. */
   readonly tableOffset: number;
@@ -28,14 +28,14 @@ export interface NextHeader {
 }
 
 /** Bytes of an entry of the next generation. */
-function lengthOf({ from, entry }: NextBitmap): number {
+function lengthOf({ from, entry }: BitmapChange): number {
   if (entry !== undefined) return entryLength(tlvSize(entry.extraData), entry.nameBytes.length);
   if (from === undefined) throw new Error("a new bitmap needs an entry");
   return from.entry.length;
 }
 
 /** Writes an entry: this generation's bytes, or what it is to say, with its place where that is new. */
-function writeEntry({ from, entry }: NextBitmap, { place }: Placed, table: Uint8Array, at: number): void {
+function writeEntry({ from, entry }: BitmapChange, { place }: BitmapWrites, table: Uint8Array, at: number): void {
   const before = from?.entry;
   if (entry !== undefined) {
     const fields = before?.fields ?? BITMAP_ENTRY.decode(new Uint8Array(BITMAP_ENTRY.size));
@@ -51,20 +51,20 @@ function writeEntry({ from, entry }: NextBitmap, { place }: Placed, table: Uint8
  * Whether an entry was in error before, and is copied: what breaks a rule in it is no mistake of this commit. An entry may not come
  * into error by what a commit does to others: a frozen one by its successor's change.
  */
-function isCopiedError({ from, entry, bits, mend }: NextBitmap, index: QdbIndex): boolean {
+function isCopiedError({ from, entry, bits, mend }: BitmapChange, index: QdbIndex): boolean {
   if (from === undefined || entry !== undefined || bits !== undefined || mend !== undefined) return false;
   const before = index.problems.get(from.entry.index);
   return before !== undefined && before.code !== "INCONSISTENT";
 }
 
 /** Builds table and header area of generation N+1. @throws {QdbError} the code of the rule that a changed entry would break */
-export function nextHeader(
+export function encodeNextGeneration(
   index: QdbIndex,
-  bitmaps: readonly NextBitmap[],
-  placed: readonly Placed[],
+  bitmaps: readonly BitmapChange[],
+  placed: readonly BitmapWrites[],
   space: FreeSpace,
   { crc32, writerId }: { readonly crc32: Crc32; readonly writerId: Uint8Array },
-): NextHeader {
+): NextGeneration {
   const size = bitmaps.reduce((sum, next) => sum + lengthOf(next), 0);
   refuseTooMuch(bitmaps.length, size);
   const table = new Uint8Array(size);
@@ -105,14 +105,14 @@ function refuseTooMuch(bitmaps: number, tableSize: number): void {
 }
 
 /** The rules that readers use, on what is about to be written. */
-function validateNext(index: QdbIndex, bitmaps: readonly NextBitmap[], table: Uint8Array): void {
+function validateNext(index: QdbIndex, bitmaps: readonly BitmapChange[], table: Uint8Array): void {
   for (const { entry, problem } of validateEntries(splitEntries(bitmaps, table, 0), index)) {
     const next = bitmaps[entry.index];
     if (problem.code !== "INCONSISTENT" && next !== undefined && !isCopiedError(next, index)) throwFirst(problem);
   }
 }
 
-function splitEntries(bitmaps: readonly NextBitmap[], table: Uint8Array, tableOffset: number): BitmapEntry[] {
+function splitEntries(bitmaps: readonly BitmapChange[], table: Uint8Array, tableOffset: number): BitmapEntry[] {
   let at = 0;
   return bitmaps.map((next, index) => {
     const start = at;
@@ -124,8 +124,8 @@ function splitEntries(bitmaps: readonly NextBitmap[], table: Uint8Array, tableOf
 /** Header and table as they are once a commit is done, from what was written. */
 export function nextIndex(
   before: QdbIndex,
-  next: NextHeader,
-  bitmaps: readonly NextBitmap[],
+  next: NextGeneration,
+  bitmaps: readonly BitmapChange[],
   fileSize: number,
 ): QdbIndex {
   const header = HEADER.decode(next.area);
@@ -137,8 +137,8 @@ export function nextIndex(
 /** The bitmaps as they are once a commit is done, from what was written. */
 export function nextMapped(
   index: QdbIndex,
-  bitmaps: readonly NextBitmap[],
-  placed: readonly Placed[],
+  bitmaps: readonly BitmapChange[],
+  placed: readonly BitmapWrites[],
   crc32: Crc32,
 ): MappedBitmap[] {
   return index.table.entries.map((entry): MappedBitmap => {

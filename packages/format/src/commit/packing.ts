@@ -9,7 +9,7 @@ import type { QdbIndex } from "../open/qdb-index.ts";
 import { l1Reference } from "../open/table.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
-import type { NextBitmap } from "./next-bitmap.ts";
+import type { BitmapChange } from "./bitmap-change.ts";
 
 /** Checksums of a cluster of zeros and of one of ones: clusters that have them are worth a look. */
 function plainChecksums(clusterSize: number, crc32: Crc32): { readonly zeros: number; readonly ones: number } {
@@ -47,9 +47,9 @@ export function canonicalLength(index: QdbIndex, mapped: readonly MappedBitmap[]
 }
 
 /** The same bitmaps, all to be moved into free space; stored clusters that turn out plain stay behind. */
-export function* movesOf({ index, mapped }: FileState, crc32: Crc32): Plan<NextBitmap[]> {
+export function* movesOf({ index, mapped }: FileState, crc32: Crc32): Plan<BitmapChange[]> {
   const plain = plainChecksums(index.clusterSize, crc32);
-  const moves: NextBitmap[] = [];
+  const moves: BitmapChange[] = [];
   for (const from of mapped) {
     const { map } = from;
     const zeros = new Set<number>();

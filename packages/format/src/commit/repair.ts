@@ -10,15 +10,15 @@ import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts"
 import type { Plan } from "../ports/plan.ts";
 import { parseExtraData } from "../records/extra-data.ts";
 import { withoutTail } from "./mend.ts";
-import type { MendedClusters, NextBitmap, NextEntry } from "./next-bitmap.ts";
+import type { ClusterRepair, BitmapChange, EntryContents } from "./bitmap-change.ts";
 
 /**
  * What a repair makes of a file's bitmaps (spec §5 Dirt, §7.3): what cannot be trusted becomes dirty, its range only where its
  * L1 area is good, all of it else; tails and padding become zero; in_use stays; what nothing can put right stays byte for byte.
  * Beside a window of clusters only numbers are held, whatever the bitmaps are.
  */
-export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: Digests = {}): Plan<NextBitmap[]> {
-  const next: NextBitmap[] = [];
+export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: Digests = {}): Plan<BitmapChange[]> {
+  const next: BitmapChange[] = [];
   for (const from of mapped) {
     if (index.problems.isBeyondRepair(from.entry.index)) {
       next.push({ from });
@@ -34,7 +34,7 @@ export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: 
 }
 
 /** The entry written anew, where its padding or that of a record is not zero. */
-function cleanEntry({ entry }: MappedBitmap): NextEntry | undefined {
+function cleanEntry({ entry }: MappedBitmap): EntryContents | undefined {
   if (entry.extraData.length === 0 && isZero(entry.padding)) return undefined;
   const parsed = parseExtraData(entry.extraData, { fileOffset: 0, bitmap: entry.label }, () => undefined);
   if (parsed === undefined || (isZero(entry.padding) && parsed.padding.length === 0)) return undefined;
@@ -42,9 +42,9 @@ function cleanEntry({ entry }: MappedBitmap): NextEntry | undefined {
 }
 
 /** What is to be put right in the clusters and the padding of a bitmap; undefined when nothing is. */
-function* mendedClusters(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<MendedClusters | undefined> {
+function* mendedClusters(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<ClusterRepair | undefined> {
   const dirty: number[] = [];
-  let tail: MendedClusters["tail"];
+  let tail: ClusterRepair["tail"];
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {
       if (bytes instanceof QdbError || map.verify(cluster, bytes) !== undefined) dirty.push(cluster);
@@ -62,7 +62,7 @@ function withoutTailKind(
   bits: number,
   allOnes: boolean,
   crc32: Crc32,
-): NonNullable<MendedClusters["tail"]> {
+): NonNullable<ClusterRepair["tail"]> {
   const masked = withoutTail(bytes, bits);
   if (isZero(masked)) return "zeros";
   return allOnes && isOnes(masked, bits) ? "ones" : { checksum: crc32(masked) };

@@ -9,13 +9,13 @@ import type { FileChunk } from "../ports/image.ts";
 import { type ChangePlan, confirm, flush, read, readRange, truncate, write } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { type FileLength, freeSpaceOf } from "./free-space.ts";
-import { withoutHarm } from "./harm.ts";
-import { movedBytes } from "./mend.ts";
-import type { NextBitmap } from "./next-bitmap.ts";
-import { nextHeader, nextIndex, nextMapped } from "./next-generation.ts";
-import { CHANGE, DONE, NOTHING_DONE, type Outcome, PACKING, type Unnamed } from "./outcomes.ts";
+import { protectGoodBitmaps } from "./protect-good-bitmaps.ts";
+import { copiedBytes } from "./mend.ts";
+import type { BitmapChange } from "./bitmap-change.ts";
+import { encodeNextGeneration, nextIndex, nextMapped } from "./next-generation.ts";
+import { CHANGE, DONE, NOTHING_DONE, type FailureMessages, PACKING, type PathMessages } from "./failure-messages.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
-import { padToCluster, placeAll } from "./placing.ts";
+import { padToCluster, allocateWrites } from "./allocate-writes.ts";
 
 /** What opening for writing takes. */
 export interface SessionOptions {
@@ -129,10 +129,10 @@ export class Session {
    * Gives what is wrong with the bitmaps that it had to make all dirty for the sake of others.
    * @throws {QdbError} POISONED, its message says whether the old or the new state is there; PATH_CHANGED; LIMIT; OVERLAP where a damaged bitmap would bring a good one into error
    */
-  *commit(bitmaps: readonly NextBitmap[]): ChangePlan<readonly Problem[]> {
+  *commit(bitmaps: readonly BitmapChange[]): ChangePlan<readonly Problem[]> {
     const next = allMapped(this.#state.mapped)
       ? { bitmaps, madeDirty: [] }
-      : yield* withoutHarm(this.#state, bitmaps, this.#length, this.#options.digests);
+      : yield* protectGoodBitmaps(this.#state, bitmaps, this.#length, this.#options.digests);
     yield* this.#commit(next.bitmaps, CHANGE);
     for (let packing = 0; packing < MAX_PACKINGS && this.#isTooLong(); packing++) {
       yield* this.#commit(yield* movesOf(this.#state, this.#crc32), PACKING);
@@ -152,7 +152,7 @@ export class Session {
     yield* this.#confirm(DONE);
   }
 
-  *#confirm(outcome: Unnamed): ChangePlan<void> {
+  *#confirm(outcome: PathMessages): ChangePlan<void> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     try {
       yield* confirm();
@@ -190,7 +190,7 @@ export class Session {
   }
 
   /** Steps 2 to 7. */
-  *#commit(bitmaps: readonly NextBitmap[], outcome: Outcome): ChangePlan<void> {
+  *#commit(bitmaps: readonly BitmapChange[], outcome: FailureMessages): ChangePlan<void> {
     const { index, mapped } = this.#state;
     if (index.form === "draft")
       throw new QdbError("NOT_SUPPORTED", "a draft file is never changed in place; it is rewritten whole");
@@ -203,8 +203,8 @@ export class Session {
     }
     const space = yield* freeSpaceOf(this.#state, this.#length);
     const crc32 = this.#crc32;
-    const placed = placeAll(bitmaps, space, index, crc32);
-    const next = nextHeader(index, bitmaps, placed, space, { crc32, writerId: this.#options.writerId });
+    const placed = allocateWrites(bitmaps, space, index, crc32);
+    const next = encodeNextGeneration(index, bitmaps, placed, space, { crc32, writerId: this.#options.writerId });
     yield* this.#fence();
     const fileSize = this.#fileSize;
     let end = Math.max(fileSize, index.floor);
@@ -221,7 +221,7 @@ export class Session {
         yield* store(part.chunks?.() ?? []);
         for (const copy of part.copies ?? []) {
           const [bytes] = yield* read([{ offset: copy.from, length: index.clusterSize }]);
-          if (bytes !== undefined) yield* store([{ offset: copy.to, bytes: movedBytes(bytes, copy, crc32) }]);
+          if (bytes !== undefined) yield* store([{ offset: copy.to, bytes: copiedBytes(bytes, copy, crc32) }]);
         }
       }
       if (next.tableOffset > 0)

@@ -34,7 +34,7 @@ import {
   VERSION,
 } from "../records/header.ts";
 import { type Tlv, tlvSize, writeTlv } from "../records/tlv.ts";
-import type { NextEntry } from "./next-bitmap.ts";
+import type { EntryContents } from "./bitmap-change.ts";
 
 /** A bitmap to be written. */
 export interface BitmapContents {
@@ -239,7 +239,7 @@ function encodeTable(
 
 /** The bytes of a table entry: what it says, and where its bits are. */
 export function encodeEntry(
-  { nameBytes, flags, extraData }: NextEntry,
+  { nameBytes, flags, extraData }: EntryContents,
   place: Pick<BitmapEntry["fields"], "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum">,
 ): Uint8Array {
   const extraDataSize = tlvSize(extraData);

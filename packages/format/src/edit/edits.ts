@@ -1,6 +1,6 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
-import type { NextBitmap } from "../commit/next-bitmap.ts";
+import type { BitmapChange } from "../commit/bitmap-change.ts";
 import type { FileContents } from "../commit/whole-file.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
@@ -14,7 +14,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { newPoint, withRecord } from "./chain-records.ts";
 import {
   doubtOf,
-  type Edited,
+  type PendingBitmap,
   entryOf,
   isSameEntry,
   loadBits,
@@ -47,7 +47,7 @@ export interface NewBitmap {
 export class Edits {
   readonly #state: FileState;
   readonly #options: EditOptions;
-  #list: Edited[];
+  #list: PendingBitmap[];
 
   constructor(state: FileState, options: EditOptions) {
     this.#state = state;
@@ -222,7 +222,7 @@ export class Edits {
   }
 
   /** What the next generation is to hold. */
-  next(): NextBitmap[] {
+  next(): BitmapChange[] {
     return this.#list.map(({ from, entry, bits, original }) => {
       const same = bits !== undefined && original !== undefined && bits.equals(original);
       return {
@@ -266,7 +266,7 @@ export class Edits {
     return { form, clusterBits: index.header.clusterBits, ...ids, allOnes, extensions: index.extensions, bitmaps };
   }
 
-  #find(name: string): Edited {
+  #find(name: string): PendingBitmap {
     const named = this.#list.filter((candidate) => candidate.name === name);
     // A name that is no UTF-8 goes by its bytes in hex; a bitmap that is really called so comes first.
     const bitmap = named.find(isText) ?? named[0];
@@ -276,7 +276,7 @@ export class Edits {
   }
 
   /** The frozen bitmaps whose successor it is: more than one may name it. */
-  #frozenOf(successor: Edited): readonly Edited[] {
+  #frozenOf(successor: PendingBitmap): readonly PendingBitmap[] {
     if (!isText(successor)) return [];
     return this.#list.filter((bitmap) => {
       const record = recordsOf(bitmap).find(({ type }) => type === RECORD.successor);
@@ -285,7 +285,7 @@ export class Edits {
     });
   }
 
-  #refuseBound(bitmap: Edited, what: string): void {
+  #refuseBound(bitmap: PendingBitmap, what: string): void {
     const frozen = (entryOf(bitmap).flags & FLAG.frozen) !== 0;
     if (frozen || this.#frozenOf(bitmap).length > 0) {
       throw usage(`a frozen bitmap and its successor cannot be ${what}; release first`, bitmap.name);
@@ -294,6 +294,6 @@ export class Edits {
 }
 
 /** Whether the name of a bitmap is text; one that is not goes by its bytes in hex. */
-function isText({ entry, from }: Edited): boolean {
+function isText({ entry, from }: PendingBitmap): boolean {
   return entry !== undefined || from?.entry.name !== undefined;
 }

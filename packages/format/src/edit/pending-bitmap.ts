@@ -1,7 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { bitmapPlan } from "../bits/read-bits.ts";
-import type { NextEntry } from "../commit/next-bitmap.ts";
+import type { EntryContents } from "../commit/bitmap-change.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import type { Limits } from "../limits.ts";
@@ -13,10 +13,10 @@ import { FLAG } from "../records/bitmap-entry.ts";
 import type { Tlv } from "../records/tlv.ts";
 
 /** A bitmap under edit. */
-export interface Edited {
+export interface PendingBitmap {
   readonly from?: MappedBitmap;
   name: string;
-  entry?: NextEntry;
+  entry?: EntryContents;
   bits?: Bitmap;
   original?: Bitmap;
   /** Its bits were removed already in these edits: the point in its chain is a new one. */
@@ -29,12 +29,12 @@ export function usage(message: string, bitmap: string): QdbError {
 }
 
 /** The records of a bitmap under edit; none where its extra data is no row of records. */
-export function recordsOf(bitmap: Edited): readonly Tlv[] {
+export function recordsOf(bitmap: PendingBitmap): readonly Tlv[] {
   return bitmap.entry?.extraData ?? bitmap.from?.entry.records ?? [];
 }
 
 /** What the entry of a bitmap under edit says. @throws {QdbError} its problem, where its extra data is no row of records */
-export function entryOf(bitmap: Edited): NextEntry {
+export function entryOf(bitmap: PendingBitmap): EntryContents {
   const { from, entry } = bitmap;
   if (entry !== undefined) return entry;
   if (from === undefined) throw new Error("a bitmap under edit is new or comes from the file");
@@ -52,12 +52,12 @@ export function entryOf(bitmap: Edited): NextEntry {
 }
 
 /** What keeps a bitmap from being used, while nothing put it right. */
-function problemOf({ entry, bits, from }: Edited): MappedBitmap["problem"] {
+function problemOf({ entry, bits, from }: PendingBitmap): MappedBitmap["problem"] {
   return entry === undefined || bits === undefined ? from?.problem : undefined;
 }
 
 /** The entry of a bitmap whose bits can be used. @throws {QdbError} its problem, while nothing put it right */
-export function usableEntry(bitmap: Edited): NextEntry {
+export function usableEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
   if (problem !== undefined) throw QdbError.from(problem);
   const entry = entryOf(bitmap);
@@ -76,7 +76,7 @@ export function usableEntry(bitmap: Edited): NextEntry {
  * is copied byte for byte (spec §5, Files in error).
  * @throws {QdbError} its problem, while nothing put it right
  */
-export function soundEntry(bitmap: Edited): NextEntry {
+export function soundEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
   if (problem !== undefined && (problem.code !== "INCONSISTENT" || bitmap.from?.map === undefined))
     throw QdbError.from(problem);
@@ -87,14 +87,14 @@ export function soundEntry(bitmap: Edited): NextEntry {
  * Why a bitmap that stands in the file gives no bits, and never will; undefined where it gives some, where what could not be read may be
  * there the next time, and where its entry is in an error that dirt does not mend.
  */
-export function doubtOf({ bits, from }: Edited, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
+export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
   const damage = bits === undefined ? from?.damage : undefined;
   if (from === undefined || damage === undefined || problems.isBeyondRepair(from.entry.index)) return undefined;
   return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
 }
 
 /** The bits of a bitmap under edit; `asStored`: of one that is only inconsistent too. @throws {QdbError} its problem; LIMIT */
-export function* loadBits(bitmap: Edited, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
+export function* loadBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
   if (bitmap.bits !== undefined) return bitmap.bits;
   const { from } = bitmap;
   if (from?.problem !== undefined && !(asStored && from.problem.code === "INCONSISTENT"))
@@ -107,19 +107,19 @@ export function* loadBits(bitmap: Edited, { maxBitmapBytes }: Limits, asStored =
 }
 
 /** The bits of a bitmap that are combined into another: what they call clean counts too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM where the mirror was used and is not accepted */
-export function* loadSource(bitmap: Edited, index: QdbIndex, options: Limits & MirrorOptions): Plan<Bitmap> {
+export function* loadSource(bitmap: PendingBitmap, index: QdbIndex, options: Limits & MirrorOptions): Plan<Bitmap> {
   refuseMirror(index, options, bitmap.name);
   return yield* loadBits(bitmap, options);
 }
 
 /** Size and granularity of a bitmap under edit. */
-export function shapeOf({ bits, from }: Edited): BitmapShape {
+export function shapeOf({ bits, from }: PendingBitmap): BitmapShape {
   if (bits !== undefined) return { size: bits.size, granularity: bits.granularity };
   return { size: from?.entry.fields.size ?? 0n, granularity: from?.entry.fields.granularity ?? 0 };
 }
 
 /** Whether an entry says what it said before, and its bytes can stay: reserved ones that are not zero cannot (QDB-TBL-008). */
-export function isSameEntry(from: MappedBitmap | undefined, entry: NextEntry): boolean {
+export function isSameEntry(from: MappedBitmap | undefined, entry: EntryContents): boolean {
   if (from === undefined) return false;
   const { nameBytes, records, fields } = from.entry;
   return (

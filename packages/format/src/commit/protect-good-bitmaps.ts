@@ -7,14 +7,14 @@ import { l1Reference } from "../open/table.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
 import type { FileLength } from "./free-space.ts";
-import type { NextBitmap } from "./next-bitmap.ts";
+import type { BitmapChange } from "./bitmap-change.ts";
 
 /** Times that bitmaps are looked at again after some were made dirty: each time areas that shared a cluster with these count anew. */
 const MAX_ROUNDS = 8;
 
 /** What a commit is to store, and what it makes dirty on the way. */
 export interface Harmless {
-  readonly bitmaps: readonly NextBitmap[];
+  readonly bitmaps: readonly BitmapChange[];
   /** What is wrong with the bitmaps that become all dirty. */
   readonly madeDirty: readonly Problem[];
 }
@@ -25,9 +25,9 @@ export interface Harmless {
  * that would own what a good one owns then becomes all dirty.
  * @throws {QdbError} OVERLAP where its entry is in an error that dirt does not mend; what is wrong with a good one that cannot be read any more
  */
-export function* withoutHarm(
+export function* protectGoodBitmaps(
   { index }: FileState,
-  next: readonly NextBitmap[],
+  next: readonly BitmapChange[],
   length: FileLength,
   digests: Digests,
 ): Plan<Harmless> {

@@ -34,7 +34,7 @@ class Numbers {
  * The parts of a file that are taken: many single clusters, and few runs of any length. Kept as plain numbers, since the L1 areas of
  * a hostile file name millions of clusters.
  */
-export class TakenSpace {
+export class UsedSpace {
   readonly #clusterSize: number;
   readonly #clusters = new Numbers();
   readonly #starts = new Numbers();

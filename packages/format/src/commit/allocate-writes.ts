@@ -9,13 +9,13 @@ import type { FileChunk } from "../ports/image.ts";
 import { L1Builder } from "../records/l1.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { placeDirty, placeMended } from "./mend.ts";
-import type { NextBitmap, PlainClusters } from "./next-bitmap.ts";
-import type { Copy, Placed } from "./placed.ts";
+import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
+import type { ClusterCopy, BitmapWrites } from "./bitmap-writes.ts";
 
-const AS_IT_IS: Placed = {};
+const AS_IT_IS: BitmapWrites = {};
 
 /** Finds free space for what the next generation stores anew. @throws {QdbError} LIMIT where there is none */
-export function placeAll(bitmaps: readonly NextBitmap[], space: FreeSpace, index: QdbIndex, crc32: Crc32): Placed[] {
+export function allocateWrites(bitmaps: readonly BitmapChange[], space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites[] {
   return bitmaps.map((next) => {
     const { from, bits, mend, move } = next;
     if (bits !== undefined) return placeBits(next, bits, space, index, crc32);
@@ -27,7 +27,7 @@ export function placeAll(bitmaps: readonly NextBitmap[], space: FreeSpace, index
   });
 }
 
-function placeBits(next: NextBitmap, bits: Bitmap, space: FreeSpace, index: QdbIndex, crc32: Crc32): Placed {
+function placeBits(next: BitmapChange, bits: Bitmap, space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites {
   const { original } = next;
   const map = next.from?.map;
   const { clusterSize } = index;
@@ -60,10 +60,10 @@ function placeBits(next: NextBitmap, bits: Bitmap, space: FreeSpace, index: QdbI
   };
 }
 
-function placeMove(map: QdbClusterMap, plain: PlainClusters, space: FreeSpace, index: QdbIndex, crc32: Crc32): Placed {
+function placeMove(map: QdbClusterMap, plain: UniformClusters, space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites {
   const builder = new L1Builder(map.count, "full");
   const areaOffset = space.allocate(builder.bytes.length);
-  const copies: Copy[] = [];
+  const copies: ClusterCopy[] = [];
   for (let cluster = 0; cluster < map.count; cluster++) {
     const kind = map.kind(cluster);
     if (kind === "ones" || plain.ones.has(cluster)) builder.setOnes(cluster);

@@ -6,7 +6,7 @@ import type { FileState } from "../maps/load-maps.ts";
 import { l1Reference } from "../open/table.ts";
 import { type Plan, readEach } from "../ports/plan.ts";
 import { L1_ENTRY, L1Area } from "../records/l1.ts";
-import type { TakenSpace } from "./taken-space.ts";
+import type { UsedSpace } from "./used-space.ts";
 
 /** Bytes of L1 areas that are read at once. */
 const PIECE = 256 * 1024;
@@ -17,7 +17,7 @@ const PIECE = 256 * 1024;
  * file does not hold whole, or that shares a cluster with another, can match once that has changed: all that its bytes could name is
  * taken. What cannot be read names nothing.
  */
-export function* takeNamed({ index, mapped }: FileState, from: number, taken: TakenSpace): Plan<void> {
+export function* useReferenced({ index, mapped }: FileState, from: number, taken: UsedSpace): Plan<void> {
   const { header, table, clusterSize, fileSize, floor } = index;
   const take = (offset: number, length: number): void => {
     const end = alignUp(offset + length, clusterSize);
