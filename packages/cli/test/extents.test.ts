@@ -39,7 +39,7 @@ describe("against a model of bytes", () => {
       for (const { offset, length: bytes, dirty } of list) if (dirty) isClean.fill(0, offset, offset + bytes);
       for (const text of spellings(list)) {
         const bitmap = (await readExtents(pieces(text, length), undefined)).toBitmap(BigInt(size), granularity);
-        for (let bit = 0; bit < bitmap.bits; bit++) {
+        for (let bit = 0; bit < bitmap.bitCount; bit++) {
           const bytes = isClean.subarray(bit * granularity, (bit + 1) * granularity);
           // Never fewer dirty bits: a clean granule is clean to its last byte.
           if (!bitmap.isDirty(bit)) expect(bytes.every((byte) => byte === 1)).toBe(true);

@@ -55,7 +55,7 @@ function* visitAll(
 ): Plan<Failures> {
   const failures: Failures = new Map();
   let total = 0;
-  for (let position = 0; position < maps.count; position++) total += maps.usableMap(position)?.bits ?? 0;
+  for (let position = 0; position < maps.count; position++) total += maps.usableMap(position)?.bitCount ?? 0;
   let before = 0;
   let done = 0;
   let parts: Part[] = [];
@@ -78,7 +78,7 @@ function* visitAll(
       bytes += length;
       done = before + window.endBit;
     }
-    before += map.bits;
+    before += map.bitCount;
   }
   yield* visitRound(parts, failures);
   onProgress?.(total, total);
@@ -96,7 +96,7 @@ function* visitRound(parts: readonly Part[], failures: Failures): Plan<void> {
     if (problem !== undefined) {
       failures.set(part.position, problem);
       part.visitor.fail?.();
-    } else if (part.window.endBit === part.map.bits) {
+    } else if (part.window.endBit === part.map.bitCount) {
       part.visitor.end?.();
     }
   }
@@ -138,7 +138,7 @@ export function* readAllPlan(
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
   let needed = 0;
   for (let position = 0; position < maps.count; position++)
-    needed += Math.ceil((maps.usableMap(position)?.bits ?? 0) / 8);
+    needed += Math.ceil((maps.usableMap(position)?.bitCount ?? 0) / 8);
   if (needed > most) {
     throw new QdbError(
       "LIMIT",
@@ -182,7 +182,7 @@ export function* countAllPlan(
   const counts = new Counts(maps.count);
   const failures = yield* visitAll(
     maps,
-    (map, position) => counts.visitor(position, { first: 0, end: map.bits }),
+    (map, position) => counts.visitor(position, { first: 0, end: map.bitCount }),
     onProgress,
   );
   return index.table.entries.map((entry, position) => new Counted(maps, entry, position, failures, counts));
@@ -213,7 +213,7 @@ export function* extentsOfAllPlan(
       },
       pushDirty: (bits) => collector.pushDirty(bits),
       pushClean: (first) => collector.pushClean(first),
-      end: () => collector.finish(map.bits).forEach(show),
+      end: () => collector.finish(map.bitCount).forEach(show),
       fail: () => {
         collector = new RunCollector();
       },

@@ -71,7 +71,7 @@ describe("bytes, least significant bit first", () => {
       "json.dump(out, sys.stdout)",
     ].join("\n");
     const input = JSON.stringify(
-      sample.map(({ bitmap }) => [bitmap.bits, Buffer.from(bitmap.toBytes()).toString("hex")]),
+      sample.map(({ bitmap }) => [bitmap.bitCount, Buffer.from(bitmap.toBytes()).toString("hex")]),
     );
     const output: unknown = JSON.parse(execFileSync("python3", ["-c", script], { input, encoding: "utf8" }));
     expect(output).toEqual(sample.map(({ model }) => [...model.dirty].sort((a, b) => a - b)));
@@ -112,7 +112,7 @@ describe("shapes", () => {
 
   test("a disk of nothing has no bits", () => {
     const bitmap = Bitmap.dirty({ size: 0n, granularity: 65536 });
-    expect([bitmap.bits, bitmap.count(), bitmap.nextDirty(), bitmap.nextClean()]).toEqual([0, 0, -1, -1]);
+    expect([bitmap.bitCount, bitmap.count(), bitmap.nextDirty(), bitmap.nextClean()]).toEqual([0, 0, -1, -1]);
     expect(bitmap.dirtyBytes()).toBe(0n);
     expect(bitmap.toBytes()).toEqual(new Uint8Array(0));
     expect([...bitmap.extents()]).toEqual([]);
@@ -140,7 +140,7 @@ describe("ranges that are refused", () => {
   test.each(bad)("%s is USAGE, and nothing changes", (_, range) => {
     const bitmap = Bitmap.dirty(SMALL);
     expectCode("USAGE", () => bitmap.unmark(range));
-    expect(bitmap.count()).toBe(bitmap.bits);
+    expect(bitmap.count()).toBe(bitmap.bitCount);
     const clean = Bitmap.clean(SMALL);
     expectCode("USAGE", () => clean.mark(range));
     expect(clean.count()).toBe(0);
@@ -183,7 +183,7 @@ describe("extent batches", () => {
     const size = 2n ** 54n + 12_345n;
     const shape = { size, granularity: 2 ** 31 };
     const bitmap = Bitmap.clean({ size, granularity: 2 ** 31 });
-    const last = bitmap.bits - 1;
+    const last = bitmap.bitCount - 1;
     expect(last).toBe(2 ** 23);
     bitmap.markBits({ first: 0, end: 1 });
     bitmap.markBits({ first: last - 2, end: last + 1 });
@@ -259,7 +259,7 @@ test("2^32 bits work", () => {
   // 512 MiB: each step looks at all of them, so that there are few.
   const bits = 2 ** 32;
   const bitmap = Bitmap.dirty({ size: BigInt(bits) * 65536n - 1n, granularity: 65536 });
-  expect(bitmap.bits).toBe(bits);
+  expect(bitmap.bitCount).toBe(bits);
   expect(bitmap.count()).toBe(bits);
   expect(bitmap.nextClean(bits - 65)).toBe(-1);
   expect([bitmap.isDirty(bits - 1), bitmap.isDirty(bits)]).toEqual([true, false]);

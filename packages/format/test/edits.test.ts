@@ -99,9 +99,9 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     };
     if (bitsOf(model) > 30_000) model.granularity = 65536;
     const bits = Bitmap.clean(model);
-    for (let at = 0; at < 4 && bits.bits > 0; at++) {
-      const first = Math.floor(dice() * bits.bits);
-      const end = Math.min(bits.bits, first + Math.floor(dice() * 300));
+    for (let at = 0; at < 4 && bits.bitCount > 0; at++) {
+      const first = Math.floor(dice() * bits.bitCount);
+      const end = Math.min(bits.bitCount, first + Math.floor(dice() * 300));
       bits.markBits({ first, end });
       for (let bit = first; bit < end; bit++) model.dirty.add(bit);
     }

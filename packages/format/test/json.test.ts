@@ -62,7 +62,7 @@ describe("both ways", () => {
           ]);
           expect(shown.dirty_bytes).toBe(String(listed.reduce((sum, [, length]) => sum + length, 0n)));
           expect(shown.bits_sha256).toBe(createHash("sha256").update(bits.toBytes()).digest("hex"));
-          if (bits.bits > 20_000) return;
+          if (bits.bitCount > 20_000) return;
           const g = BigInt(bits.granularity);
           const expected = runsOf(dirtyOf(bits)).map(([first, last]) => {
             const end = BigInt(last + 1) * g;

@@ -65,7 +65,7 @@ describe("operations against a plain set of numbers", () => {
         ([model, from]) => {
           const bitmap = bitmapOf(model);
           const { dirty, bits, shape } = model;
-          expect(bitmap.bits).toBe(bits);
+          expect(bitmap.bitCount).toBe(bits);
           expect(bitmap.count()).toBe(dirty.size);
           let bytes = 0n;
           for (const bit of dirty) {
@@ -312,7 +312,7 @@ describe("operands that do not fit", () => {
 
 function last(bitmap: Bitmap): Bitmap {
   const one = Bitmap.clean(bitmap);
-  one.markBits({ first: bitmap.bits - 1, end: bitmap.bits });
+  one.markBits({ first: bitmap.bitCount - 1, end: bitmap.bitCount });
   return one;
 }
 

@@ -78,7 +78,7 @@ describe.each([true, false])("all-ones clusters: %s", (allOnes) => {
         expect(check(store.bytes).findings).toEqual([]);
         for (const [name, bits] of bitsOf(store.bytes)) {
           const { dirty = [] } = all.find(({ bitmap }) => bitmap.name === name) ?? {};
-          expect(bits.bits).toBe(dirty.length);
+          expect(bits.bitCount).toBe(dirty.length);
           expect(dirty.findIndex((is, bit) => is !== bits.isDirty(bit))).toBe(-1);
         }
         const again = await (await openEditor(new MemoryStore(store.bytes), { repair: true })).repair();
@@ -104,7 +104,7 @@ describe.each([true, false])("all-ones clusters: %s", (allOnes) => {
       expect(after).toEqual([]);
       expect(check(store.bytes).findings).toEqual([]);
       const found = bitsOf(store.bytes);
-      expect([found.get("d")?.bits, found.get("d")?.count()]).toEqual([Number(bits), Number(bits)]);
+      expect([found.get("d")?.bitCount, found.get("d")?.count()]).toEqual([Number(bits), Number(bits)]);
       expect(found.get("good")?.count()).toBe(1024);
       // Ones are stored only where the file has no other way to say them.
       expect(store.bytes.length > Number(bits) / 8).toBe(!allOnes || bits < 2n ** 20n || bits === 0n);

@@ -67,7 +67,7 @@ async function act(store: MemoryStore, name: string, verb: string, dice: () => n
   } else if (verb === "mark") {
     await editor.change(
       name,
-      (bits: Bitmap) => (bits.markBits({ first: 0, end: 1 + Math.floor(dice() * bits.bits) }), bits),
+      (bits: Bitmap) => (bits.markBits({ first: 0, end: 1 + Math.floor(dice() * bits.bitCount) }), bits),
       false,
     );
   } else if (verb === "mark all") editor.edits.markAll(name);

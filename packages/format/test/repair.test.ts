@@ -227,9 +227,9 @@ async function repaired(names: readonly string[]): Promise<void> {
     if (before === undefined || after === undefined) throw new Error(`${said}: ${label} has no bits`);
     const expected = before.clone();
     const { dirties } = names.includes(label) ? (DAMAGES[label] ?? { dirties: undefined }) : { dirties: undefined };
-    if (dirties === "all") expected.markBits({ first: 0, end: expected.bits });
+    if (dirties === "all") expected.markBits({ first: 0, end: expected.bitCount });
     else if (dirties !== undefined)
-      expected.markBits({ first: dirties * PER, end: Math.min(expected.bits, (dirties + 1) * PER) });
+      expected.markBits({ first: dirties * PER, end: Math.min(expected.bitCount, (dirties + 1) * PER) });
     expect(after.equals(expected), `${said}: ${label}`).toBe(true);
   }
   const log = store.changes.length;

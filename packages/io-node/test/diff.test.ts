@@ -13,7 +13,7 @@ import { temporaryDirectory } from "./support/temp.ts";
 /** Dirty is every granule of the current disk that the base does not have just so. */
 function slowDiff(base: Uint8Array, current: Uint8Array, granularity: number): Bitmap {
   const bitmap = Bitmap.clean({ size: BigInt(current.length), granularity });
-  for (let bit = 0; bit < bitmap.bits; bit++) {
+  for (let bit = 0; bit < bitmap.bitCount; bit++) {
     const [start, end] = [bit * granularity, (bit + 1) * granularity];
     const same = Buffer.compare(base.subarray(start, end), current.subarray(start, end)) === 0;
     if (!same) bitmap.markBits({ first: bit, end: bit + 1 });
@@ -88,7 +88,9 @@ describe("what differs", () => {
     const { base, current } = twoImages(pattern(oldSize), pattern(newSize));
     const bitmap = await diffImages(base, current, { granularity: 1024 });
     expect(bitmap.size).toBe(BigInt(newSize));
-    expect(Array.from({ length: bitmap.bits }, (_, bit) => bit).filter((bit) => bitmap.isDirty(bit))).toEqual(dirty);
+    expect(Array.from({ length: bitmap.bitCount }, (_, bit) => bit).filter((bit) => bitmap.isDirty(bit))).toEqual(
+      dirty,
+    );
   });
 
   test("is found on block devices, whose size no stat tells", async () => {

@@ -129,7 +129,7 @@ export class Qcow2Bitmap {
   }
 
   /** Number of bits, ceil(size / granularity); meaningful where there are no more than 2^32. */
-  get bits(): number {
+  get bitCount(): number {
     return Number(bitsOf(this.#directory.image.virtualSize, this.granularity));
   }
 
@@ -230,9 +230,9 @@ function doubtProblem(bitmap: Qcow2Bitmap, { doubt }: Image): Problem | undefine
 
 function tableProblem(bitmap: Qcow2Bitmap, image: Image): Problem | undefined {
   const { bitmapTableSize } = bitmap.fields;
-  const expected = Math.ceil(bitmap.bits / 8 / image.clusterSize);
+  const expected = Math.ceil(bitmap.bitCount / 8 / image.clusterSize);
   if (bitmapTableSize !== expected) {
-    const message = `bitmap_table_size is ${bitmapTableSize}, ${bitmap.bits} bits need ${expected}`;
+    const message = `bitmap_table_size is ${bitmapTableSize}, ${bitmap.bitCount} bits need ${expected}`;
     return { code: "BAD_FIELD", message, where: bitmap.where("bitmapTableSize") };
   }
   if (expected === 0) return undefined;

@@ -4,15 +4,15 @@ import type { TableEntries } from "./table-entries.ts";
 /** The cluster map of a bitmap, over its table in the file. Bits behind the last one are not checked: qcow2 requires 0, QEMU accepts others. */
 export class Qcow2ClusterMap implements ClusterMap {
   readonly shape: BitmapShape;
-  readonly bits: number;
+  readonly bitCount: number;
   readonly label: string;
   readonly clusterSize: number;
   readonly count: number;
   readonly #entries: TableEntries;
 
-  constructor(bitmap: Pick<ClusterMap, "shape" | "bits" | "label">, entries: TableEntries, clusterSize: number) {
+  constructor(bitmap: Pick<ClusterMap, "shape" | "bitCount" | "label">, entries: TableEntries, clusterSize: number) {
     this.shape = bitmap.shape;
-    this.bits = bitmap.bits;
+    this.bitCount = bitmap.bitCount;
     this.label = bitmap.label;
     this.clusterSize = clusterSize;
     this.count = entries.count;

@@ -50,7 +50,7 @@ function* readBitmaps(
   }
   const chosen = chooseBitmaps(index, request.names);
   for (const { bitmap } of chosen) requireShape(bitmap);
-  const total = chosen.reduce((sum, { bitmap }) => sum + bitmap.bits, 0);
+  const total = chosen.reduce((sum, { bitmap }) => sum + bitmap.bitCount, 0);
   if (total / 8 > MAX_TOTAL_BYTES) {
     throw new QdbError(
       "LIMIT",
@@ -62,7 +62,7 @@ function* readBitmaps(
   for (const { bitmap, name } of chosen) {
     const before = done;
     result.push(yield* readBitmap(bitmap, name, request, (bits) => progress.onProgress(before + bits, total)));
-    done += bitmap.bits;
+    done += bitmap.bitCount;
   }
   return result;
 }

@@ -129,7 +129,7 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     size: String(size),
     granularity,
     // Size or granularity can break their rule.
-    bits: isShape({ size, granularity }) ? entry.bits : undefined,
+    bits: isShape({ size, granularity }) ? entry.bitCount : undefined,
     dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
     dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
     flags: flagNames(flags),

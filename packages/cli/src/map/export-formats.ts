@@ -14,7 +14,7 @@ const PIECE = 1024 * 1024;
 
 /** The bits as plain bytes, least significant bit first, ceil(bits / 8) of them; zero behind the last bit. */
 function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
-  const length = Math.ceil(bits.bits / 8);
+  const length = Math.ceil(bits.bitCount / 8);
   for (let at = 0; at < length; at += PIECE) yield bits.bytesAt(at, Math.min(PIECE, length - at));
 }
 

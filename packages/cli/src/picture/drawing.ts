@@ -21,7 +21,7 @@ export type SpaceFor = (bits: number, isOnly: boolean) => RasterSpace;
 export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
-    const raster = new Raster(bitmap.shape, space(bitmap.entry.bits, true));
+    const raster = new Raster(bitmap.shape, space(bitmap.entry.bitCount, true));
     const options = { signal: call.signal, onProgress: progress.onProgress };
     for await (const batch of bitmap.extents(options)) raster.add(batch);
     return Object.assign([pictureOf(bitmap.entry, doubtOf(bitmap.entry), raster)], { count: 1 });
@@ -55,7 +55,7 @@ class Drawing {
 
   constructor({ table: { entries } }: QdbIndex, space: SpaceFor) {
     this.#store = new RasterStore(entries.length);
-    this.#space = ({ bits }) => space(bits, entries.length === 1);
+    this.#space = ({ bitCount }) => space(bitCount, entries.length === 1);
   }
 
   add(entry: BitmapEntry, batch: ExtentBatch): void {

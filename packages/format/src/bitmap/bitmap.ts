@@ -16,15 +16,15 @@ export class Bitmap implements BitmapShape {
   readonly size: bigint;
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
-  readonly bits: number;
+  readonly bitCount: number;
   /** Bits behind the last one are zero, always. */
   readonly #words: Uint32Array;
 
   private constructor(shape: BitmapShape, words?: Uint32Array) {
     this.size = shape.size;
     this.granularity = shape.granularity;
-    this.bits = bitsOfShape(shape);
-    this.#words = words ?? new Uint32Array(kernel.wordsFor(this.bits));
+    this.bitCount = bitsOfShape(shape);
+    this.#words = words ?? new Uint32Array(kernel.wordsFor(this.bitCount));
     this.#clearTail();
   }
 
@@ -36,7 +36,7 @@ export class Bitmap implements BitmapShape {
   /** A bitmap with every bit dirty. @throws {QdbError} USAGE, LIMIT for an impossible shape */
   static dirty(shape: BitmapShape): Bitmap {
     const bitmap = new Bitmap(shape);
-    kernel.fillBits(bitmap.#words, 0, bitmap.bits, true);
+    kernel.fillBits(bitmap.#words, 0, bitmap.bitCount, true);
     return bitmap;
   }
 
@@ -57,7 +57,7 @@ export class Bitmap implements BitmapShape {
 
   /** The bits as LSB-first bytes, ceil(bits / 8) of them. */
   toBytes(): Uint8Array {
-    return this.bytesAt(0, Math.ceil(this.bits / 8));
+    return this.bytesAt(0, Math.ceil(this.bitCount / 8));
   }
 
   /** LSB-first bytes [start, start + length) of the bits, as a copy; zero behind the last bit. */
@@ -78,12 +78,12 @@ export class Bitmap implements BitmapShape {
   }
 
   #clearTail(): void {
-    kernel.fillBits(this.#words, this.bits, this.#words.length * 32, false);
+    kernel.fillBits(this.#words, this.bitCount, this.#words.length * 32, false);
   }
 
   /** Whether a bit is dirty; false past the last one. */
   isDirty(bit: number): boolean {
-    return bit >= 0 && bit < this.bits && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
+    return bit >= 0 && bit < this.bitCount && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
   /** Marks a range dirty: every bit that it touches. @throws {QdbError} USAGE for a range that is not inside the disk */
@@ -99,8 +99,8 @@ export class Bitmap implements BitmapShape {
 
   /** Marks bits dirty. @throws {QdbError} USAGE for bits that the bitmap does not have */
   markBits({ first, end }: BitRange): void {
-    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bits)) {
-      throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bits}`);
+    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bitCount)) {
+      throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
     }
     kernel.fillBits(this.#words, first, end, true);
   }
@@ -112,17 +112,17 @@ export class Bitmap implements BitmapShape {
 
   /** Bytes of the disk that are dirty: granules, the last one clipped to the disk. */
   dirtyBytes(): bigint {
-    return dirtyBytes(this.count(), this, { last: this.isDirty(this.bits - 1) });
+    return dirtyBytes(this.count(), this, { last: this.isDirty(this.bitCount - 1) });
   }
 
   /** The first dirty bit from `from` on, -1 when there is none. */
   nextDirty(from = 0): number {
-    return kernel.nextBit(this.#words, from, this.bits, true);
+    return kernel.nextBit(this.#words, from, this.bitCount, true);
   }
 
   /** The first clean bit from `from` on, -1 when there is none. */
   nextClean(from = 0): number {
-    return kernel.nextBit(this.#words, from, this.bits, false);
+    return kernel.nextBit(this.#words, from, this.bitCount, false);
   }
 
   /** The dirty extents in ascending order, in batches of bit numbers, clipped to `within`. @throws {QdbError} USAGE for a range outside the disk */
@@ -207,7 +207,7 @@ export class Bitmap implements BitmapShape {
     words.set(this.#words.subarray(0, words.length));
     const result = new Bitmap(shape, words);
     if (size > this.size && options.newArea !== "clean") {
-      result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bits });
+      result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bitCount });
     }
     return result;
   }

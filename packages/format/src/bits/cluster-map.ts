@@ -9,12 +9,12 @@ import type { ClusterKind } from "../records/l1.ts";
 export interface ClusterMap {
   readonly shape: BitmapShape;
   /** Number of bits. */
-  readonly bits: number;
+  readonly bitCount: number;
   /** Name, for messages. */
   readonly label: string;
   /** Bytes a cluster. */
   readonly clusterSize: number;
-  /** Number of clusters: ceil(ceil(bits / 8) / clusterSize). */
+  /** Number of clusters: ceil(ceil(bitCount / 8) / clusterSize). */
   readonly count: number;
   kind(cluster: number): ClusterKind;
   /** File offset of a stored cluster in bytes. */

@@ -19,7 +19,7 @@ export interface BitOptions {
 }
 
 function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
-  return within === undefined ? { first: 0, end: map.bits } : bitsOutward(within, map.shape);
+  return within === undefined ? { first: 0, end: map.bitCount } : bitsOutward(within, map.shape);
 }
 
 /**
@@ -131,7 +131,7 @@ const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
 export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-  const needed = Math.ceil(map.bits / 8);
+  const needed = Math.ceil(map.bitCount / 8);
   if (needed > most) {
     throw new QdbError(
       "LIMIT",
@@ -145,9 +145,9 @@ export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgre
     pushDirty: (bits) => bitmap.markBits(bits),
     pushClean: () => undefined,
   };
-  for (const window of windows(map, { first: 0, end: map.bits }, LOAD_WINDOW_BYTES)) {
+  for (const window of windows(map, { first: 0, end: map.bitCount }, LOAD_WINDOW_BYTES)) {
     window.visit(yield* read(window.ranges), visitor);
-    options.onProgress?.(window.endBit, map.bits);
+    options.onProgress?.(window.endBit, map.bitCount);
   }
   return bitmap;
 }

@@ -46,14 +46,14 @@ export function storeBits(
   known: (cluster: number, bytes: Uint8Array) => KnownCluster | undefined = () => undefined,
 ): StoredBits {
   const { clusterSize, form, allOnes } = file;
-  const l1Size = l1EntriesFor(bits.bits, clusterSize);
+  const l1Size = l1EntriesFor(bits.bitCount, clusterSize);
   if (l1Size === 0) return { l1Size, areaOffset: 0, area: new Uint8Array(0), *chunks() {} };
   const areaOffset = allocate(l1AreaSize(l1Size, form));
   const builder = new L1Builder(l1Size, form);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0; cluster < l1Size; cluster++) {
     const bytes = bits.viewAt(cluster * clusterSize, clusterSize);
-    const validBits = Math.min(clusterSize * 8, bits.bits - cluster * clusterSize * 8);
+    const validBits = Math.min(clusterSize * 8, bits.bitCount - cluster * clusterSize * 8);
     if (isZero(bytes)) {
       builder.setZeros(cluster);
     } else if (allOnes && isOnes(bytes, validBits)) {

@@ -22,7 +22,7 @@ export function* readClusters(
 
 /** Whether a cluster's bytes are not zero behind the bitmap's last bit. */
 export function hasTail(map: ClusterMap, cluster: number, bytes: Uint8Array): boolean {
-  const validBits = map.bits - cluster * map.clusterSize * 8;
+  const validBits = map.bitCount - cluster * map.clusterSize * 8;
   if (validBits >= bytes.length * 8) return false;
   const whole = Math.floor(validBits / 8);
   return (

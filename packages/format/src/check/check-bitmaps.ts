@@ -47,14 +47,14 @@ export class BitmapCheck {
   *run(onProgress: BitOptions["onProgress"]): Plan<readonly MappedBitmap[], Located> {
     for (const located of this.#known()) yield* put(located);
     const mapped = this.#maps.bitmaps();
-    const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
+    const total = mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
     let before = 0;
     for (const { entry, map, area } of mapped) {
       for (const found of this.#padding(entry, area)) yield* put(found);
       if (map === undefined) continue;
       const progress = (bits: number): void => onProgress?.(before + bits, total);
       yield* mapPut(checkData(map, progress), (found) => this.#keep(this.#said(found, entry)));
-      before += map.bits;
+      before += map.bitCount;
     }
     return mapped;
   }

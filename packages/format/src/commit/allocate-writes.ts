@@ -7,15 +7,20 @@ import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
 import { L1Builder } from "../records/l1.ts";
+import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
+import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { placeDirty, placeMended } from "./mend.ts";
-import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
-import type { ClusterCopy, BitmapWrites } from "./bitmap-writes.ts";
 
 const AS_IT_IS: BitmapWrites = {};
 
 /** Finds free space for what the next generation stores anew. @throws {QdbError} LIMIT where there is none */
-export function allocateWrites(bitmaps: readonly BitmapChange[], space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites[] {
+export function allocateWrites(
+  bitmaps: readonly BitmapChange[],
+  space: FreeSpace,
+  index: QdbIndex,
+  crc32: Crc32,
+): BitmapWrites[] {
   return bitmaps.map((next) => {
     const { from, bits, mend, move } = next;
     if (bits !== undefined) return placeBits(next, bits, space, index, crc32);
@@ -60,7 +65,13 @@ function placeBits(next: BitmapChange, bits: Bitmap, space: FreeSpace, index: Qd
   };
 }
 
-function placeMove(map: QdbClusterMap, plain: UniformClusters, space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites {
+function placeMove(
+  map: QdbClusterMap,
+  plain: UniformClusters,
+  space: FreeSpace,
+  index: QdbIndex,
+  crc32: Crc32,
+): BitmapWrites {
   const builder = new L1Builder(map.count, "full");
   const areaOffset = space.allocate(builder.bytes.length);
   const copies: ClusterCopy[] = [];
@@ -85,7 +96,7 @@ function placeMove(map: QdbClusterMap, plain: UniformClusters, space: FreeSpace,
 
 /** Number of clusters that may stay where they are: what stands behind the last bit would become bits of a longer bitmap. */
 function keptClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
-  return bits.bits === original.bits ? map.count : Math.floor(original.bits / (map.clusterSize * 8));
+  return bits.bitCount === original.bitCount ? map.count : Math.floor(original.bitCount / (map.clusterSize * 8));
 }
 
 /** Bytes of a chunk, filled up to whole clusters, so that a file ends at a cluster's end. */

@@ -8,9 +8,9 @@ import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/image.ts";
 import { type BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
+import type { BitmapChange, ClusterRepair } from "./bitmap-change.ts";
+import type { BitmapWrites, ClusterCopy, DataFields } from "./bitmap-writes.ts";
 import type { FreeSpace } from "./free-space.ts";
-import type { ClusterRepair, BitmapChange } from "./bitmap-change.ts";
-import type { ClusterCopy, DataFields, BitmapWrites } from "./bitmap-writes.ts";
 
 /** Bytes of one piece that is written, at most; a single cluster can be longer. */
 const PIECE = 256 * 1024;
@@ -25,7 +25,7 @@ export function repairBytes(bitmaps: readonly BitmapChange[], { clusterSize, all
   let bytes = 0;
   for (const { from, mend } of bitmaps) {
     if (from === undefined || mend === undefined) continue;
-    const entries = l1EntriesFor(from.entry.bits, clusterSize);
+    const entries = l1EntriesFor(from.entry.bitCount, clusterSize);
     const clusters = mend === "all" ? entries : mend.dirty.length;
     bytes += alignUp(l1AreaSize(entries, "full"), BLOCK) + (allOnes ? 0 : clusters * clusterSize);
   }
@@ -35,7 +35,7 @@ export function repairBytes(bitmaps: readonly BitmapChange[], { clusterSize, all
 /** A bitmap that becomes all dirty. @throws {QdbError} LIMIT where there is no free space */
 export function placeDirty(entry: BitmapEntry, index: QdbIndex, space: FreeSpace, crc32: Crc32): BitmapWrites {
   const { clusterSize, allOnes } = index;
-  const { bits } = entry;
+  const { bitCount: bits } = entry;
   const count = l1EntriesFor(bits, clusterSize);
   if (count === 0) return { place: { l1TableOffset: 0n, l1Size: 0, l1Checksum: 0 } };
   const areaOffset = space.allocate(l1AreaSize(count, "full"));
@@ -137,7 +137,7 @@ export function placeMended(
   builder.bytes.set(map.area.bytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
   const areaOffset = space.allocate(builder.bytes.length);
   const last = map.count - 1;
-  const bitsOf = (cluster: number): number => Math.min(clusterSize * 8, map.bits - cluster * clusterSize * 8);
+  const bitsOf = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);
   /** Neither a place nor a checksum. */
   const clear = (cluster: number): void => builder.setData(cluster, 0, 0);
   const stored: (readonly [cluster: number, offset: number])[] = [];

@@ -13,9 +13,9 @@ import { KNOWN_AUTOCLEAR } from "../records/features.ts";
 import { FULL_HEADER_LENGTH, HEADER, sealHeaderArea } from "../records/header.ts";
 import { L1Area } from "../records/l1.ts";
 import { tlvSize, writeTlv } from "../records/tlv.ts";
-import type { FreeSpace } from "./free-space.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
 import type { BitmapWrites } from "./bitmap-writes.ts";
+import type { FreeSpace } from "./free-space.ts";
 import { encodeEntry } from "./whole-file.ts";
 
 /** What a commit writes beside the bits. */

@@ -60,7 +60,7 @@ export function* movesOf({ index, mapped }: FileState, crc32: Crc32): Plan<Bitma
       // Only bytes that match their checksum are known to be what they look like.
       if (bytes === undefined || map.verify(cluster, bytes) !== undefined) continue;
       if (isZero(bytes)) zeros.add(cluster);
-      else if (index.allOnes && isOnes(bytes, Math.min(bytes.length * 8, map.bits - cluster * bytes.length * 8)))
+      else if (index.allOnes && isOnes(bytes, Math.min(bytes.length * 8, map.bitCount - cluster * bytes.length * 8)))
         ones.add(cluster);
     }
     moves.push({ from, move: { zeros, ones } });

@@ -6,8 +6,8 @@ import type { QdbIndex } from "../open/qdb-index.ts";
 import { l1Reference } from "../open/table.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type Plan, read } from "../ports/plan.ts";
-import type { FileLength } from "./free-space.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
+import type { FileLength } from "./free-space.ts";
 
 /** Times that bitmaps are looked at again after some were made dirty: each time areas that shared a cluster with these count anew. */
 const MAX_ROUNDS = 8;

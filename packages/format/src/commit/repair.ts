@@ -9,8 +9,8 @@ import { isPlaceProblem } from "../open/entry-problems.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { Plan } from "../ports/plan.ts";
 import { parseExtraData } from "../records/extra-data.ts";
+import type { BitmapChange, ClusterRepair, EntryContents } from "./bitmap-change.ts";
 import { withoutTail } from "./mend.ts";
-import type { ClusterRepair, BitmapChange, EntryContents } from "./bitmap-change.ts";
 
 /**
  * What a repair makes of a file's bitmaps (spec §5 Dirt, §7.3): what cannot be trusted becomes dirty, its range only where its
@@ -49,7 +49,7 @@ function* mendedClusters(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Pl
     for (const [cluster, bytes] of yield* readClusters(map, window)) {
       if (bytes instanceof QdbError || map.verify(cluster, bytes) !== undefined) dirty.push(cluster);
       else if (hasTail(map, cluster, bytes))
-        tail = withoutTailKind(bytes, map.bits - cluster * map.clusterSize * 8, allOnes, crc32);
+        tail = withoutTailKind(bytes, map.bitCount - cluster * map.clusterSize * 8, allOnes, crc32);
     }
   }
   if (dirty.length === 0 && tail === undefined && isZero(map.area.padding)) return undefined;

@@ -8,14 +8,14 @@ import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts"
 import type { FileChunk } from "../ports/image.ts";
 import { type ChangePlan, confirm, flush, read, readRange, truncate, write } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
-import { type FileLength, freeSpaceOf } from "./free-space.ts";
-import { protectGoodBitmaps } from "./protect-good-bitmaps.ts";
-import { copiedBytes } from "./mend.ts";
+import { allocateWrites, padToCluster } from "./allocate-writes.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
+import { CHANGE, DONE, type FailureMessages, NOTHING_DONE, PACKING, type PathMessages } from "./failure-messages.ts";
+import { type FileLength, freeSpaceOf } from "./free-space.ts";
+import { copiedBytes } from "./mend.ts";
 import { encodeNextGeneration, nextIndex, nextMapped } from "./next-generation.ts";
-import { CHANGE, DONE, NOTHING_DONE, type FailureMessages, PACKING, type PathMessages } from "./failure-messages.ts";
 import { canonicalLength, movesOf } from "./packing.ts";
-import { padToCluster, allocateWrites } from "./allocate-writes.ts";
+import { protectGoodBitmaps } from "./protect-good-bitmaps.ts";
 
 /** What opening for writing takes. */
 export interface SessionOptions {

@@ -101,7 +101,7 @@ export function validateContents(contents: FileContents): void {
   const header = newHeader(contents);
   const layout = layoutOf(header, contents.form, Number.MAX_SAFE_INTEGER);
   const placed = contents.bitmaps.map(({ bits }): StoredBits => {
-    const l1Size = l1EntriesFor(bits.bits, layout.clusterSize);
+    const l1Size = l1EntriesFor(bits.bitCount, layout.clusterSize);
     return { l1Size, areaOffset: l1Size === 0 ? 0 : layout.floor, area: new Uint8Array(0), *chunks() {} };
   });
   encodeTable(contents, placed, tableSizeOf(contents), layout, () => 0);

@@ -14,11 +14,11 @@ import type { Tlv } from "../records/tlv.ts";
 import { newPoint, withRecord } from "./chain-records.ts";
 import {
   doubtOf,
-  type PendingBitmap,
   entryOf,
   isSameEntry,
   loadBits,
   loadSource,
+  type PendingBitmap,
   recordsOf,
   shapeOf,
   soundEntry,

@@ -242,7 +242,7 @@ export class JsonLoader {
     if (make === undefined)
       throw new QdbError("NOT_SUPPORTED", `${path}: bits_sha256 cannot be verified: this host brought no SHA-256`);
     const hash = make();
-    const length = Math.ceil(bits.bits / 8);
+    const length = Math.ceil(bits.bitCount / 8);
     for (let start = 0; start < length; start += HASH_BLOCK)
       hash.update(bits.bytesAt(start, Math.min(HASH_BLOCK, length - start)));
     if (hash.hex() !== sha256) this.#scanner.fail(path, "the ranges do not match bits_sha256");

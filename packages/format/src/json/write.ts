@@ -50,7 +50,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
   yield* put(`{\n  "format": "qdb",\n  "header": ${text({ form: index.form, ...header })},\n`);
   yield* put(`  "extensions": [${lines(index.extensions.map((item) => text(extensionJson(item))))}],\n  "bitmaps": [`);
   const mapped = (yield* loadMaps(index, index.table.entries, digests)).bitmaps();
-  const total = mapped.reduce((sum, { map }) => sum + (map?.bits ?? 0), 0);
+  const total = mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
   let errors = 0;
   let first: DumpSummary["first"];
   let done = 0;
@@ -74,7 +74,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
         onProgress: (bits) => options.onProgress?.(before + bits, total),
       });
     }
-    done += map?.bits ?? 0;
+    done += map?.bitCount ?? 0;
   }
   yield* put(mapped.length === 0 ? "]\n}\n" : "\n  ]\n}\n");
   return { errors, first };
@@ -101,7 +101,7 @@ function* verified({ map, problem }: MappedBitmap): Plan<Problem | undefined> {
 function unstoredBytes(map: ClusterMap): number {
   let stored = 0;
   for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") stored++;
-  const bytes = Math.ceil(map.bits / 8);
+  const bytes = Math.ceil(map.bitCount / 8);
   const isLastStored = map.count > 0 && map.kind(map.count - 1) === "data";
   // The last cluster can be cut off by the bitmap's end.
   const beyond = isLastStored ? map.count * map.clusterSize - bytes : 0;
@@ -109,14 +109,14 @@ function unstoredBytes(map: ClusterMap): number {
 }
 
 function* dumpBits(map: ClusterMap, sha256: (() => Sha256) | undefined, options: DumpOptions): Plan<void, string> {
-  const hasher = sha256 === undefined ? undefined : new BitsHasher(sha256(), map.bits);
+  const hasher = sha256 === undefined ? undefined : new BitsHasher(sha256(), map.bitCount);
   const totals = { bits: 0, last: -1, first: true };
   yield* put('"dirty": [');
   yield* mapPut(
     extentsPlan(map, { onProgress: options.onProgress, ...(hasher === undefined ? {} : { also: hasher }) }),
     (batch) => rangesJson(batch, totals),
   );
-  const bytes = dirtyBytes(totals.bits, map.shape, { last: totals.last === map.bits - 1 && map.bits > 0 });
+  const bytes = dirtyBytes(totals.bits, map.shape, { last: totals.last === map.bitCount - 1 && map.bitCount > 0 });
   const digest = hasher === undefined ? "" : `, "bits_sha256": "${hasher.finish()}"`;
   yield* put(`${totals.first ? "" : "\n      "}], "dirty_bytes": "${bytes}"${digest} }`);
 }

@@ -13,7 +13,7 @@ export class QdbClusterMap implements ClusterMap {
   readonly clusterSize: number;
   readonly count: number;
   readonly #crc32: Crc32;
-  #bits: number | undefined;
+  #bitCount: number | undefined;
 
   constructor(entry: BitmapEntry, area: L1Area, areaOffset: number, clusterSize: number, crc32: Crc32) {
     this.entry = entry;
@@ -24,9 +24,9 @@ export class QdbClusterMap implements ClusterMap {
     this.#crc32 = crc32;
   }
 
-  get bits(): number {
-    this.#bits ??= this.entry.bits;
-    return this.#bits;
+  get bitCount(): number {
+    this.#bitCount ??= this.entry.bitCount;
+    return this.#bitCount;
   }
 
   get shape(): BitmapShape {

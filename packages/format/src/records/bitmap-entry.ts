@@ -122,7 +122,7 @@ export class BitmapEntry {
   }
 
   /** Number of bits, ceil(size / granularity); meaningful where size and granularity keep their rules. */
-  get bits(): number {
+  get bitCount(): number {
     const { size, granularity } = this.fields;
     return Number(bitsOf(size, granularity));
   }

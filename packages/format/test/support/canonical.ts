@@ -116,7 +116,7 @@ export class CanonicalLook {
   #data(bits: Bitmap, place: { l1: number; count: number; crc: number }): void {
     const { form, allOnes } = this.#contents;
     const full = form === "full";
-    const expected = Math.ceil(Math.ceil(bits.bits / 8) / this.#cluster);
+    const expected = Math.ceil(Math.ceil(bits.bitCount / 8) / this.#cluster);
     expect(place.count).toBe(expected);
     if (expected === 0) {
       expect([place.l1, place.crc]).toEqual([0, 0]);
@@ -131,7 +131,7 @@ export class CanonicalLook {
       const descriptor = this.#view.getBigUint64(place.l1 + cluster * 8);
       const checksum = full ? this.#view.getUint32(place.l1 + expected * 8 + cluster * 4) : 0;
       const wanted = bits.bytesAt(cluster * this.#cluster, this.#cluster);
-      const valid = Math.min(this.#cluster * 8, bits.bits - cluster * this.#cluster * 8);
+      const valid = Math.min(this.#cluster * 8, bits.bitCount - cluster * this.#cluster * 8);
       const ones = wanted.reduce((sum, byte) => sum + ones8(byte), 0);
       if (ones === 0) {
         expect([descriptor, checksum]).toEqual([0n, 0]);

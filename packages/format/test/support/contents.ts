@@ -129,8 +129,8 @@ function bitmaps(clusterBits: number, fixedSize?: bigint): fc.Arbitrary<Bitmap> 
   return fc.tuple(shape, stretches, fc.nat(9)).map(([made, list, kind]) => {
     const bitmap = kind === 0 ? Bitmap.dirty(made) : Bitmap.clean(made);
     for (const [a, b] of list) {
-      const first = Math.min(a, b, bitmap.bits);
-      bitmap.markBits({ first, end: Math.min(bitmap.bits, Math.max(a, b)) });
+      const first = Math.min(a, b, bitmap.bitCount);
+      bitmap.markBits({ first, end: Math.min(bitmap.bitCount, Math.max(a, b)) });
     }
     return bitmap;
   });

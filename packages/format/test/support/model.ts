@@ -24,7 +24,7 @@ export function bitmapOf({ shape, dirty }: Model): Bitmap {
 /** The dirty bits of the library's bitmap, asked one by one. */
 export function dirtyOf(bitmap: Bitmap): Set<number> {
   const dirty = new Set<number>();
-  for (let bit = 0; bit < bitmap.bits; bit++) if (bitmap.isDirty(bit)) dirty.add(bit);
+  for (let bit = 0; bit < bitmap.bitCount; bit++) if (bitmap.isDirty(bit)) dirty.add(bit);
   return dirty;
 }
 

@@ -41,9 +41,9 @@ export async function diffImages(base: string, current: string, options: DiffOpt
 
 function markOneSided(bitmap: Bitmap, oldSize: bigint): void {
   const granularity = BigInt(bitmap.granularity);
-  if (bitmap.size > oldSize) bitmap.markBits({ first: Number(oldSize / granularity), end: bitmap.bits });
+  if (bitmap.size > oldSize) bitmap.markBits({ first: Number(oldSize / granularity), end: bitmap.bitCount });
   if (bitmap.size < oldSize && bitmap.size % granularity !== 0n) {
-    bitmap.markBits({ first: bitmap.bits - 1, end: bitmap.bits });
+    bitmap.markBits({ first: bitmap.bitCount - 1, end: bitmap.bitCount });
   }
 }
 

@@ -118,7 +118,7 @@ export const SCENARIOS = {
   packed: {
     async make(path) {
       const bits = Bitmap.clean({ size: 768n * 2n ** 20n, granularity: 512 });
-      for (let bit = 5; bit < bits.bits; bit += 99) bits.markBits({ first: bit, end: bit + 1 });
+      for (let bit = 5; bit < bits.bitCount; bit += 99) bits.markBits({ first: bit, end: bit + 1 });
       const bitmaps = [contents("still", scattered(4, 2)), contents("large", bits)];
       await createFile(path, writeImage({ ...sixBitmaps(), bitmaps }, nodeDigests));
     },
