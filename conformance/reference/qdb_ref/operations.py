@@ -6,7 +6,8 @@ from urllib.parse import unquote_to_bytes
 
 from . import bits as b
 from .canonical import Bitmap
-from .model import ENABLED, FROZEN, IN_USE, Tlv, reject
+from .check import about_bits
+from .model import ENABLED, FROZEN, IN_USE, Reject, Tlv, reject
 from .numbers import bits_of, ceil_div
 from .records import ID, PARENT, SUCCESSOR, is_name
 from .state import Item, State
@@ -129,10 +130,10 @@ def mark_all(state: State, name: str) -> None:
     """The one way back for a bitmap in error whose shape is known (QDB-FLG-005, QDB-CMT-048)."""
     item = state.find(unquote_to_bytes(name))
     bitmap = item.bitmap
-    if item.problem is not None and item.problem.code not in ("INCONSISTENT", "BAD_CHECKSUM"):
-        bad_place = item.problem.code == "OVERLAP" or item.problem.structure in ("L1 entry", "L1 checksum") or item.problem.requirement == "QDB-OWN-011"
-        if not bad_place:
-            item.usable()
+    for problem in item.entry.ordered() if item.entry is not None else []:
+        # Bits, place and reserved field are written anew; another error would stay.
+        if not about_bits(problem) and problem.code != "INCONSISTENT" and problem.field != "reserved":
+            raise Reject(problem)
     bitmap.runs = b.whole(bitmap.bits)
     bitmap.flags &= ~IN_USE
     item.entry = item.problem = None

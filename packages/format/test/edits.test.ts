@@ -516,6 +516,14 @@ describe("rules", () => {
     }
   });
 
+  test("a successor keeps its name while the frozen bitmap that names it is in error: its entry would be written anew", async () => {
+    const successor = hand([
+      { ...one, flags: FLAG.frozen, reserved: 1, extra: tlv(8, utf8("next")) },
+      { ...one, name: "next", flags: FLAG.enabled },
+    ]);
+    await refusals(successor, "RESERVED_NOT_ZERO", [(editor) => editor.edits.rename("next", "later")]);
+  });
+
   test("freezing: the pair is kept whole", async () => {
     const bytes = fileOf({ a: bitmap(BITS, [1]), b: bitmap(BITS, [2]) });
     const { store, editor } = await editorOf(bytes);

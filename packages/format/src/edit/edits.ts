@@ -139,17 +139,17 @@ export class Edits {
     bitmap.entry = { ...entry, flags: enabled ? entry.flags | FLAG.enabled : entry.flags & ~FLAG.enabled };
   }
 
-  /** Gives a bitmap another name; a frozen one that names it follows. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the bitmap's problem */
+  /** Gives a bitmap another name; a frozen one that names it follows. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the problem of the bitmap, or of one that follows */
   rename(name: string, to: string): void {
     const bitmap = this.#find(name);
     const entry = soundEntry(bitmap);
     if (name === to) return;
     if (this.has(to)) throw new QdbError("ALREADY_EXISTS", "a bitmap of that name is there already", { bitmap: to });
-    const followers = this.#frozenOf(bitmap);
+    // Looked at before anything changes: writing the entry of a bitmap in error anew would hide its error (QDB-CMT-048).
+    const followers = this.#frozenOf(bitmap).map((frozen) => [frozen, soundEntry(frozen)] as const);
     bitmap.entry = { ...entry, nameBytes: encodeUtf8(to) };
     bitmap.name = to;
-    for (const frozen of followers) {
-      const before = entryOf(frozen);
+    for (const [frozen, before] of followers) {
       frozen.entry = { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) };
     }
   }
