@@ -73,8 +73,9 @@ export function judgeRefusal(bench: Bench, step: Step, code: string, plain: Plai
   if (typeof step.expected === "string") {
     bench.judge(code === step.expected ? undefined : `it is refused with ${code}, ${step.expected} was due`, step.text);
     bench.count("refused: by the rules");
-  } else if (code === "OVERLAP" && isBeyondRepair && step.kind === "edits") {
+  } else if (code === "OVERLAP" && isBeyondRepair && step.kind !== "nothing") {
     // It would become an owner of what a good one has, and cannot be made dirty (QDB-CMT-090): it has to be removed.
+    // That a removal of it always helps is tried in still-possible.ts.
     bench.count("refused: beside a bitmap beyond repair");
   } else if (plain.isDraft && isBeyondRepair && step.kind === "edits")
     bench.count("refused: a draft that cannot be carried over");

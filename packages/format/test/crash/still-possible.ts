@@ -21,12 +21,36 @@ export async function stillPossible(bench: Bench): Promise<void> {
     "mark all",
     damaged.filter(({ damage }) => damage?.code !== "UNSUPPORTED_FEATURE"),
   );
-  const repaired = await tryStep(bench, repairOf(plain));
+  const repaired = (await tryStep(bench, repairOf(plain))) ?? (await repairWithoutHopeless(bench));
   if (repaired === undefined) return;
   const disk = bench.diskOf(repaired);
   const { written } = await (await bench.open(disk, { repair: true })).repair();
   const isSame = !written && equal(disk.bytes, repaired);
   bench.judge(isSame ? undefined : "it changes the file", "a second repair");
+}
+
+/**
+ * Repairs a copy of the file from which the bitmaps that no repair mends were removed. Gives the file that it comes to; undefined
+ * where there is none of them that can be removed, or no space.
+ */
+async function repairWithoutHopeless(bench: Bench): Promise<Uint8Array | undefined> {
+  const { plain } = bench.state;
+  const hopeless = plain.bitmaps.filter(({ damage }) => damage?.isBeyondRepair === true);
+  if (bench.fixedSize || hopeless.length === 0 || hopeless.some(({ name }) => plain.isSuccessor(name)))
+    return undefined;
+  const disk = bench.diskOf(bench.disk.bytes);
+  const text = "a repair behind the removal of what it cannot mend";
+  const removed = await codeOf(async () => {
+    const editor = await bench.open(disk, { repair: true });
+    for (const { name } of hopeless) editor.edits.remove(name);
+    await editor.commit();
+  });
+  bench.judge(removed === undefined ? undefined : `the removal is refused with ${removed}`, text);
+  const code = await codeOf(async () => (await bench.open(disk, { repair: true })).repair());
+  bench.judge(code === undefined ? undefined : `it is refused with ${code}`, text);
+  bench.judge(leftBroken(look(disk.bytes)), text);
+  bench.count("repaired after a removal");
+  return disk.bytes;
 }
 
 /** Tries an action on one of the bitmaps given. */
