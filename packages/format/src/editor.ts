@@ -12,7 +12,7 @@ import { Edits } from "./edit/edits.ts";
 import { isQdbError, type Problem, QdbError } from "./errors.ts";
 import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "./limits.ts";
 import type { FileState } from "./maps/load-maps.ts";
-import type { MirrorOptions } from "./open/mirror.ts";
+import type { MirrorOptions } from "./open/header-source.ts";
 import type { Digests } from "./ports/digest.ts";
 import { run, runSync } from "./ports/drivers.ts";
 import { type ChangePlan, mapPut, type Plan } from "./ports/plan.ts";

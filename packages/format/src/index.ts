@@ -17,7 +17,7 @@ export { quote, quoteJson } from "./quote.ts";
 // ports: where bytes come from and go, and who runs a plan
 export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
-export type { FileChunk, FileImage } from "./ports/image.ts";
+export type { FileChunk, FileImage } from "./ports/file-image.ts";
 export { type RunOptions, run, runSync, stream, streamSync } from "./ports/drivers.ts";
 export {
   type ChangePlan,
@@ -99,7 +99,7 @@ export { type CommitReport, type EditorOptions, QdbEditor, type RepairReport } f
 export type { RepairFinding } from "./check/repair-findings.ts";
 export { type EditOptions, Edits, type NewBitmap } from "./edit/edits.ts";
 export type { Growth } from "./commit/growth.ts";
-export { JsonLoader, type LoadOptions } from "./json/read.ts";
+export { JsonLoader, type LoadOptions } from "./json/loader.ts";
 export type {
   QdbJson,
   QdbJsonBitmap,
@@ -109,10 +109,10 @@ export type {
   QdbJsonExtensionName,
   QdbJsonFullHeader,
   QdbJsonRecord,
-} from "./json/types.ts";
-export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/write.ts";
+} from "./json/qdb-json.ts";
+export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
 export { type FileState, type LoadedMaps, loadMaps, type MappedBitmap, readMap } from "./maps/load-maps.ts";
-export type { HeaderSource, MirrorOptions } from "./open/mirror.ts";
+export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";
 export {

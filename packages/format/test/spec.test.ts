@@ -150,7 +150,7 @@ describe("the JSON form's types", () => {
     $defs?: Record<string, Schema>;
   };
   const schema: Schema = JSON.parse(readFileSync(`${root}spec/schema/qdb.schema.json`, "utf8"));
-  const source = readFileSync(`${root}packages/format/src/json/types.ts`, "utf8");
+  const source = readFileSync(`${root}packages/format/src/json/qdb-json.ts`, "utf8");
 
   function typeKeys(name: string): Record<string, boolean> {
     const body = new RegExp(`export interface ${name} \\{([^}]*)\\}`).exec(source)?.[1] ?? "";

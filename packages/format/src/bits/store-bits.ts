@@ -1,7 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import { isZero } from "../layout/bytes.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import type { FileChunk } from "../ports/image.ts";
+import type { FileChunk } from "../ports/file-image.ts";
 import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";

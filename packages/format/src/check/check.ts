@@ -4,12 +4,12 @@ import { equalBytes } from "../layout/bytes.ts";
 import { isClusterBits, MAX_GENERATION } from "../limits.ts";
 import { loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
 import { allMapped, endOfUse } from "../maps/reached.ts";
+import { readTable } from "../open/bitmap-table.ts";
 import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "../open/choose-header.ts";
-import { layoutOf } from "../open/geometry.ts";
+import { geometryOf } from "../open/geometry.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "../open/header-rules.ts";
-import { type HeaderSource, sourceOf } from "../open/mirror.ts";
+import { type HeaderSource, sourceOf } from "../open/header-source.ts";
 import { indexOf, type QdbIndex } from "../open/qdb-index.ts";
-import { readTable } from "../open/table.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import { mapPut, type Plan, put } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
@@ -83,7 +83,7 @@ function* checkFile(
     for (const found of seen.heads) yield* put(found);
     return { complete: false, headerSource };
   }
-  const layout = layoutOf(opened.header, opened.form, fileSize);
+  const layout = geometryOf(opened.header, opened.form, fileSize);
   let index: QdbIndex;
   try {
     index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));

@@ -5,7 +5,7 @@ import { alignUp } from "../layout/numbers.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import type { FileChunk } from "../ports/image.ts";
+import type { FileChunk } from "../ports/file-image.ts";
 import { L1Builder } from "../records/l1.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";

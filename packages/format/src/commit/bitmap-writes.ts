@@ -1,4 +1,4 @@
-import type { FileChunk } from "../ports/image.ts";
+import type { FileChunk } from "../ports/file-image.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 
 /** A cluster that moves, with the checksum that it has. */

@@ -5,7 +5,7 @@ import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { BLOCK } from "../maps/reached.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import type { FileChunk } from "../ports/image.ts";
+import type { FileChunk } from "../ports/file-image.ts";
 import { type BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { BitmapChange, ClusterRepair } from "./bitmap-change.ts";

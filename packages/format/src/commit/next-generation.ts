@@ -2,11 +2,11 @@ import { QdbError, throwFirst } from "../errors.ts";
 import { MAX_BITMAPS, MAX_TABLE_SIZE } from "../limits.ts";
 import type { MappedBitmap } from "../maps/load-maps.ts";
 import { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
+import { entryLength } from "../open/bitmap-table.ts";
 import { validateEntries } from "../open/entry-rules.ts";
-import { layoutOf } from "../open/geometry.ts";
+import { geometryOf } from "../open/geometry.ts";
 import { extensionSpace } from "../open/header-rules.ts";
 import { indexOf, type QdbIndex } from "../open/qdb-index.ts";
-import { entryLength } from "../open/table.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { BITMAP_ENTRY, BitmapEntry } from "../records/bitmap-entry.ts";
 import { KNOWN_AUTOCLEAR } from "../records/features.ts";
@@ -131,7 +131,7 @@ export function nextIndex(
   const header = HEADER.decode(next.area);
   const opened = { form: "full" as const, header, bytes: next.area, offset: 0, primary: { bytes: next.area } };
   const table = { bytes: next.table, entries: splitEntries(bitmaps, next.table, next.tableOffset) };
-  return indexOf(opened, layoutOf(header, "full", fileSize), before.extensions, table);
+  return indexOf(opened, geometryOf(header, "full", fileSize), before.extensions, table);
 }
 
 /** The bitmaps as they are once a commit is done, from what was written. */

@@ -3,7 +3,7 @@ import { MAX_FILE_OFFSET } from "../limits.ts";
 import type { Extent } from "../maps/cluster-owners.ts";
 import { hasArea, hasLength, L1Places } from "../maps/l1-places.ts";
 import type { FileState } from "../maps/load-maps.ts";
-import { l1Reference } from "../open/table.ts";
+import { l1Reference } from "../open/bitmap-table.ts";
 import { type Plan, readEach } from "../ports/plan.ts";
 import { L1_ENTRY, L1Area } from "../records/l1.ts";
 import type { UsedSpace } from "./used-space.ts";

@@ -5,7 +5,7 @@ import { type FileState, loadMaps } from "../maps/load-maps.ts";
 import { allMapped, BLOCK, endOfUse } from "../maps/reached.ts";
 import { keptMirror, type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
-import type { FileChunk } from "../ports/image.ts";
+import type { FileChunk } from "../ports/file-image.ts";
 import { type ChangePlan, confirm, flush, read, readRange, truncate, write } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { allocateWrites, padToCluster } from "./allocate-writes.ts";

@@ -12,12 +12,12 @@ import {
   MAX_TABLE_SIZE,
   MIN_CLUSTER_BITS,
 } from "../limits.ts";
+import { entryLength } from "../open/bitmap-table.ts";
 import { validateEntries } from "../open/entry-rules.ts";
-import { type FileLayout, layoutOf } from "../open/geometry.ts";
+import { type FileGeometry, geometryOf } from "../open/geometry.ts";
 import { extensionSpace, walkExtensions } from "../open/header-rules.ts";
-import { entryLength } from "../open/table.ts";
 import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
-import type { FileChunk, FileImage } from "../ports/image.ts";
+import type { FileChunk, FileImage } from "../ports/file-image.ts";
 import { BITMAP_ENTRY, BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { encodeFeatureNames, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { ALL_ONES_CLUSTERS, FEATURES } from "../records/features.ts";
@@ -69,17 +69,17 @@ export interface FileContents {
 export function writeImage(contents: FileContents, digests: Digests = {}): FileImage {
   const crc32 = digests.crc32 ?? ownCrc32;
   const header = newHeader(contents);
-  const layout = layoutOf(header, contents.form, Number.MAX_SAFE_INTEGER);
-  let end = layout.floor;
+  const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
+  let end = geometry.floor;
   const allocate = (length: number): number => {
     const offset = end;
-    end = alignUp(end + length, layout.clusterSize);
+    end = alignUp(end + length, geometry.clusterSize);
     return offset;
   };
   const tableSize = tableSizeOf(contents);
   const tableOffset = contents.bitmaps.length === 0 ? 0 : allocate(tableSize);
-  const stored = contents.bitmaps.map((bitmap) => storeBits(bitmap.bits, layout, allocate, crc32));
-  const table = encodeTable(contents, stored, tableSize, layout, crc32);
+  const stored = contents.bitmaps.map((bitmap) => storeBits(bitmap.bits, geometry, allocate, crc32));
+  const table = encodeTable(contents, stored, tableSize, geometry, crc32);
   header.bitmapsOffset = BigInt(tableOffset);
   header.bitmapsSize = contents.form === "full" ? tableSize : 0;
   header.tableChecksum = contents.form === "full" && tableSize > 0 ? crc32(table) : 0;
@@ -89,7 +89,7 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
     length: end,
     *chunks(): Generator<FileChunk, void> {
       yield { offset: 0, bytes: area };
-      if (contents.form === "full") yield { offset: mirrorOffset(layout.clusterSize), bytes: area };
+      if (contents.form === "full") yield { offset: mirrorOffset(geometry.clusterSize), bytes: area };
       if (tableSize > 0) yield { offset: tableOffset, bytes: table };
       for (const bits of stored) yield* bits.chunks();
     },
@@ -99,12 +99,12 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
 /** Looks at contents as {@link writeImage} does, but lays no bits out. @throws {QdbError} as {@link writeImage} */
 export function validateContents(contents: FileContents): void {
   const header = newHeader(contents);
-  const layout = layoutOf(header, contents.form, Number.MAX_SAFE_INTEGER);
+  const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
   const placed = contents.bitmaps.map(({ bits }): StoredBits => {
-    const l1Size = l1EntriesFor(bits.bitCount, layout.clusterSize);
-    return { l1Size, areaOffset: l1Size === 0 ? 0 : layout.floor, area: new Uint8Array(0), *chunks() {} };
+    const l1Size = l1EntriesFor(bits.bitCount, geometry.clusterSize);
+    return { l1Size, areaOffset: l1Size === 0 ? 0 : geometry.floor, area: new Uint8Array(0), *chunks() {} };
   });
-  encodeTable(contents, placed, tableSizeOf(contents), layout, () => 0);
+  encodeTable(contents, placed, tableSizeOf(contents), geometry, () => 0);
   encodeHeaderArea(header, contents.form, contents.extensions);
 }
 
@@ -210,7 +210,7 @@ function encodeTable(
   contents: FileContents,
   stored: readonly StoredBits[],
   size: number,
-  layout: FileLayout,
+  geometry: FileGeometry,
   crc32: NonNullable<Digests["crc32"]>,
 ): Uint8Array {
   const table = new Uint8Array(size);
@@ -230,7 +230,7 @@ function encodeTable(
     entries.push(new BitmapEntry(index, table, at, 0));
     at += entry.length;
   }
-  for (const { problem } of validateEntries(entries, layout)) {
+  for (const { problem } of validateEntries(entries, geometry)) {
     // in_use is a fact that a file may state, not a mistake of who writes it.
     if (problem.code !== "INCONSISTENT") throwFirst(problem);
   }

@@ -6,7 +6,7 @@ import { type Problem, QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
 import type { FileState } from "../maps/load-maps.ts";
-import type { MirrorOptions } from "../open/mirror.ts";
+import type { MirrorOptions } from "../open/header-source.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";

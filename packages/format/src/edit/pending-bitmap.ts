@@ -6,7 +6,7 @@ import { type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import type { Limits } from "../limits.ts";
 import type { MappedBitmap } from "../maps/load-maps.ts";
-import { type MirrorOptions, refuseMirror } from "../open/mirror.ts";
+import { type MirrorOptions, refuseMirror } from "../open/header-source.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";

@@ -1,7 +1,7 @@
 import { fileOffset } from "../layout/numbers.ts";
+import { l1Reference } from "../open/bitmap-table.ts";
 import { checkPlace } from "../open/geometry.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import { l1Reference } from "../open/table.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { Extents } from "./cluster-owners.ts";
 

@@ -1,13 +1,13 @@
 import type { Problem, Report } from "../errors.ts";
 import { isInside } from "../layout/numbers.ts";
-import { checkAligned, checkPlace, type FileLayout } from "../open/geometry.ts";
+import { checkAligned, checkPlace, type FileGeometry } from "../open/geometry.ts";
 import { L1_CHECKSUM, L1_ENTRY, l1Problem } from "../records/l1.ts";
 import { duplicates } from "./cluster-owners.ts";
 import type { L1Places } from "./l1-places.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
 /** Whether an entry refers to a cluster (a preallocated one too) at a place where one can be. */
-function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileLayout): boolean {
+function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeometry): boolean {
   const offset = map.area.offset(cluster);
   return (
     offset !== 0 &&
@@ -25,7 +25,7 @@ export class Owners {
   readonly #hit: Uint8Array;
 
   /** `maps` gives the maps whose areas were read, the same each time. */
-  constructor(places: L1Places, layout: FileLayout, maps: () => Iterable<QdbClusterMap>) {
+  constructor(places: L1Places, layout: FileGeometry, maps: () => Iterable<QdbClusterMap>) {
     this.#places = places;
     this.#hit = new Uint8Array(places.extents.groups);
     let total = 0;
@@ -58,7 +58,7 @@ export class Owners {
 /** The rules of an L1 area's entries, in order (spec §4). Gives RESERVED_NOT_ZERO, BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
 export function* validateL1(
   map: QdbClusterMap,
-  layout: FileLayout,
+  layout: FileGeometry,
   doubled: (offset: number) => boolean,
 ): Generator<Problem, void> {
   const { area } = map;
@@ -87,7 +87,7 @@ export function* validateL1(
 }
 
 /** What is wrong with the place that an entry gives its cluster. */
-function misplaced(map: QdbClusterMap, cluster: number, layout: FileLayout): readonly Problem[] {
+function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): readonly Problem[] {
   const found: Problem[] = [];
   const reference = {
     offset: map.area.offset(cluster),

@@ -1,9 +1,9 @@
 import { type Problem, QdbError } from "../errors.ts";
+import { l1Reference } from "../open/bitmap-table.ts";
 import { isOfPlace } from "../open/entry-problems.ts";
 import type { BitmapProblem } from "../open/entry-rules.ts";
 import { checkPlace } from "../open/geometry.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import { l1Reference } from "../open/table.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { Plan } from "../ports/plan.ts";
 import { type BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";

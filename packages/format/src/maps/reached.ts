@@ -1,7 +1,7 @@
 import { alignUp, fileOffset } from "../layout/numbers.ts";
 import { HEADER_AREA_SIZE } from "../limits.ts";
+import { l1Reference } from "../open/bitmap-table.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import { l1Reference } from "../open/table.ts";
 import type { Extent } from "./cluster-owners.ts";
 import type { MappedBitmap } from "./load-maps.ts";
 

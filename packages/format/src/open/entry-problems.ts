@@ -1,7 +1,7 @@
 import type { Problem } from "../errors.ts";
 import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
 import { EntryRules } from "./entry-rules.ts";
-import type { FileLayout } from "./geometry.ts";
+import type { FileGeometry } from "./geometry.ts";
 
 const BROKEN = 1;
 const UNPLACED = 2;
@@ -24,9 +24,9 @@ export class EntryProblems {
   readonly #rules: EntryRules;
   readonly #flags: Uint8Array;
 
-  constructor(entries: readonly BitmapEntry[], layout: FileLayout) {
+  constructor(entries: readonly BitmapEntry[], geometry: FileGeometry) {
     this.#entries = entries;
-    this.#rules = new EntryRules(entries, layout);
+    this.#rules = new EntryRules(entries, geometry);
     this.#flags = new Uint8Array(entries.length);
     for (const entry of entries) {
       let flags = 0;

@@ -1,9 +1,9 @@
 import type { Problem, Report } from "../errors.ts";
 import { type BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
 import { isBitmapName, type NamedSuccessor } from "../records/extra-data.ts";
-import { checkAligned, type FileLayout } from "./geometry.ts";
-import { Names } from "./names.ts";
-import { l1Reference } from "./table.ts";
+import { l1Reference } from "./bitmap-table.ts";
+import { checkAligned, type FileGeometry } from "./geometry.ts";
+import { NameLookup } from "./name-lookup.ts";
 
 /** A problem of one bitmap. */
 export interface BitmapProblem {
@@ -14,13 +14,13 @@ export interface BitmapProblem {
 /** The rules of the entries of a table but for what their L1 areas say, in the order of spec §7. */
 export class EntryRules {
   readonly #entries: readonly BitmapEntry[];
-  readonly #layout: FileLayout;
-  readonly #names: Names;
+  readonly #geometry: FileGeometry;
+  readonly #names: NameLookup;
 
-  constructor(entries: readonly BitmapEntry[], layout: FileLayout) {
+  constructor(entries: readonly BitmapEntry[], geometry: FileGeometry) {
     this.#entries = entries;
-    this.#layout = layout;
-    this.#names = new Names(entries);
+    this.#geometry = geometry;
+    this.#names = new NameLookup(entries);
   }
 
   /**
@@ -28,7 +28,7 @@ export class EntryRules {
    * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
    */
   validate(entry: BitmapEntry, report: Report): void {
-    const { clusterSize, form } = this.#layout;
+    const { clusterSize, form } = this.#geometry;
     const doubleName = this.#names.isDouble(entry.index);
     const { fields } = entry;
     const successor = validateEntry(entry, fields, { clusterSize, draft: form === "draft", doubleName }, report);
@@ -45,7 +45,7 @@ export class EntryRules {
       const message = `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`;
       report(entryProblem(entry, "l1TableOffset", "BAD_FIELD", message));
     } else if (l1Size !== 0) {
-      checkAligned(l1Reference(entry, this.#layout), this.#layout, report);
+      checkAligned(l1Reference(entry, this.#geometry), this.#geometry, report);
     }
   }
 
@@ -82,8 +82,11 @@ export class EntryRules {
 }
 
 /** The problems of all entries, entry by entry. */
-export function* validateEntries(entries: readonly BitmapEntry[], layout: FileLayout): Generator<BitmapProblem, void> {
-  const rules = new EntryRules(entries, layout);
+export function* validateEntries(
+  entries: readonly BitmapEntry[],
+  geometry: FileGeometry,
+): Generator<BitmapProblem, void> {
+  const rules = new EntryRules(entries, geometry);
   for (const entry of entries) {
     const found: Problem[] = [];
     rules.validate(entry, (problem) => found.push(problem));

@@ -4,7 +4,7 @@ import { ALL_ONES_CLUSTERS } from "../records/features.ts";
 import { type Form, type Header, mirrorOffset } from "../records/header.ts";
 
 /** What the rules about places in a file depend on. */
-export interface FileLayout {
+export interface FileGeometry {
   readonly form: Form;
   /** Bytes. */
   readonly clusterSize: number;
@@ -16,8 +16,8 @@ export interface FileLayout {
   readonly allOnes: boolean;
 }
 
-/** The layout that a header announces. */
-export function layoutOf(header: Header, form: Form, fileSize: number): FileLayout {
+/** The geometry that a header announces. */
+export function geometryOf(header: Header, form: Form, fileSize: number): FileGeometry {
   const clusterSize = 2 ** header.clusterBits;
   return {
     form,
@@ -40,31 +40,31 @@ export interface Reference {
 }
 
 /** MISALIGNED, where a reference is not to a cluster's start. */
-export function checkAligned(reference: Reference, layout: FileLayout, report: Report): boolean {
+export function checkAligned(reference: Reference, geometry: FileGeometry, report: Report): boolean {
   const { value = BigInt(reference.offset) } = reference;
-  if (value % BigInt(layout.clusterSize) === 0n) return true;
+  if (value % BigInt(geometry.clusterSize) === 0n) return true;
   report({
     code: "MISALIGNED",
-    message: `${reference.what} at ${value} is not aligned to the cluster size ${layout.clusterSize}`,
+    message: `${reference.what} at ${value} is not aligned to the cluster size ${geometry.clusterSize}`,
     where: reference.where,
   });
   return false;
 }
 
 /** OUT_OF_BOUNDS or OVERLAP (with header and mirror), where a reference is to bytes that the file does not have for it. */
-export function checkPlace(reference: Reference, layout: FileLayout, report: Report): boolean {
+export function checkPlace(reference: Reference, geometry: FileGeometry, report: Report): boolean {
   const { offset, length, what } = reference;
-  if (!isInside(offset, length, layout.fileSize)) {
+  if (!isInside(offset, length, geometry.fileSize)) {
     const end =
       offset === Number.POSITIVE_INFINITY ? "lies past 2^53" : `of ${length} bytes at ${offset} runs past the end`;
     report({
       code: "OUT_OF_BOUNDS",
-      message: `${what} ${end}; the file has ${layout.fileSize} bytes`,
+      message: `${what} ${end}; the file has ${geometry.fileSize} bytes`,
       where: reference.where,
     });
     return false;
   }
-  if (offset < layout.floor) {
+  if (offset < geometry.floor) {
     report({
       code: "OVERLAP",
       message: `${what} at ${offset} lies over the header or its mirror`,

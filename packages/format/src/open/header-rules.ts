@@ -15,7 +15,7 @@ import { announcedFeatures } from "../records/extensions.ts";
 import { featureName, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
 import { DRAFT_HEADER_LENGTH, type Form, FULL_HEADER_LENGTH, HEADER, type Header, VERSION } from "../records/header.ts";
 import { type TlvWalk, walkTlv } from "../records/tlv.ts";
-import { checkAligned, checkPlace, layoutOf } from "./geometry.ts";
+import { checkAligned, checkPlace, geometryOf } from "./geometry.ts";
 
 /** A header area that was chosen, and how to speak of it. */
 export interface HeaderArea {
@@ -154,7 +154,7 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
     return false;
   }
   if (header.nbBitmaps === 0) return true;
-  const layout = layoutOf(header, form, fileSize);
+  const geometry = geometryOf(header, form, fileSize);
   const reference = {
     offset: fileOffset(header.bitmapsOffset),
     value: header.bitmapsOffset,
@@ -163,5 +163,5 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
     what: "the bitmap table",
     where,
   };
-  return checkAligned(reference, layout, report) && checkPlace(reference, layout, report);
+  return checkAligned(reference, geometry, report) && checkPlace(reference, geometry, report);
 }

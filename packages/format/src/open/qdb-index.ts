@@ -6,15 +6,15 @@ import { announcedFeatures } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
 import { FULL_HEADER_LENGTH, type Header, mirrorOffset } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
+import { type BitmapTable, readTable } from "./bitmap-table.ts";
 import { type AreaRead, type OpenedHeader, openHeader, readArea } from "./choose-header.ts";
 import { EntryProblems } from "./entry-problems.ts";
-import { type FileLayout, layoutOf } from "./geometry.ts";
+import { type FileGeometry, geometryOf } from "./geometry.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
-import { type HeaderSource, sourceOf } from "./mirror.ts";
-import { type BitmapTable, readTable } from "./table.ts";
+import { type HeaderSource, sourceOf } from "./header-source.ts";
 
 /** What a file says before any L1 area is read: header, extensions, bitmap table. */
-export interface QdbIndex extends FileLayout {
+export interface QdbIndex extends FileGeometry {
   readonly header: Header;
   /** File offset of the header that was used: 0, or the mirror's when the primary is damaged. */
   readonly headerOffset: number;
@@ -41,9 +41,9 @@ export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Ar
   validateIdentity(opened, throwFirst);
   validateHeader(opened, fileSize, throwFirst);
   const extensions = walkExtensions(opened, throwFirst).items;
-  const layout = layoutOf(opened.header, opened.form, fileSize);
-  const table = yield* readTable(opened.header, layout, crc32, opened.table);
-  return indexOf(opened, layout, extensions, table);
+  const geometry = geometryOf(opened.header, opened.form, fileSize);
+  const table = yield* readTable(opened.header, geometry, crc32, opened.table);
+  return indexOf(opened, geometry, extensions, table);
 }
 
 /** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
@@ -56,14 +56,14 @@ export function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array>
 /** Puts together what an index holds. */
 export function indexOf(
   opened: OpenedHeader,
-  layout: FileLayout,
+  geometry: FileGeometry,
   extensions: readonly Tlv[],
   table: BitmapTable,
 ): QdbIndex {
   const { header } = opened;
   return {
-    problems: new EntryProblems(table.entries, layout),
-    ...layout,
+    problems: new EntryProblems(table.entries, geometry),
+    ...geometry,
     header,
     headerOffset: opened.offset,
     headerSource: sourceOf(opened),

@@ -1,5 +1,5 @@
 import { isQdbError, type QdbError } from "../errors.ts";
-import type { FileChunk } from "./image.ts";
+import type { FileChunk } from "./file-image.ts";
 import type { ByteRange } from "./source.ts";
 
 /** A step of a plan that asks for ranges of bytes: one round, answered with their bytes in order. */

@@ -1,4 +1,4 @@
-import type { FileImage } from "./image.ts";
+import type { FileImage } from "./file-image.ts";
 import type { ByteSource, SyncByteSource } from "./source.ts";
 
 /** A file that can be changed, awaited. Every failure is thrown; nothing is written shorter than given. */

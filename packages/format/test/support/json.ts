@@ -24,7 +24,7 @@ export const digests: Digests = {
   },
 };
 
-/** Names of the schemas of the specification. */
+/** NameLookup of the schemas of the specification. */
 export const SCHEMAS: readonly string[] = readdirSync(schemas)
   .filter((file) => file.endsWith(".schema.json"))
   .map((file) => file.replace(".schema.json", ""));

@@ -21,12 +21,12 @@ function fieldJson(key: string, value: unknown): JsonValue {
 
 /** A structure's fields as JSON, under the spec's names, in the order of the field table. */
 export function structJson<F extends Fields>(
-  layout: Struct<F>,
+  structure: Struct<F>,
   value: Readonly<Record<string, unknown>>,
   omit: readonly string[] = [],
 ): Record<string, JsonValue> {
   const result: Record<string, JsonValue> = {};
-  for (const key of Object.keys(layout.fields)) {
+  for (const key of Object.keys(structure.fields)) {
     if (!omit.includes(key)) result[specName(key)] = fieldJson(key, value[key]);
   }
   return result;

@@ -3,7 +3,7 @@ import { EXTENSION_NAME_TABLE, encodeExtensionNames, FEATURE_NAME_TABLE } from "
 import { ALL_ONES_CLUSTERS, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
 import type { Form } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./fields.ts";
+import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./load-values.ts";
 import type { JsonScanner, Parse } from "./scanner.ts";
 
 /** What `load` takes of the header. */

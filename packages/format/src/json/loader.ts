@@ -8,8 +8,8 @@ import type { Digests } from "../ports/digest.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { isBitmapName } from "../records/extra-data.ts";
 import { type Tlv, tlvSize } from "../records/tlv.ts";
-import { hexBytes, recordObject, u64Text } from "./fields.ts";
-import { extensionObject, type HeaderValues, headerObject } from "./head.ts";
+import { extensionObject, type HeaderValues, headerObject } from "./load-header.ts";
+import { hexBytes, recordObject, u64Text } from "./load-values.ts";
 import { JsonScanner, type Parse } from "./scanner.ts";
 
 /** What a loader needs beside the JSON. */

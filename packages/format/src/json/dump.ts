@@ -21,7 +21,7 @@ import {
 import { decodeRecord } from "../records/extra-data.ts";
 import { DRAFT_HEADER, HEADER } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, UNSTORED_BYTES } from "./form.ts";
+import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, UNSTORED_BYTES } from "./dump-values.ts";
 
 /** What the JSON form may hold beyond its defaults. */
 export interface DumpOptions extends Pick<BitOptions, "onProgress"> {

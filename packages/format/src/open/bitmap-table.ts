@@ -6,7 +6,7 @@ import { type Plan, read, readEach } from "../ports/plan.ts";
 import { BITMAP_ENTRY, BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import type { Header } from "../records/header.ts";
 import { l1AreaSize } from "../records/l1.ts";
-import type { FileLayout, Reference } from "./geometry.ts";
+import type { FileGeometry, Reference } from "./geometry.ts";
 
 /** A draft's table has no announced length: it is read in pieces of at least this many bytes. */
 const DRAFT_STEP = 32 * 1024;
@@ -39,10 +39,15 @@ function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number
  * Reads and walks the bitmap table. What breaks the walk is an error of the file.
  * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT
  */
-export function* readTable(header: Header, layout: FileLayout, crc32: Crc32, known?: Uint8Array): Plan<BitmapTable> {
+export function* readTable(
+  header: Header,
+  geometry: FileGeometry,
+  crc32: Crc32,
+  known?: Uint8Array,
+): Plan<BitmapTable> {
   if (header.nbBitmaps === 0) return { bytes: new Uint8Array(0), entries: [] };
   const offset = fileOffset(header.bitmapsOffset);
-  if (layout.form === "draft") return yield* readDraftTable(header.nbBitmaps, offset, layout);
+  if (geometry.form === "draft") return yield* readDraftTable(header.nbBitmaps, offset, geometry);
   let bytes = known;
   if (bytes === undefined) [bytes] = yield* read([{ offset, length: header.bitmapsSize }]);
   if (bytes === undefined || crc32(bytes) !== header.tableChecksum) {
@@ -83,8 +88,8 @@ function* readAhead(offset: number, least: number, most: number): Plan<Uint8Arra
 }
 
 /** A draft's table has no announced length: the walk itself tells how much more to read, never far past the table's end. */
-function* readDraftTable(count: number, offset: number, layout: FileLayout): Plan<BitmapTable> {
-  const most = Math.min(MAX_TABLE_SIZE, layout.fileSize - offset);
+function* readDraftTable(count: number, offset: number, geometry: FileGeometry): Plan<BitmapTable> {
+  const most = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
   const starts: number[] = [];
   let buffer = new Uint8Array(0);
   let have = 0;
@@ -124,12 +129,12 @@ function* readDraftTable(count: number, offset: number, layout: FileLayout): Pla
 }
 
 /** The reference to a bitmap's L1 area. */
-export function l1Reference(entry: BitmapEntry, layout: FileLayout): Reference {
+export function l1Reference(entry: BitmapEntry, geometry: FileGeometry): Reference {
   const { l1TableOffset, l1Size } = entry.fields;
   return {
     offset: fileOffset(l1TableOffset),
     value: l1TableOffset,
-    length: l1AreaSize(l1Size, layout.form),
+    length: l1AreaSize(l1Size, geometry.form),
     what: "the L1 area",
     // Asked for where something is wrong only: the name in it has to be decoded.
     get where() {

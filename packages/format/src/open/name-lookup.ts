@@ -1,7 +1,7 @@
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 
 /** The names of a table's entries, compared byte for byte. Places in the order of the names, not the names themselves: they can be long. */
-export class Names {
+export class NameLookup {
   readonly #entries: readonly BitmapEntry[];
   readonly #order: Uint32Array;
   /** Of each entry, whether another one has its name. */
