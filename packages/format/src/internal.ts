@@ -3,6 +3,7 @@
 
 export { dirtyBytes } from "./bitmap/bitmap.ts";
 export { isShape } from "./bitmap/shape.ts";
+export { JsonInput, JsonScanner, type Parse } from "./json/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
 export { alignUp, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
 export { hex32 } from "./layout/text.ts";

@@ -1,4 +1,4 @@
-import type { Scalar, ScannedObject } from "./scan.ts";
+import type { Fail, Scalar } from "./flat-objects.ts";
 
 /**
  * What a map of what is allocated is to mean: `data` is dirty; or what the image holds itself, zeros too, and no backing file
@@ -35,14 +35,16 @@ const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
 ]);
 const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
 
-type Fail = (message: string) => never;
-
 /**
  * What an object of a map says: those of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`, `length`,
  * `data`, `zero`), of oVirt (`start`, `length`, `dirty` or `zero`), and plain ones (`offset`, `length`, `dirty`). What is
  * described is taken at its word, allocation only as `rule` says, and everything that can be read in two ways goes to `fail`.
  */
-export function classifyExtent({ values }: ScannedObject, rule: AllocationRule | undefined, fail: Fail): Extent {
+export function classifyExtent(
+  values: ReadonlyMap<string, Scalar>,
+  rule: AllocationRule | undefined,
+  fail: Fail,
+): Extent {
   const range = rangeOf(values, fail);
   const dirty = isDirty(values, rule, fail);
   const isDroppedZero = rule === "data" && !dirty && isLocal(allocationOf(values, fail));

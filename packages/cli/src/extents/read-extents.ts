@@ -1,7 +1,7 @@
 import { Bitmap, bitsOf, QdbError } from "@qdb/format";
-import { MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY } from "@qdb/format/internal";
+import { JsonInput, MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY, type Parse } from "@qdb/format/internal";
 import { type AllocationRule, classifyExtent, type Extent } from "./classify.ts";
-import { ExtentScanner, type ScannedObject, type UsualObject } from "./scan.ts";
+import { FlatObjects } from "./flat-objects.ts";
 
 /** Granularity of a bitmap that nobody gave one, in bytes. */
 export const DEFAULT_GRANULARITY = 64 * 1024;
@@ -97,9 +97,9 @@ export class ExtentList {
   }
 }
 
-/** As nbdinfo and `qdb map` write it, below 2^53. Groups: newline, offset, length, the type of a clean one. */
+/** As nbdinfo and `qdb map` write it, below 2^53. Groups: offset, length, the type of a clean one. */
 const NBDINFO_OBJECT =
-  /(\n?) *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
+  /\n? *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
 
 /**
  * Reads a map in JSON, given in pieces of text: an array of objects, each an extent (see {@link classifyExtent}).
@@ -109,21 +109,27 @@ export async function readExtents(
   pieces: AsyncIterable<string> | Iterable<string>,
   rule: AllocationRule | undefined,
 ): Promise<ExtentList> {
+  const input = new JsonInput(extentList(rule));
+  for await (const piece of pieces) input.push(piece);
+  return input.finish();
+}
+
+function* extentList(rule: AllocationRule | undefined): Parse<ExtentList> {
   const list = new ExtentList();
-  const take = (object: ScannedObject): void => {
-    const fail = (message: string): never => scanner.fail(message);
-    const extent = classifyExtent(object, rule, fail);
-    if (extent.offset + extent.length > MAX_DISK_SIZE) fail("it ends past 2^63, where no disk does");
-    list.add(extent);
-  };
-  const usual: UsualObject = {
+  const usual = {
     pattern: NBDINFO_OBJECT,
-    take([, , offset = "", length = "", clean]) {
+    take([, offset = "", length = "", clean]: RegExpExecArray) {
       list.add({ offset: BigInt(offset), length: BigInt(length), dirty: clean === undefined });
     },
   };
-  const scanner = new ExtentScanner(take, rule === undefined ? usual : undefined);
-  for await (const piece of pieces) scanner.push(piece);
-  scanner.finish();
+  const objects = new FlatObjects({
+    object(values, fail) {
+      const extent = classifyExtent(values, rule, fail);
+      if (extent.offset + extent.length > MAX_DISK_SIZE) fail("it ends past 2^63, where no disk does");
+      list.add(extent);
+    },
+    ...(rule === undefined ? { usual } : {}),
+  });
+  yield* objects.parse();
   return list;
 }

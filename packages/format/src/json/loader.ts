@@ -10,7 +10,7 @@ import { isBitmapName } from "../records/extra-data.ts";
 import { type Tlv, tlvSize } from "../records/tlv.ts";
 import { extensionObject, type HeaderValues, headerObject } from "./load-header.ts";
 import { hexBytes, recordObject, u64Text } from "./load-values.ts";
-import { JsonScanner, type Parse } from "./scanner.ts";
+import { JsonInput, type JsonKind, JsonScanner, type Parse } from "./scanner.ts";
 
 /** What a loader needs beside the JSON. */
 export interface LoadOptions extends Limits {
@@ -27,6 +27,19 @@ export interface LoadOptions extends Limits {
 /** Bytes that are hashed at a time. */
 const HASH_BLOCK = 1024 * 1024;
 
+/** How the JSON form is read: its errors name the place, line and column. The longest legal string is a comment in escapes. */
+const FORM: JsonKind = {
+  maxToken: 256 * 1024,
+  unendedString: "the input ends inside a string",
+  error(message, path, line, column) {
+    const place = path === "" ? "" : `${path}: `;
+    return new QdbError("USAGE", `${place}${message} (line ${line}, column ${column})`, {
+      structure: "JSON form",
+      ...(path === "" ? {} : { field: path }),
+    });
+  },
+};
+
 /** A pair of the usual spelling, with what follows it: most of a large JSON form is these. */
 const PAIR =
   /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
@@ -36,35 +49,24 @@ const PAIR =
  * What is derived in the form is looked at for its syntax; `dirty_bytes` and `bits_sha256` must match.
  */
 export class JsonLoader {
-  readonly #scanner = new JsonScanner();
+  readonly #scanner = new JsonScanner(FORM);
   readonly #options: LoadOptions;
-  readonly #parser: Parse<FileContents>;
-  #result: FileContents | undefined;
+  readonly #input: JsonInput<FileContents>;
   #bytes = 0;
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.#parser = this.#file();
-    this.#parser.next();
+    this.#input = new JsonInput(this.#file());
   }
 
   /** Takes the next piece of text. @throws {QdbError} USAGE with the place in the JSON, LIMIT, NOT_SUPPORTED */
   push(text: string): void {
-    if (text.length > 0) this.#step(text);
+    this.#input.push(text);
   }
 
   /** Ends the input. @throws {QdbError} as {@link push}; USAGE when the JSON is not complete */
   finish(): FileContents {
-    while (this.#result === undefined) this.#step(undefined);
-    return this.#result;
-  }
-
-  #step(text: string | undefined): void {
-    const step = this.#parser.next(text);
-    if (step.done !== true) return;
-    // A generator that has ended gives undefined for ever: finish() would wait for a result without end.
-    if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
-    this.#result = step.value;
+    return this.#input.finish();
   }
 
   *#file(): Parse<FileContents> {

@@ -2,13 +2,54 @@ import { QdbError } from "../errors.ts";
 import { hasLoneSurrogate } from "../layout/text.ts";
 import { quote } from "../quote.ts";
 
-/** A piece of parsing that may need more text: it yields, and is handed the next piece, or undefined at the end. */
+/** A parser of text that comes in pieces: it yields where it needs more text, and is handed the next piece, or undefined at the end. */
 export type Parse<T> = Generator<void, T, string | undefined>;
 
-/** Longest string or number that is taken, in UTF-16 units; the longest legal one is a comment in escapes. */
-const MAX_TOKEN = 256 * 1024;
+/** Runs a parser over text as it comes in. */
+export class JsonInput<T extends object> {
+  readonly #parser: Parse<T>;
+  #result: T | undefined;
+
+  constructor(parser: Parse<T>) {
+    this.#parser = parser;
+    this.#parser.next();
+  }
+
+  /** Hands on the next piece of text. @throws what the parser throws; {QdbError} USAGE once it has ended */
+  push(text: string): void {
+    if (text.length > 0) this.#step(text);
+  }
+
+  /** Ends the input, and gives what the parser made of it. @throws as {@link push} */
+  finish(): T {
+    while (this.#result === undefined) this.#step(undefined);
+    return this.#result;
+  }
+
+  #step(text: string | undefined): void {
+    const step = this.#parser.next(text);
+    if (step.done !== true) return;
+    // A generator that has ended gives undefined for ever: finish() would wait for a result without end.
+    if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
+    this.#result = step.value;
+  }
+}
+
+/** What one kind of JSON input has of its own. */
+export interface JsonKind {
+  /** Longest string or number that is taken, in UTF-16 units. */
+  readonly maxToken: number;
+  /** What is said of an input that ends inside a string. */
+  readonly unendedString: string;
+  /** The error of a message; `path` is the place in words of the input, line and column are from 1. */
+  error(message: string, path: string, line: number, column: number): QdbError;
+}
+
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9.eE+-]*/y;
+/** A string, punctuation, or a run of what numbers and words are made of. */
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^ \t\n\r"[\]{}:,]+/sy;
+const CLOSED = /^["[\]{}:,]/;
 
 /** The beginning of a text in quotes: messages stay short, whatever the input is. */
 function excerpt(text: string): string {
@@ -16,10 +57,11 @@ function excerpt(text: string): string {
 }
 
 /**
- * Reads JSON piece by piece, as text comes in: what is asked for is read, anything else is refused with its place.
- * `path` is the place in words of the form, `bitmaps[2].size`.
+ * Reads JSON piece by piece, as text comes in, in memory that does not grow with the input. What is asked for is read, anything
+ * else is refused with its place. `path` is that place in words of the input, as in `bitmaps[2].size`.
  */
 export class JsonScanner {
+  readonly #kind: JsonKind;
   #text = "";
   #at = 0;
   #ended = false;
@@ -27,16 +69,23 @@ export class JsonScanner {
   #line = 1;
   #column = 1;
 
-  /** Refuses the input here. @throws {QdbError} USAGE */
+  constructor(kind: JsonKind) {
+    this.#kind = kind;
+  }
+
+  /** Refuses the input here. @throws {QdbError} the error of the kind of input */
   fail(path: string, message: string): never {
-    const before = this.#text.slice(0, this.#at).split("\n");
-    const line = this.#line + before.length - 1;
-    const column = (before.length === 1 ? this.#column : 1) + (before.at(-1) ?? "").length;
-    const place = path === "" ? "" : `${path}: `;
-    throw new QdbError("USAGE", `${place}${message} (line ${line}, column ${column})`, {
-      structure: "JSON form",
-      ...(path === "" ? {} : { field: path }),
-    });
+    const { line, column } = this.#position();
+    throw this.#kind.error(message, path, line, column);
+  }
+
+  #position(): { readonly line: number; readonly column: number } {
+    const lines = this.#text.slice(0, this.#at).split("\n");
+    const last = lines.at(-1) ?? "";
+    return {
+      line: this.#line + lines.length - 1,
+      column: (lines.length === 1 ? this.#column : 1) + last.length,
+    };
   }
 
   /** Gets more text; gives false at the end of the input. */
@@ -47,20 +96,22 @@ export class JsonScanner {
       this.#ended = true;
       return false;
     }
-    const lines = this.#text.slice(0, this.#at).split("\n");
-    this.#line += lines.length - 1;
-    this.#column = (lines.length === 1 ? this.#column : 1) + (lines.at(-1) ?? "").length;
+    ({ line: this.#line, column: this.#column } = this.#position());
     this.#text = this.#text.slice(this.#at) + piece;
     this.#at = 0;
     return true;
   }
 
+  #skipSpace(): void {
+    SPACE.lastIndex = this.#at;
+    SPACE.test(this.#text);
+    this.#at = SPACE.lastIndex;
+  }
+
   /** The next character that is no space, "" at the end; it is not taken. */
   *peek(): Parse<string> {
     for (;;) {
-      SPACE.lastIndex = this.#at;
-      SPACE.test(this.#text);
-      this.#at = SPACE.lastIndex;
+      this.#skipSpace();
       if (this.#at < this.#text.length) return this.#text.charAt(this.#at);
       if (!(yield* this.#more())) return "";
     }
@@ -75,41 +126,72 @@ export class JsonScanner {
   }
 
   /** Takes text that matches and is accepted, when the whole match is there already: a way past the single steps for long lists. */
-  takeMatch(sticky: RegExp, accept: (match: RegExpExecArray) => boolean): RegExpExecArray | undefined {
+  takeMatch(sticky: RegExp, accept?: (match: RegExpExecArray) => boolean): RegExpExecArray | undefined {
     sticky.lastIndex = this.#at;
     const match = sticky.exec(this.#text);
-    if (match === null || !accept(match)) return undefined;
+    if (match === null || accept?.(match) === false) return undefined;
     this.#at = sticky.lastIndex;
     return match;
+  }
+
+  /**
+   * The next token, which is not taken: a string in its quotes, one of `[]{}:,`, or a run of other characters. Undefined where it
+   * is not there whole: a number or word at the end of the text may go on. A way past {@link token} for long inputs.
+   * @throws {QdbError} for one that is too long
+   */
+  tokenHere(path: string): string | undefined {
+    this.#skipSpace();
+    TOKEN.lastIndex = this.#at;
+    const token = TOKEN.exec(this.#text)?.[0];
+    const left = this.#text.length - this.#at;
+    const length = token?.length ?? left;
+    if (length > this.#kind.maxToken) this.#requireShort(length, path);
+    const mayGoOn = length === left && token !== undefined && !this.#ended && !CLOSED.test(token);
+    return mayGoOn ? undefined : token;
+  }
+
+  #requireShort(length: number, path: string): void {
+    const { maxToken } = this.#kind;
+    const isString = this.#text.charAt(this.#at) === '"';
+    // Two more for the quotes.
+    if (length <= maxToken + (isString ? 2 : 0)) return;
+    this.fail(path, `a ${isString ? "string" : "value"} of more than ${maxToken} characters`);
+  }
+
+  /** The next token, as {@link tokenHere} tells; "" at the end. @throws {QdbError} for a string without an end */
+  *token(path: string): Parse<string> {
+    for (;;) {
+      const token = this.tokenHere(path);
+      if (token !== undefined) return token;
+      if (yield* this.#more()) continue;
+      if (this.#at < this.#text.length && this.#text.charAt(this.#at) === '"')
+        this.fail(path, this.#kind.unendedString);
+      return this.tokenHere(path) ?? "";
+    }
+  }
+
+  /** Takes the token that was looked at. */
+  take(token: string): void {
+    this.#at += token.length;
+  }
+
+  /** The text of a string token. @throws {QdbError} for a control character or an escape that JSON does not have */
+  textOf(token: string, path: string): string {
+    try {
+      return String(JSON.parse(token));
+    } catch {
+      return this.fail(path, "a string with a control character or a bad escape");
+    }
   }
 
   /** Takes a string. @throws {QdbError} USAGE for anything else, a lone surrogate included */
   *string(path: string): Parse<string> {
     const found = yield* this.peek();
     if (found !== '"') this.fail(path, `a string expected, ${found === "" ? "the end" : quote(found)} found`);
-    let end = this.#at + 1;
-    for (;;) {
-      const character = this.#text.charAt(end);
-      if (character === '"') break;
-      if (end - this.#at > MAX_TOKEN) this.fail(path, `a string of more than ${MAX_TOKEN} characters`);
-      if (character === "" || (character === "\\" && end + 1 >= this.#text.length)) {
-        const length = end - this.#at;
-        if (!(yield* this.#more())) this.fail(path, "the input ends inside a string");
-        end = this.#at + length;
-      } else {
-        end += character === "\\" ? 2 : 1;
-      }
-    }
-    const raw = this.#text.slice(this.#at, end + 1);
-    let value: unknown;
-    try {
-      value = JSON.parse(raw);
-    } catch {
-      this.fail(path, "a string with a control character or a bad escape");
-    }
-    if (typeof value !== "string") this.fail(path, "a string expected");
+    const token = yield* this.token(path);
+    const value = this.textOf(token, path);
     if (hasLoneSurrogate(value)) this.fail(path, "a string with a lone surrogate, which UTF-8 cannot hold");
-    this.#at = end + 1;
+    this.take(token);
     return value;
   }
 
@@ -120,7 +202,7 @@ export class JsonScanner {
       NUMBER.lastIndex = this.#at;
       NUMBER.test(this.#text);
       if (NUMBER.lastIndex < this.#text.length || !(yield* this.#more())) break;
-      if (this.#text.length - this.#at > MAX_TOKEN) this.fail(path, "a number of too many digits");
+      if (this.#text.length - this.#at > this.#kind.maxToken) this.fail(path, "a number of too many digits");
     }
     const raw = this.#text.slice(this.#at, NUMBER.lastIndex);
     if (!/^(0|[1-9][0-9]{0,9})$/.test(raw) || Number(raw) > 0xffffffff) {

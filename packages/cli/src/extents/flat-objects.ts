@@ -1,0 +1,154 @@
+import { QdbError, quote } from "@qdb/format";
+import { JsonScanner, type Parse } from "@qdb/format/internal";
+
+/** A value of a flat JSON object. Whole numbers are exact at any size; a `number` is one that was written with a fraction or an exponent. */
+export type Scalar = string | boolean | null | bigint | number;
+
+/** Refuses the input where it is read. @throws {QdbError} USAGE with the place in the JSON */
+export type Fail = (message: string) => never;
+
+/** Receives the objects of an array. */
+export interface ObjectVisitor {
+  /** Receives the keys of an object with their values. `fail` refuses the object. */
+  object(values: ReadonlyMap<string, Scalar>, fail: Fail): void;
+  /** The spelling that most objects of a large array have, so that they need not be read token by token. */
+  readonly usual?: {
+    /** Sticky. Matches from behind `[` or a comma up to and with the comma behind the object. */
+    readonly pattern: RegExp;
+    take(match: RegExpExecArray): void;
+  };
+}
+
+const PUNCTUATION = /^[[\]{}:,]$/;
+const NUMBER = /^-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
+  ["true", true],
+  ["false", false],
+  ["null", null],
+]);
+
+/**
+ * A parser of a JSON array of flat objects. `JSON.parse` would round numbers past 2^53 and hold the whole text at once; a map of
+ * a large disk has both. Anything else than such an array is refused with its place: nothing is guessed about extents.
+ */
+export class FlatObjects {
+  readonly #visitor: ObjectVisitor;
+  readonly #scanner = new JsonScanner({
+    maxToken: 64 * 1024,
+    unendedString: "it ends inside a string",
+    error: (message, _, line) => this.#error(message, line),
+  });
+  readonly #fail: Fail = (message) => this.#scanner.fail("", message);
+  /** Number of the object that is read, from 0; undefined before the array begins. */
+  #index: number | undefined;
+  /** The key whose value is read; undefined outside of values. */
+  #key: string | undefined;
+
+  constructor(visitor: ObjectVisitor) {
+    this.#visitor = visitor;
+  }
+
+  /** Reads the array to the end of the input. @throws {QdbError} USAGE with the place in the JSON; what the visitor throws */
+  *parse(): Parse<void> {
+    const first = yield* this.#scanner.token("");
+    if (first === "") this.#fail("there is nothing in it");
+    if (first !== "[") this.#fail(`an array of objects is expected, it begins with ${quote(first)}`);
+    this.#scanner.take(first);
+    this.#index = 0;
+    if (!(yield* this.#isEmpty("]"))) yield* this.#items();
+    const more = yield* this.#scanner.token("");
+    if (more !== "") this.#fail(`more follows behind the array: ${quote(more)}`);
+  }
+
+  *#items(): Parse<void> {
+    const { usual } = this.#visitor;
+    for (let index = 0; ; index++) {
+      this.#index = index;
+      if (usual !== undefined) {
+        const match = this.#scanner.takeMatch(usual.pattern);
+        if (match !== undefined) {
+          usual.take(match);
+          continue;
+        }
+      }
+      this.#visitor.object(yield* this.#object(), this.#fail);
+      const token = this.#scanner.tokenHere("") ?? (yield* this.#token());
+      this.#index = index + 1;
+      if (token !== "]") this.#require(token, ",");
+      this.#scanner.take(token);
+      if (token === "]") return;
+    }
+  }
+
+  /** Reads an object. All of it in one generator: calls of others for each key would take half as long again. */
+  *#object(): Parse<ReadonlyMap<string, Scalar>> {
+    const scanner = this.#scanner;
+    const values = new Map<string, Scalar>();
+    this.#take(scanner.tokenHere("") ?? (yield* this.#token()), "{");
+    if (yield* this.#isEmpty("}")) return values;
+    for (;;) {
+      const keyToken = scanner.tokenHere("") ?? (yield* this.#token());
+      if (!keyToken.startsWith('"')) this.#fail(`a key in quotes is expected, ${quote(keyToken)} found`);
+      const key = scanner.textOf(keyToken, "");
+      this.#key = key;
+      // Which of two would count is anyone's guess.
+      if (values.has(key)) this.#fail("the key stands there twice");
+      scanner.take(keyToken);
+      this.#take(scanner.tokenHere("") ?? (yield* this.#token()), ":");
+      const valueToken = scanner.tokenHere("") ?? (yield* this.#token());
+      values.set(key, this.#scalar(valueToken));
+      scanner.take(valueToken);
+      const next = scanner.tokenHere("") ?? (yield* this.#token());
+      if (next !== "}") this.#require(next, ",");
+      scanner.take(next);
+      this.#key = undefined;
+      if (next === "}") return values;
+    }
+  }
+
+  /** Whether the array or object that was begun ends at once; its end is taken then. */
+  *#isEmpty(end: string): Parse<boolean> {
+    const token = this.#scanner.tokenHere("") ?? (yield* this.#token());
+    if (token === end) this.#scanner.take(token);
+    return token === end;
+  }
+
+  #require(token: string, expected: string): void {
+    if (token !== expected) this.#fail(`${quote(expected)} is expected, ${quote(token)} found`);
+  }
+
+  #take(token: string, expected: string): void {
+    this.#require(token, expected);
+    this.#scanner.take(token);
+  }
+
+  /** The next token, where there must be one. */
+  *#token(): Parse<string> {
+    const token = yield* this.#scanner.token("");
+    if (token === "") this.#fail("it ends too early");
+    return token;
+  }
+
+  #scalar(token: string): Scalar {
+    if (token.startsWith('"')) return this.#scanner.textOf(token, "");
+    const word = WORDS.get(token);
+    if (word !== undefined) return word;
+    const number = NUMBER.exec(token);
+    if (number !== null) return number[1] === undefined && number[2] === undefined ? BigInt(token) : Number(token);
+    return this.#fail(
+      PUNCTUATION.test(token)
+        ? "a plain value is expected, not an array or object"
+        : `${quote(token)} is no JSON value`,
+    );
+  }
+
+  #error(message: string, line: number): QdbError {
+    const object = this.#index === undefined ? undefined : `[${this.#index}]`;
+    const key = this.#key === undefined ? "" : `.${this.#key}`;
+    const place = object === undefined ? "" : `${object}${key}, `;
+    return new QdbError("USAGE", `the extents cannot be read: ${message} (${place}line ${line})`, {
+      structure: "extents",
+      ...(object === undefined ? {} : { field: object }),
+    });
+  }
+}
