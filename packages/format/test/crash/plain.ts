@@ -115,10 +115,8 @@ export class PlainFile {
     const bitmap = this.#sound(name);
     if (this.bitmaps.some((other) => other.name === to)) throw new Refusal("ALREADY_EXISTS");
     for (const other of this.bitmaps) {
-      if (other.successor !== name) continue;
-      // The record that names it must follow, but nothing writes this entry anew.
-      if (other.damage?.isBeyondRepair === true) throw new Refusal(other.damage.code);
-      Object.assign(other, { successor: to, isTouched: true });
+      // The record that names it must follow, but the entry of a bitmap in error stays as it is (QDB-CMT-048).
+      if (other.successor === name) Object.assign(this.#sound(other.name), { successor: to, isTouched: true });
     }
     Object.assign(bitmap, { name: to, isTouched: true });
   }
