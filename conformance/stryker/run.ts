@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-// Measures which changes of the rooms records and file of @qdb/format the corpus notices: `pnpm mutation`. README.md has
-// the options.
+// Measures which changes of the sources of @qdb/format the corpus notices: `pnpm mutation`. README.md has the options.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,9 +15,13 @@ import { countsOf, keyOf, LEAST_SCORE, noticedIn, reportText, roomsOf } from "./
 import { loadAdapter } from "./sandbox.ts";
 
 const HERE = fileURLToPath(new URL("./", import.meta.url));
+const SOURCES = "packages/format/src";
+/** Folders of which every file is mutated. The other rooms (ports, layout, bitmap) have their own tests. */
 const ROOMS = ["records", "open", "bits", "maps", "check", "commit", "edit", "json", "retry"].map(
-  (room) => `packages/format/src/${room}`,
+  (room) => `${SOURCES}/${room}`,
 );
+/** Files at the root of the sources that are mutated too. */
+const ROOT_FILES = ["editor.ts", "qdb-file.ts", "read-all.ts"].map((name) => `${SOURCES}/${name}`);
 /** Files that are mutated together. */
 const SHARD = 8;
 /** Vectors that take longer are not tried (disks of 2^63 bytes, tables of 64 MiB): each survivor would take seconds. */
@@ -91,11 +94,19 @@ if (isWhole) {
   if (counts.score < LEAST_SCORE) process.exitCode = 1;
 }
 
+/** The files that a whole run mutates, as paths from the root of the repository. */
+function mutated(): string[] {
+  const inRooms = ROOMS.flatMap((room) =>
+    readdirSync(join(REPOSITORY, room))
+      .sort()
+      .map((name) => `${room}/${name}`),
+  );
+  return [...inRooms, ...ROOT_FILES];
+}
+
 /** The files to mutate, in groups: an interrupted run keeps the groups that are done. */
 function shards(): string[][] {
-  const files =
-    values.mutate?.split(",") ??
-    ROOMS.flatMap((room) => readdirSync(join(REPOSITORY, room)).map((name) => `${room}/${name}`));
+  const files = values.mutate?.split(",") ?? mutated();
   const found: string[][] = [];
   for (let at = 0; at < files.length; at += SHARD) found.push(files.slice(at, at + SHARD));
   return found;
@@ -113,7 +124,7 @@ function record(): object {
       vectors: vectors.length,
       tried: vectors.length - slow.length,
     },
-    sources: { rooms: ROOMS, sha256: sources },
+    sources: { rooms: [...ROOMS, SOURCES], sha256: sources },
     stryker: strykerPackage.version,
     node: process.version,
     minutes,
@@ -126,9 +137,6 @@ function record(): object {
 /** SHA-256 over paths and bytes of the mutated files. It shows whether a score belongs to the current sources. */
 function sourcesDigest(): string {
   const hash = createHash("sha256");
-  for (const room of ROOMS) {
-    for (const name of readdirSync(join(REPOSITORY, room)).sort())
-      hash.update(`${room}/${name}\n`).update(readFileSync(join(REPOSITORY, room, name)));
-  }
+  for (const file of mutated()) hash.update(`${file}\n`).update(readFileSync(join(REPOSITORY, file)));
   return hash.digest("hex");
 }
