@@ -124,4 +124,5 @@ export {
 } from "./read-all.ts";
 export { Session, type SessionOptions } from "./commit/session.ts";
 export type { StreamOptions } from "./retry/states.ts";
-export { type BitmapContents, type FileContents, imageBytes, writeImage } from "./commit/whole-file.ts";
+export type { BitmapContents, FileContents } from "./commit/file-contents.ts";
+export { imageBytes, writeImage } from "./commit/write-image.ts";

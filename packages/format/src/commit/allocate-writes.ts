@@ -1,42 +1,49 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import { storeBits } from "../bits/store-bits.ts";
 import { equalBytes } from "../layout/bytes.ts";
-import { alignUp } from "../layout/numbers.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import type { FileChunk } from "../ports/file-image.ts";
 import { L1Builder } from "../records/l1.ts";
+import { allDirtyWrites } from "./all-dirty.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
+import { padToCluster } from "./cluster-bytes.ts";
+import { clusterRepairWrites } from "./cluster-repair.ts";
 import type { FreeSpace } from "./free-space.ts";
-import { placeDirty, placeMended } from "./mend.ts";
 
-const AS_IT_IS: BitmapWrites = {};
+const NO_WRITES: BitmapWrites = { fields: {}, copies: [], chunks: () => [] };
 
-/** Finds free space for what the next generation stores anew. @throws {QdbError} LIMIT where there is none */
+/** Allocates free space for everything that the changes store anew; one result for each change. @throws {QdbError} LIMIT if there is none */
 export function allocateWrites(
-  bitmaps: readonly BitmapChange[],
+  changes: readonly BitmapChange[],
   space: FreeSpace,
   index: QdbIndex,
   crc32: Crc32,
 ): BitmapWrites[] {
-  return bitmaps.map((next) => {
-    const { from, bits, mend, move } = next;
-    if (bits !== undefined) return placeBits(next, bits, space, index, crc32);
-    if (from === undefined) return AS_IT_IS;
-    if (mend === "all") return placeDirty(from.entry, index, space, crc32);
-    if (from.map === undefined || from.map.count === 0) return AS_IT_IS;
-    if (mend !== undefined) return placeMended(from.map, mend, index, space, crc32);
-    return move === undefined ? AS_IT_IS : placeMove(from.map, move, space, index, crc32);
+  return changes.map((change) => {
+    const { from, bits, repair, move } = change;
+    if (bits !== undefined) return bitsWrites(change, bits, space, index, crc32);
+    if (from === undefined) return NO_WRITES;
+    if (repair === "all") return allDirtyWrites(from.entry, index, space, crc32);
+    const { map } = from;
+    if (map === undefined || map.count === 0) return NO_WRITES;
+    if (repair !== undefined) return clusterRepairWrites(map, repair, index, space, crc32);
+    return move === undefined ? NO_WRITES : moveWrites(map, move, space, index, crc32);
   });
 }
 
-function placeBits(next: BitmapChange, bits: Bitmap, space: FreeSpace, index: QdbIndex, crc32: Crc32): BitmapWrites {
-  const { original } = next;
-  const map = next.from?.map;
+/** New bits: clusters that are the same in `original` stay where they are. */
+function bitsWrites(
+  { from, original }: BitmapChange,
+  bits: Bitmap,
+  space: FreeSpace,
+  index: QdbIndex,
+  crc32: Crc32,
+): BitmapWrites {
+  const map = from?.map;
   const { clusterSize } = index;
-  const kept = original === undefined || map === undefined ? 0 : keptClusters(original, bits, map);
+  const kept = original === undefined || map === undefined ? 0 : comparableClusters(original, bits, map);
   const stored = storeBits(
     bits,
     index,
@@ -46,10 +53,10 @@ function placeBits(next: BitmapChange, bits: Bitmap, space: FreeSpace, index: Qd
       if (original === undefined || map === undefined || cluster >= kept || map.kind(cluster) !== "data")
         return undefined;
       if (!equalBytes(original.viewAt(cluster * clusterSize, clusterSize), bytes)) return undefined;
-      return { offset: map.offset(cluster), checksum: map.area.checksum(cluster) ?? 0 };
+      return { offset: map.offset(cluster), checksum: checksumOf(map, cluster) };
     },
   );
-  const place = {
+  const fields = {
     l1TableOffset: BigInt(stored.areaOffset),
     l1Size: stored.l1Size,
     granularity: bits.granularity,
@@ -57,17 +64,18 @@ function placeBits(next: BitmapChange, bits: Bitmap, space: FreeSpace, index: Qd
     l1Checksum: stored.l1Size === 0 ? 0 : crc32(stored.area),
   };
   return {
-    place,
-    area: stored.area,
+    fields,
+    l1Area: stored.area,
+    copies: [],
     *chunks() {
       for (const chunk of stored.chunks()) yield padToCluster(chunk, clusterSize);
     },
   };
 }
 
-function placeMove(
+function moveWrites(
   map: QdbClusterMap,
-  plain: UniformClusters,
+  uniform: UniformClusters,
   space: FreeSpace,
   index: QdbIndex,
   crc32: Crc32,
@@ -77,32 +85,34 @@ function placeMove(
   const copies: ClusterCopy[] = [];
   for (let cluster = 0; cluster < map.count; cluster++) {
     const kind = map.kind(cluster);
-    if (kind === "ones" || plain.ones.has(cluster)) builder.setOnes(cluster);
-    else if (kind === "zeros" || plain.zeros.has(cluster)) builder.setZeros(cluster);
+    if (kind === "ones" || uniform.ones.has(cluster)) builder.setOnes(cluster);
+    else if (kind === "zeros" || uniform.zeros.has(cluster)) builder.setZeros(cluster);
     else {
       const to = space.allocate(index.clusterSize);
       copies.push({ from: map.offset(cluster), to });
-      builder.setData(cluster, to, map.area.checksum(cluster) ?? 0);
+      builder.setData(cluster, to, checksumOf(map, cluster));
     }
   }
-  const area = builder.bytes;
+  const l1Area = builder.bytes;
   return {
-    place: { l1TableOffset: BigInt(areaOffset), l1Checksum: crc32(area) },
-    area,
+    fields: { l1TableOffset: BigInt(areaOffset), l1Checksum: crc32(l1Area) },
+    l1Area,
     copies,
-    chunks: () => [padToCluster({ offset: areaOffset, bytes: area }, index.clusterSize)],
+    chunks: () => [padToCluster({ offset: areaOffset, bytes: l1Area }, index.clusterSize)],
   };
 }
 
-/** Number of clusters that may stay where they are: what stands behind the last bit would become bits of a longer bitmap. */
-function keptClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
+/**
+ * Number of clusters, from the first on, that can stay where they are if their bytes are the same. If the number of bits changes, the
+ * last cluster cannot: what stands behind its last bit in the file would become bits of a longer bitmap.
+ */
+function comparableClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
   return bits.bitCount === original.bitCount ? map.count : Math.floor(original.bitCount / (map.clusterSize * 8));
 }
 
-/** Bytes of a chunk, filled up to whole clusters, so that a file ends at a cluster's end. */
-export function padToCluster({ offset, bytes }: FileChunk, clusterSize: number): FileChunk {
-  if (bytes.length % clusterSize === 0) return { offset, bytes };
-  const padded = new Uint8Array(alignUp(bytes.length, clusterSize));
-  padded.set(bytes);
-  return { offset, bytes: padded };
+/** CRC-32 of a stored cluster. @throws {Error} for a draft, which has no checksums and is never changed in place */
+function checksumOf(map: QdbClusterMap, cluster: number): number {
+  const checksum = map.area.checksum(cluster);
+  if (checksum === undefined) throw new Error("an L1 area of draft form has no checksums");
+  return checksum;
 }

@@ -1,28 +1,33 @@
 import type { FileChunk } from "../ports/file-image.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 
-/** A cluster that moves, with the checksum that it has. */
+/** A data cluster that is copied to another place in the file, both in bytes from its start. */
 export interface ClusterCopy {
   readonly from: number;
   readonly to: number;
-  /** Number of its bits that stay; those behind become zero. Absent: it moves as it is. */
-  readonly bits?: number;
-  /** CRC-32 that it must have then. */
-  readonly checksum?: number;
+  /** Set if bits behind the end of the bitmap become zero in the copy. */
+  readonly trim?: {
+    /** Number of bits that stay, from the first on. */
+    readonly bits: number;
+    /** CRC-32 of the trimmed bytes. */
+    readonly checksum: number;
+  };
 }
 
-/** What a table entry says of the place and shape of its bitmap. */
-export type DataFields = Partial<
-  Pick<BitmapEntry["fields"], "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum">
+/** The fields of a table entry that describe the bitmap's data: its place, its checksum and its shape. */
+export type DataFields = Pick<
+  BitmapEntry["fields"],
+  "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum"
 >;
 
-/** What a commit stores for a bitmap of the next generation; nothing where it stays as it is. */
+/** What a commit writes for one bitmap, apart from its table entry. Space for it is allocated. */
 export interface BitmapWrites {
-  /** What changes in its table entry. */
-  readonly place?: DataFields;
-  /** Its new L1 area, where it is held. */
-  readonly area?: Uint8Array;
-  readonly copies?: readonly ClusterCopy[];
-  /** What is written, beside the copies. */
-  chunks?(): Iterable<FileChunk>;
+  /** Fields of the table entry that change. */
+  readonly fields: Partial<DataFields>;
+  /** The new L1 area; undefined if it does not change, or is too large to be held and is made as it is written. */
+  readonly l1Area?: Uint8Array;
+  /** Clusters to copy. */
+  readonly copies: readonly ClusterCopy[];
+  /** Everything else to write. Makes the chunks anew at each call. */
+  chunks(): Iterable<FileChunk>;
 }

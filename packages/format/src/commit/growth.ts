@@ -1,24 +1,27 @@
 import type { Problem } from "../errors.ts";
 import type { FileState } from "../maps/load-maps.ts";
 
-/** Why a file grows with every commit and is never cut: a bitmap of it was not read good (spec §5, Files in error). */
+/** Why a file grows with every commit and is never cut: it has damaged bitmaps, which may own any part of it (spec §5, Files in error). */
 export interface Growth {
-  /** What is wrong with the first such bitmap; `where` names it. */
+  /** The problem of the first damaged bitmap; `where` names the bitmap. */
   readonly problem: Problem;
-  /** Number of such bitmaps. */
+  /** Number of damaged bitmaps. */
   readonly bitmaps: number;
-  /** Whether `qdb check -r` puts all of them right; where not, those that it leaves have to be removed. */
+  /** Whether `qdb check -r` repairs all of them. If not, those that it leaves have to be removed. */
   readonly repairable: boolean;
 }
 
-/** Why a file grows with every commit; undefined when it does not. */
+/** Why a file grows with every commit; undefined if it does not. */
 export function growthOf({ index, mapped }: FileState): Growth | undefined {
-  let growth: Growth | undefined;
+  let first: Problem | undefined;
+  let bitmaps = 0;
+  let repairable = true;
   for (const { entry, map, damage, problem } of mapped) {
-    const why = damage ?? problem;
-    if (map !== undefined || why === undefined) continue;
-    const repairable = growth?.repairable !== false && !index.problems.isBeyondRepair(entry.index);
-    growth = { problem: growth?.problem ?? why, bitmaps: (growth?.bitmaps ?? 0) + 1, repairable };
+    const cause = damage ?? problem;
+    if (map !== undefined || cause === undefined) continue;
+    first ??= cause;
+    bitmaps++;
+    if (index.problems.isBeyondRepair(entry.index)) repairable = false;
   }
-  return growth;
+  return first === undefined ? undefined : { problem: first, bitmaps, repairable };
 }

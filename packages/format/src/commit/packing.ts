@@ -1,4 +1,4 @@
-// When a file is too long for what it holds, and what moves then (spec §5, Space).
+// Packing: a file that is too long for its contents is made shorter by moving its clusters (spec §5, Space).
 
 import { isOnes } from "../bits/store-bits.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -8,62 +8,71 @@ import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, read } from "../ports/plan.ts";
-import type { BitmapChange } from "./bitmap-change.ts";
+import { type Plan, readRange } from "../ports/plan.ts";
+import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 
-/** Checksums of a cluster of zeros and of one of ones: clusters that have them are worth a look. */
-function plainChecksums(clusterSize: number, crc32: Crc32): { readonly zeros: number; readonly ones: number } {
+/** Checksums of a cluster of zeros and of a cluster of ones. */
+interface UniformChecksums {
+  readonly zeros: number;
+  readonly ones: number;
+}
+
+function uniformChecksums(clusterSize: number, crc32: Crc32): UniformChecksums {
   const bytes = new Uint8Array(clusterSize);
   const zeros = crc32(bytes);
   return { zeros, ones: crc32(bytes.fill(0xff)) };
 }
 
-/** Stored clusters of a bitmap that may hold nothing but zeros or ones. */
-function* suspects(
-  map: QdbClusterMap,
-  allOnes: boolean,
-  plain: { readonly zeros: number; readonly ones: number },
-): Generator<number, void> {
+/** Stored clusters that may hold nothing but zeros or ones, as far as their checksums tell. */
+function* maybeUniform(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Generator<number, void> {
   for (let cluster = 0; cluster < map.count; cluster++) {
     if (map.kind(cluster) !== "data") continue;
     const checksum = map.area.checksum(cluster);
-    // The last cluster's tail is zero: its checksum alone does not tell that all its bits are ones.
-    if (checksum === plain.zeros || (allOnes && (checksum === plain.ones || cluster === map.count - 1))) yield cluster;
+    // The last cluster is zero behind the last bit, so that its checksum alone does not tell whether all its bits are ones.
+    const maybeOnes = allOnes && (checksum === checksums.ones || cluster === map.count - 1);
+    if (checksum === checksums.zeros || maybeOnes) yield cluster;
   }
 }
 
-/** Length in bytes of the canonical file of the same content; at most that, where a stored cluster may be plain. */
+/** Length in bytes of the canonical file with the same contents. Clusters that may be uniform count as not stored, so it can be too small. */
 export function canonicalLength(index: QdbIndex, mapped: readonly MappedBitmap[], crc32: Crc32): number {
   const { clusterSize } = index;
-  const plain = plainChecksums(clusterSize, crc32);
+  const checksums = uniformChecksums(clusterSize, crc32);
   let length = index.floor + alignUp(index.table.bytes.length, clusterSize);
   for (const { entry, map } of mapped) {
     if (map === undefined || map.count === 0) continue;
     length += alignUp(l1Reference(entry, index).length, clusterSize);
     for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") length += clusterSize;
-    for (const _ of suspects(map, index.allOnes, plain)) length -= clusterSize;
+    for (const _ of maybeUniform(map, index.allOnes, checksums)) length -= clusterSize;
   }
   return length;
 }
 
-/** The same bitmaps, all to be moved into free space; stored clusters that turn out plain stay behind. */
-export function* movesOf({ index, mapped }: FileState, crc32: Crc32): Plan<BitmapChange[]> {
-  const plain = plainChecksums(index.clusterSize, crc32);
-  const moves: BitmapChange[] = [];
+/** Changes that move every bitmap into free space. Stored clusters that turn out to be uniform are left out. */
+export function* packingPlan({ index, mapped }: FileState, crc32: Crc32): Plan<BitmapChange[]> {
+  const checksums = uniformChecksums(index.clusterSize, crc32);
+  const changes: BitmapChange[] = [];
   for (const from of mapped) {
     const { map } = from;
-    const zeros = new Set<number>();
-    const ones = new Set<number>();
-    for (const cluster of map === undefined ? [] : suspects(map, index.allOnes, plain)) {
-      if (map === undefined) continue;
-      const [bytes] = yield* read([{ offset: map.offset(cluster), length: map.clusterSize }]);
-      // Only bytes that match their checksum are known to be what they look like.
-      if (bytes === undefined || map.verify(cluster, bytes) !== undefined) continue;
-      if (isZero(bytes)) zeros.add(cluster);
-      else if (index.allOnes && isOnes(bytes, Math.min(bytes.length * 8, map.bitCount - cluster * bytes.length * 8)))
-        ones.add(cluster);
-    }
-    moves.push({ from, move: { zeros, ones } });
+    const move = map === undefined ? NOTHING_UNIFORM : yield* uniformClusters(map, index.allOnes, checksums);
+    changes.push({ from, move });
   }
-  return moves;
+  return changes;
+}
+
+const NOTHING_UNIFORM: UniformClusters = { zeros: new Set(), ones: new Set() };
+
+/** Reads the clusters that may be uniform, and tells which of them are. */
+function* uniformClusters(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Plan<UniformClusters> {
+  const zeros = new Set<number>();
+  const ones = new Set<number>();
+  for (const cluster of maybeUniform(map, allOnes, checksums)) {
+    const bytes = yield* readRange(map.offset(cluster), map.clusterSize);
+    // Bytes that do not match their checksum may be wrong: such a cluster is copied as it is.
+    if (map.verify(cluster, bytes) !== undefined) continue;
+    const bitsLeft = map.bitCount - cluster * bytes.length * 8;
+    if (isZero(bytes)) zeros.add(cluster);
+    else if (allOnes && isOnes(bytes, Math.min(bytes.length * 8, bitsLeft))) ones.add(cluster);
+  }
+  return { zeros, ones };
 }

@@ -1,67 +1,68 @@
 import { alignUp, fileOffset } from "../layout/numbers.ts";
 import { MAX_FILE_OFFSET } from "../limits.ts";
-import type { Extent } from "../maps/cluster-owners.ts";
 import { hasArea, hasLength, L1Places } from "../maps/l1-places.ts";
 import type { FileState } from "../maps/load-maps.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
-import { type Plan, readEach } from "../ports/plan.ts";
+import { type Plan, pieceAt, readEach } from "../ports/plan.ts";
+import type { ByteRange } from "../ports/source.ts";
 import { L1_ENTRY, L1Area } from "../records/l1.ts";
 import type { UsedSpace } from "./used-space.ts";
 
-/** Bytes of L1 areas that are read at once. */
+/** Bytes of an L1 area that are read at once. */
 const PIECE = 256 * 1024;
 
 /**
- * Takes every cluster behind `from` that a reference of the file names, whether the file reaches so far or not (spec §5, Files in
- * error): the table, L1 areas of known length, and what the entries of L1 areas name that match their checksum. An area that the
- * file does not hold whole, or that shares a cluster with another, can match once that has changed: all that its bytes could name is
- * taken. What cannot be read names nothing.
+ * Adds to `used` every cluster behind file offset `from` that a reference of the file names, even past the end of the file (spec §5,
+ * Files in error). These are the table, every L1 area of known length, and the clusters that the entries of L1 areas name. An L1 area
+ * that runs past the end of the file, or shares a cluster with another structure, may match its checksum after a later change, so that
+ * all its bytes are taken for entries. Bytes that cannot be read name nothing.
  */
-export function* useReferenced({ index, mapped }: FileState, from: number, taken: UsedSpace): Plan<void> {
+export function* addReferencedSpace({ index, mapped }: FileState, from: number, used: UsedSpace): Plan<void> {
   const { header, table, clusterSize, fileSize, floor } = index;
-  const take = (offset: number, length: number): void => {
+  const add = (offset: number, length: number): void => {
     const end = alignUp(offset + length, clusterSize);
     if (end <= from || end > MAX_FILE_OFFSET) return;
     const start = offset - (offset % clusterSize);
-    // One that is misaligned lies in two clusters.
-    if (length > clusterSize) taken.add({ offset: start, length: end - start });
+    if (length > clusterSize) used.add({ offset: start, length: end - start });
+    // Two clusters, if the offset is misaligned.
     else
       for (let cluster = start; cluster < end; cluster += clusterSize)
-        taken.add({ offset: cluster, length: clusterSize });
+        used.add({ offset: cluster, length: clusterSize });
   };
-  if (table.bytes.length > 0) take(fileOffset(header.bitmapsOffset), table.bytes.length);
+  if (table.bytes.length > 0) add(fileOffset(header.bitmapsOffset), table.bytes.length);
   const places = new L1Places(index, table.entries);
-  const doubtful: Extent[] = [];
+  const doubtful: ByteRange[] = [];
   for (const [position, { entry, map, area = map }] of mapped.entries()) {
     if (hasLength(entry, index)) {
       const { offset, length } = l1Reference(entry, index);
-      take(offset, length);
+      add(offset, length);
       const isWhole = area !== undefined || !hasArea(entry, index) || places.isAlone(position);
       if (!isWhole && offset >= floor && offset < fileSize)
         doubtful.push({ offset, length: Math.min(length, fileSize - offset) });
     }
-    for (let cluster = 0; cluster < (area?.count ?? 0); cluster++) {
-      const offset = area?.area.offset(cluster) ?? 0;
-      if (offset !== 0) take(offset, clusterSize);
+    if (area === undefined) continue;
+    for (let cluster = 0; cluster < area.count; cluster++) {
+      const offset = area.area.offset(cluster);
+      if (offset !== 0) add(offset, clusterSize);
     }
   }
-  yield* takeWords(doubtful, (offset) => take(offset, clusterSize));
+  yield* readOffsets(doubtful, (offset) => add(offset, clusterSize));
 }
 
-/** Reads runs of a file, each byte once, and gives the offset in each word as if it were an L1 entry. */
-function* takeWords(runs: Extent[], take: (offset: number) => void): Plan<void> {
-  runs.sort((a, b) => a.offset - b.offset);
+/** Reads ranges of a file, each byte once, and visits the offset in each 8-byte word, taken for an L1 entry. */
+function* readOffsets(ranges: ByteRange[], visit: (offset: number) => void): Plan<void> {
+  ranges.sort((a, b) => a.offset - b.offset);
   let done = 0;
-  for (const { offset, length } of runs) {
+  for (const { offset, length } of ranges) {
     const end = offset + length;
     for (let at = Math.max(offset, done); at < end; at += PIECE) {
-      const [bytes] = yield* readEach([{ offset: at, length: Math.min(PIECE, end - at) }]);
+      const bytes = pieceAt(yield* readEach([{ offset: at, length: Math.min(PIECE, end - at) }]), 0);
       if (!(bytes instanceof Uint8Array)) continue;
-      // The file may end inside a word: what is missing would read as zeros once the file is longer.
+      // The file may end inside a word. When it grows, the missing bytes read as zeros.
       const words = new Uint8Array(alignUp(bytes.length, L1_ENTRY.size));
       words.set(bytes);
       const area = new L1Area(words, words.length / L1_ENTRY.size, "draft");
-      for (let word = 0; word < area.count; word++) if (area.offset(word) !== 0) take(area.offset(word));
+      for (let word = 0; word < area.count; word++) if (area.offset(word) !== 0) visit(area.offset(word));
     }
     done = Math.max(done, end);
   }

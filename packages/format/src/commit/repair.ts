@@ -10,60 +10,60 @@ import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts"
 import type { Plan } from "../ports/plan.ts";
 import { parseExtraData } from "../records/extra-data.ts";
 import type { BitmapChange, ClusterRepair, EntryContents } from "./bitmap-change.ts";
-import { withoutTail } from "./mend.ts";
+import { trimmed } from "./cluster-bytes.ts";
 
 /**
- * What a repair makes of a file's bitmaps (spec §5 Dirt, §7.3): what cannot be trusted becomes dirty, its range only where its
- * L1 area is good, all of it else; tails and padding become zero; in_use stays; what nothing can put right stays byte for byte.
- * Beside a window of clusters only numbers are held, whatever the bitmaps are.
+ * Decides how each bitmap of a file is repaired (spec §5 Dirt, §7.3). A cluster that cannot be trusted becomes dirty; if the L1 area
+ * itself cannot be trusted, the whole bitmap does. Bits behind the end and padding become zero. in_use stays set. A bitmap that
+ * dirty bits do not put right is copied byte for byte. Apart from one window of clusters, only numbers are held.
  */
 export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: Digests = {}): Plan<BitmapChange[]> {
-  const next: BitmapChange[] = [];
+  const changes: BitmapChange[] = [];
   for (const from of mapped) {
     if (index.problems.isBeyondRepair(from.entry.index)) {
-      next.push({ from });
+      changes.push({ from });
       continue;
     }
     const { map, problem } = from;
-    const entry = cleanEntry(from);
+    const entry = entryWithoutPadding(from);
     const isMisplaced = map === undefined || (problem !== undefined && isPlaceProblem(problem));
-    const mend = isMisplaced ? "all" : yield* mendedClusters(map, index.allOnes, crc32);
-    next.push({ from, ...(entry === undefined ? {} : { entry }), ...(mend === undefined ? {} : { mend }) });
+    const repair = isMisplaced ? "all" : yield* clusterRepair(map, index.allOnes, crc32);
+    changes.push({ from, ...(entry === undefined ? {} : { entry }), ...(repair === undefined ? {} : { repair }) });
   }
-  return next;
+  return changes;
 }
 
-/** The entry written anew, where its padding or that of a record is not zero. */
-function cleanEntry({ entry }: MappedBitmap): EntryContents | undefined {
+/** The contents of an entry whose padding, or that of a record, is not zero: written anew, they have zeros there. Else undefined. */
+function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined {
   if (entry.extraData.length === 0 && isZero(entry.padding)) return undefined;
   const parsed = parseExtraData(entry.extraData, { fileOffset: 0, bitmap: entry.label }, () => undefined);
   if (parsed === undefined || (isZero(entry.padding) && parsed.padding.length === 0)) return undefined;
   return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: parsed.records };
 }
 
-/** What is to be put right in the clusters and the padding of a bitmap; undefined when nothing is. */
-function* mendedClusters(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<ClusterRepair | undefined> {
+/** Verifies every stored cluster of a bitmap. Undefined if nothing is to be repaired in them or in the padding of the L1 area. */
+function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<ClusterRepair | undefined> {
   const dirty: number[] = [];
   let tail: ClusterRepair["tail"];
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {
       if (bytes instanceof QdbError || map.verify(cluster, bytes) !== undefined) dirty.push(cluster);
       else if (hasTail(map, cluster, bytes))
-        tail = withoutTailKind(bytes, map.bitCount - cluster * map.clusterSize * 8, allOnes, crc32);
+        tail = trimmedContents(bytes, map.bitCount - cluster * map.clusterSize * 8, allOnes, crc32);
     }
   }
   if (dirty.length === 0 && tail === undefined && isZero(map.area.padding)) return undefined;
   return { dirty, ...(tail === undefined ? {} : { tail }) };
 }
 
-/** What the last cluster holds once its tail is zero. */
-function withoutTailKind(
+/** What the last cluster holds once everything behind its first `bits` bits is zero. */
+function trimmedContents(
   bytes: Uint8Array,
   bits: number,
   allOnes: boolean,
   crc32: Crc32,
 ): NonNullable<ClusterRepair["tail"]> {
-  const masked = withoutTail(bytes, bits);
-  if (isZero(masked)) return "zeros";
-  return allOnes && isOnes(masked, bits) ? "ones" : { checksum: crc32(masked) };
+  const result = trimmed(bytes, bits);
+  if (isZero(result)) return "zeros";
+  return allOnes && isOnes(result, bits) ? "ones" : { checksum: crc32(result) };
 }

@@ -1,52 +1,55 @@
+import { numberAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
-import type { Extent } from "../maps/cluster-owners.ts";
 import { BLOCK } from "../maps/reached.ts";
+import type { ByteRange } from "../ports/source.ts";
 
-/** Free runs of whole blocks, ascending; the last one has no end. */
+/** Free runs of whole 4096-byte blocks, ascending. The last one has no end. */
 export interface FreeRuns {
   /** File offsets in bytes. */
   readonly starts: Float64Array;
+  /** File offsets in bytes, behind the last byte of a run; Infinity for the last run. */
   readonly ends: Float64Array;
-  /** Bytes of the blocks that are taken behind the place where the runs begin. */
-  readonly taken: number;
+  /** Bytes in used blocks, from the offset on from which the runs were asked for. */
+  readonly used: number;
 }
 
-/** Numbers, gathered without knowing how many there will be. */
-class Numbers {
-  #values = new Float64Array(64);
-  #used = 0;
+/** A list of numbers that grows. */
+class NumberList {
+  #numbers = new Float64Array(64);
+  #length = 0;
 
   push(value: number): void {
-    if (this.#used === this.#values.length) {
-      const longer = new Float64Array(2 * this.#used);
-      longer.set(this.#values);
-      this.#values = longer;
+    if (this.#length === this.#numbers.length) {
+      const longer = new Float64Array(2 * this.#length);
+      longer.set(this.#numbers);
+      this.#numbers = longer;
     }
-    this.#values[this.#used++] = value;
+    this.#numbers[this.#length++] = value;
   }
 
-  get values(): Float64Array {
-    return this.#values.subarray(0, this.#used);
+  /** The numbers pushed so far: a view, valid until the next push. */
+  view(): Float64Array {
+    return this.#numbers.subarray(0, this.#length);
   }
 }
 
 /**
- * The parts of a file that are taken: many single clusters, and few runs of any length. Kept as plain numbers, since the L1 areas of
- * a hostile file name millions of clusters.
+ * The used parts of a file: many single clusters and few runs of other lengths. Plain numbers, because the L1 areas of a hostile file
+ * name millions of clusters.
  */
 export class UsedSpace {
   readonly #clusterSize: number;
-  readonly #clusters = new Numbers();
-  readonly #starts = new Numbers();
-  readonly #ends = new Numbers();
+  readonly #clusters = new NumberList();
+  readonly #starts = new NumberList();
+  readonly #ends = new NumberList();
 
   /** `clusterSize` in bytes: the length of most runs. */
   constructor(clusterSize: number) {
     this.#clusterSize = clusterSize;
   }
 
-  /** Takes a run of bytes; runs may come in any order and overlap. */
-  add({ offset, length }: Extent): void {
+  /** Marks a run of bytes as used. Runs may overlap and come in any order. */
+  add({ offset, length }: ByteRange): void {
     if (length === this.#clusterSize) {
       this.#clusters.push(offset);
     } else if (length > 0) {
@@ -55,56 +58,67 @@ export class UsedSpace {
     }
   }
 
-  /** End of the last run that ends inside a file of so many bytes; 0 when there is none. */
+  /** The largest end of a run that is not past the end of a file of `fileSize` bytes; 0 if there is none. */
   lastEndWithin(fileSize: number): number {
     let last = 0;
     const look = (end: number): void => {
       if (end > last && end <= fileSize) last = end;
     };
-    for (const offset of this.#clusters.values) look(offset + this.#clusterSize);
-    for (const end of this.#ends.values) look(end);
+    for (const offset of this.#clusters.view()) look(offset + this.#clusterSize);
+    for (const end of this.#ends.view()) look(end);
     return last;
   }
 
-  /** What is free behind a file offset, a multiple of 4096. */
+  /** The free runs from a file offset on, which is a multiple of 4096. */
   freeFrom(from: number): FreeRuns {
-    const clusters = this.#clusters.values.sort();
-    const starts = this.#starts.values;
-    const ends = this.#ends.values;
-    const order = new Uint32Array(starts.length).map((_, at) => at);
-    order.sort((a, b) => (starts[a] ?? 0) - (starts[b] ?? 0));
-    const walk = (gap: (start: number, end: number) => void): number => {
-      let end = from;
-      let taken = 0;
-      let [cluster, run] = [0, 0];
-      while (cluster < clusters.length || run < order.length) {
-        const single = clusters[cluster] ?? Number.POSITIVE_INFINITY;
-        const long = starts[order[run] ?? order.length] ?? Number.POSITIVE_INFINITY;
-        let stop: number;
-        if (single <= long) {
-          stop = single + this.#clusterSize;
-          cluster++;
-        } else {
-          stop = ends[order[run] ?? 0] ?? 0;
-          run++;
-        }
-        const first = Math.floor(Math.min(single, long) / BLOCK) * BLOCK;
-        if (first > end) gap(end, first);
-        const next = Math.max(end, alignUp(stop, BLOCK));
-        taken += next - Math.min(Math.max(end, first), next);
-        end = next;
-      }
-      gap(end, Number.POSITIVE_INFINITY);
-      return taken;
-    };
+    // Twice over the same: first to count the gaps, then to list them in arrays of that length.
     let count = 0;
-    walk(() => count++);
-    const runs = { starts: new Float64Array(count), ends: new Float64Array(count) };
+    this.#forEachGap(from, () => count++);
+    const starts = new Float64Array(count);
+    const ends = new Float64Array(count);
     let at = 0;
-    const taken = walk((start, end) => {
-      runs.starts[at] = start;
-      runs.ends[at++] = end;
+    const used = this.#forEachGap(from, (start, end) => {
+      starts[at] = start;
+      ends[at++] = end;
     });
-    return { ...runs, taken };
+    return { starts, ends, used };
+  }
+
+  /** Visits the free gaps between used blocks from a file offset on. Returns the number of bytes in the used blocks there. */
+  #forEachGap(from: number, visit: (start: number, end: number) => void): number {
+    let end = from;
+    let used = 0;
+    this.#forEachRun((start, stop) => {
+      const first = Math.floor(start / BLOCK) * BLOCK;
+      if (first > end) visit(end, first);
+      const next = Math.max(end, alignUp(stop, BLOCK));
+      used += next - Math.min(Math.max(end, first), next);
+      end = next;
+    });
+    visit(end, Number.POSITIVE_INFINITY);
+    return used;
+  }
+
+  /** Visits each used run in the order of the starts: the sorted clusters and the sorted runs, merged. */
+  #forEachRun(visit: (start: number, end: number) => void): void {
+    const clusters = this.#clusters.view().sort();
+    const starts = this.#starts.view();
+    const ends = this.#ends.view();
+    const order = new Uint32Array(starts.length).map((_, index) => index);
+    order.sort((a, b) => numberAt(starts, a) - numberAt(starts, b));
+    let cluster = 0;
+    const visitClustersUpTo = (limit: number): void => {
+      for (; cluster < clusters.length; cluster++) {
+        const offset = numberAt(clusters, cluster);
+        if (offset > limit) return;
+        visit(offset, offset + this.#clusterSize);
+      }
+    };
+    for (const run of order) {
+      const start = numberAt(starts, run);
+      visitClustersUpTo(start);
+      visit(start, numberAt(ends, run));
+    }
+    visitClustersUpTo(Number.POSITIVE_INFINITY);
   }
 }

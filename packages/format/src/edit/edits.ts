@@ -1,7 +1,7 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
 import type { BitmapChange } from "../commit/bitmap-change.ts";
-import type { FileContents } from "../commit/whole-file.ts";
+import type { FileContents } from "../commit/file-contents.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";

@@ -1,6 +1,7 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { bitsOfShape } from "../bitmap/shape.ts";
-import { type BitmapContents, type FileContents, validateContents } from "../commit/whole-file.ts";
+import type { BitmapContents, FileContents } from "../commit/file-contents.ts";
+import { validateContents } from "../commit/write-image.ts";
 import { QdbError } from "../errors.ts";
 import { decodeUtf8, encodeUtf8, toHex } from "../layout/text.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";

@@ -1,0 +1,87 @@
+// How a commit stores the repair of some clusters of a bitmap. Places and checksums are fixed first; bytes are made as they are written.
+import { QdbError } from "../errors.ts";
+import { alignUp } from "../layout/numbers.ts";
+import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
+import { BLOCK } from "../maps/reached.ts";
+import type { QdbIndex } from "../open/qdb-index.ts";
+import type { Crc32 } from "../ports/digest.ts";
+import { l1EntriesFor } from "../records/bitmap-entry.ts";
+import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
+import type { BitmapChange, ClusterRepair } from "./bitmap-change.ts";
+import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
+import { chunksOf, onesCluster, trimmed } from "./cluster-bytes.ts";
+import type { FreeSpace } from "./free-space.ts";
+
+/**
+ * Number of bytes that a repair stores anew: L1 areas and, unless the file has all-ones clusters, data clusters. Known before any
+ * space is allocated.
+ */
+export function repairBytes(changes: readonly BitmapChange[], { clusterSize, allOnes }: QdbIndex): number {
+  let bytes = 0;
+  for (const { from, repair } of changes) {
+    if (from === undefined || repair === undefined) continue;
+    const entries = l1EntriesFor(from.entry.bitCount, clusterSize);
+    const clusters = repair === "all" ? entries : repair.dirty.length;
+    bytes += alignUp(l1AreaSize(entries, "full"), BLOCK) + (allOnes ? 0 : clusters * clusterSize);
+  }
+  return bytes;
+}
+
+/** Allocates space for a bitmap of which some clusters become dirty and all others stay. @throws {QdbError} LIMIT if there is no free space */
+export function clusterRepairWrites(
+  map: QdbClusterMap,
+  { dirty, tail }: ClusterRepair,
+  { clusterSize, allOnes }: QdbIndex,
+  space: FreeSpace,
+  crc32: Crc32,
+): BitmapWrites {
+  const builder = new L1Builder(map.count, "full");
+  builder.bytes.set(map.area.bytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
+  const areaOffset = space.allocate(builder.bytes.length);
+  const last = map.count - 1;
+  const bitsOf = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);
+  /** Sets place and checksum to zero: the builder leaves the checksum of a cluster that is not stored as it is. */
+  const clear = (cluster: number): void => builder.setData(cluster, 0, 0);
+  const stored: (readonly [cluster: number, offset: number])[] = [];
+  const wholeChecksum = dirty.some((cluster) => cluster !== last) && !allOnes ? crc32(onesCluster(clusterSize)) : 0;
+  for (const cluster of dirty) {
+    if (allOnes) {
+      clear(cluster);
+      builder.setOnes(cluster);
+      continue;
+    }
+    const offset = space.allocate(clusterSize);
+    stored.push([cluster, offset]);
+    builder.setData(cluster, offset, cluster === last ? crc32(onesCluster(clusterSize, bitsOf(last))) : wholeChecksum);
+  }
+  const copies: ClusterCopy[] = [];
+  if (tail === "ones" || tail === "zeros") clear(last);
+  if (tail === "ones") {
+    builder.setOnes(last);
+  } else if (tail === "zeros") {
+    builder.setZeros(last);
+  } else if (tail !== undefined) {
+    const to = space.allocate(clusterSize);
+    const { checksum } = tail;
+    copies.push({ from: map.offset(last), to, trim: { bits: bitsOf(last), checksum } });
+    builder.setData(last, to, checksum);
+  }
+  const l1Area = builder.bytes;
+  return {
+    fields: { l1TableOffset: BigInt(areaOffset), l1Checksum: crc32(l1Area) },
+    l1Area,
+    copies,
+    *chunks() {
+      yield* chunksOf([l1Area], areaOffset, clusterSize);
+      for (const [cluster, offset] of stored) yield { offset, bytes: onesCluster(clusterSize, bitsOf(cluster)) };
+    },
+  };
+}
+
+/** The bytes of a cluster that is copied, as they are written. @throws {QdbError} SOURCE_CHANGED if they are not the bytes that the repair verified */
+export function copiedBytes(bytes: Uint8Array, { from, trim }: ClusterCopy, crc32: Crc32): Uint8Array {
+  if (trim === undefined) return bytes;
+  const result = trimmed(bytes, trim.bits);
+  if (crc32(result) === trim.checksum) return result;
+  throw new QdbError("SOURCE_CHANGED", "a data cluster changed since it was looked at", { offset: from });
+}

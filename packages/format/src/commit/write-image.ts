@@ -1,0 +1,77 @@
+import type { Bitmap } from "../bitmap/bitmap.ts";
+import { type StoredBits, storeBits } from "../bits/store-bits.ts";
+import { alignUp } from "../layout/numbers.ts";
+import { geometryOf } from "../open/geometry.ts";
+import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
+import type { FileChunk, FileImage } from "../ports/file-image.ts";
+import { l1EntriesFor } from "../records/bitmap-entry.ts";
+import { mirrorOffset, sealHeaderArea } from "../records/header.ts";
+import type { DataFields } from "./bitmap-writes.ts";
+import { encodeHeaderArea, newHeader } from "./encode-header.ts";
+import { encodeTable, tableSizeOf } from "./encode-table.ts";
+import type { FileContents } from "./file-contents.ts";
+
+/**
+ * Encodes a whole file in its canonical form: the same contents give the same bytes (spec §4, Canonical file).
+ * @throws {QdbError} the code of the rule that the contents break: BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, LIMIT, UNSUPPORTED_FEATURE
+ */
+export function writeImage(contents: FileContents, digests: Digests = {}): FileImage {
+  const crc32 = digests.crc32 ?? ownCrc32;
+  const { bitmaps, extensions } = contents;
+  const isFull = contents.form === "full";
+  const header = newHeader(contents);
+  const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
+  let end = geometry.floor;
+  const allocate = (length: number): number => {
+    const offset = end;
+    end = alignUp(end + length, geometry.clusterSize);
+    return offset;
+  };
+  const tableOffset = bitmaps.length === 0 ? 0 : allocate(tableSizeOf(bitmaps));
+  const stored = bitmaps.map(({ bits }) => ({ bits, data: storeBits(bits, geometry, allocate, crc32) }));
+  const fields = stored.map(({ bits, data }) =>
+    dataFields(bits, data, isFull && data.l1Size > 0 ? crc32(data.area) : 0),
+  );
+  const table = encodeTable(bitmaps, fields, geometry);
+  header.bitmapsOffset = BigInt(tableOffset);
+  header.bitmapsSize = isFull ? table.length : 0;
+  header.tableChecksum = isFull && table.length > 0 ? crc32(table) : 0;
+  const headerArea = encodeHeaderArea(header, contents.form, extensions);
+  if (isFull) sealHeaderArea(headerArea, crc32);
+  return {
+    length: end,
+    *chunks(): Generator<FileChunk, void> {
+      yield { offset: 0, bytes: headerArea };
+      if (isFull) yield { offset: mirrorOffset(geometry.clusterSize), bytes: headerArea };
+      if (table.length > 0) yield { offset: tableOffset, bytes: table };
+      for (const { data } of stored) yield* data.chunks();
+    },
+  };
+}
+
+/** Checks contents as {@link writeImage} does, without encoding any bits. @throws {QdbError} as {@link writeImage} */
+export function validateContents(contents: FileContents): void {
+  const header = newHeader(contents);
+  const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
+  const fields = contents.bitmaps.map(({ bits }) => {
+    const l1Size = l1EntriesFor(bits.bitCount, geometry.clusterSize);
+    return dataFields(bits, { l1Size, areaOffset: l1Size === 0 ? 0 : geometry.floor }, 0);
+  });
+  encodeTable(contents.bitmaps, fields, geometry);
+  encodeHeaderArea(header, contents.form, contents.extensions);
+}
+
+function dataFields(
+  { granularity, size }: Bitmap,
+  { areaOffset, l1Size }: Pick<StoredBits, "areaOffset" | "l1Size">,
+  l1Checksum: number,
+): DataFields {
+  return { l1TableOffset: BigInt(areaOffset), l1Size, granularity, size, l1Checksum };
+}
+
+/** The bytes of a whole file in memory. @throws {QdbError} as {@link writeImage} */
+export function imageBytes(image: FileImage): Uint8Array {
+  const result = new Uint8Array(image.length);
+  for (const { offset, bytes } of image.chunks()) result.set(bytes, offset);
+  return result;
+}
