@@ -1,6 +1,6 @@
-import type { CallOptions, DiskRange, StoredBitmap } from "@qdb/format";
+import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
 import { about, closing, openFile, requireSameDisk } from "../files/open.ts";
-import { MapPrinter } from "../map/printer.ts";
+import { ExtentPrinter } from "../map/extent-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
@@ -55,30 +55,26 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     signal: call.signal,
     holdBytes: MAX_HELD_BYTES,
   };
-  const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
-  const put = (runs: Uint32Array): void => {
-    if (!printer.hasRoomFor(runs)) printer.flush();
-    printer.push(runs);
-  };
+  const printer = new ExtentPrinter(call.output, call.json ? "json" : "human", shape, start, end);
   // Nothing is printed before all bits were read: what has left cannot be taken back when a later cluster turns out to be bad.
-  let held: Uint32Array[] | undefined = [];
+  let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;
-  for await (const { runs } of bitmap.extents(options)) {
+  for await (const batch of bitmap.extents(options)) {
     if (held === undefined) {
-      put(runs);
+      printer.push(batch);
       continue;
     }
-    held.push(runs);
-    heldBytes += runs.byteLength;
+    held.push(batch);
+    heldBytes += batch.runs.byteLength;
     if (heldBytes < MAX_HELD_BYTES) continue;
     await verify(bitmap, options);
     requireSameDisk(bitmap.entry, call);
-    for (const piece of held) put(piece);
+    for (const piece of held) printer.push(piece);
     held = undefined;
   }
   if (held !== undefined) {
     requireSameDisk(bitmap.entry, call);
-    for (const piece of held) put(piece);
+    for (const piece of held) printer.push(piece);
   }
   printer.finish();
   printer.flush();

@@ -1,5 +1,5 @@
 import type { Bitmap } from "@qdb/format";
-import { MapPrinter } from "./printer.ts";
+import { ExtentPrinter } from "./extent-printer.ts";
 
 /** Gives the bytes of a bitmap in one format, in pieces. */
 export type Exporter = (bits: Bitmap) => Iterable<Uint8Array>;
@@ -22,12 +22,11 @@ function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
 function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   const printed: Uint8Array[] = [];
   // What the printer hands out is overwritten by what it prints next.
-  const sink = { bytes: (bytes: Uint8Array) => void printed.push(bytes.slice()) };
-  const printer = new MapPrinter(sink, "json", bits, 0n, bits.size);
-  for (const { runs } of bits.extents()) {
-    if (!printer.hasRoomFor(runs)) printer.flush();
+  const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
+  const printer = new ExtentPrinter(sink, "json", bits);
+  for (const batch of bits.extents()) {
+    printer.push(batch);
     yield* printed.splice(0);
-    printer.push(runs);
   }
   printer.finish();
   printer.flush();

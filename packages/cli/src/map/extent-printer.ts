@@ -1,0 +1,119 @@
+import type { BitmapShape, ExtentBatch } from "@qdb/format";
+import type { Output } from "../shell/output.ts";
+import {
+  bigintWriter,
+  extentWriter,
+  HUMAN,
+  JSON_LINES,
+  type LineFormat,
+  numberWriter,
+  type PutExtent,
+} from "./extent-lines.ts";
+
+/** Bytes that come together before they are written: more than the lines of one batch. */
+const BUFFER_SIZE = 4 * 1024 * 1024;
+/** Most bytes of one extent, and what is overwritten behind it. */
+const LINE_SIZE = 112;
+/** Numbers that are printed at a time: V8 is quick to optimise what is called often, and slow with one long loop. */
+const PIECE = 512;
+
+/**
+ * Prints extents as nbdinfo does, in its table or its JSON, dirty and clean in turn, from dirty extents in ascending order. Bytes
+ * leave when the buffer is full and when `flush` is called. Offsets and lengths are exact at any size of the disk.
+ */
+export class ExtentPrinter {
+  readonly #output: Pick<Output, "bytes">;
+  readonly #format: LineFormat;
+  readonly #granularity: number;
+  /** The window that is printed, `[start, end)` in bytes of the disk. */
+  readonly #start: bigint;
+  readonly #end: bigint;
+  /** Whether every offset fits a number. */
+  readonly #fits: boolean;
+  readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  readonly #put: PutExtent<number>;
+  readonly #putBig: PutExtent<bigint>;
+  #used = 0;
+  #isEmpty = true;
+  /** Where the next extent starts, in bytes of the disk. */
+  #at: bigint;
+
+  /** `start` and `end` are bytes of the disk, the window that is printed. */
+  constructor(
+    output: Pick<Output, "bytes">,
+    format: "human" | "json",
+    shape: BitmapShape,
+    start: bigint = 0n,
+    end: bigint = shape.size,
+  ) {
+    this.#output = output;
+    this.#format = format === "json" ? JSON_LINES : HUMAN;
+    this.#granularity = shape.granularity;
+    this.#start = start;
+    this.#end = end;
+    this.#fits = end <= BigInt(Number.MAX_SAFE_INTEGER);
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    this.#put = extentWriter(view, this.#format, numberWriter(view, this.#format));
+    this.#putBig = extentWriter(view, this.#format, bigintWriter(this.#bytes, this.#format));
+    this.#at = start;
+  }
+
+  /** Prints a batch of dirty extents of the window. @throws {QdbError} IO */
+  push(batch: ExtentBatch): void {
+    const { runs } = batch;
+    // Each run is a dirty extent and may have a clean one before it; one more clean one, and the end, come at last.
+    if (this.#used + (runs.length + 2) * LINE_SIZE > BUFFER_SIZE) this.flush();
+    if (!this.#fits) {
+      for (const { offset, length } of batch.rangesBig()) this.#putRange(offset, offset + length);
+    } else {
+      for (let at = 0; at < runs.length; at += PIECE) this.#putRuns(runs.subarray(at, at + PIECE));
+    }
+    this.#markBegin();
+  }
+
+  /** Prints what is left of the window, and the end. */
+  finish(): void {
+    if (this.#at < this.#end) this.#putRange(this.#end, this.#end);
+    this.#markBegin();
+    this.#used += this.#bytes.write(this.#isEmpty ? this.#format.none : this.#format.end, this.#used, "latin1");
+  }
+
+  /** Writes what was printed so far. @throws {QdbError} IO */
+  flush(): void {
+    this.#output.bytes(this.#bytes.subarray(0, this.#used));
+    this.#used = 0;
+  }
+
+  /** Dirty runs, first and last bit of each in turn; the window ends below 2^53. */
+  #putRuns(runs: Uint32Array): void {
+    const put = this.#put;
+    const granularity = this.#granularity;
+    const start = Number(this.#start);
+    const end = Number(this.#end);
+    let used = this.#used;
+    let at = Number(this.#at);
+    for (let index = 0; index < runs.length; index += 2) {
+      const dirtyStart = Math.max(start, (runs[index] as number) * granularity);
+      const dirtyEnd = Math.min(end, ((runs[index + 1] as number) + 1) * granularity);
+      if (dirtyStart > at) used = put(used, at, dirtyStart - at, false);
+      used = put(used, dirtyStart, dirtyEnd - dirtyStart, true);
+      at = dirtyEnd;
+    }
+    this.#used = used;
+    this.#at = BigInt(at);
+  }
+
+  /** A dirty range, and the clean one before it; either may be empty. */
+  #putRange(dirtyStart: bigint, dirtyEnd: bigint): void {
+    if (dirtyStart > this.#at) this.#used = this.#putBig(this.#used, this.#at, dirtyStart - this.#at, false);
+    if (dirtyEnd > dirtyStart) this.#used = this.#putBig(this.#used, dirtyStart, dirtyEnd - dirtyStart, true);
+    this.#at = dirtyEnd;
+  }
+
+  /** The first line begins with another text, which is put over its beginning. */
+  #markBegin(): void {
+    if (!this.#isEmpty || this.#used === 0) return;
+    this.#isEmpty = false;
+    this.#bytes.write(this.#format.begin, 0, "latin1");
+  }
+}
