@@ -111,7 +111,8 @@ export type {
   QdbJsonRecord,
 } from "./json/qdb-json.ts";
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
-export { type FileState, type LoadedMaps, loadMaps, type MappedBitmap, readMap } from "./maps/load-maps.ts";
+export { type FileState, loadMaps, readMap } from "./maps/load-maps.ts";
+export type { MappedBitmap } from "./maps/mapped-bitmap.ts";
 export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";

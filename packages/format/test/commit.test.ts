@@ -441,8 +441,8 @@ describe("files in error", () => {
       expect(session.state.mapped[0]?.entry.bytes).toEqual(entry);
       const again = openSession(store);
       expect(again.state.mapped[0]?.entry.bytes).toEqual(entry);
-      expect(again.state.mapped.map(({ problem }) => problem?.code)).toEqual(
-        session.state.mapped.map(({ problem }) => problem?.code),
+      expect(again.state.mapped.map((bitmap) => bitmap.findProblem()?.code)).toEqual(
+        session.state.mapped.map((bitmap) => bitmap.findProblem()?.code),
       );
       // With the bitmap goes the doubt.
       const edits = editsOf(again);

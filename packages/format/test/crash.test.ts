@@ -1,10 +1,11 @@
 // Power cuts: every state that one could leave behind a commit, opened with the real reader, and what a second session makes of it.
 
 import { createHash } from "node:crypto";
-import { type MappedBitmap, QdbError, runSync, type Session, type SyncStore, shortRead } from "@qdb/format";
+import { QdbError, runSync, type Session, type SyncStore, shortRead } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { MappedBitmap } from "../src/maps/mapped-bitmap.ts";
 import { QdbClusterMap } from "../src/maps/qdb-cluster-map.ts";
-import { L1Area } from "../src/records/l1.ts";
+import { l1AreaSize } from "../src/records/l1.ts";
 import {
   bitmap,
   type Change,
@@ -524,10 +525,10 @@ describe("what is caught when the protocol is weaker", () => {
     const [first] = mapped;
     if (first?.map === undefined) throw new Error("no bitmap");
     const { entry } = first;
-    mapped[0] = {
-      ...first,
-      map: new QdbClusterMap(entry, new L1Area(new Uint8Array(0), 0, "full"), 0, 4096, ZLIB.crc32 ?? (() => 0)),
-    };
+    const zeros = new DataView(new ArrayBuffer(l1AreaSize(entry.l1Size, "full")));
+    const context = { form: "full" as const, clusterSize: 4096, crc32: ZLIB.crc32 ?? (() => 0) };
+    const map = new QdbClusterMap(entry, zeros, 0, context);
+    mapped[0] = new MappedBitmap(session.state.index, entry, map);
     const said = view(start);
     runSync(session.commit(next), store);
     const allowed = store.changes.map(() => new Set([said, view(store.bytes)]));

@@ -44,9 +44,11 @@ function dirtyOf(bits: Bitmap): ReadonlySet<number> {
 function said(bytes: Uint8Array): ReadonlyMap<string, Said> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
   return new Map<string, Said>(
-    mapped.map(({ entry, map, problem }): readonly [string, Said] => {
+    mapped.map((one): readonly [string, Said] => {
+      const { entry, map } = one;
+      const problem = one.findProblem();
       if (map === undefined || problem !== undefined) return [entry.label, problem?.code ?? "none"];
       try {
         const bits = runSync(bitmapPlan(map), source);
@@ -296,7 +298,7 @@ describe("two structures own one cluster", () => {
     const [a, b, c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
     if (a === undefined || b === undefined || c === undefined) throw new Error("a file that was made is good");
     const place = descriptor(a.offset(0), c.areaOffset);
-    const area = edit(b.area.bytes, [0, be(place, 8)], ...(place % 2 === 1 ? [[16, be(0, 4)] as const] : []));
+    const area = edit(b.areaBytes, [0, be(place, 8)], ...(place % 2 === 1 ? [[16, be(0, 4)] as const] : []));
     return relinked(edit(made, [b.areaOffset, area]), 1, area, flags);
   }
 
@@ -397,7 +399,7 @@ describe("two structures own one cluster", () => {
         }
         // What the session knows is what the next one finds.
         const next = openSession(store).state.mapped;
-        expect(editor.state.mapped.map(({ problem }) => problem)).toEqual(next.map(({ problem }) => problem));
+        expect(editor.state.mapped.map((one) => one.findProblem())).toEqual(next.map((one) => one.findProblem()));
       }
     });
   });
@@ -457,7 +459,7 @@ describe("two structures own one cluster", () => {
     // a and b share one L1 area of which only b's checksum is right; an entry in it names the cluster of c.
     const [a, , c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
     if (a === undefined || c === undefined) throw new Error("a file that was made is good");
-    const area = edit(a.area.bytes, [0, be(c.offset(0), 8)]);
+    const area = edit(a.areaBytes, [0, be(c.offset(0), 8)]);
     const shared = edit(made, [a.areaOffset, area], [2 * H + 48, be(a.areaOffset, 8)]);
     const bytes = relinked(shared, 1, area, 0);
     expect([...said(bytes).values()].map((one) => (typeof one === "string" ? one : "ok"))).toEqual([

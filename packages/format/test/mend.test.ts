@@ -11,10 +11,12 @@ import { MemoryStore, openEditor, random, ZLIB } from "./store.ts";
 function bitsOf(bytes: Uint8Array): Map<string, Bitmap> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
   return new Map(
-    mapped.map(({ entry: { label }, map, problem }) => {
-      expect({ label, problem }).toEqual({ label, problem: undefined });
+    mapped.map((one) => {
+      const { label } = one.entry;
+      const { map } = one;
+      expect({ label, problem: one.findProblem() }).toEqual({ label, problem: undefined });
       if (map === undefined) throw new Error("no map");
       return [label, runSync(bitmapPlan(map), source)];
     }),

@@ -10,9 +10,11 @@ import { bitmap, fileOf, hexOf, MemoryStore, openEditor, openSession, random, ZL
 function said(bytes: Uint8Array): ReadonlyMap<string, string> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
   return new Map(
-    mapped.map(({ entry, map, problem }) => {
+    mapped.map((one) => {
+      const { entry, map } = one;
+      const problem = one.findProblem();
       if (map === undefined || problem !== undefined) return [entry.label, problem?.code ?? "no map"] as const;
       try {
         return [entry.label, hexOf(runSync(bitmapPlan(map), source).toBytes())] as const;
@@ -83,7 +85,7 @@ async function act(store: MemoryStore, name: string, verb: string, dice: () => n
   const dirtied = verb === "repair" ? 0 : (await editor.commit()).madeDirty.length;
   // What the session knows is what the next one finds.
   const states = (mapped: typeof editor.state.mapped): unknown[] =>
-    mapped.map(({ entry, map, problem }) => [entry.label, map !== undefined, problem?.code]);
+    mapped.map((one) => [one.entry.label, one.map !== undefined, one.findProblem()?.code]);
   expect(states(editor.state.mapped)).toEqual(states(openSession(store).state.mapped));
   return dirtied;
 }

@@ -59,7 +59,7 @@ test.each([9, 16, 17, 21])(
         runs += count;
       };
     });
-    expect(all.map(({ problem }) => problem)).toEqual(bitmaps.map(() => undefined));
+    expect(all.map((one) => one.findProblem())).toEqual(bitmaps.map(() => undefined));
     expect(runs).toBe((1 + 77 + 70_000 + 140_000) * 4);
     expect(counted.map(({ dirty }) => dirty?.bits)).toEqual(bitmaps.map((bits) => bits.count()));
     expect(loaded.map(({ bitmap }, at) => bitmap?.equals(bitmaps[at] ?? mixed(1)))).toEqual(bitmaps.map(() => true));

@@ -66,7 +66,7 @@ export interface Read {
   readonly bitmap: Bitmap | undefined;
 }
 
-function bitsOf(from: SyncByteSource, { entry, map, problem }: MappedBitmap): Read {
+function bitsOf(from: SyncByteSource, { entry, map }: Pick<MappedBitmap, "entry" | "map">, problem?: Problem): Read {
   if (map === undefined || problem !== undefined) {
     if (problem === undefined) throw new Error(`${entry.label}: neither a map nor a problem`);
     return { label: entry.label, problem, bitmap: undefined };
@@ -83,8 +83,8 @@ function bitsOf(from: SyncByteSource, { entry, map, problem }: MappedBitmap): Re
 export function readAll(source: Uint8Array | SyncByteSource): Read[] {
   const from = source instanceof Uint8Array ? bytesSource(source) : source;
   const opened = index(from);
-  const maps = runSync(loadMaps(opened, opened.table.entries, ZLIB), from).bitmaps();
-  return maps.map((mapped) => bitsOf(from, mapped));
+  const maps = runSync(loadMaps(opened, opened.table.entries, ZLIB), from);
+  return maps.map((mapped) => bitsOf(from, mapped, mapped.findProblem()));
 }
 
 /** The same of one bitmap alone, by its place in the table. */
@@ -95,7 +95,7 @@ export function readOne(source: Uint8Array | SyncByteSource, place: number): Rea
   if (entry === undefined) throw new Error(`no entry ${place}`);
   try {
     const map = runSync(readMap(opened, entry, ZLIB), from);
-    return bitsOf(from, { entry, map, problem: undefined });
+    return bitsOf(from, { entry, map });
   } catch (error) {
     if (isQdbError(error)) return { label: entry.label, problem: error, bitmap: undefined };
     throw error;

@@ -154,7 +154,7 @@ function damaged(
 function maps(bytes: Uint8Array) {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  return runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+  return runSync(loadMaps(index, index.table.entries, ZLIB), source);
 }
 
 /** The dirty bits of every bitmap; `undefined` where they are refused for what they are. */

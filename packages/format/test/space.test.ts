@@ -166,7 +166,7 @@ test("what another writer stored though it is all zeros, all ones, or nothing ye
     const before = view(bytes);
     const store = new MemoryStore(bytes);
     const session = openSession(store);
-    expect(session.state.mapped.map(({ problem }) => problem)).toEqual([undefined, undefined]);
+    expect(session.state.mapped.map((one) => one.findProblem())).toEqual([undefined, undefined]);
     flip(store, session, "v", true, 3, 4);
     expectShort(store);
     expect(view(store.bytes).split("\n")[0]).toBe(before.split("\n")[0]);

@@ -210,9 +210,11 @@ export function view(bytes: Uint8Array): string {
   const source = bytesSource(bytes);
   try {
     const index = runSync(readIndex(bytes.length, ZLIB), source);
-    const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+    const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
     return mapped
-      .map(({ entry, map, problem }) => {
+      .map((one) => {
+        const { entry, map } = one;
+        const problem = one.findProblem();
         const { size, granularity, flags } = entry.fields;
         const bits = map === undefined ? "none" : hexOf(runSync(bitmapPlan(map), source).toBytes());
         const records = hexOf(entry.extraData);
@@ -268,7 +270,7 @@ export function fileOf(bitmaps: Readonly<Record<string, Bitmap>>, over: Partial<
 export function canonicalLength(bytes: Uint8Array): number {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
-  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source).bitmaps();
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
   const bitmaps = mapped.map(({ entry, map }) => {
     if (map === undefined || entry.records === undefined) throw new Error(`${entry.label} has no canonical form`);
     const bits = runSync(bitmapPlan(map), source);

@@ -40,7 +40,7 @@ async function factsOf(path: string, file: QdbFile, call: Call): Promise<FileFac
   const progress = call.progress("counting");
   try {
     const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
-    const isAnyInUse = counted.some(({ problem }) => problem?.code === "INCONSISTENT");
+    const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
     // Asked for only where it makes a difference: it can mean a look at every process.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;
     return fileFacts(path, file.index, counted, { now: Date.now(), hasWriter });

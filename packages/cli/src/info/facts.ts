@@ -1,5 +1,6 @@
 // What `qdb info` says of a file, as its JSON document (`spec/schema/info.schema.json`) has it. The human form is made from the same.
 import {
+  type BitmapEntry,
   type CountedBitmap,
   extensionName,
   FEATURES,
@@ -7,6 +8,7 @@ import {
   flagNames,
   L1_CHECKSUM,
   L1_ENTRY,
+  type Problem,
   type QdbIndex,
   toHex,
   toUuid,
@@ -120,7 +122,8 @@ function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): Feature
 }
 
 function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapFacts {
-  const { entry, dirty, problem } = bitmap;
+  const { entry, dirty } = bitmap;
+  const problem = bitmap.findProblem();
   const { size, granularity, flags } = entry.fields;
   const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
   return {
@@ -133,7 +136,7 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
     dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
     flags: flagNames(flags),
-    state: stateOf(bitmap, hasWriter),
+    state: stateOf(entry, problem, hasWriter),
     error: problem === undefined ? undefined : { code: problem.code, message: problem.message },
     disk,
     disk_stamp: stamp && { length: String(stamp.length), mtime: String(stamp.mtime), file: String(stamp.file) },
@@ -152,7 +155,7 @@ function percent(part: bigint, whole: bigint): number {
   return whole === 0n ? 0 : (100 * Number(part)) / Number(whole);
 }
 
-function stateOf({ entry, problem }: CountedBitmap, hasWriter: boolean): BitmapFacts["state"] {
+function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: boolean): BitmapFacts["state"] {
   if (problem?.code === "INCONSISTENT") return hasWriter ? "in use" : "inconsistent";
   if (problem?.code === "UNSUPPORTED_FEATURE") return "unsupported";
   if (problem !== undefined) return "corrupt";

@@ -69,14 +69,19 @@ class Drawing {
 
   finish(bitmaps: readonly MappedBitmap[]): Pictures {
     this.#keep();
-    for (const { problem } of bitmaps) if (problem !== undefined && !isOfBitmap(problem)) throw QdbError.from(problem);
+    for (const bitmap of bitmaps) {
+      const problem = bitmap.findProblem();
+      if (problem !== undefined && !isOfBitmap(problem)) throw QdbError.from(problem);
+    }
     // Once, since pictures are made several times: a disk can change meanwhile.
     const doubts = new Map<number, string>();
     for (const { entry } of bitmaps) {
       const doubt = doubtOf(entry);
       if (doubt !== undefined) doubts.set(entry.index, doubt);
     }
-    const picture = ({ entry, problem }: MappedBitmap): Picture => {
+    const picture = (bitmap: MappedBitmap): Picture => {
+      const { entry } = bitmap;
+      const problem = bitmap.findProblem();
       const doubt = doubts.get(entry.index);
       if (problem !== undefined) return pictureOf(entry, doubt, { problem: `[${problem.code}] ${problem.message}` });
       const { size, granularity } = entry.fields;

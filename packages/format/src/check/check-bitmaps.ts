@@ -1,9 +1,11 @@
 import { windows } from "../bits/cluster-windows.ts";
 import type { BitOptions } from "../bits/read-bits.ts";
 import { hasTail, readClusters } from "../bits/stored-clusters.ts";
+import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
-import type { LoadedMaps, MappedBitmap } from "../maps/load-maps.ts";
+import { l1ProblemsOf } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { isPlaceProblem } from "../open/entry-problems.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
@@ -12,115 +14,115 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { checkEntry, nameTwins } from "./check-records.ts";
 import { type Finding, finding, findingOf } from "./findings.ts";
 
-/** A finding with the place in the table of the bitmap that it is about; undefined where it is about none. */
+/** A finding with the index of the table entry that it is about; undefined where it is about no single bitmap. */
 export interface Located {
   readonly finding: Finding;
-  readonly position?: number;
+  readonly entryIndex?: number;
 }
 
 /** How the bitmaps of a file are checked. */
 export interface BitmapCheckOptions {
   /** Nothing can be repaired: a writer refuses the file. */
   readonly refused: boolean;
-  /** Findings of data clusters are kept, so that all can be gone through again; each has cost more bytes read than it takes. */
+  /** Keep the findings of data clusters, so that {@link BitmapCheck.findings} has them. Each takes less memory than the bytes read for it. */
   readonly keep: boolean;
 }
 
 /**
- * The findings of table entries and of what they lead to. What table and L1 areas tell is found again whenever it is asked for: a
- * million findings are held nowhere.
+ * Checks the table entries of a file, their L1 areas and their data. Findings about entries and L1 areas are derived again each time they
+ * are listed: a damaged file can have a million.
  */
 export class BitmapCheck {
   readonly #index: QdbIndex;
-  readonly #maps: LoadedMaps;
+  readonly #mapped: readonly MappedBitmap[];
   readonly #options: BitmapCheckOptions;
-  /** Of each bitmap, by its place, what was found in its data. */
+  /** The findings of data clusters, by index of the table entry. */
   readonly #data = new Map<number, Finding[]>();
 
-  constructor(index: QdbIndex, maps: LoadedMaps, options: BitmapCheckOptions) {
+  /** `mapped` has every bitmap of the table, in its order. */
+  constructor(index: QdbIndex, mapped: readonly MappedBitmap[], options: BitmapCheckOptions) {
     this.#index = index;
-    this.#maps = maps;
+    this.#mapped = mapped;
     this.#options = options;
   }
 
-  /** Looks at everything, at the data last; gives the bitmaps. */
-  *run(onProgress: BitOptions["onProgress"]): Plan<readonly MappedBitmap[], Located> {
-    for (const located of this.#known()) yield* put(located);
-    const mapped = this.#maps.bitmaps();
-    const total = mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
+  /** Puts out every finding. Data clusters are read last. */
+  *run(onProgress: BitOptions["onProgress"]): Plan<void, Located> {
+    for (const located of this.#findBeforeData()) yield* put(located);
+    const total = this.#mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
     let before = 0;
-    for (const { entry, map, area } of mapped) {
-      for (const found of this.#padding(entry, area)) yield* put(found);
+    for (const { entry, map, area } of this.#mapped) {
+      for (const found of this.#findPadding(entry, area)) yield* put(found);
       if (map === undefined) continue;
       const progress = (bits: number): void => onProgress?.(before + bits, total);
-      yield* mapPut(checkData(map, progress), (found) => this.#keep(this.#said(found, entry)));
+      yield* mapPut(checkData(map, progress), (found) => this.#keep(this.#locate(found, entry)));
       before += map.bitCount;
     }
-    return mapped;
   }
 
-  /** All findings once more, in the same order, once everything was looked at; those of data only where they were kept. */
+  /** Lists all findings again, in the same order, after `run`. Those of data clusters only where they were kept. */
   *findings(): Generator<Located, void> {
-    yield* this.#known();
-    for (const [position, entry] of this.#index.table.entries.entries()) {
-      yield* this.#padding(entry, this.#maps.area(position, entry));
-      for (const found of this.#data.get(position) ?? []) yield { finding: found, position };
+    yield* this.#findBeforeData();
+    for (const { entry, area } of this.#mapped) {
+      yield* this.#findPadding(entry, area);
+      for (const found of this.#data.get(entry.index) ?? []) yield { finding: found, entryIndex: entry.index };
     }
   }
 
-  /** Those of the bitmap at a place; names that look the same are not of one bitmap. */
-  *findingsOf(position: number): Generator<Finding, void> {
-    const entry = this.#index.table.entries[position];
-    if (entry === undefined) return;
-    for (const located of this.#entryProblems(entry)) yield located.finding;
-    for (const located of this.#records(entry)) yield located.finding;
-    for (const problem of this.#maps.problemsOf(position, entry))
-      yield this.#said(findingOf(problem, true), entry).finding;
-    for (const located of this.#padding(entry, this.#maps.area(position, entry))) yield located.finding;
-    yield* this.#data.get(position) ?? [];
+  /** Lists the findings of one bitmap again. Names that look the same are findings of no single bitmap. */
+  *findingsOf(entryIndex: number): Generator<Finding, void> {
+    const bitmap = itemAt(this.#mapped, entryIndex);
+    const { entry, area } = bitmap;
+    for (const located of this.#findEntryProblems(entry)) yield located.finding;
+    for (const located of this.#findInRecords(entry)) yield located.finding;
+    for (const problem of bitmap.findL1Problems()) yield this.#locate(findingOf(problem, true), entry).finding;
+    for (const located of this.#findPadding(entry, area)) yield located.finding;
+    yield* this.#data.get(entryIndex) ?? [];
   }
 
-  /** What needs no data. */
-  *#known(): Generator<Located, void> {
+  /** The findings that need no data clusters. */
+  *#findBeforeData(): Generator<Located, void> {
     const { entries } = this.#index.table;
-    for (const entry of entries) yield* this.#entryProblems(entry);
-    for (const entry of entries) yield* this.#records(entry);
-    for (const found of nameTwins(entries)) yield { finding: this.#refused(found) };
-    for (const { entry, problem } of this.#maps.problems()) yield this.#said(findingOf(problem, true), entry);
+    for (const entry of entries) yield* this.#findEntryProblems(entry);
+    for (const entry of entries) yield* this.#findInRecords(entry);
+    for (const found of nameTwins(entries)) yield { finding: this.#ifRepairable(found) };
+    for (const { entry, problem } of l1ProblemsOf(this.#mapped)) yield this.#locate(findingOf(problem, true), entry);
   }
 
-  *#entryProblems(entry: BitmapEntry): Generator<Located, void> {
+  *#findEntryProblems(entry: BitmapEntry): Generator<Located, void> {
     for (const problem of this.#index.problems.all(entry.index))
-      yield this.#said(findingOf(problem, isPlaceProblem(problem)), entry);
+      yield this.#locate(findingOf(problem, isPlaceProblem(problem)), entry);
   }
 
-  *#records(entry: BitmapEntry): Generator<Located, void> {
-    for (const found of checkEntry(entry)) yield this.#said(found, entry);
+  *#findInRecords(entry: BitmapEntry): Generator<Located, void> {
+    for (const found of checkEntry(entry)) yield this.#locate(found, entry);
   }
 
-  *#padding(entry: BitmapEntry, map: QdbClusterMap | undefined): Generator<Located, void> {
-    if (map === undefined || isZero(map.area.padding)) return;
-    const offset = map.areaOffset + map.area.bytes.length - map.area.padding.length;
+  *#findPadding(entry: BitmapEntry, map: QdbClusterMap | undefined): Generator<Located, void> {
+    if (map === undefined || isZero(map.areaPadding)) return;
+    const offset = map.areaOffset + map.areaBytes.length - map.areaPadding.length;
     const where = { structure: "L1 area", offset, bitmap: map.label };
-    yield this.#said(finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where), entry);
+    yield this.#locate(finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where), entry);
   }
 
   #keep(located: Located): Located {
-    const { finding: found, position } = located;
-    if (this.#options.keep && position !== undefined) {
-      const kept = this.#data.get(position);
-      if (kept === undefined) this.#data.set(position, [found]);
+    const { finding: found, entryIndex } = located;
+    if (this.#options.keep && entryIndex !== undefined) {
+      const kept = this.#data.get(entryIndex);
+      if (kept === undefined) this.#data.set(entryIndex, [found]);
       else kept.push(found);
     }
     return located;
   }
 
-  #said(found: Finding, entry: BitmapEntry): Located {
+  /** A finding about a bitmap; not repairable where a repair leaves the bitmap as it is. */
+  #locate(found: Finding, entry: BitmapEntry): Located {
     const stays = this.#index.problems.isBeyondRepair(entry.index);
-    return { finding: this.#refused(stays ? { ...found, repairable: false } : found), position: entry.index };
+    return { finding: this.#ifRepairable(stays ? { ...found, repairable: false } : found), entryIndex: entry.index };
   }
 
-  #refused(found: Finding): Finding {
+  /** A finding, not repairable where a writer refuses the file. */
+  #ifRepairable(found: Finding): Finding {
     return this.#options.refused ? { ...found, repairable: false } : found;
   }
 }

@@ -2,8 +2,9 @@ import type { BitOptions } from "../bits/read-bits.ts";
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { isClusterBits, MAX_GENERATION } from "../limits.ts";
-import { loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
-import { allMapped, endOfUse } from "../maps/reached.ts";
+import { endOfUse } from "../maps/generation-space.ts";
+import { loadMaps } from "../maps/load-maps.ts";
+import { areAllMapped, type MappedBitmap } from "../maps/mapped-bitmap.ts";
 import { readTable } from "../open/bitmap-table.ts";
 import { type AreaRead, isGoodArea, type OpenedHeader, openHeader, readArea } from "../open/choose-header.ts";
 import { geometryOf } from "../open/geometry.ts";
@@ -92,20 +93,20 @@ function* checkFile(
     for (const found of seen.heads) yield* put(found);
     return { complete: yield* giveUp(error, seen), headerSource };
   }
-  const maps = yield* loadMaps(index, index.table.entries, digests);
+  const mapped = yield* loadMaps(index, index.table.entries, digests);
   // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
   const refused = problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION;
   seen.heads = refused ? heads.map(unrepairable) : heads;
   for (const found of seen.heads) yield* put(found);
-  const bitmaps = new BitmapCheck(index, maps, { refused, keep: options.seen !== undefined });
+  const bitmaps = new BitmapCheck(index, mapped, { refused, keep: options.seen !== undefined });
   seen.bitmaps = bitmaps;
-  const mapped = yield* mapPut(bitmaps.run(options.onProgress), ({ finding: found }) => found);
+  yield* mapPut(bitmaps.run(options.onProgress), ({ finding: found }) => found);
   if (options.fixedSize !== true) {
     const ends = checkEnd(index, mapped);
     seen.ends = refused ? ends.map(unrepairable) : ends;
     for (const found of seen.ends) yield* put(found);
   }
-  return { complete: walk?.isBroken === false && allMapped(mapped), headerSource };
+  return { complete: walk?.isBroken === false && areAllMapped(mapped), headerSource };
 }
 
 /** Ends a check at an error of the file; what the caller names, and what is no error of the file, is thrown. */
@@ -149,7 +150,7 @@ function wrongMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
 }
 
 function checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): readonly Finding[] {
-  if (!allMapped(mapped)) return [];
+  if (!areAllMapped(mapped)) return [];
   const end = endOfUse(index, mapped);
   if (index.fileSize <= end) return [];
   const message = `${index.fileSize - end} bytes behind the last block in use belong to nothing; qdb check -r cuts them off`;

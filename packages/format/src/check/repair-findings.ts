@@ -16,7 +16,7 @@ function kindOf({ code, where }: Finding): string {
 class Kinds {
   readonly #seen: SeenFile;
   readonly #ofFile: ReadonlySet<string>;
-  #position: number | undefined;
+  #entryIndex: number | undefined;
   #ofBitmap: ReadonlySet<string> = new Set();
 
   constructor(seen: SeenFile) {
@@ -24,13 +24,13 @@ class Kinds {
     this.#ofFile = new Set([...seen.heads, ...seen.ends].map(kindOf));
   }
 
-  has(finding: Finding, position: number | undefined): boolean {
-    if (position === undefined) return this.#ofFile.has(kindOf(finding));
-    if (position !== this.#position) {
+  has(finding: Finding, entryIndex: number | undefined): boolean {
+    if (entryIndex === undefined) return this.#ofFile.has(kindOf(finding));
+    if (entryIndex !== this.#entryIndex) {
       const kinds = new Set<string>();
-      for (const found of this.#seen.bitmaps?.findingsOf(position) ?? []) kinds.add(kindOf(found));
+      for (const found of this.#seen.bitmaps?.findingsOf(entryIndex) ?? []) kinds.add(kindOf(found));
       this.#ofBitmap = kinds;
-      this.#position = position;
+      this.#entryIndex = entryIndex;
     }
     return this.#ofBitmap.has(kindOf(finding));
   }
@@ -64,14 +64,14 @@ export class RepairFindings {
     const left = new Kinds(after);
     // Nothing is known to be gone where the bitmaps could not be looked at again.
     const isSeen = after.bitmaps !== undefined || before.bitmaps === undefined;
-    for (const { finding, position } of before.findings()) {
+    for (const { finding, entryIndex } of before.findings()) {
       // A repair changes no name and no order of bitmaps.
-      const repaired = isSeen && finding.code !== "NAME_TWINS" && !left.has(finding, position);
+      const repaired = isSeen && finding.code !== "NAME_TWINS" && !left.has(finding, entryIndex);
       yield { finding, repaired };
     }
     if (before === after) return;
     const known = new Kinds(before);
-    for (const { finding, position } of after.findings())
-      if (finding.code !== "NAME_TWINS" && !known.has(finding, position)) yield { finding, repaired: false };
+    for (const { finding, entryIndex } of after.findings())
+      if (finding.code !== "NAME_TWINS" && !known.has(finding, entryIndex)) yield { finding, repaired: false };
   }
 }

@@ -112,7 +112,7 @@ function comparableClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap):
 
 /** CRC-32 of a stored cluster. @throws {Error} for a draft, which has no checksums and is never changed in place */
 function checksumOf(map: QdbClusterMap, cluster: number): number {
-  const checksum = map.area.checksum(cluster);
+  const checksum = map.checksum(cluster);
   if (checksum === undefined) throw new Error("an L1 area of draft form has no checksums");
   return checksum;
 }

@@ -1,5 +1,5 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
-import type { MappedBitmap } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { Tlv } from "../records/tlv.ts";
 
 /** The part of a table entry that its author chooses. The other fields say where its data is, and are set when it is stored. */

@@ -1,6 +1,6 @@
 import { byteAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
-import { BLOCK } from "../maps/reached.ts";
+import { BLOCK } from "../maps/generation-space.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 
 /** A copy of a cluster's bytes in which only the first `bits` bits are kept; those behind are zero. */

@@ -1,8 +1,8 @@
 // How a commit stores the repair of some clusters of a bitmap. Places and checksums are fixed first; bytes are made as they are written.
 import { QdbError } from "../errors.ts";
 import { alignUp } from "../layout/numbers.ts";
+import { BLOCK } from "../maps/generation-space.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
-import { BLOCK } from "../maps/reached.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { l1EntriesFor } from "../records/bitmap-entry.ts";
@@ -36,7 +36,7 @@ export function clusterRepairWrites(
   crc32: Crc32,
 ): BitmapWrites {
   const builder = new L1Builder(map.count, "full");
-  builder.bytes.set(map.area.bytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
+  builder.bytes.set(map.areaBytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
   const areaOffset = space.allocate(builder.bytes.length);
   const last = map.count - 1;
   const bitsOf = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);

@@ -1,8 +1,9 @@
 import { numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { alignUp } from "../layout/numbers.ts";
+import { spaceUnit, usedRanges } from "../maps/generation-space.ts";
 import type { FileState } from "../maps/load-maps.ts";
-import { allMapped, reached, unitOf } from "../maps/reached.ts";
+import { areAllMapped } from "../maps/mapped-bitmap.ts";
 import type { Plan } from "../ports/plan.ts";
 import { addReferencedSpace } from "./referenced-space.ts";
 import { type FreeRuns, UsedSpace } from "./used-space.ts";
@@ -24,11 +25,11 @@ export interface FileLength {
 export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Plan<FreeSpace> {
   const { index, mapped } = state;
   const used = new UsedSpace(index.clusterSize);
-  if (allMapped(mapped)) {
-    for (const extent of reached(index, mapped)) used.add(extent);
+  if (areAllMapped(mapped)) {
+    for (const range of usedRanges(index, mapped)) used.add(range);
     return new FreeSpace(used.freeFrom(0), index.clusterSize, Number.POSITIVE_INFINITY);
   }
-  const unit = unitOf(index);
+  const unit = spaceUnit(index);
   if (!fixed) {
     const end = alignUp(Math.max(size, index.floor), unit);
     yield* addReferencedSpace(state, end, used);
@@ -38,7 +39,7 @@ export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Pla
   // A device has no movable end: the end of everything that is referenced takes its place. An L1 area that cannot be read now may be
   // readable later, and may then refer to any cluster, so that no space of the device counts as free.
   yield* addReferencedSpace(state, 0, used);
-  const isUnread = mapped.some(({ damage }) => damage?.code === "IO" || damage?.code === "SHORT_READ");
+  const isUnread = mapped.some(({ faultKind }) => faultKind === "unread");
   const behind = Math.max(isUnread ? size : used.lastEndWithin(size), index.floor);
   return new FreeSpace(used.freeFrom(alignUp(behind, unit)), index.clusterSize, size, true);
 }

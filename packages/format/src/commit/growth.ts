@@ -16,12 +16,11 @@ export function growthOf({ index, mapped }: FileState): Growth | undefined {
   let first: Problem | undefined;
   let bitmaps = 0;
   let repairable = true;
-  for (const { entry, map, damage, problem } of mapped) {
-    const cause = damage ?? problem;
-    if (map !== undefined || cause === undefined) continue;
-    first ??= cause;
+  for (const bitmap of mapped) {
+    if (bitmap.map !== undefined) continue;
+    first ??= bitmap.findDamage();
     bitmaps++;
-    if (index.problems.isBeyondRepair(entry.index)) repairable = false;
+    if (index.problems.isBeyondRepair(bitmap.entry.index)) repairable = false;
   }
   return first === undefined ? undefined : { problem: first, bitmaps, repairable };
 }

@@ -1,7 +1,8 @@
 import { itemAt } from "../elements.ts";
 import { QdbError, throwFirst } from "../errors.ts";
+import { viewOf } from "../layout/fields.ts";
 import { MAX_BITMAPS, MAX_TABLE_SIZE } from "../limits.ts";
-import type { MappedBitmap } from "../maps/load-maps.ts";
+import { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { entryLength } from "../open/bitmap-table.ts";
 import { validateEntries } from "../open/entry-rules.ts";
@@ -12,7 +13,6 @@ import type { Crc32 } from "../ports/digest.ts";
 import { BITMAP_ENTRY, BitmapEntry } from "../records/bitmap-entry.ts";
 import { KNOWN_AUTOCLEAR } from "../records/features.ts";
 import { FULL_HEADER_LENGTH, HEADER, sealHeaderArea } from "../records/header.ts";
-import { L1Area } from "../records/l1.ts";
 import { tlvSize, writeTlv } from "../records/tlv.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
 import type { BitmapWrites } from "./bitmap-writes.ts";
@@ -143,17 +143,12 @@ export function nextMapped(
   writes: readonly BitmapWrites[],
   crc32: Crc32,
 ): MappedBitmap[] {
+  const context = { form: index.form, clusterSize: index.clusterSize, crc32 };
   return index.table.entries.map((entry): MappedBitmap => {
-    const { from, bits } = itemAt(changes, entry.index);
-    const l1Area = itemAt(writes, entry.index).l1Area ?? from?.map?.area.bytes;
-    const problem = index.problems.get(entry.index) ?? (bits === undefined ? from?.problem : undefined);
-    if (l1Area === undefined) return { entry, map: undefined, problem };
-    const { l1Size, l1TableOffset } = entry.fields;
-    const area = new L1Area(l1Area, l1Size, "full");
-    return {
-      entry,
-      map: new QdbClusterMap(entry, area, Number(l1TableOffset), index.clusterSize, crc32),
-      problem: index.problems.get(entry.index),
-    };
+    const { l1Area } = itemAt(writes, entry.index);
+    const kept = itemAt(changes, entry.index).from?.map?.withEntry(entry);
+    const map = l1Area === undefined ? kept : new QdbClusterMap(entry, viewOf(l1Area), 0, context);
+    if (map === undefined) throw new Error("a commit stored a bitmap without an L1 area");
+    return new MappedBitmap(index, entry, map);
   });
 }

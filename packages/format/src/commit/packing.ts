@@ -3,7 +3,8 @@
 import { isOnes } from "../bits/store-bits.ts";
 import { isZero } from "../layout/bytes.ts";
 import { alignUp } from "../layout/numbers.ts";
-import type { FileState, MappedBitmap } from "../maps/load-maps.ts";
+import type { FileState } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
@@ -27,7 +28,7 @@ function uniformChecksums(clusterSize: number, crc32: Crc32): UniformChecksums {
 function* maybeUniform(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Generator<number, void> {
   for (let cluster = 0; cluster < map.count; cluster++) {
     if (map.kind(cluster) !== "data") continue;
-    const checksum = map.area.checksum(cluster);
+    const checksum = map.checksum(cluster);
     // The last cluster is zero behind the last bit, so that its checksum alone does not tell whether all its bits are ones.
     const maybeOnes = allOnes && (checksum === checksums.ones || cluster === map.count - 1);
     if (checksum === checksums.zeros || maybeOnes) yield cluster;

@@ -1,7 +1,10 @@
+import { itemAt } from "../elements.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { MAX_FILE_OFFSET } from "../limits.ts";
-import { Extents } from "../maps/cluster-owners.ts";
-import { type FileState, type LoadedMaps, loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
+import { l1Range } from "../maps/l1-ranges.ts";
+import { type FileState, loadMaps } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
+import { OwnedRanges } from "../maps/owned-ranges.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Digests } from "../ports/digest.ts";
@@ -39,18 +42,19 @@ export function* protectGoodBitmaps(
   for (let round = 0; ; round++) {
     const kept = keptBitmaps(changes);
     const entries = kept.map(({ from }) => from.entry);
-    const maps = yield* readPastEnd(loadMaps(after, entries, digests), index.fileSize);
-    const harm = firstHarm(kept, maps);
+    const mapped = yield* readPastEnd(loadMaps(after, entries, digests), index.fileSize);
+    const harm = firstHarm(kept, mapped);
     if (harm === undefined) return { changes, madeDirty };
     // A good bitmap that reads differently now was not harmed by another bitmap.
     if (harm.code !== "OVERLAP") throw QdbError.from(harm);
     const owned = clustersOfGood(kept, after);
     const known = madeDirty.length;
-    for (const [position, { from, at }] of kept.entries()) {
-      if (from.map !== undefined || !ownsAny(maps, position, from, after, owned)) continue;
+    for (const [order, { from, at }] of kept.entries()) {
+      if (from.map !== undefined || !ownsAny(itemAt(mapped, order), after, owned)) continue;
       if (index.problems.isBeyondRepair(from.entry.index)) throw refusal(harm);
       changes[at] = { from, repair: "all" };
-      if (from.damage !== undefined) madeDirty.push(from.damage);
+      const damage = from.findDamage();
+      if (damage !== undefined) madeDirty.push(damage);
     }
     if (madeDirty.length === known || round === MAX_ROUNDS) throw refusal(harm);
   }
@@ -75,16 +79,16 @@ function keptBitmaps(changes: readonly BitmapChange[]): KeptBitmap[] {
 }
 
 /** The problem of the first good bitmap that would be in error after the commit. */
-function firstHarm(kept: readonly KeptBitmap[], maps: LoadedMaps): Problem | undefined {
-  for (const [position, { from }] of kept.entries()) {
-    const harm = from.map === undefined ? undefined : maps.damage(position, from.entry);
+function firstHarm(kept: readonly KeptBitmap[], mapped: readonly MappedBitmap[]): Problem | undefined {
+  for (const [order, { from }] of kept.entries()) {
+    const harm = from.map === undefined ? undefined : itemAt(mapped, order).findDamage();
     if (harm !== undefined) return harm;
   }
   return undefined;
 }
 
 /** L1 areas and data clusters of the good bitmaps. */
-function clustersOfGood(kept: readonly KeptBitmap[], index: QdbIndex): Extents {
+function clustersOfGood(kept: readonly KeptBitmap[], index: QdbIndex): OwnedRanges {
   const good = kept.flatMap(({ from: { entry, map } }) =>
     map === undefined || map.count === 0 ? [] : [{ entry, map }],
   );
@@ -96,29 +100,22 @@ function clustersOfGood(kept: readonly KeptBitmap[], index: QdbIndex): Extents {
     offsets[length] = map.areaOffset;
     lengths[length++] = l1Reference(entry, index).length;
     for (let cluster = 0; cluster < map.count; cluster++) {
-      const offset = map.area.offset(cluster);
+      const offset = map.offset(cluster);
       if (offset === 0) continue;
       offsets[length] = offset;
       lengths[length++] = index.clusterSize;
     }
   }
-  return new Extents(offsets, lengths, index.clusterSize);
+  return new OwnedRanges(offsets, lengths, index.clusterSize);
 }
 
 /** Whether a damaged bitmap would own one of the clusters. */
-function ownsAny(
-  maps: LoadedMaps,
-  position: number,
-  { entry }: MappedBitmap,
-  index: QdbIndex,
-  clusters: Extents,
-): boolean {
-  const place = maps.place(position);
-  if (place !== undefined && clusters.touches(place.offset, place.length)) return true;
-  const map = maps.area(position, entry);
-  if (map === undefined) return false;
-  for (let cluster = 0; cluster < map.count; cluster++) {
-    const offset = map.area.offset(cluster);
+function ownsAny({ entry, area }: MappedBitmap, index: QdbIndex, clusters: OwnedRanges): boolean {
+  const range = l1Range(entry, index);
+  if (range !== undefined && clusters.overlaps(range.offset, range.length)) return true;
+  if (area === undefined) return false;
+  for (let cluster = 0; cluster < area.count; cluster++) {
+    const offset = area.offset(cluster);
     if (offset % index.clusterSize === 0 && clusters.groupAt(offset) >= 0) return true;
   }
   return false;

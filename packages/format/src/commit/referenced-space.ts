@@ -1,11 +1,12 @@
+import { viewOf } from "../layout/fields.ts";
 import { alignUp, fileOffset } from "../layout/numbers.ts";
 import { MAX_FILE_OFFSET } from "../limits.ts";
-import { hasArea, hasLength, L1Places } from "../maps/l1-places.ts";
+import { hasLength } from "../maps/l1-ranges.ts";
 import type { FileState } from "../maps/load-maps.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
 import { type Plan, pieceAt, readEach } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
-import { L1_ENTRY, L1Area } from "../records/l1.ts";
+import { L1_ENTRY, l1Offset } from "../records/l1.ts";
 import type { UsedSpace } from "./used-space.ts";
 
 /** Bytes of an L1 area that are read at once. */
@@ -30,19 +31,18 @@ export function* addReferencedSpace({ index, mapped }: FileState, from: number, 
         used.add({ offset: cluster, length: clusterSize });
   };
   if (table.bytes.length > 0) add(fileOffset(header.bitmapsOffset), table.bytes.length);
-  const places = new L1Places(index, table.entries);
   const doubtful: ByteRange[] = [];
-  for (const [position, { entry, map, area = map }] of mapped.entries()) {
+  for (const { entry, area, faultKind } of mapped) {
     if (hasLength(entry, index)) {
       const { offset, length } = l1Reference(entry, index);
       add(offset, length);
-      const isWhole = area !== undefined || !hasArea(entry, index) || places.isAlone(position);
-      if (!isWhole && offset >= floor && offset < fileSize)
+      const isNotRead = faultKind === "outside" || faultKind === "shared";
+      if (isNotRead && offset >= floor && offset < fileSize)
         doubtful.push({ offset, length: Math.min(length, fileSize - offset) });
     }
     if (area === undefined) continue;
     for (let cluster = 0; cluster < area.count; cluster++) {
-      const offset = area.area.offset(cluster);
+      const offset = area.offset(cluster);
       if (offset !== 0) add(offset, clusterSize);
     }
   }
@@ -61,8 +61,11 @@ function* readOffsets(ranges: ByteRange[], visit: (offset: number) => void): Pla
       // The file may end inside a word. When it grows, the missing bytes read as zeros.
       const words = new Uint8Array(alignUp(bytes.length, L1_ENTRY.size));
       words.set(bytes);
-      const area = new L1Area(words, words.length / L1_ENTRY.size, "draft");
-      for (let word = 0; word < area.count; word++) if (area.offset(word) !== 0) visit(area.offset(word));
+      const view = viewOf(words);
+      for (let word = 0; word < words.length; word += L1_ENTRY.size) {
+        const named = l1Offset(view, word);
+        if (named !== 0) visit(named);
+      }
     }
     done = Math.max(done, end);
   }

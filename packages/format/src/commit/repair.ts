@@ -3,7 +3,8 @@ import { isOnes } from "../bits/store-bits.ts";
 import { hasTail, readClusters } from "../bits/stored-clusters.ts";
 import { QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
-import type { FileState, MappedBitmap } from "../maps/load-maps.ts";
+import type { FileState } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { isPlaceProblem } from "../open/entry-problems.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
@@ -24,7 +25,8 @@ export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: 
       changes.push({ from });
       continue;
     }
-    const { map, problem } = from;
+    const { map } = from;
+    const problem = from.findProblem();
     const entry = entryWithoutPadding(from);
     const isMisplaced = map === undefined || (problem !== undefined && isPlaceProblem(problem));
     const repair = isMisplaced ? "all" : yield* clusterRepair(map, index.allOnes, crc32);
@@ -52,7 +54,7 @@ function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Pla
         tail = trimmedContents(bytes, map.bitCount - cluster * map.clusterSize * 8, allOnes, crc32);
     }
   }
-  if (dirty.length === 0 && tail === undefined && isZero(map.area.padding)) return undefined;
+  if (dirty.length === 0 && tail === undefined && isZero(map.areaPadding)) return undefined;
   return { dirty, ...(tail === undefined ? {} : { tail }) };
 }
 

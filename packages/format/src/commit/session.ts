@@ -1,8 +1,9 @@
 import { isQdbError, type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { HEADER_AREA_SIZE, MAX_GENERATION } from "../limits.ts";
+import { endOfUse } from "../maps/generation-space.ts";
 import { type FileState, loadMaps } from "../maps/load-maps.ts";
-import { allMapped, endOfUse } from "../maps/reached.ts";
+import { areAllMapped } from "../maps/mapped-bitmap.ts";
 import { keptMirror, type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import { type ChangePlan, confirm, flush, readRange, truncate, write } from "../ports/plan.ts";
@@ -78,9 +79,9 @@ export class Session {
   static *open(fileSize: number, options: SessionOptions): ChangePlan<Session> {
     const index = yield* readIndex(fileSize, options.digests);
     if (!options.repair) refuseForeignPrimary(index);
-    const maps = yield* loadMaps(index, index.table.entries, options.digests);
+    const mapped = yield* loadMaps(index, index.table.entries, options.digests);
     const mirror = yield* keptMirror(index, fileSize);
-    return new Session(options, { index, mapped: maps.bitmaps() }, mirror);
+    return new Session(options, { index, mapped }, mirror);
   }
 
   /** The error that ended the session; undefined while it goes on. */
@@ -128,7 +129,7 @@ export class Session {
    * @throws {QdbError} POISONED, the message says whether the old or the new state is on the disk; PATH_CHANGED; LIMIT; OVERLAP if a damaged bitmap would bring a good one into error
    */
   *commit(given: readonly BitmapChange[]): ChangePlan<readonly Problem[]> {
-    const { changes, madeDirty } = allMapped(this.#state.mapped)
+    const { changes, madeDirty } = areAllMapped(this.#state.mapped)
       ? { changes: given, madeDirty: [] }
       : yield* protectGoodBitmaps(this.#state, given, this.#length(), this.#options.digests);
     yield* this.#commit(changes, CHANGE);
@@ -165,7 +166,7 @@ export class Session {
 
   *#cut(): ChangePlan<void> {
     const { index, mapped } = this.#state;
-    if (this.#options.fixedSize === true || !allMapped(mapped)) return;
+    if (this.#options.fixedSize === true || !areAllMapped(mapped)) return;
     const end = endOfUse(index, mapped);
     if (this.#fileSize <= end) return;
     yield* this.#guard("the change is stored; only the space behind it was not given back", function* () {
@@ -184,7 +185,7 @@ export class Session {
     const { index, mapped } = this.#state;
     // No commit can follow the last generation.
     if (index.header.generation >= MAX_GENERATION) return false;
-    return allMapped(mapped) && endOfUse(index, mapped) >= 3 * canonicalLength(index, mapped, this.#crc32) + SLACK;
+    return areAllMapped(mapped) && endOfUse(index, mapped) >= 3 * canonicalLength(index, mapped, this.#crc32) + SLACK;
   }
 
   /** Steps 2 to 7. */
@@ -220,7 +221,7 @@ export class Session {
     this.#fileSize = end;
     const committed = nextIndex(index, next, changes, end);
     // A repair does not hold what it wrote.
-    const isReadAgain = !allMapped(mapped) || changes.some(({ repair }) => repair !== undefined);
+    const isReadAgain = !areAllMapped(mapped) || changes.some(({ repair }) => repair !== undefined);
     if (isReadAgain) yield* this.#readMapsAgain(committed);
     else this.#state = { index: committed, mapped: nextMapped(committed, changes, writes, crc32) };
   }
@@ -242,10 +243,10 @@ export class Session {
    */
   *#readMapsAgain(index: QdbIndex): ChangePlan<void> {
     const { digests } = this.#options;
-    const maps = yield* this.#guard("the change is stored; only looking at the bitmaps anew failed", () =>
+    const mapped = yield* this.#guard("the change is stored; only looking at the bitmaps anew failed", () =>
       loadMaps(index, index.table.entries, digests),
     );
-    this.#state = { index, mapped: maps.bitmaps() };
+    this.#state = { index, mapped };
   }
 
   /** Runs steps that write. A failure ends the session (spec §5, Failure); `state` says in the message what the file holds then. */

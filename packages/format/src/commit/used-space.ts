@@ -1,6 +1,6 @@
 import { numberAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
-import { BLOCK } from "../maps/reached.ts";
+import { BLOCK } from "../maps/generation-space.ts";
 import type { ByteRange } from "../ports/source.ts";
 
 /** Free runs of whole 4096-byte blocks, ascending. The last one has no end. */

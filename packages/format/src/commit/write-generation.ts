@@ -1,5 +1,5 @@
 import { alignUp } from "../layout/numbers.ts";
-import { BLOCK } from "../maps/reached.ts";
+import { BLOCK } from "../maps/generation-space.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import { type ChangePlan, readRange, write } from "../ports/plan.ts";

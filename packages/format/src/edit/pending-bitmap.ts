@@ -5,7 +5,7 @@ import type { EntryContents } from "../commit/bitmap-change.ts";
 import { type Problem, QdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import type { Limits } from "../limits.ts";
-import type { MappedBitmap } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import { type MirrorOptions, refuseMirror } from "../open/header-source.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Plan } from "../ports/plan.ts";
@@ -42,7 +42,7 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
   // Extra data that is no row of records cannot be written anew: such a bitmap is copied or removed only.
   if (records === undefined)
     throw QdbError.from(
-      from.problem ?? {
+      from.findProblem() ?? {
         code: "BAD_FIELD",
         message: "the extra data is no row of records",
         where: { bitmap: bitmap.name },
@@ -52,8 +52,8 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
 }
 
 /** What keeps a bitmap from being used, while nothing put it right. */
-function problemOf({ entry, bits, from }: PendingBitmap): MappedBitmap["problem"] {
-  return entry === undefined || bits === undefined ? from?.problem : undefined;
+function problemOf({ entry, bits, from }: PendingBitmap): Problem | undefined {
+  return entry === undefined || bits === undefined ? from?.findProblem() : undefined;
 }
 
 /** The entry of a bitmap whose bits can be used. @throws {QdbError} its problem, while nothing put it right */
@@ -88,7 +88,7 @@ export function soundEntry(bitmap: PendingBitmap): EntryContents {
  * there the next time, and where its entry is in an error that dirt does not mend.
  */
 export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
-  const damage = bits === undefined ? from?.damage : undefined;
+  const damage = bits === undefined ? from?.findDamage() : undefined;
   if (from === undefined || damage === undefined || problems.isBeyondRepair(from.entry.index)) return undefined;
   return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
 }
@@ -97,8 +97,8 @@ export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbInd
 export function* loadBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
   if (bitmap.bits !== undefined) return bitmap.bits;
   const { from } = bitmap;
-  if (from?.problem !== undefined && !(asStored && from.problem.code === "INCONSISTENT"))
-    throw QdbError.from(from.problem);
+  const problem = from?.findProblem();
+  if (problem !== undefined && !(asStored && problem.code === "INCONSISTENT")) throw QdbError.from(problem);
   if (from?.map === undefined)
     throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", { bitmap: bitmap.name });
   bitmap.original = yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });

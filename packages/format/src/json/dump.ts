@@ -6,7 +6,8 @@ import { windows } from "../bits/cluster-windows.ts";
 import { type BitOptions, extentsPlan } from "../bits/read-bits.ts";
 import { isQdbError, type Problem } from "../errors.ts";
 import { hex32, toHex } from "../layout/text.ts";
-import { loadMaps, type MappedBitmap } from "../maps/load-maps.ts";
+import { loadMaps } from "../maps/load-maps.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Digests, Sha256 } from "../ports/digest.ts";
 import { mapPut, type Plan, put, read } from "../ports/plan.ts";
@@ -49,7 +50,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
       : structJson(DRAFT_HEADER, index.header, ["magic"]);
   yield* put(`{\n  "format": "qdb",\n  "header": ${text({ form: index.form, ...header })},\n`);
   yield* put(`  "extensions": [${lines(index.extensions.map((item) => text(extensionJson(item))))}],\n  "bitmaps": [`);
-  const mapped = (yield* loadMaps(index, index.table.entries, digests)).bitmaps();
+  const mapped = yield* loadMaps(index, index.table.entries, digests);
   const total = mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
   let errors = 0;
   let first: DumpSummary["first"];
@@ -81,8 +82,9 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
 }
 
 /** Reads a bitmap's data once, so that no extent of it leaves before all of it is known to be good; gives what is wrong. */
-function* verified({ map, problem }: MappedBitmap): Plan<Problem | undefined> {
-  if (map === undefined || problem !== undefined) return problem;
+function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
+  const { usableMap: map } = bitmap;
+  if (map === undefined) return bitmap.findProblem();
   try {
     for (const window of windows(map)) {
       for (const [cluster, bytes] of window.stored(yield* read(window.ranges))) {

@@ -1,97 +1,67 @@
-import { alignUp } from "../layout/numbers.ts";
+import { isInside } from "../layout/numbers.ts";
+import type { FileGeometry } from "../open/geometry.ts";
+import { lowerBound, type OwnedRanges } from "./owned-ranges.ts";
+import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/** A run of bytes that a structure owns, whole clusters. */
-export interface Extent {
-  readonly offset: number;
-  readonly length: number;
+/** Whether an L1 entry owns a cluster: it refers to a place where a data cluster can be. A preallocated cluster is owned too. */
+export function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeometry): boolean {
+  const offset = map.offset(cluster);
+  return (
+    offset !== 0 &&
+    offset % layout.clusterSize === 0 &&
+    offset >= layout.floor &&
+    isInside(offset, layout.clusterSize, layout.fileSize)
+  );
 }
 
-/** Whether sorted numbers hold a value. */
-function holds(sorted: Float64Array, value: number): boolean {
-  const at = lowerBound(sorted, value);
-  return at < sorted.length && sorted[at] === value;
-}
-
-/** First place whose number is not below the value. */
-function lowerBound(sorted: Float64Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? 0) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Tells of each number whether it occurs twice or more. Sorts what it is given: hostile files repeat millions of offsets. */
-export function duplicates(numbers: Float64Array): (value: number) => boolean {
+/** Gives a test for numbers that occur more than once. Sorts the numbers in place: hostile files repeat millions of offsets. */
+function repeated(numbers: Float64Array): (value: number) => boolean {
   numbers.sort();
   let used = 0;
   for (let index = 1; index < numbers.length; index++) {
     const value = numbers[index] ?? 0;
-    // Written over what was compared already: the repeated values need no space of their own.
+    // The repeated values overwrite numbers that were compared already, and need no memory of their own.
     if (value === numbers[index - 1] && (used === 0 || numbers[used - 1] !== value)) numbers[used++] = value;
   }
   if (used === 0) return () => false;
-  // A copy, so that what was compared can be freed.
-  const twice = numbers.slice(0, used);
-  return (value) => holds(twice, value);
+  // A copy, so that the memory of all numbers can be freed.
+  const found = numbers.slice(0, used);
+  return (value) => found[lowerBound(found, value)] === value;
 }
 
-/** Extents, asked which of them hold an offset; those that overlap, even through others, are one group and answer together. */
-export class Extents {
-  readonly #offsets: Float64Array;
-  /** Of each group: how many extents it has, its first byte, the end of its last. Plain numbers: hostile files have tens of thousands. */
-  readonly #sizes: Uint32Array;
-  readonly #starts: Float64Array;
-  readonly #ends: Float64Array;
+/** Finds data clusters with a second owner (another L1 entry, an L1 area, the bitmap table), and the L1 areas under such clusters. */
+export class ClusterOwners {
+  readonly #ranges: OwnedRanges;
+  readonly #isRepeated: (offset: number) => boolean;
+  /** For each group of `ranges`: 1 when a data cluster overlaps it. Groups, not bitmaps: thousands of areas can be at one place. */
+  readonly #hit: Uint8Array;
 
-  /** Offsets and lengths in bytes; an extent owns whole clusters, one of length 0 none. */
-  constructor(offsets: Float64Array, lengths: Float64Array, clusterSize: number) {
-    const at = (position: number): number => offsets[position] ?? 0;
-    const order = new Uint32Array(offsets.length).map((_, position) => position).filter((one) => lengths[one] !== 0);
-    order.sort((a, b) => at(a) - at(b));
-    const sizes = new Uint32Array(order.length);
-    const starts = new Float64Array(order.length);
-    const ends = new Float64Array(order.length);
-    let last = -1;
-    for (const position of order) {
-      const end = at(position) + alignUp(lengths[position] ?? 0, clusterSize);
-      if (last < 0 || at(position) >= (ends[last] ?? 0)) starts[++last] = at(position);
-      ends[last] = Math.max(ends[last] ?? 0, end);
-      sizes[last] = (sizes[last] ?? 0) + 1;
+  /** `ranges` are those of the L1 areas and the bitmap table; `maps` has the maps of all L1 areas that match their checksum. */
+  constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], layout: FileGeometry) {
+    this.#ranges = ranges;
+    this.#hit = new Uint8Array(ranges.groups);
+    const offsets = new Float64Array(maps.reduce((sum, map) => sum + (map?.count ?? 0), 0));
+    let used = 0;
+    for (const map of maps) {
+      if (map === undefined) continue;
+      for (let cluster = 0; cluster < map.count; cluster++) {
+        if (!ownsCluster(map, cluster, layout)) continue;
+        const offset = map.offset(cluster);
+        offsets[used++] = offset;
+        const group = ranges.groupAt(offset);
+        if (group >= 0) this.#hit[group] = 1;
+      }
     }
-    this.#offsets = offsets;
-    this.#sizes = sizes.subarray(0, last + 1);
-    this.#starts = starts.subarray(0, last + 1);
-    this.#ends = ends.subarray(0, last + 1);
+    this.#isRepeated = repeated(offsets.subarray(0, used));
   }
 
-  /** Number of groups. */
-  get groups(): number {
-    return this.#sizes.length;
+  /** Whether the data cluster at a file offset has a second owner. */
+  isShared(offset: number): boolean {
+    return this.#isRepeated(offset) || this.#ranges.groupAt(offset) >= 0;
   }
 
-  /** The group around an offset; -1 when nothing holds it. */
-  groupAt(offset: number): number {
-    const group = lowerBound(this.#starts, offset + 1) - 1;
-    return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
-  }
-
-  /** Whether a run of bytes shares one with an extent. */
-  touches(offset: number, length: number): boolean {
-    const group = lowerBound(this.#starts, offset + length) - 1;
-    return group >= 0 && offset < (this.#ends[group] ?? 0);
-  }
-
-  /** The group of an extent, by its place in the list given; its length must not be 0. */
-  groupOf(position: number): number {
-    return this.groupAt(this.#offsets[position] ?? 0);
-  }
-
-  /** Whether an extent shares a byte with another one: in a group of several each does. */
-  isShared(position: number): boolean {
-    return (this.#sizes[this.groupOf(position)] ?? 0) > 1;
+  /** Whether a data cluster overlaps the L1 area at a file offset. */
+  isHit(areaOffset: number): boolean {
+    return this.#hit[this.#ranges.groupAt(areaOffset)] === 1;
   }
 }

@@ -1,32 +1,55 @@
 import type { BitmapShape } from "../bitmap/shape.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
 import type { Problem } from "../errors.ts";
+import { fileOffset } from "../layout/numbers.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
-import { type ClusterKind, type L1Area, l1Problem } from "../records/l1.ts";
+import type { Form } from "../records/header.ts";
+import {
+  type ClusterKind,
+  hasReservedBits,
+  isContradictory,
+  L1_CHECKSUM,
+  L1_ENTRY,
+  l1AreaSize,
+  l1Kind,
+  l1Offset,
+  l1Problem,
+} from "../records/l1.ts";
 
-/** The cluster map of a QDB bitmap, over an L1 area that was validated. */
+/** What the cluster maps of one file have in common. */
+export interface MapContext {
+  readonly form: Form;
+  /** Bytes. */
+  readonly clusterSize: number;
+  readonly crc32: Crc32;
+}
+
+/**
+ * The cluster map of a QDB bitmap: its table entry and its L1 area. L1 entries are decoded on access, since an area can have a million. A
+ * map has few fields, since a file can have 65,535 bitmaps.
+ */
 export class QdbClusterMap implements ClusterMap {
   readonly entry: BitmapEntry;
-  readonly area: L1Area;
-  readonly areaOffset: number;
-  readonly clusterSize: number;
-  readonly count: number;
-  readonly #crc32: Crc32;
-  #bitCount: number | undefined;
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #context: MapContext;
 
-  constructor(entry: BitmapEntry, area: L1Area, areaOffset: number, clusterSize: number, crc32: Crc32) {
+  /** The L1 area of the bitmap of `entry` begins at byte `start` of the view. Areas may share a view, as each view takes memory. */
+  constructor(entry: BitmapEntry, view: DataView, start: number, context: MapContext) {
     this.entry = entry;
-    this.area = area;
-    this.areaOffset = areaOffset;
-    this.clusterSize = clusterSize;
-    this.count = area.count;
-    this.#crc32 = crc32;
+    this.#view = view;
+    this.#start = start;
+    this.#context = context;
   }
 
-  get bitCount(): number {
-    this.#bitCount ??= this.entry.bitCount;
-    return this.#bitCount;
+  /** The same L1 area for the bitmap's table entry in the next generation. */
+  withEntry(entry: BitmapEntry): QdbClusterMap {
+    return new QdbClusterMap(entry, this.#view, this.#start, this.#context);
+  }
+
+  get label(): string {
+    return this.entry.label;
   }
 
   get shape(): BitmapShape {
@@ -34,28 +57,82 @@ export class QdbClusterMap implements ClusterMap {
     return { size, granularity };
   }
 
-  get label(): string {
-    return this.entry.label;
+  get bitCount(): number {
+    return this.entry.bitCount;
+  }
+
+  get clusterSize(): number {
+    return this.#context.clusterSize;
+  }
+
+  get count(): number {
+    return this.entry.l1Size;
+  }
+
+  /** File offset of the L1 area in bytes; 0 when the bitmap has none. */
+  get areaOffset(): number {
+    return fileOffset(this.entry.fields.l1TableOffset);
+  }
+
+  /** The bytes of the L1 area. Not a copy. */
+  get areaBytes(): Uint8Array {
+    const { buffer, byteOffset } = this.#view;
+    return new Uint8Array(buffer, byteOffset + this.#start, l1AreaSize(this.count, this.#context.form));
+  }
+
+  /** The padding of the L1 area behind the checksums; no bytes in draft form. */
+  get areaPadding(): Uint8Array {
+    const checksums = this.#context.form === "full" ? this.count * L1_CHECKSUM.size : 0;
+    return this.areaBytes.subarray(this.count * L1_ENTRY.size + checksums);
   }
 
   kind(cluster: number): ClusterKind {
-    return this.area.kind(cluster);
+    return l1Kind(this.#view, entryAt(this.#start, cluster, this.count));
   }
 
+  /** File offset in the L1 entry of a cluster, in bytes: of a data cluster, or of a preallocated one. 0: none. */
   offset(cluster: number): number {
-    return this.area.offset(cluster);
+    return l1Offset(this.#view, entryAt(this.#start, cluster, this.count));
+  }
+
+  /** CRC-32 of a data cluster; undefined in draft form, which has none. @throws {RangeError} past the last cluster */
+  checksum(cluster: number): number | undefined {
+    if (this.#context.form === "draft") return undefined;
+    const { count } = this;
+    const behind = (count - cluster) * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
+    return this.#view.getUint32(entryAt(this.#start, cluster, count) + behind);
+  }
+
+  /** Whether reserved bits of an L1 entry are set; bit 1 is reserved where the all-ones feature is off. */
+  hasReservedBits(cluster: number, allOnes: boolean): boolean {
+    return hasReservedBits(this.#view, entryAt(this.#start, cluster, this.count), allOnes);
+  }
+
+  /** Whether an L1 entry says that its cluster reads as ones, and something else at once. */
+  isContradictory(cluster: number): boolean {
+    return isContradictory(this.#view, entryAt(this.#start, cluster, this.count));
   }
 
   verify(cluster: number, bytes: Uint8Array): Problem | undefined {
-    const expected = this.area.checksum(cluster);
-    if (expected === undefined || this.#crc32(bytes) === expected) return undefined;
+    const expected = this.checksum(cluster);
+    if (expected === undefined || this.#context.crc32(bytes) === expected) return undefined;
+    const offset = this.offset(cluster);
     const problem = l1Problem(
       "BAD_CHECKSUM",
       this.label,
       this.areaOffset,
       cluster,
-      `the data cluster at ${this.offset(cluster)} does not match its checksum; qdb check -r makes its range dirty`,
+      `the data cluster at ${offset} does not match its checksum; qdb check -r makes its range dirty`,
     );
-    return { ...problem, where: { ...problem.where, structure: "data cluster", offset: this.offset(cluster) } };
+    return { ...problem, where: { ...problem.where, structure: "data cluster", offset } };
   }
+}
+
+/**
+ * Where an L1 entry is in the view of its area. The index is checked here: behind the area the view can have the bytes of another one.
+ * @throws {RangeError} past the last entry
+ */
+function entryAt(start: number, cluster: number, count: number): number {
+  if (!(cluster >= 0 && cluster < count)) throw new RangeError(`L1 entry ${cluster} of ${count} was asked for`);
+  return start + cluster * L1_ENTRY.size;
 }

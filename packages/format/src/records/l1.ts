@@ -41,63 +41,31 @@ export function l1AreaSize(entries: number, form: Form): number {
   return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
 }
 
-/** An L1 area as it stands in the file; entries are decoded where they are looked at. */
-export class L1Area {
-  readonly bytes: Uint8Array;
-  /** Number of entries. */
-  readonly count: number;
-  readonly form: Form;
+/** Whether bits 2-8 or 56-63 of the descriptor at an offset of the view are set, or bit 1 where the all-ones feature is off. */
+export function hasReservedBits(view: DataView, at: number, allOnes: boolean): boolean {
+  const low = view.getUint32(at + 4);
+  return (
+    view.getUint32(at) > DESCRIPTOR_OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0)
+  );
+}
 
-  constructor(bytes: Uint8Array, count: number, form: Form) {
-    this.bytes = bytes;
-    this.count = count;
-    this.form = form;
-  }
+/** Whether bit 1 of the descriptor at an offset of the view is set together with bit 0 or a file offset. */
+export function isContradictory(view: DataView, at: number): boolean {
+  const low = view.getUint32(at + 4);
+  return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || l1Offset(view, at) !== 0);
+}
 
-  /** The u32 at an offset in the area; without a view of its own, which costs more than a small area does. */
-  #u32(at: number): number {
-    const { bytes } = this;
-    const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
-    return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
-  }
+/** What the cluster of the descriptor at an offset of the view reads as. The descriptor must keep its rules. */
+export function l1Kind(view: DataView, at: number): ClusterKind {
+  const low = view.getUint32(at + 4);
+  if ((low & ONES_BIT) !== 0) return "ones";
+  if ((low & ZEROS_BIT) !== 0) return "zeros";
+  return l1Offset(view, at) === 0 ? "zeros" : "data";
+}
 
-  /** Whether the bits 2-8 or 56-63 are set, or bit 1 where the feature is off. */
-  hasReservedBits(index: number, allOnes: boolean): boolean {
-    const high = this.#u32(index * 8);
-    const low = this.#u32(index * 8 + 4);
-    return high > DESCRIPTOR_OFFSET_HIGH || (low & RESERVED_LOW) !== 0 || (!allOnes && (low & ONES_BIT) !== 0);
-  }
-
-  /** Whether bit 1 stands beside bit 0 or an offset. */
-  isContradictory(index: number): boolean {
-    const low = this.#u32(index * 8 + 4);
-    return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || this.offset(index) !== 0);
-  }
-
-  /** What the entry reads as, by its bits; validate it first. */
-  kind(index: number): ClusterKind {
-    const low = this.#u32(index * 8 + 4);
-    if ((low & ONES_BIT) !== 0) return "ones";
-    if ((low & ZEROS_BIT) !== 0) return "zeros";
-    return this.offset(index) === 0 ? "zeros" : "data";
-  }
-
-  /** The offset in the descriptor, in bytes; a preallocation's too; 0 when there is none. Exact below 2^53, and a multiple of 512 above. */
-  offset(index: number): number {
-    return descriptorOffset(this.#u32(index * 8), this.#u32(index * 8 + 4));
-  }
-
-  /** CRC-32 of the data cluster; undefined in draft form, which has none. */
-  checksum(index: number): number | undefined {
-    return this.form === "full" ? this.#u32(this.count * 8 + index * 4) : undefined;
-  }
-
-  /** The padding behind the checksums. */
-  get padding(): Uint8Array {
-    return this.form === "full"
-      ? this.bytes.subarray(this.count * (L1_ENTRY.size + L1_CHECKSUM.size))
-      : this.bytes.subarray(0, 0);
-  }
+/** The file offset in the descriptor at an offset of the view, in bytes: of a data cluster, or of a preallocated one. 0: none. */
+export function l1Offset(view: DataView, at: number): number {
+  return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }
 
 /** Builds an L1 area; `set` gives each entry once. */

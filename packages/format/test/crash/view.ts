@@ -11,6 +11,7 @@ import {
   runSync,
   type SyncByteSource,
 } from "@qdb/format";
+import { l1ProblemsOf } from "../../src/maps/load-maps.ts";
 import { ZLIB } from "../store.ts";
 
 /** A bitmap as it reads. */
@@ -55,20 +56,17 @@ export function look(bytes: Uint8Array): View {
     throw error;
   }
   const shared = new Set<number>();
-  const maps = runSync(loadMaps(index, index.table.entries, ZLIB), source);
-  for (const { entry, problem } of maps.problems()) {
+  const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
+  for (const { entry, problem } of l1ProblemsOf(mapped)) {
     if (problem.code === "OVERLAP") shared.add(entry.index);
   }
-  const bitmaps = maps.bitmaps().map((one) => lookAt(one, shared.has(one.entry.index), index, source));
+  const bitmaps = mapped.map((one) => lookAt(one, shared.has(one.entry.index), index, source));
   return { form: index.form, bitmaps };
 }
 
-function lookAt(
-  { entry, map, problem }: MappedBitmap,
-  isShared: boolean,
-  index: QdbIndex,
-  source: SyncByteSource,
-): ViewedBitmap {
+function lookAt(mapped: MappedBitmap, isShared: boolean, index: QdbIndex, source: SyncByteSource): ViewedBitmap {
+  const { entry, map } = mapped;
+  const problem = mapped.findProblem();
   const seen = { name: entry.label, entry: placeless(entry.bytes) };
   const isMapped = map !== undefined;
   const isBeyondRepair = index.problems.isBeyondRepair(entry.index);

@@ -203,8 +203,10 @@ export interface ReadBack {
 export function readBack(bytes: Uint8Array): ReadBack {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length), source);
-  const mapped = runSync(loadMaps(index, index.table.entries), source).bitmaps();
-  const bitmaps = mapped.map(({ entry, map, problem }) => {
+  const mapped = runSync(loadMaps(index, index.table.entries), source);
+  const bitmaps = mapped.map((one) => {
+    const { entry, map } = one;
+    const problem = one.findProblem();
     if (map === undefined) throw new Error(`no map: ${problem?.message}`);
     if (problem !== undefined && problem.code !== "INCONSISTENT") throw new Error(problem.message);
     const { records: row } = entry;

@@ -164,9 +164,11 @@ function readState(path: string, describe: (entry: BitmapEntry, bits: string) =>
   const source = openFileSource(path);
   try {
     const index = runSync(readIndex(source.size, nodeDigests), source);
-    const mapped = runSync(loadMaps(index, index.table.entries, nodeDigests), source).bitmaps();
+    const mapped = runSync(loadMaps(index, index.table.entries, nodeDigests), source);
     return Object.fromEntries(
-      mapped.map(({ entry, map, problem }) => {
+      mapped.map((one) => {
+        const { entry, map } = one;
+        const problem = one.findProblem();
         if (map === undefined || (problem !== undefined && problem.code !== "INCONSISTENT")) {
           throw new QdbError(problem?.code ?? "BAD_FIELD", problem?.message ?? "no map", { bitmap: entry.label });
         }

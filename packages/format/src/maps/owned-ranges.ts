@@ -1,0 +1,80 @@
+import { alignUp } from "../layout/numbers.ts";
+
+/** Index of the first of some sorted numbers that is not below a value; their count when all are below it. */
+export function lowerBound(sorted: Float64Array, value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Ranges of a file, each owned by one structure, in a list. Ranges that overlap, directly or through others, form a group; a group
+ * answers for all its ranges.
+ */
+export class OwnedRanges {
+  readonly #offsets: Float64Array;
+  readonly #lengths: Float64Array;
+  /** For each group, sorted by offset: number of ranges, first byte, end of the last range. Typed arrays: hostile files have tens of thousands. */
+  readonly #sizes: Uint32Array;
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+
+  /** Offsets and lengths in bytes. A range owns whole clusters: its length is rounded up. A range of length 0 owns nothing. */
+  constructor(offsets: Float64Array, lengths: Float64Array, clusterSize: number) {
+    const order = new Uint32Array(offsets.length).map((_, at) => at).filter((at) => lengths[at] !== 0);
+    order.sort((a, b) => (offsets[a] ?? 0) - (offsets[b] ?? 0));
+    const sizes = new Uint32Array(order.length);
+    const starts = new Float64Array(order.length);
+    const ends = new Float64Array(order.length);
+    let last = -1;
+    for (const at of order) {
+      const start = offsets[at] ?? 0;
+      const end = start + alignUp(lengths[at] ?? 0, clusterSize);
+      if (last < 0 || start >= (ends[last] ?? 0)) starts[++last] = start;
+      ends[last] = Math.max(ends[last] ?? 0, end);
+      sizes[last] = (sizes[last] ?? 0) + 1;
+    }
+    this.#offsets = offsets;
+    this.#lengths = lengths;
+    this.#sizes = sizes.subarray(0, last + 1);
+    this.#starts = starts.subarray(0, last + 1);
+    this.#ends = ends.subarray(0, last + 1);
+  }
+
+  /** File offset of a range, by its index in the list. */
+  offset(at: number): number {
+    return this.#offsets[at] ?? 0;
+  }
+
+  /** Length of a range in bytes, by its index in the list; not rounded up. */
+  length(at: number): number {
+    return this.#lengths[at] ?? 0;
+  }
+
+  /** Number of groups. */
+  get groups(): number {
+    return this.#sizes.length;
+  }
+
+  /** The group that owns the byte at a file offset; -1 when no range does. */
+  groupAt(offset: number): number {
+    const group = lowerBound(this.#starts, offset + 1) - 1;
+    return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
+  }
+
+  /** Whether some bytes of the file overlap a range. */
+  overlaps(offset: number, length: number): boolean {
+    const group = lowerBound(this.#starts, offset + length) - 1;
+    return group >= 0 && offset < (this.#ends[group] ?? 0);
+  }
+
+  /** Whether a range, by its index in the list, overlaps another one. Its length must not be 0. */
+  isShared(at: number): boolean {
+    return (this.#sizes[this.groupAt(this.offset(at))] ?? 0) > 1;
+  }
+}

@@ -1,0 +1,78 @@
+import type { QdbError } from "../errors.ts";
+import { viewOf } from "../layout/fields.ts";
+import { type Plan, pieceAt, readEach } from "../ports/plan.ts";
+import type { ByteRange } from "../ports/source.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import type { OwnedRanges } from "./owned-ranges.ts";
+import { type MapContext, QdbClusterMap } from "./qdb-cluster-map.ts";
+
+/** Most L1 areas that one round reads: each is a few objects until the round ends. */
+const ROUND_AREAS = 4096;
+/** Most bytes of L1 areas that one round reads, unless a single area is longer. */
+const ROUND_BYTES = 16 * 1024 * 1024;
+/** Areas below this many bytes are copied into one array a round: an array of its own would take more memory than such an area. */
+const SMALL_AREA = 4096;
+
+/** Why an L1 area could not be read. */
+export type ReadFailure = Pick<QdbError, "code" | "message">;
+
+/** The result for one L1 area: the cluster map where the area matches its checksum, why it could not be read, or "checksum". */
+export type AreaResult = QdbClusterMap | ReadFailure | "checksum";
+
+/** An L1 area to be read: its bitmap's index in the list, its bitmap, its place in the file. */
+interface Asked extends ByteRange {
+  readonly at: number;
+  readonly entry: BitmapEntry;
+}
+
+/**
+ * Reads the L1 areas of bitmaps, a round for each 4096 of them. `ranges` has their places, in the order of `entries`. Areas without a
+ * place, and areas that share a cluster with another structure, are not read: their result is undefined.
+ */
+export function* readL1Areas(
+  entries: readonly BitmapEntry[],
+  ranges: OwnedRanges,
+  context: MapContext,
+): Plan<(AreaResult | undefined)[]> {
+  const results = entries.map((): AreaResult | undefined => undefined);
+  let round: Asked[] = [];
+  let bytes = 0;
+  for (const [at, entry] of entries.entries()) {
+    const length = ranges.length(at);
+    if (length === 0 || ranges.isShared(at)) continue;
+    if (round.length === ROUND_AREAS || (round.length > 0 && bytes + length > ROUND_BYTES)) {
+      yield* readRound(round, context, results);
+      round = [];
+      bytes = 0;
+    }
+    round.push({ at, entry, offset: ranges.offset(at), length });
+    bytes += length;
+  }
+  yield* readRound(round, context, results);
+  return results;
+}
+
+function* readRound(round: readonly Asked[], context: MapContext, results: (AreaResult | undefined)[]): Plan<void> {
+  const pieces = yield* readEach(round);
+  const isSmall = (length: number): boolean => length < SMALL_AREA;
+  const together = new Uint8Array(round.reduce((sum, { length }) => sum + (isSmall(length) ? length : 0), 0));
+  const view = viewOf(together);
+  let used = 0;
+  for (const [order, { at, entry, length }] of round.entries()) {
+    const piece = pieceAt(pieces, order);
+    if (!(piece instanceof Uint8Array)) {
+      const { code, message } = piece;
+      results[at] = { code, message };
+    } else if (piece.length !== length) {
+      throw new Error(`an L1 area of ${length} bytes was answered with ${piece.length}`);
+    } else if (context.form === "full" && context.crc32(piece) !== entry.fields.l1Checksum) {
+      results[at] = "checksum";
+    } else if (isSmall(length)) {
+      together.set(piece, used);
+      results[at] = new QdbClusterMap(entry, view, used, context);
+      used += length;
+    } else {
+      results[at] = new QdbClusterMap(entry, viewOf(piece), 0, context);
+    }
+  }
+}
