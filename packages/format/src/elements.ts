@@ -30,3 +30,9 @@ export function numberAt(numbers: Float64Array, index: number): number {
   const number = numbers[index];
   return number === undefined ? missing(index, numbers.length) : number;
 }
+
+/** A 64-bit number. @throws {RangeError} past the end of the numbers */
+export function bigintAt(numbers: BigUint64Array, index: number): bigint {
+  const number = numbers[index];
+  return number === undefined ? missing(index, numbers.length) : number;
+}

@@ -3,6 +3,7 @@
 
 export { dirtyBytes } from "./bitmap/bitmap.ts";
 export { isShape } from "./bitmap/shape.ts";
+export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
 export { alignUp, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
@@ -21,6 +22,7 @@ export {
   MIN_CLUSTER_BITS,
   MIN_GRANULARITY,
 } from "./limits.ts";
+export { pieceAt } from "./ports/plan.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";
 export { setBits } from "./records/features.ts";

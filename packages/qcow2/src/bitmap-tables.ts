@@ -1,4 +1,5 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { itemAt, numberAt } from "@qdb/format/internal";
 import { MAX_TABLES_SIZE } from "./limits.ts";
 import { NumberList } from "./numbers.ts";
 import type { StructureReader } from "./reader.ts";
@@ -62,7 +63,7 @@ export class BitmapTables {
     let high = this.#areas.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#areas[middle]?.offset ?? 0) <= offset) low = middle + 1;
+      if (itemAt(this.#areas, middle).offset <= offset) low = middle + 1;
       else high = middle;
     }
     const area = this.#areas[low - 1];
@@ -92,13 +93,13 @@ export class BitmapTables {
 
 /** The areas of the file that tables lie in. Each has whole entries: tables start at clusters. */
 function* areasOf(offsets: Float64Array, lengths: Float64Array, clusterSize: number): Generator<Area, void> {
-  const at = (position: number): number => offsets[position] ?? 0;
+  const at = (position: number): number => numberAt(offsets, position);
   const order = new Uint32Array(offsets.length).map((_, position) => position).filter((one) => lengths[one] !== 0);
   order.sort((a, b) => at(a) - at(b));
   let area: { offset: number; length: number; isShared: boolean } | undefined;
   for (const position of order) {
     const offset = at(position);
-    const length = lengths[position] ?? 0;
+    const length = numberAt(lengths, position);
     if (area !== undefined && offset < Math.ceil((area.offset + area.length) / clusterSize) * clusterSize) {
       area.isShared = true;
       area.length = Math.max(area.length, offset + length - area.offset);

@@ -1,4 +1,5 @@
 import { isQdbError, type Plan, QdbError, read } from "@qdb/format";
+import { pieceAt } from "@qdb/format/internal";
 import type { Evidence, Qcow2Index } from "./qcow2-index.ts";
 
 /**
@@ -16,7 +17,7 @@ export function* confirmQcow2({ evidence }: Pick<Qcow2Index, "evidence">): Plan<
 export function* isEvident(evidence: readonly Evidence[]): Plan<boolean> {
   try {
     const found = yield* read(evidence.map(({ offset, bytes }) => ({ offset, length: bytes.length })));
-    return evidence.every(({ bytes }, place) => found[place]?.every((byte, at) => byte === bytes[at]) === true);
+    return evidence.every(({ bytes }, place) => pieceAt(found, place).every((byte, at) => byte === bytes[at]));
   } catch (error) {
     if (isQdbError(error, "SHORT_READ")) return false;
     throw error;

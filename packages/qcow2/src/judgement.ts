@@ -95,8 +95,9 @@ class ClusterJudgement implements Judgement {
     });
     if (directory !== undefined) return directory;
     const wrong = this.#wrong[bitmap.index];
+    if (wrong === undefined) throw new RangeError(`the image has no bitmap ${bitmap.index}`);
     if (wrong === NOTHING) return undefined;
-    if (wrong === undefined || wrong === TABLE) return this.#tableProblem(bitmap);
+    if (wrong === TABLE) return this.#tableProblem(bitmap);
     return this.#entryProblem(bitmap, this.entriesOf(bitmap), wrong);
   }
 

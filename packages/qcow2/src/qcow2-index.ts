@@ -1,4 +1,4 @@
-import { type Plan, QdbError, read } from "@qdb/format";
+import { type Plan, QdbError, readRange } from "@qdb/format";
 import { isClusterBits, MAX_NAME_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
 import { DIRECTORY_ENTRY, type Directory, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
 import {
@@ -101,8 +101,7 @@ export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2
 }
 
 function* readBytes(offset: number, length: number): Plan<Uint8Array> {
-  const [bytes = new Uint8Array(0)] = yield* read(length === 0 ? [] : [{ offset, length }]);
-  return bytes;
+  return length === 0 ? new Uint8Array(0) : yield* readRange(offset, length);
 }
 
 /** The first cluster as far as extensions may reach, of which the first bytes were read already. */

@@ -1,4 +1,5 @@
 import { type ByteRange, type Plan, QdbError, read, type Where } from "@qdb/format";
+import { pieceAt } from "@qdb/format/internal";
 
 /** Bytes that one round asks for at most, a single longer range excepted. */
 const ROUND_BYTES = 4 * 2 ** 20;
@@ -65,7 +66,7 @@ export class StructureReader {
   *readPieces(reference: Reference, visit: (bytes: Uint8Array, piece: ByteRange) => void): Plan<void> {
     if (reference.length === 0) return;
     this.requireInside(reference);
-    yield* this.readEach(pieces(reference), visit);
+    yield* this.readEach(piecesOf(reference), visit);
   }
 
   *#readRound(round: readonly ByteRange[], visit: (bytes: Uint8Array, range: ByteRange) => void): Plan<void> {
@@ -76,16 +77,14 @@ export class StructureReader {
         `the structures of the image have more bytes together than the file of ${this.#fileSize}: they overlap`,
       );
     }
-    for (const [place, bytes] of (yield* read(round)).entries()) {
-      const range = round[place];
-      if (range !== undefined) visit(bytes, range);
-    }
+    const pieces = yield* read(round);
+    for (const [place, range] of round.entries()) visit(pieceAt(pieces, place), range);
   }
 }
 
 const PIECE = 2 ** 20;
 
-function* pieces({ offset, length }: ByteRange): Generator<ByteRange, void> {
+function* piecesOf({ offset, length }: ByteRange): Generator<ByteRange, void> {
   for (let done = 0; done < length; done += PIECE) {
     yield { offset: offset + done, length: Math.min(PIECE, length - done) };
   }

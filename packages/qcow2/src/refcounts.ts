@@ -1,5 +1,5 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
-import { viewOf } from "@qdb/format/internal";
+import { numberAt, viewOf } from "@qdb/format/internal";
 import { headerError, headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_REFCOUNT_TABLE_SIZE } from "./limits.ts";
 import { NumberList } from "./numbers.ts";
@@ -58,7 +58,7 @@ export class Refcounts {
     const needed = this.#needed.toArray();
     let at = 0;
     yield* this.#reader.readEach(this.#parts(needed), (bytes) => {
-      this.#markBlock(bytes, needed[at + 1] ?? 0, needed[at + 2] ?? 0);
+      this.#markBlock(bytes, numberAt(needed, at + 1), numberAt(needed, at + 2));
       at += 3;
     });
   }
@@ -94,7 +94,8 @@ export class Refcounts {
   #noteBlock(block: number, offset: number, entryOffset: number): void {
     const { clusters } = this.#watched;
     const first = this.#next;
-    while ((clusters[this.#next] ?? Number.POSITIVE_INFINITY) < (block + 1) * this.#perBlock) this.#next++;
+    const end = (block + 1) * this.#perBlock;
+    while (this.#next < clusters.length && numberAt(clusters, this.#next) < end) this.#next++;
     if (first === this.#next) return;
     if (offset === 0) {
       for (let at = first; at < this.#next; at++) this.#watched.markAt(at, FINDING.isFree);
@@ -112,9 +113,9 @@ export class Refcounts {
   /** The parts of blocks to be read. @throws {QdbError} OUT_OF_BOUNDS */
   *#parts(needed: Float64Array): Generator<ByteRange, void> {
     for (let at = 0; at < needed.length; at += 3) {
-      const start = this.#byteOf(needed[at + 1] ?? 0);
-      const length = this.#byteOf((needed[at + 2] ?? 0) - 1) + Math.ceil(this.#bits / 8) - start;
-      const part = { offset: (needed[at] ?? 0) + start, length };
+      const start = this.#byteOf(numberAt(needed, at + 1));
+      const length = this.#byteOf(numberAt(needed, at + 2) - 1) + Math.ceil(this.#bits / 8) - start;
+      const part = { offset: numberAt(needed, at) + start, length };
       this.#reader.requireInside({
         ...part,
         what: "a refcount block",
@@ -131,7 +132,7 @@ export class Refcounts {
 
   /** Where in its block the refcount of a watched cluster begins, in whole bytes. */
   #byteOf(place: number): number {
-    const entry = (this.#watched.clusters[place] ?? 0) % this.#perBlock;
+    const entry = numberAt(this.#watched.clusters, place) % this.#perBlock;
     return Math.floor((entry * this.#bits) / 8);
   }
 
@@ -141,7 +142,7 @@ export class Refcounts {
     const start = this.#byteOf(first);
     for (let place = first; place < end; place++) {
       const at = this.#byteOf(place) - start;
-      const refcount = this.#refcountAt(view, at, this.#watched.clusters[place] ?? 0);
+      const refcount = this.#refcountAt(view, at, numberAt(this.#watched.clusters, place));
       if (refcount === 0) this.#watched.markAt(place, FINDING.isFree);
       else if (refcount !== 1) this.#watched.markAt(place, FINDING.isReferredToTwice);
     }

@@ -1,4 +1,5 @@
 import type { ByteRange } from "@qdb/format";
+import { byteAt, numberAt, wordAt } from "@qdb/format/internal";
 import { NumberList } from "./numbers.ts";
 
 /** What was found out about a cluster that a bitmap or the bitmap directory refers to; the bitmap that does is not to be believed. */
@@ -76,14 +77,14 @@ export class WatchedClusters implements FoundClusters {
     this.#mask = filterBits - 1;
     let used = -1;
     for (let at = 0; at < references.length; at++) {
-      const cluster = references[at] ?? 0;
+      const cluster = numberAt(references, at);
       if (cluster === references[at - 1]) {
         this.findings[used] = FINDING.sharedByBitmaps;
         continue;
       }
       this.clusters[++used] = cluster;
       const bit = cluster & this.#mask;
-      this.#filter[bit >>> 5] = (this.#filter[bit >>> 5] ?? 0) | (1 << (bit & 31));
+      this.#filter[bit >>> 5] = wordAt(this.#filter, bit >>> 5) | (1 << (bit & 31));
     }
   }
 
@@ -97,7 +98,7 @@ export class WatchedClusters implements FoundClusters {
       return;
     }
     for (let at = firstNotBelow(this.clusters, first); at < this.clusters.length; at++) {
-      if ((this.clusters[at] ?? 0) > last) return;
+      if (numberAt(this.clusters, at) > last) return;
       this.markAt(at, finding);
     }
   }
@@ -105,7 +106,7 @@ export class WatchedClusters implements FoundClusters {
   /** The same for one cluster, by its number: for tables of millions of entries. */
   markCluster(cluster: number, finding: FindingKind): void {
     const bit = cluster & this.#mask;
-    if ((((this.#filter[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 0) return;
+    if (((wordAt(this.#filter, bit >>> 5) >>> (bit & 31)) & 1) === 0) return;
     const at = firstNotBelow(this.clusters, cluster);
     if (this.clusters[at] === cluster) this.markAt(at, finding);
   }
@@ -121,8 +122,8 @@ export class WatchedClusters implements FoundClusters {
     for (let at = 0; at < this.findings.length; at++) if (this.findings[at] !== FINDING.none) places.push(at);
     const kept = places.toArray();
     return {
-      clusters: kept.map((at) => this.clusters[at] ?? 0),
-      findings: Uint8Array.from(kept, (at) => this.findings[at] ?? 0),
+      clusters: kept.map((at) => numberAt(this.clusters, at)),
+      findings: Uint8Array.from(kept, (at) => byteAt(this.findings, at)),
     };
   }
 }
@@ -137,7 +138,7 @@ export function findingIn(
   const at = firstNotBelow(clusters, Math.floor(offset / clusterSize));
   const cluster = clusters[at];
   if (cluster === undefined || cluster * clusterSize >= offset + length) return undefined;
-  return { offset: cluster * clusterSize, finding: findings[at] as FindingKind };
+  return { offset: cluster * clusterSize, finding: byteAt(findings, at) as FindingKind };
 }
 
 /** The first place in ascending numbers whose number is not below a value. */
@@ -146,7 +147,7 @@ function firstNotBelow(numbers: Float64Array, value: number): number {
   let high = numbers.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((numbers[middle] ?? 0) < value) low = middle + 1;
+    if (numberAt(numbers, middle) < value) low = middle + 1;
     else high = middle;
   }
   return low;

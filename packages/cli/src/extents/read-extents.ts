@@ -1,5 +1,13 @@
 import { Bitmap, bitsOf, QdbError } from "@qdb/format";
-import { JsonInput, MAX_BITS, MAX_DISK_SIZE, MAX_GRANULARITY, MIN_GRANULARITY, type Parse } from "@qdb/format/internal";
+import {
+  bigintAt,
+  JsonInput,
+  MAX_BITS,
+  MAX_DISK_SIZE,
+  MAX_GRANULARITY,
+  MIN_GRANULARITY,
+  type Parse,
+} from "@qdb/format/internal";
 import { type AllocationRule, classifyExtent, type Extent } from "./classify.ts";
 import { FlatObjects } from "./flat-objects.ts";
 
@@ -24,7 +32,7 @@ export class ExtentList {
   add({ offset, length, dirty, isDroppedZero }: Extent): void {
     if (isDroppedZero === true) this.#droppedZeros += length;
     const last = this.#count - 1;
-    const end = last < 0 ? 0n : (this.#ends[last] ?? 0n);
+    const end = last < 0 ? 0n : bigintAt(this.#ends, last);
     if (offset !== end) this.#isGapless = false;
     if (length === 0n) return;
     if (last >= 0 && offset === end && this.#dirty[last] === Number(dirty)) {
@@ -51,15 +59,15 @@ export class ExtentList {
 
   /** Where the last extent ends, when each begins where the one before it ends, the first one at 0; else undefined. In bytes. */
   get gaplessEnd(): bigint | undefined {
-    return this.#isGapless && this.#count > 0 ? this.#ends[this.#count - 1] : undefined;
+    return this.#isGapless && this.#count > 0 ? bigintAt(this.#ends, this.#count - 1) : undefined;
   }
 
   /** The coarsest granularity up to the default one, in bytes, at which no extent is rounded, and not finer than 2^32 bits allow. */
   granularityFor(size: bigint): number {
     let edges = BigInt(DEFAULT_GRANULARITY);
     for (let index = 0; index < this.#count; index++) {
-      const end = this.#ends[index] ?? 0n;
-      edges |= (this.#offsets[index] ?? 0n) | (end === size ? 0n : end);
+      const end = bigintAt(this.#ends, index);
+      edges |= bigintAt(this.#offsets, index) | (end === size ? 0n : end);
     }
     let granularity = Math.max(MIN_GRANULARITY, Number(edges & -edges));
     while (bitsOf(size, granularity) > MAX_BITS && granularity < MAX_GRANULARITY) granularity *= 2;
@@ -81,8 +89,8 @@ export class ExtentList {
   #each(dirty: boolean, size: bigint, visit: (offset: bigint, length: bigint) => void): void {
     for (let index = 0; index < this.#count; index++) {
       if (this.#dirty[index] !== Number(dirty)) continue;
-      const offset = this.#offsets[index] ?? 0n;
-      const end = this.#ends[index] ?? 0n;
+      const offset = bigintAt(this.#offsets, index);
+      const end = bigintAt(this.#ends, index);
       if (end > size) {
         throw new QdbError(
           "USAGE",

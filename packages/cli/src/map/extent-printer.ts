@@ -1,4 +1,5 @@
 import type { BitmapShape, ExtentBatch } from "@qdb/format";
+import { wordAt } from "@qdb/format/internal";
 import type { Output } from "../shell/output.ts";
 import {
   bigintWriter,
@@ -93,8 +94,8 @@ export class ExtentPrinter {
     let used = this.#used;
     let at = Number(this.#at);
     for (let index = 0; index < runs.length; index += 2) {
-      const dirtyStart = Math.max(start, (runs[index] as number) * granularity);
-      const dirtyEnd = Math.min(end, ((runs[index + 1] as number) + 1) * granularity);
+      const dirtyStart = Math.max(start, wordAt(runs, index) * granularity);
+      const dirtyEnd = Math.min(end, (wordAt(runs, index + 1) + 1) * granularity);
       if (dirtyStart > at) used = put(used, at, dirtyStart - at, false);
       used = put(used, dirtyStart, dirtyEnd - dirtyStart, true);
       at = dirtyEnd;

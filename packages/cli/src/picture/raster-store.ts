@@ -1,4 +1,5 @@
 import type { BitmapShape } from "@qdb/format";
+import { byteAt, itemAt, numberAt, wordAt } from "@qdb/format/internal";
 import { Grid, LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
 
 /** Bytes of one piece of the store. */
@@ -41,7 +42,7 @@ export class RasterStore {
       this.#pieces.push(new Uint8Array(PIECE_BYTES));
       this.#used = 0;
     }
-    this.#pieces.at(-1)?.set(bytes, this.#used);
+    itemAt(this.#pieces, this.#pieces.length - 1).set(bytes, this.#used);
     this.#kinds[position] = (isShort ? RUNS : BITS) + (last ? LAST_IS_DIRTY : 0);
     this.#dirty[position] = bits;
     this.#piece[position] = this.#pieces.length - 1;
@@ -51,22 +52,23 @@ export class RasterStore {
 
   /** The grid of the bitmap at a place, of the shape and for the space that it was made with; all clean where none was kept. */
   gridOf(position: number, shape: BitmapShape, space: RasterSpace): Grid {
-    const kind = this.#kinds[position] ?? CLEAN;
-    const dirty = { bits: this.#dirty[position] ?? 0, last: (kind & LAST_IS_DIRTY) !== 0 };
+    const kind = byteAt(this.#kinds, position);
+    const dirty = { bits: numberAt(this.#dirty, position), last: (kind & LAST_IS_DIRTY) !== 0 };
     const grid = new KeptGrid(shape, space, dirty);
-    const bytes = this.#pieces[this.#piece[position] ?? 0]?.subarray(this.#start[position]);
-    if (bytes === undefined || kind === CLEAN) return grid;
+    if (kind === CLEAN) return grid;
+    const piece = itemAt(this.#pieces, wordAt(this.#piece, position));
+    const bytes = piece.subarray(wordAt(this.#start, position));
     if ((kind & BITS) !== 0) {
       for (let cell = 0; cell < grid.count; cell++)
-        if (((bytes[cell >> 3] ?? 0) >> (cell % 8)) % 2 === 1) grid.levels[cell] = 4;
+        if ((byteAt(bytes, cell >> 3) >> (cell % 8)) % 2 === 1) grid.levels[cell] = 4;
       return grid;
     }
     let at = 0;
     for (let cell = 0; cell < grid.count; ) {
-      const head = bytes[at++] ?? 0;
+      const head = byteAt(bytes, at++);
       let length = head >> 3;
       if (length === 0) {
-        length = (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0);
+        length = byteAt(bytes, at) * 256 + byteAt(bytes, at + 1);
         at += 2;
       }
       grid.levels.fill(head & 7, cell, cell + length);
@@ -94,7 +96,7 @@ function runsOf(raster: Raster): Uint8Array {
 function bitsOf(raster: Raster): Uint8Array {
   const bytes = new Uint8Array(Math.ceil(raster.count / 8));
   for (let cell = 0; cell < raster.count; cell++)
-    if (raster.level(cell) !== 0) bytes[cell >> 3] = (bytes[cell >> 3] ?? 0) | (1 << (cell % 8));
+    if (raster.level(cell) !== 0) bytes[cell >> 3] = byteAt(bytes, cell >> 3) | (1 << (cell % 8));
   return bytes;
 }
 
@@ -109,6 +111,6 @@ class KeptGrid extends Grid {
   }
 
   override level(cell: number): Level {
-    return LEVELS[this.levels[cell] ?? 4] ?? 4;
+    return itemAt(LEVELS, byteAt(this.levels, cell));
   }
 }

@@ -1,4 +1,5 @@
-import { type BitmapShape, bitsOfShape, bytesOfBits, type ExtentBatch } from "@qdb/format";
+import { type BitmapShape, bitsOfShape, type ExtentBatch } from "@qdb/format";
+import { dirtyBytes, numberAt, wordAt } from "@qdb/format/internal";
 
 /** How dirty a cell of a picture is: 0 nothing at all, 1 up to a third of its granules, 2 up to two thirds, 3 more, 4 all of them. */
 export type Level = 0 | 1 | 2 | 3 | 4;
@@ -67,10 +68,7 @@ export abstract class Grid {
   /** All dirty bytes of the disk, the last granule clipped to it. */
   get dirtyBytes(): bigint {
     const { bits, last } = this.dirty;
-    const granularity = BigInt(this.shape.granularity);
-    const whole = BigInt(bits) * granularity;
-    if (!last) return whole;
-    return whole - granularity + bytesOfBits({ first: this.bits - 1, end: this.bits }, this.shape).length;
+    return dirtyBytes(bits, this.shape, { last });
   }
 }
 
@@ -87,7 +85,7 @@ export class Raster extends Grid {
 
   /** Adds dirty extents; each bit is given once. */
   add({ runs }: ExtentBatch): void {
-    for (let index = 0; index < runs.length; index += 2) this.#addRun(runs[index] ?? 0, (runs[index + 1] ?? 0) + 1);
+    for (let index = 0; index < runs.length; index += 2) this.#addRun(wordAt(runs, index), wordAt(runs, index + 1) + 1);
   }
 
   #addRun(first: number, end: number): void {
@@ -95,14 +93,14 @@ export class Raster extends Grid {
     for (let bit = first; bit < end; ) {
       const cell = Math.floor(bit / this.bitsPerCell);
       const stop = Math.min(end, (cell + 1) * this.bitsPerCell);
-      this.#dirty[cell] = (this.#dirty[cell] ?? 0) + stop - bit;
+      this.#dirty[cell] = numberAt(this.#dirty, cell) + stop - bit;
       bit = stop;
     }
   }
 
   /** Dirty bits of a cell. */
   dirtyBits(cell: number): number {
-    return this.#dirty[cell] ?? 0;
+    return numberAt(this.#dirty, cell);
   }
 
   override level(cell: number): Level {

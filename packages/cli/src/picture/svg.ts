@@ -1,3 +1,4 @@
+import { itemAt } from "@qdb/format/internal";
 import { shortSize } from "../shell/size.ts";
 import { dirtyLine, factsLine, hasMap, type Picture, type Pictures } from "./picture.ts";
 import { type Grid, LEVELS, type RasterSpace } from "./raster.ts";
@@ -139,7 +140,7 @@ function levelPaths(raster: Grid, side: number, top: number): string[] {
   for (let row = 0; row < raster.rows; row++) {
     const levels = raster.rowLevels(row);
     for (let column = 0; column < levels.length; ) {
-      const level = levels[column] ?? 0;
+      const level = itemAt(levels, column);
       let end = column + 1;
       while (end < levels.length && levels[end] === level) end++;
       const width = (end - column) * side;
@@ -160,10 +161,10 @@ function gridPath(raster: Grid, side: number, top: number): string {
 }
 
 function legend(top: number): string {
-  const words = ["clean", "some dirty", "over 1/3 dirty", "over 2/3 dirty", "all dirty"];
+  const words = ["clean", "some dirty", "over 1/3 dirty", "over 2/3 dirty", "all dirty"] as const;
   const parts = LEVELS.map((level) => {
     const left = MAP_LEFT + level * 130;
-    return `<rect class="l${level}" x="${left}" y="${top - 12}" width="12" height="12"/><text class="dim" x="${left + 18}" y="${top - 1}">${words[level] ?? ""}</text>`;
+    return `<rect class="l${level}" x="${left}" y="${top - 12}" width="12" height="12"/><text class="dim" x="${left + 18}" y="${top - 1}">${words[level]}</text>`;
   });
   return `<g>\n${parts.join("\n")}\n</g>`;
 }

@@ -71,6 +71,6 @@ function colored(text: string, level: Level, colors: Colors): string {
 
 /** What the characters mean. */
 export function legendLine({ glyphs, colors }: TextStyle): string {
-  const words = ["clean", "some dirty", "over 1/3", "over 2/3", "all dirty"];
-  return LEVELS.map((level) => `${colored(glyphs[level], level, colors)} ${words[level] ?? ""}`).join("   ");
+  const words = ["clean", "some dirty", "over 1/3", "over 2/3", "all dirty"] as const;
+  return LEVELS.map((level) => `${colored(glyphs[level], level, colors)} ${words[level]}`).join("   ");
 }

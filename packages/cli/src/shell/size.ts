@@ -1,4 +1,5 @@
 import { QdbError, quote } from "@qdb/format";
+import { itemAt } from "@qdb/format/internal";
 
 const POWERS = "KMGTPE";
 const SIZE = /^([0-9]+)([kmgtpe]?)$/i;
@@ -16,8 +17,9 @@ export function parseSize(text: string, option: string): bigint {
       `${option} ${quote(text)} is no size: write bytes, or a number with k, M, G, T or P (1024), as in 64K`,
     );
   }
-  const power = POWERS.indexOf((match[2] ?? "").toUpperCase()) + 1;
-  return BigInt(match[1] ?? "") << BigInt(match[2] === "" ? 0 : 10 * power);
+  const unit = itemAt(match, 2).toUpperCase();
+  // Without a unit, the index of "" is not that of a power.
+  return BigInt(itemAt(match, 1)) << BigInt(unit === "" ? 0 : 10 * (POWERS.indexOf(unit) + 1));
 }
 
 /** A size as qemu-img writes it, three digits: `16 GiB`. */
@@ -26,7 +28,7 @@ export function shortSize(bytes: bigint): string {
   // From 1000 on the next unit is taken, so that there are never four digits.
   while (power < POWERS.length && bytes >= 1000n << BigInt(10 * power)) power++;
   const value = Number(bytes) / 1024 ** power;
-  const unit = power === 0 ? "B" : `${POWERS[power - 1] ?? ""}iB`;
+  const unit = power === 0 ? "B" : `${POWERS.charAt(power - 1)}iB`;
   return `${threeDigits(value)} ${unit}`;
 }
 
