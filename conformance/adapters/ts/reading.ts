@@ -74,9 +74,10 @@ export async function canonicalOfFile(source: AnySource, digests: Digests): Prom
   const file = await QdbFile.open(source, { digests, acceptMirror: true });
   const { header, form, extensions, allOnes } = file.index;
   const bitmaps = (await file.readAll()).map(({ entry, bitmap, problem }) => {
-    if (problem !== undefined || bitmap === undefined || entry.records === undefined)
+    const extraData = entry.parseRecords();
+    if (problem !== undefined || bitmap === undefined || extraData === undefined)
       throw QdbError.from(problem ?? { code: "BAD_FIELD", message: "there are no bits", where: {} });
-    return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: entry.records, bits: bitmap };
+    return { nameBytes: entry.nameBytes, flags: entry.decodeFields().flags, extraData, bits: bitmap };
   });
   const { clusterBits, fileId, writerId } = header;
   return writeImage({ form, clusterBits, fileId, writerId, allOnes, extensions, bitmaps }, digests);

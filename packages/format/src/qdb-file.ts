@@ -189,7 +189,7 @@ export class StoredBitmap {
 
   /** Disk size in bytes and bytes a bit. */
   get shape(): BitmapShape {
-    const { size, granularity } = this.entry.fields;
+    const { size, granularity } = this.entry.decodeFields();
     return { size, granularity };
   }
 

@@ -1,3 +1,4 @@
+import type { BitmapEntry } from "@qdb/format";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, join, rep, tlv, utf8 } from "./hand.ts";
 import { check, dirtyRuns, fileError, found, index, problem, problems, readOne } from "./reading.ts";
@@ -39,12 +40,12 @@ describe("a draft file typed in by hand", () => {
       512n,
     ]);
     expect(extensions).toEqual([{ type: 0x0badcafe, data: hex("aabbcc") }]);
-    expect(table.entries.map(({ name, fields }) => [name, fields.size, fields.granularity, fields.flags])).toEqual([
+    expect(table.entries.map((entry) => [entry.name, ...shapeAndFlags(entry)])).toEqual([
       ["daily", 300_000_000n, 65536, 1],
       ["wöchen", 8193n, 512, 0],
     ]);
-    expect(table.entries[0]?.records).toEqual([{ type: 1, data: utf8("drive0") }]);
-    expect(table.entries[1]?.records).toEqual([]);
+    expect(table.entries[0]?.parseRecords()).toEqual([{ type: 1, data: utf8("drive0") }]);
+    expect(table.entries[1]?.parseRecords()).toEqual([]);
   });
 
   it("has exactly the bits that were typed, and none from behind the last one", () => {
@@ -160,3 +161,8 @@ describe("draft form", () => {
     );
   });
 });
+
+function shapeAndFlags(entry: BitmapEntry): [size: bigint, granularity: number, flags: number] {
+  const { size, granularity, flags } = entry.decodeFields();
+  return [size, granularity, flags];
+}

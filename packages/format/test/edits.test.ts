@@ -313,8 +313,8 @@ async function compare(
   expect(read.bitmaps.map(({ name }) => name)).toEqual(models.map(({ name }) => name));
   for (const model of models) {
     const stored = read.bitmap(model.name);
-    const records = new Map((stored.entry.records ?? []).map(({ type, data }) => [type, hexOf(data)]));
-    expect({ ...stored.shape, flags: stored.entry.fields.flags, records: [...records].sort() }).toEqual({
+    const records = new Map((stored.entry.parseRecords() ?? []).map(({ type, data }) => [type, hexOf(data)]));
+    expect({ ...stored.shape, flags: stored.entry.decodeFields().flags, records: [...records].sort() }).toEqual({
       size: model.size,
       granularity: model.granularity,
       flags: model.flags,
@@ -323,7 +323,12 @@ async function compare(
     const bits = Bitmap.clean(model);
     for (const bit of model.dirty) bits.markBits({ first: bit, end: bit + 1 });
     expect((await stored.read()).equals(bits), model.name).toBe(true);
-    contents.push({ nameBytes: utf8(model.name), flags: model.flags, extraData: stored.entry.records ?? [], bits });
+    contents.push({
+      nameBytes: utf8(model.name),
+      flags: model.flags,
+      extraData: stored.entry.parseRecords() ?? [],
+      bits,
+    });
   }
   expect(check(bytes).findings).toEqual([]);
   // A whole-file writer's file of the same contents says the same, but for places.

@@ -1,8 +1,14 @@
-import { Bitmap } from "@qdb/format";
+import { Bitmap, BitmapEntry, bytesSource, imageBytes, readIndex, runSync, writeImage } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { coarsen } from "../src/bitmap/granularity.ts";
 import { andNotWords, andWords, countBits, nextBit, orWords, xorWords } from "../src/bitmap/words.ts";
 import { byteAt, itemAt, numberAt, wordAt } from "../src/elements.ts";
+
+const ID = new Uint8Array(16);
+/** A file without bitmaps. */
+const EMPTY = imageBytes(
+  writeImage({ form: "full", clusterBits: 12, fileId: ID, writerId: ID, allOnes: false, extensions: [], bitmaps: [] }),
+);
 
 describe("an element that is not there is never zero", () => {
   test("each kind of list throws past its end, before its start and between its elements", () => {
@@ -28,6 +34,19 @@ describe("an element that is not there is never zero", () => {
     ["XOR", xorWords],
   ])("%s refuses a source that is shorter than its target", (_, kernel) => {
     expect(() => kernel(Uint32Array.of(1, 2), Uint32Array.of(1))).toThrow(RangeError);
+  });
+
+  test("an entry of a table that ends inside it has no flags, no length and no name", () => {
+    const entry = new BitmapEntry(0, new Uint8Array(20), 0, 0);
+    expect(() => entry.has("in_use")).toThrow(RangeError);
+    expect(() => entry.length).toThrow(RangeError);
+    expect(() => entry.compareName(Uint8Array.of(97))).toThrow(RangeError);
+  });
+
+  test("the problems of an entry that a table does not have are not none", () => {
+    const index = runSync(readIndex(EMPTY.length), bytesSource(EMPTY));
+    expect(() => index.problems.has(0)).toThrow(RangeError);
+    expect(() => index.problems.isBeyondRepair(0)).toThrow(RangeError);
   });
 
   test("a search throws where the words end before the bits", () => {

@@ -215,7 +215,7 @@ export function view(bytes: Uint8Array): string {
       .map((one) => {
         const { entry, map } = one;
         const problem = one.findProblem();
-        const { size, granularity, flags } = entry.fields;
+        const { size, granularity, flags } = entry.decodeFields();
         const bits = map === undefined ? "none" : hexOf(runSync(bitmapPlan(map), source).toBytes());
         const records = hexOf(entry.extraData);
         return [entry.label, size, granularity, flags, records, problem?.code ?? "ok", bits].join("|");
@@ -272,9 +272,10 @@ export function canonicalLength(bytes: Uint8Array): number {
   const index = runSync(readIndex(bytes.length, ZLIB), source);
   const mapped = runSync(loadMaps(index, index.table.entries, ZLIB), source);
   const bitmaps = mapped.map(({ entry, map }) => {
-    if (map === undefined || entry.records === undefined) throw new Error(`${entry.label} has no canonical form`);
+    const extraData = entry.parseRecords();
+    if (map === undefined || extraData === undefined) throw new Error(`${entry.label} has no canonical form`);
     const bits = runSync(bitmapPlan(map), source);
-    return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: entry.records, bits };
+    return { nameBytes: entry.nameBytes, flags: entry.decodeFields().flags, extraData, bits };
   });
   const { fileId, writerId, clusterBits } = index.header;
   const { extensions, allOnes } = index;

@@ -1,7 +1,7 @@
 import { type Bitmap, isQdbError, type QdbFile } from "@qdb/format";
 import { copyExtents } from "@qdb/io-node";
 import { IMAGE_FORMAT, requireRawImages } from "../files/images.ts";
-import { about, closing, insisting, mirrorOptions, openFile } from "../files/open.ts";
+import { about, closing, diskOf, insisting, mirrorOptions, openFile } from "../files/open.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { shortSize } from "../shell/size.ts";
 
@@ -26,12 +26,12 @@ async function run(call: Call): Promise<number> {
   return closing(qdb, async () => {
     const { entry } = await about(file, () => qdb.bitmap(name));
     requireRawImages([source, target], call);
-    const disk = call.has(DISK_CHANGE.long) ? {} : { disk: entry };
+    const disk = call.has(DISK_CHANGE.long) ? {} : { disk: diskOf(entry) };
     const progress = call.progress("copying");
     try {
       const options = { signal: call.signal, onProgress: progress.onProgress, ...disk };
       const copied = await copyExtents(() => readBits(qdb, file, name, call), source, target, options);
-      call.output.line(`${shortSize(BigInt(copied))} of ${shortSize(entry.fields.size)} copied and flushed`);
+      call.output.line(`${shortSize(BigInt(copied))} of ${shortSize(entry.decodeFields().size)} copied and flushed`);
     } catch (error) {
       throw isQdbError(error, "WRONG_DISK") ? insisting(error) : error;
     } finally {

@@ -1,6 +1,6 @@
 import { type Bitmap, QdbError } from "@qdb/format";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, mirrorOptions, openFile, requireSameDisk } from "../files/open.ts";
+import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../files/open.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
@@ -50,7 +50,7 @@ async function readBits(path: string, name: string, call: Call): Promise<Bitmap>
     return await about(path, async () => {
       const bitmap = file.bitmap(name);
       const bits = await bitmap.read({ signal: call.signal, onProgress: progress.onProgress });
-      requireSameDisk(bitmap.entry, call);
+      requireSameDisk(diskOf(bitmap.entry), call);
       return bits;
     });
   } finally {

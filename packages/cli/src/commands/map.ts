@@ -1,5 +1,5 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
-import { about, closing, openFile, requireSameDisk } from "../files/open.ts";
+import { about, closing, diskOf, openFile, requireSameDisk } from "../files/open.ts";
 import { ExtentPrinter } from "../map/extent-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
@@ -68,12 +68,12 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     heldBytes += batch.runs.byteLength;
     if (heldBytes < MAX_HELD_BYTES) continue;
     await verify(bitmap, options);
-    requireSameDisk(bitmap.entry, call);
+    requireSameDisk(diskOf(bitmap.entry), call);
     for (const piece of held) printer.push(piece);
     held = undefined;
   }
   if (held !== undefined) {
-    requireSameDisk(bitmap.entry, call);
+    requireSameDisk(diskOf(bitmap.entry), call);
     for (const piece of held) printer.push(piece);
   }
   printer.finish();

@@ -116,10 +116,15 @@ export interface KnownRecords {
   readonly successor?: string;
 }
 
+/** What a bitmap records about its disk. */
+export function diskOf(entry: BitmapEntry): DiskOfBitmap {
+  return { label: entry.label, records: entry.parseRecords() };
+}
+
 /** Decodes the records of a bitmap. */
-export function knownRecords(entry: Pick<BitmapEntry, "records">): KnownRecords {
+export function knownRecords(entry: Pick<BitmapEntry, "parseRecords">): KnownRecords {
   const known: { -readonly [K in keyof KnownRecords]: KnownRecords[K] } = {};
-  for (const item of entry.records ?? []) {
+  for (const item of entry.parseRecords() ?? []) {
     const record = decodeRecord(item);
     switch (record.kind) {
       case "disk":

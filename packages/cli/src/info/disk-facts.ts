@@ -1,5 +1,7 @@
 // What is known of a bitmap's disk, as `qdb info` gives it in JSON, and the words for it.
-import { type DiskOfBitmap, type DiskState, diskState } from "@qdb/io-node";
+import type { BitmapEntry } from "@qdb/format";
+import { type DiskState, diskState } from "@qdb/io-node";
+import { diskOf } from "../files/open.ts";
 
 /** Part of a bitmap's facts (`spec/schema/info.schema.json`); all undefined where there is no stamp to compare with. */
 export type DiskFacts = {
@@ -10,8 +12,8 @@ export type DiskFacts = {
 };
 
 /** Looks at the disk of a bitmap. */
-export function diskFacts(bitmap: Pick<DiskOfBitmap, "records">): DiskFacts {
-  const state = diskState(bitmap);
+export function diskFacts(entry: BitmapEntry): DiskFacts {
+  const state = diskState(diskOf(entry));
   const { kind } = state;
   return {
     disk_state: kind === "unstamped" ? undefined : kind,

@@ -124,7 +124,7 @@ function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): Feature
 function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapFacts {
   const { entry, dirty } = bitmap;
   const problem = bitmap.findProblem();
-  const { size, granularity, flags } = entry.fields;
+  const { size, granularity, flags } = entry.decodeFields();
   const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
   return {
     name: entry.name,

@@ -84,7 +84,7 @@ class Drawing {
       const problem = bitmap.findProblem();
       const doubt = doubts.get(entry.index);
       if (problem !== undefined) return pictureOf(entry, doubt, { problem: `[${problem.code}] ${problem.message}` });
-      const { size, granularity } = entry.fields;
+      const { size, granularity } = entry.decodeFields();
       return pictureOf(entry, doubt, this.#store.gridOf(entry.index, { size, granularity }, this.#space(entry)));
     };
     return {

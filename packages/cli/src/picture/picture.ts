@@ -20,7 +20,7 @@ export interface Pictures extends Iterable<Picture> {
 
 /** A picture of a bitmap. */
 export function pictureOf(entry: BitmapEntry, doubt: string | undefined, map: Picture["map"]): Picture {
-  const { size, granularity, flags } = entry.fields;
+  const { size, granularity, flags } = entry.decodeFields();
   return { name: entry.label, shape: { size, granularity }, flags: flagNames(flags), doubt, map };
 }
 

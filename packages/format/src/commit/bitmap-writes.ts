@@ -1,5 +1,5 @@
 import type { FileChunk } from "../ports/file-image.ts";
-import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import type { EntryFields } from "../records/bitmap-entry.ts";
 
 /** A data cluster that is copied to another place in the file, both in bytes from its start. */
 export interface ClusterCopy {
@@ -15,10 +15,7 @@ export interface ClusterCopy {
 }
 
 /** The fields of a table entry that describe the bitmap's data: its place, its checksum and its shape. */
-export type DataFields = Pick<
-  BitmapEntry["fields"],
-  "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum"
->;
+export type DataFields = Pick<EntryFields, "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum">;
 
 /** What a commit writes for one bitmap, apart from its table entry. Space for it is allocated. */
 export interface BitmapWrites {

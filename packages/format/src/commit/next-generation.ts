@@ -89,11 +89,11 @@ function encodedLength({ from, entry }: BitmapChange): number {
 function writeEntry({ from, entry }: BitmapChange, { fields }: BitmapWrites, table: Uint8Array, at: number): void {
   const before = from?.entry;
   if (entry !== undefined) {
-    const current = before?.fields ?? BITMAP_ENTRY.decode(new Uint8Array(BITMAP_ENTRY.size));
+    const current = before?.decodeFields() ?? BITMAP_ENTRY.decode(new Uint8Array(BITMAP_ENTRY.size));
     table.set(encodeEntry(entry, { ...current, ...fields }), at);
   } else if (before !== undefined) {
     table.set(before.bytes, at);
-    if (Object.keys(fields).length > 0) BITMAP_ENTRY.encode({ ...before.fields, ...fields }, table, at);
+    if (Object.keys(fields).length > 0) BITMAP_ENTRY.encode({ ...before.decodeFields(), ...fields }, table, at);
   }
 }
 

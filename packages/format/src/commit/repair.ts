@@ -40,7 +40,7 @@ function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined
   if (entry.extraData.length === 0 && isZero(entry.padding)) return undefined;
   const parsed = parseExtraData(entry.extraData, { fileOffset: 0, bitmap: entry.label }, () => undefined);
   if (parsed === undefined || (isZero(entry.padding) && parsed.padding.length === 0)) return undefined;
-  return { nameBytes: entry.nameBytes, flags: entry.fields.flags, extraData: parsed.records };
+  return { nameBytes: entry.nameBytes, flags: entry.decodeFields().flags, extraData: parsed.records };
 }
 
 /** Verifies every stored cluster of a bitmap. Undefined if nothing is to be repaired in them or in the padding of the L1 area. */

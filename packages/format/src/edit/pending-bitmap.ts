@@ -30,7 +30,7 @@ export function usage(message: string, bitmap: string): QdbError {
 
 /** The records of a bitmap under edit; none where its extra data is no row of records. */
 export function recordsOf(bitmap: PendingBitmap): readonly Tlv[] {
-  return bitmap.entry?.extraData ?? bitmap.from?.entry.records ?? [];
+  return bitmap.entry?.extraData ?? bitmap.from?.entry.parseRecords() ?? [];
 }
 
 /** What the entry of a bitmap under edit says. @throws {QdbError} its problem, where its extra data is no row of records */
@@ -38,7 +38,7 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
   const { from, entry } = bitmap;
   if (entry !== undefined) return entry;
   if (from === undefined) throw new Error("a bitmap under edit is new or comes from the file");
-  const { records } = from.entry;
+  const records = from.entry.parseRecords();
   // Extra data that is no row of records cannot be written anew: such a bitmap is copied or removed only.
   if (records === undefined)
     throw QdbError.from(
@@ -48,7 +48,7 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
         where: { bitmap: bitmap.name },
       },
     );
-  return { nameBytes: from.entry.nameBytes, flags: from.entry.fields.flags, extraData: records };
+  return { nameBytes: from.entry.nameBytes, flags: from.entry.decodeFields().flags, extraData: records };
 }
 
 /** What keeps a bitmap from being used, while nothing put it right. */
@@ -115,13 +115,15 @@ export function* loadSource(bitmap: PendingBitmap, index: QdbIndex, options: Lim
 /** Size and granularity of a bitmap under edit. */
 export function shapeOf({ bits, from }: PendingBitmap): BitmapShape {
   if (bits !== undefined) return { size: bits.size, granularity: bits.granularity };
-  return { size: from?.entry.fields.size ?? 0n, granularity: from?.entry.fields.granularity ?? 0 };
+  return { size: from?.entry.decodeFields().size ?? 0n, granularity: from?.entry.decodeFields().granularity ?? 0 };
 }
 
 /** Whether an entry says what it said before, and its bytes can stay: reserved ones that are not zero cannot (QDB-TBL-008). */
 export function isSameEntry(from: MappedBitmap | undefined, entry: EntryContents): boolean {
   if (from === undefined) return false;
-  const { nameBytes, records, fields } = from.entry;
+  const { nameBytes } = from.entry;
+  const records = from.entry.parseRecords();
+  const fields = from.entry.decodeFields();
   return (
     fields.flags === entry.flags &&
     fields.reserved === 0 &&

@@ -176,7 +176,9 @@ function recordJson(item: Tlv): JsonValue {
 
 /** The keys of a bitmap before its bits; what `load` needs to read the bits stands first. */
 function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string]: JsonValue } {
-  const { name, fields, records } = entry;
+  const { name } = entry;
+  const fields = entry.decodeFields();
+  const records = entry.parseRecords();
   return {
     ...(name === undefined ? { name_hex: toHex(entry.nameBytes) } : { name }),
     size: fields.size.toString(),

@@ -58,7 +58,7 @@ export function* readMap(index: QdbIndex, entry: BitmapEntry, digests: Digests =
 
 /** Whether a bitmap covers no disk, and so has no L1 entry. Where the entry breaks a rule of the size, their number is not known. */
 function isEmpty(entry: BitmapEntry, index: QdbIndex): boolean {
-  return entry.l1Size === 0 && entry.fields.size === 0n && !index.problems.isUnplaced(entry.index);
+  return entry.l1Size === 0 && entry.decodeFields().size === 0n && !index.problems.isUnplaced(entry.index);
 }
 
 /** Gives a function that validates an L1 area, by its index in the lists, and gives its first fault. Equal faults are one object. */

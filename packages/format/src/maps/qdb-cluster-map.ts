@@ -53,7 +53,7 @@ export class QdbClusterMap implements ClusterMap {
   }
 
   get shape(): BitmapShape {
-    const { size, granularity } = this.entry.fields;
+    const { size, granularity } = this.entry.decodeFields();
     return { size, granularity };
   }
 
@@ -71,7 +71,7 @@ export class QdbClusterMap implements ClusterMap {
 
   /** File offset of the L1 area in bytes; 0 when the bitmap has none. */
   get areaOffset(): number {
-    return fileOffset(this.entry.fields.l1TableOffset);
+    return fileOffset(this.entry.decodeFields().l1TableOffset);
   }
 
   /** The bytes of the L1 area. Not a copy. */

@@ -65,7 +65,7 @@ function* readRound(round: readonly Asked[], context: MapContext, results: (Area
       results[at] = { code, message };
     } else if (piece.length !== length) {
       throw new Error(`an L1 area of ${length} bytes was answered with ${piece.length}`);
-    } else if (context.form === "full" && context.crc32(piece) !== entry.fields.l1Checksum) {
+    } else if (context.form === "full" && context.crc32(piece) !== entry.decodeFields().l1Checksum) {
       results[at] = "checksum";
     } else if (isSmall(length)) {
       together.set(piece, used);

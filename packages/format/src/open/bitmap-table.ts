@@ -2,42 +2,26 @@ import { type Problem, QdbError } from "../errors.ts";
 import { align8, fileOffset } from "../layout/numbers.ts";
 import { MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, read, readEach } from "../ports/plan.ts";
+import { type Plan, pieceAt, readEach, readRange } from "../ports/plan.ts";
 import { BITMAP_ENTRY, BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import type { Header } from "../records/header.ts";
 import { l1AreaSize } from "../records/l1.ts";
 import type { FileGeometry, Reference } from "./geometry.ts";
 
-/** A draft's table has no announced length: it is read in pieces of at least this many bytes. */
+/** Fewest bytes of a draft's table that are read at once: its length is not known beforehand. */
 const DRAFT_STEP = 32 * 1024;
 
 /** The bitmap table and its entries. */
 export interface BitmapTable {
-  /** Bytes of the entries, exactly. */
+  /** The bytes of all entries. */
   readonly bytes: Uint8Array;
   readonly entries: readonly BitmapEntry[];
 }
 
-function tableProblem(code: Problem["code"], message: string, offset: number, field?: string): Problem {
-  return { code, message, where: { structure: "bitmap table", offset, ...(field === undefined ? {} : { field }) } };
-}
-
-/** Bytes of the entry that starts at `at`, padding included; undefined when the bytes end inside it. */
-function lengthAt(bytes: Uint8Array, at: number): number | undefined {
-  const left = bytes.length - at;
-  if (left < BITMAP_ENTRY.size) return undefined;
-  const { nameSize, extraDataSize } = BITMAP_ENTRY.decode(bytes, at);
-  const length = entryLength(extraDataSize, nameSize);
-  return length <= left ? length : undefined;
-}
-
-function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number): BitmapTable {
-  return { bytes, entries: starts.map((start, index) => new BitmapEntry(index, bytes, start, offset)) };
-}
-
 /**
- * Reads and walks the bitmap table. What breaks the walk is an error of the file.
- * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT
+ * Reads the bitmap table and finds its entries. `known` is its bytes, if they were read before. The rules of single entries are
+ * not applied here.
+ * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT if the entries cannot be told apart
  */
 export function* readTable(
   header: Header,
@@ -48,9 +32,8 @@ export function* readTable(
   if (header.nbBitmaps === 0) return { bytes: new Uint8Array(0), entries: [] };
   const offset = fileOffset(header.bitmapsOffset);
   if (geometry.form === "draft") return yield* readDraftTable(header.nbBitmaps, offset, geometry);
-  let bytes = known;
-  if (bytes === undefined) [bytes] = yield* read([{ offset, length: header.bitmapsSize }]);
-  if (bytes === undefined || crc32(bytes) !== header.tableChecksum) {
+  const bytes = known ?? (yield* readRange(offset, header.bitmapsSize));
+  if (crc32(bytes) !== header.tableChecksum) {
     throw QdbError.from(tableProblem("BAD_CHECKSUM", "the bitmap table does not match table_checksum", offset));
   }
   const starts: number[] = [];
@@ -71,7 +54,83 @@ export function* readTable(
   return splitTable(bytes, starts, offset);
 }
 
-/** Bytes that are missing of the entry that starts at `at`, as far as can be told. */
+function tableProblem(code: Problem["code"], message: string, offset: number, field?: string): Problem {
+  return { code, message, where: { structure: "bitmap table", offset, ...(field === undefined ? {} : { field }) } };
+}
+
+/** Length in bytes of the entry that starts at `at`, padding included; undefined if the bytes end inside it. */
+function lengthAt(bytes: Uint8Array, at: number): number | undefined {
+  const left = bytes.length - at;
+  if (left < BITMAP_ENTRY.size) return undefined;
+  const { nameSize, extraDataSize } = BITMAP_ENTRY.decode(bytes, at);
+  const length = entryLength(extraDataSize, nameSize);
+  return length <= left ? length : undefined;
+}
+
+function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number): BitmapTable {
+  return { bytes, entries: starts.map((start, index) => new BitmapEntry(index, bytes, start, offset)) };
+}
+
+/**
+ * Reads a draft's table, whose length the header does not say. The entries read so far tell how much more is needed, so that little is
+ * read past the end of the table.
+ */
+function* readDraftTable(count: number, offset: number, geometry: FileGeometry): Plan<BitmapTable> {
+  const most = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
+  const buffer = new GrowingBuffer(most);
+  const starts: number[] = [];
+  let at = 0;
+  while (starts.length < count) {
+    const length = lengthAt(buffer.bytes(), at);
+    if (length !== undefined) {
+      starts.push(at);
+      at += length;
+      continue;
+    }
+    if (buffer.length === most) throw QdbError.from(tooLong(starts.length, count, offset + at, most));
+    const least = Math.max(
+      (count - starts.length) * entryLength(0, 1) - (buffer.length - at),
+      missingAt(buffer.bytes(), at),
+    );
+    buffer.append(yield* readAhead(offset + buffer.length, least, most - buffer.length));
+  }
+  return splitTable(buffer.bytes().subarray(0, at), starts, offset);
+}
+
+/** Bytes that are appended; the memory that they take at least doubles where it has to grow. */
+class GrowingBuffer {
+  readonly #most: number;
+  #memory = new Uint8Array(0);
+  /** Number of bytes appended. */
+  length = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  append(piece: Uint8Array): void {
+    const needed = this.length + piece.length;
+    if (needed > this.#memory.length) {
+      const grown = new Uint8Array(Math.max(needed, Math.min(this.#most, 2 * this.#memory.length)));
+      grown.set(this.bytes());
+      this.#memory = grown;
+    }
+    this.#memory.set(piece, this.length);
+    this.length = needed;
+  }
+
+  bytes(): Uint8Array {
+    return this.#memory.subarray(0, this.length);
+  }
+}
+
+function tooLong(entry: number, count: number, offset: number, most: number): Problem {
+  const isLimit = most === MAX_TABLE_SIZE;
+  const end = isLimit ? "64 MiB, the most that a table may take" : "the end of the file";
+  return tableProblem(isLimit ? "LIMIT" : "OUT_OF_BOUNDS", `entry ${entry} of ${count} runs past ${end}`, offset);
+}
+
+/** Number of bytes that are missing of the entry that starts at `at`; a lower bound if its lengths are not there yet. */
 function missingAt(bytes: Uint8Array, at: number): number {
   const left = bytes.length - at;
   if (left < BITMAP_ENTRY.size) return BITMAP_ENTRY.size - left;
@@ -79,71 +138,28 @@ function missingAt(bytes: Uint8Array, at: number): number {
   return entryLength(extraDataSize, nameSize) - left;
 }
 
-/** Reads `least` bytes and, where they can be read, some more; a bad sector behind the table is no error of the table. */
+/** Reads `least` bytes, and up to `DRAFT_STEP` if they can be read: a bad sector behind the table is no error of the table. */
 function* readAhead(offset: number, least: number, most: number): Plan<Uint8Array> {
-  const [ahead] = yield* readEach([{ offset, length: Math.min(most, Math.max(least, DRAFT_STEP)) }]);
-  if (ahead instanceof Uint8Array) return ahead;
-  const [piece] = yield* read([{ offset, length: Math.min(most, least) }]);
-  return piece ?? new Uint8Array(0);
+  const ahead = pieceAt(yield* readEach([{ offset, length: Math.min(most, Math.max(least, DRAFT_STEP)) }]), 0);
+  return ahead instanceof Uint8Array ? ahead : yield* readRange(offset, Math.min(most, least));
 }
 
-/** A draft's table has no announced length: the walk itself tells how much more to read, never far past the table's end. */
-function* readDraftTable(count: number, offset: number, geometry: FileGeometry): Plan<BitmapTable> {
-  const most = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
-  const starts: number[] = [];
-  let buffer = new Uint8Array(0);
-  let have = 0;
-  let at = 0;
-  while (starts.length < count) {
-    const length = lengthAt(buffer.subarray(0, have), at);
-    if (length !== undefined) {
-      starts.push(at);
-      at += length;
-      continue;
-    }
-    if (have === most) {
-      const limit = most === MAX_TABLE_SIZE;
-      const end = limit ? "64 MiB, the most that a table may take" : "the end of the file";
-      throw QdbError.from(
-        tableProblem(
-          limit ? "LIMIT" : "OUT_OF_BOUNDS",
-          `entry ${starts.length} of ${count} runs past ${end}`,
-          offset + at,
-        ),
-      );
-    }
-    const least = Math.max(
-      (count - starts.length) * entryLength(0, 1) - (have - at),
-      missingAt(buffer.subarray(0, have), at),
-    );
-    const piece = yield* readAhead(offset + have, least, most - have);
-    if (have + piece.length > buffer.length) {
-      const grown = new Uint8Array(Math.max(have + piece.length, Math.min(most, 2 * buffer.length)));
-      grown.set(buffer.subarray(0, have));
-      buffer = grown;
-    }
-    buffer.set(piece, have);
-    have += piece.length;
-  }
-  return splitTable(buffer.subarray(0, at), starts, offset);
-}
-
-/** The reference to a bitmap's L1 area. */
+/** The reference of an entry to its L1 area. */
 export function l1Reference(entry: BitmapEntry, geometry: FileGeometry): Reference {
-  const { l1TableOffset, l1Size } = entry.fields;
+  const { l1TableOffset, l1Size } = entry.decodeFields();
   return {
     offset: fileOffset(l1TableOffset),
     value: l1TableOffset,
     length: l1AreaSize(l1Size, geometry.form),
     what: "the L1 area",
-    // Asked for where something is wrong only: the name in it has to be decoded.
+    // A getter, since it decodes the name, and is needed for problems only.
     get where() {
       return entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where;
     },
   };
 }
 
-/** Bytes that an entry with such a name and extra data takes in the table. */
+/** Length in bytes of an entry in the table, padding included. */
 export function entryLength(extraDataSize: number, nameSize: number): number {
   return align8(BITMAP_ENTRY.size + extraDataSize + nameSize);
 }

@@ -4,8 +4,7 @@ import { u32, viewOf } from "../layout/fields.ts";
 import { fileOffset, isInside } from "../layout/numbers.ts";
 import { HEADER_AREA_SIZE, isClusterBits, MAX_CLUSTER_BITS, MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, read } from "../ports/plan.ts";
-import type { ByteRange } from "../ports/source.ts";
+import { type Plan, readRange } from "../ports/plan.ts";
 import {
   DRAFT_HEADER,
   DRAFT_HEADER_LENGTH,
@@ -20,34 +19,34 @@ import {
 } from "../records/header.ts";
 import type { HeaderArea } from "./header-rules.ts";
 
-/** The header that the opening rule (spec §2) chose, and the primary's bytes as they were read. */
+/** The header area that the opening rule (spec §2) chose, and the primary as it was read. */
 export interface OpenedHeader extends HeaderArea {
-  /** The primary as it was read; kept, to see a commit pass by (spec §5, Readers). */
+  /** The primary as it was read. A later read that gives other bytes means that a commit took place (spec §5, Readers). */
   readonly primary: AreaRead;
-  /** The bitmap table, where the choice of the mirror needed it already. */
+  /** The bitmap table, if it was read to choose the mirror. */
   readonly table?: Uint8Array;
 }
 
-/** What was read of the 4096 bytes of a header area: fewer where the file ends, or where a sector cannot be read. */
+/** The bytes of a header area: 4096, or fewer if the file ends or a sector cannot be read. */
 export interface AreaRead {
   readonly bytes: Uint8Array;
-  /** Why the bytes behind `bytes` could not be read: IO or SHORT_READ. */
+  /** Why the bytes behind `bytes` could not be read (IO or SHORT_READ); undefined if the file ends there. */
   readonly unread?: QdbError;
 }
 
-/** Smallest piece of a disk that fails alone, in bytes. */
+/** Bytes that a disk reads or fails to read as one. */
 const SECTOR = 512;
 
-/** Reads a header area, as much of it as the file has, up to the first sector that cannot be read. */
+/** Reads a header area up to the end of the file or the first sector that cannot be read. */
 export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   const length = Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset));
-  const whole = yield* tryRead({ offset, length });
+  const whole = yield* tryRead(offset, length);
   if (whole instanceof Uint8Array) return { bytes: whole };
-  // What stands before the bad sector still tells a draft, or a file of this format from any other.
+  // The bytes before the bad sector still tell whether the file is a draft, or of this format at all.
   const area = new Uint8Array(length);
   let have = 0;
   while (have < length) {
-    const sector = yield* tryRead({ offset: offset + have, length: Math.min(SECTOR, length - have) });
+    const sector = yield* tryRead(offset + have, Math.min(SECTOR, length - have));
     if (!(sector instanceof Uint8Array)) return { bytes: area.subarray(0, have), unread: sector };
     area.set(sector, have);
     have += sector.length;
@@ -55,16 +54,14 @@ export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   return { bytes: area };
 }
 
-/** Reads a range, or gives the error of reading it. */
-function* tryRead(range: ByteRange): Plan<Uint8Array | QdbError> {
+/** Reads a range, or returns the error of reading it. */
+function* tryRead(offset: number, length: number): Plan<Uint8Array | QdbError> {
   try {
-    const [bytes] = yield* read([range]);
-    if (bytes !== undefined) return bytes;
+    return yield* readRange(offset, length);
   } catch (error) {
     if (isQdbError(error, "IO", "SHORT_READ")) return error;
     throw error;
   }
-  throw new Error("a round gave nothing for its range");
 }
 
 /** Whether the bytes are a whole header area with good magic and checksum. */
@@ -80,7 +77,7 @@ function isDraft(bytes: Uint8Array): boolean {
   return header.version === VERSION && header.headerLength === DRAFT_HEADER_LENGTH && isZero(bytes.subarray(28, 32));
 }
 
-/** Opening rule (c): whether the bytes at `offset` can be the header of a file whose primary is damaged. */
+/** Opening rule (c): whether the bytes at `offset` can be the mirror of a file whose primary is damaged. */
 function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
   if (!isGoodArea(bytes, crc32)) return false;
   const { version, headerLength, clusterBits } = HEADER.decode(bytes);
@@ -93,8 +90,8 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
 }
 
 /**
- * Chooses the header of a file: the opening rule of spec §2, its three ways. `known` is the primary, where it was read already.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ where none can be chosen because of bytes that cannot be read
+ * Chooses the header of a file by the opening rule of spec §2. `known` is the primary, if it was read before.
+ * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ if bytes that decide the choice cannot be read
  */
 export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): Plan<OpenedHeader> {
   const primary = known ?? (yield* readArea(0, fileSize));
@@ -121,7 +118,7 @@ export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): P
 
 function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<OpenedHeader> {
   const candidates: HeaderArea[] = [];
-  // What could not be looked at may be what the file is read by: nothing is said of its bytes then.
+  // If a header area could not be read, it may be the right one: then that error is thrown, not one about the bytes that were read.
   let unread = primary.unread === undefined ? undefined : unreadError("the header", 0, primary.unread);
   for (const offset of MIRROR_OFFSETS) {
     if (!isInside(offset, HEADER_AREA_SIZE, fileSize)) break;
@@ -143,7 +140,7 @@ function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<Op
       )
     );
   }
-  // A commit may have been cut off behind the mirror: it speaks for this file only together with the table that it announces.
+  // An interrupted commit may have written the mirror but not its table, so the mirror is used only if the table matches.
   const table = yield* readGoodTable(mirror, fileSize, crc32);
   if (table instanceof Uint8Array) return { ...mirror, primary, table };
   throw (
@@ -157,7 +154,7 @@ function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<Op
   );
 }
 
-/** The table that a candidate announces: undefined where it does not match, the error where it cannot be read. */
+/** Reads the table of a possible mirror. Undefined if it does not match its checksum; the error if it cannot be read. */
 function* readGoodTable(
   { header }: HeaderArea,
   fileSize: number,
@@ -166,18 +163,18 @@ function* readGoodTable(
   const offset = fileOffset(header.bitmapsOffset);
   const length = header.bitmapsSize;
   if (length > MAX_TABLE_SIZE || !isInside(offset, length, fileSize)) return undefined;
-  const table = yield* tryRead({ offset, length });
+  const table = yield* tryRead(offset, length);
   if (!(table instanceof Uint8Array)) return unreadError("the bitmap table of a mirror", offset, table);
   return crc32(table) === header.tableChecksum ? table : undefined;
 }
 
-/** The error of reading bytes that decide by which header a file is read. */
+/** The error for unreadable bytes that decide which header is used. */
 function unreadError(what: string, offset: number, cause: QdbError): QdbError {
   const where = { structure: "header", offset };
   return new QdbError(cause.code, `${what} cannot be read: ${cause.message}`, where, { cause });
 }
 
-/** The error of a file without any usable header, in the order of spec §2 (c). */
+/** The error of a file without a usable header, in the order of spec §2 (c). */
 function primaryError(primary: Uint8Array, fileSize: number): QdbError {
   const where = { structure: "header", offset: 0 };
   if (!hasMagic(primary))

@@ -1,3 +1,4 @@
+import { byteAt, itemAt } from "../elements.ts";
 import type { Problem } from "../errors.ts";
 import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
 import { EntryRules } from "./entry-rules.ts";
@@ -10,14 +11,14 @@ const UNSIZED = 8;
 
 const PLACE_FIELDS: ReadonlySet<string | undefined> = new Set(["l1_size", "l1_table_offset", "granularity", "size"]);
 
-/** Whether a problem of an entry leaves open where its L1 area is, or how long. */
+/** Whether a problem of an entry means that the place or the length of its L1 area is unknown. */
 export function isOfPlace({ where }: Problem): boolean {
   return PLACE_FIELDS.has(where.field);
 }
 
 /**
- * Which bitmaps of a table have problems, by their place in it, before any L1 area is read; such a bitmap is listed, its bits are
- * refused. One byte a bitmap is kept, and a problem is found again where it is asked for: all of a hostile file's would fill memory.
+ * The problems of the entries of a table. A bitmap with a problem is listed, but its bits are refused. One byte is held for each
+ * entry, and problems are found again when they are asked for: those of a hostile file would fill memory.
  */
 export class EntryProblems {
   readonly #entries: readonly BitmapEntry[];
@@ -39,45 +40,44 @@ export class EntryProblems {
     }
   }
 
-  /** Whether the bitmap at a place has a problem. */
-  has(position: number): boolean {
-    return this.#is(position, BROKEN);
+  /** Whether the entry at an index of the table has a problem. @throws {RangeError} for an index that the table does not have; so do the others */
+  has(index: number): boolean {
+    return this.#is(index, BROKEN);
   }
 
-  /** The first problem of the bitmap at a place. */
-  get(position: number): Problem | undefined {
-    return this.has(position) ? this.all(position)[0] : undefined;
+  /** The first problem of an entry, in the order of spec §7. */
+  get(index: number): Problem | undefined {
+    return this.has(index) ? this.all(index)[0] : undefined;
   }
 
-  /** Every problem of the bitmap at a place, in the order of spec §7. */
-  all(position: number): readonly Problem[] {
-    const entry = this.#entries[position];
+  /** All problems of an entry, in the order of spec §7. */
+  all(index: number): readonly Problem[] {
     const found: Problem[] = [];
-    if (entry !== undefined && this.has(position)) this.#rules.validate(entry, (problem) => found.push(problem));
+    if (this.has(index)) this.#rules.validate(itemAt(this.#entries, index), (problem) => found.push(problem));
     return found;
   }
 
-  /** Whether its L1 area has no known length or place: granularity, size, l1_size or l1_table_offset is in error. */
-  isUnplaced(position: number): boolean {
-    return this.#is(position, UNPLACED);
+  /** Whether place or length of its L1 area is unknown: granularity, size, l1_size or l1_table_offset is in error. */
+  isUnplaced(index: number): boolean {
+    return this.#is(index, UNPLACED);
   }
 
-  /** Whether its L1 area has no known length; a place that is only misaligned leaves it known. */
-  isUnsized(position: number): boolean {
-    return this.#is(position, UNSIZED);
+  /** Whether the length of its L1 area is unknown. An L1 area that is only misaligned has a known length. */
+  isUnsized(index: number): boolean {
+    return this.#is(index, UNSIZED);
   }
 
-  /** Whether it breaks a rule which making it dirty does not mend: a repair leaves it byte for byte. */
-  isBeyondRepair(position: number): boolean {
-    return this.#is(position, BEYOND_REPAIR);
+  /** Whether it breaks a rule that still holds when all its bits are dirty. A repair copies such an entry byte for byte. */
+  isBeyondRepair(index: number): boolean {
+    return this.#is(index, BEYOND_REPAIR);
   }
 
-  #is(position: number, flag: number): boolean {
-    return ((this.#flags[position] ?? 0) & flag) !== 0;
+  #is(index: number, flag: number): boolean {
+    return (byteAt(this.#flags, index) & flag) !== 0;
   }
 }
 
-/** Whether a problem of a table entry is only about where its L1 area is: making the whole bitmap dirty puts that right. */
+/** Whether a problem of a table entry concerns only the place of its L1 area: it is gone once the whole bitmap is dirty. */
 export function isPlaceProblem(problem: Problem): boolean {
   const { structure, field } = problem.where;
   return (

@@ -1,17 +1,19 @@
+import { itemAt } from "../elements.ts";
 import type { Problem, Report } from "../errors.ts";
-import { type BitmapEntry, entryProblem, validateEntry } from "../records/bitmap-entry.ts";
+import { type BitmapEntry, type EntryFields, entryProblem } from "../records/bitmap-entry.ts";
 import { isBitmapName, type NamedSuccessor } from "../records/extra-data.ts";
+import { validateEntry } from "../records/validate-entry.ts";
 import { l1Reference } from "./bitmap-table.ts";
 import { checkAligned, type FileGeometry } from "./geometry.ts";
 import { NameLookup } from "./name-lookup.ts";
 
-/** A problem of one bitmap. */
+/** A problem and the bitmap that has it. */
 export interface BitmapProblem {
   readonly entry: BitmapEntry;
   readonly problem: Problem;
 }
 
-/** The rules of the entries of a table but for what their L1 areas say, in the order of spec §7. */
+/** The rules of table entries, in the order of spec §7. What is in their L1 areas is validated in maps/. */
 export class EntryRules {
   readonly #entries: readonly BitmapEntry[];
   readonly #geometry: FileGeometry;
@@ -24,13 +26,13 @@ export class EntryRules {
   }
 
   /**
-   * Everything that is wrong with an entry of the table.
+   * Validates an entry of the table.
    * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
    */
   validate(entry: BitmapEntry, report: Report): void {
     const { clusterSize, form } = this.#geometry;
-    const doubleName = this.#names.isDouble(entry.index);
-    const { fields } = entry;
+    const doubleName = this.#names.isDuplicate(entry.index);
+    const fields = entry.decodeFields();
     const successor = validateEntry(entry, fields, { clusterSize, draft: form === "draft", doubleName }, report);
     this.#validateL1Value(entry, fields, report);
     this.#validateFrozen(entry, successor, report);
@@ -40,7 +42,7 @@ export class EntryRules {
     report(entryProblem(entry, "flags", "INCONSISTENT", message));
   }
 
-  #validateL1Value(entry: BitmapEntry, { l1TableOffset, l1Size }: BitmapEntry["fields"], report: Report): void {
+  #validateL1Value(entry: BitmapEntry, { l1TableOffset, l1Size }: EntryFields, report: Report): void {
     if ((l1TableOffset === 0n) !== (l1Size === 0)) {
       const message = `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`;
       report(entryProblem(entry, "l1TableOffset", "BAD_FIELD", message));
@@ -49,7 +51,7 @@ export class EntryRules {
     }
   }
 
-  /** `named` is undefined where extra data is in error: that is told of already, and whom it names cannot be. */
+  /** `named` is undefined if the extra data is in error. That was reported, and the name of a successor in it is unknown. */
   #validateFrozen(entry: BitmapEntry, named: NamedSuccessor | undefined, report: Report): void {
     const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
     if (!entry.has("frozen")) {
@@ -65,23 +67,22 @@ export class EntryRules {
     if (problem !== undefined) bad(problem);
   }
 
-  /** What is wrong with the successor of a frozen bitmap. */
+  /** Why a name is not that of a valid successor; undefined if it is. */
   #wrongSuccessor(entry: BitmapEntry, name: Uint8Array): string | undefined {
     if (!isBitmapName(name)) return "the successor's name is no name of a bitmap";
-    const position = this.#names.first(name);
-    const successor = position === undefined ? undefined : this.#entries[position];
-    if (position === undefined || successor === undefined)
-      return "no bitmap has the name of its successor; exactly one other must";
+    const index = this.#names.first(name);
+    if (index === undefined) return "no bitmap has the name of its successor; exactly one other must";
+    const successor = itemAt(this.#entries, index);
     if (successor === entry) return "the bitmap itself has the name of its successor; exactly one other must";
-    if (this.#names.isDouble(position)) return "several bitmaps have the name of its successor; exactly one other must";
+    if (this.#names.isDuplicate(index)) return "several bitmaps have the name of its successor; exactly one other must";
     if (successor.has("frozen")) return "its successor is frozen too";
-    const { size } = entry.fields;
-    const covered = successor.fields.size;
+    const { size } = entry.decodeFields();
+    const covered = successor.decodeFields().size;
     return covered === size ? undefined : `its successor covers ${covered} bytes, not ${size}`;
   }
 }
 
-/** The problems of all entries, entry by entry. */
+/** Validates all entries of a table: their problems, in the order of the table. */
 export function* validateEntries(
   entries: readonly BitmapEntry[],
   geometry: FileGeometry,

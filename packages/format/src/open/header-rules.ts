@@ -17,26 +17,26 @@ import { DRAFT_HEADER_LENGTH, type Form, FULL_HEADER_LENGTH, HEADER, type Header
 import { type TlvWalk, walkTlv } from "../records/tlv.ts";
 import { checkAligned, checkPlace, geometryOf } from "./geometry.ts";
 
-/** A header area that was chosen, and how to speak of it. */
+/** A header area with its decoded header. */
 export interface HeaderArea {
   readonly form: Form;
   readonly header: Header;
-  /** The bytes of the area: 4096, a draft's may be fewer. */
+  /** 4096 bytes; fewer for a draft with smaller clusters, or one that cannot be read to the end. */
   readonly bytes: Uint8Array;
-  /** Where it was read: 0, or the mirror's offset. */
+  /** File offset in bytes: 0, or that of the mirror. */
   readonly offset: number;
-  /** Of a draft: why the bytes behind `bytes` could not be read. */
+  /** For a draft: why the bytes behind `bytes` could not be read. */
   readonly unread?: Problem;
 }
 
-/** Where extensions stand in a header area: from align8(header_length), in draft form from 32, to min(cluster size, 4096). */
+/** The part of a header area that holds extensions: from align8(header_length), in draft form from 32, to min(cluster size, 4096). */
 export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [start: number, end: number] {
   const start = form === "draft" ? align8(DRAFT_HEADER_LENGTH) : align8(header.headerLength);
   const end = Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE, bytes.length);
   return [Math.min(start, end), end];
 }
 
-/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO, SHORT_READ where they go on in bytes that could not be read. */
+/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO or SHORT_READ if they go on in bytes that could not be read. */
 export function walkExtensions(area: HeaderArea, report: Report): TlvWalk {
   const [start, end] = extensionSpace(area);
   const problems: Problem[] = [];
@@ -57,7 +57,7 @@ function whereOf(area: HeaderArea, field: keyof Header): Problem["where"] {
   return { structure: "header", field: specName(field), offset: area.offset + HEADER.fields[field][0] };
 }
 
-/** What must be known before anything else is looked at: version and incompatible bits. Reports UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE. */
+/** Validates version and incompatible bits: no other rule applies to a file that these exclude. Reports UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE. */
 export function validateIdentity(area: HeaderArea, report: Report): void {
   const { header } = area;
   if (header.version !== VERSION) {
@@ -70,7 +70,7 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   }
   const unknown = header.incompatibleFeatures & ~KNOWN_INCOMPATIBLE;
   if (unknown === 0n) return;
-  // Names come from a part of the header that has not been validated yet: whatever is broken there only costs the name.
+  // The names are in a part of the header that is not validated yet. If that is broken, the message goes without them.
   const bitsOk = isClusterBits(header.clusterBits);
   const table = bitsOk ? announcedFeatures(walkExtensions(area, () => undefined).items) : [];
   const names = setBits(unknown).map((bit) => {
@@ -84,62 +84,58 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   });
 }
 
-/** What can be found by a header whose fields were looked at. */
+/** What the fields of a header are good enough to find. */
 export interface Findable {
   readonly table: boolean;
   readonly extensions: boolean;
 }
 
-/** The rules of the header's other fields, by offset (spec §2, §7). Gives what can be found by them all the same. */
+/** Reports a problem of a field of the header, and returns false. */
+type ReportField = (field: keyof Header, code: Problem["code"], message: string) => false;
+
+/** Applies the rules of the other fields of the header, by offset (spec §2, §7). Returns what can be found in spite of their problems. */
 export function validateHeader(area: HeaderArea, fileSize: number, report: Report): Findable {
   const { header, form } = area;
-  const full = form === "full";
-  let table = true;
-  let extensions = true;
-  const bad = (field: keyof Header, code: Problem["code"], message: string): void => {
+  const bad: ReportField = (field, code, message) => {
     report({ code, message, where: whereOf(area, field) });
+    return false;
   };
-  const bitsOk = isClusterBits(header.clusterBits);
-  if (!bitsOk) {
-    table = false;
-    extensions = false;
-    bad(
-      "clusterBits",
-      "BAD_FIELD",
-      `cluster_bits is ${header.clusterBits}, allowed are ${MIN_CLUSTER_BITS} to ${MAX_CLUSTER_BITS}`,
-    );
-  }
-  if (header.nbBitmaps > MAX_BITMAPS) {
-    table = false;
+  const isSized = validateClusterBits(header, bad);
+  const isCounted =
+    header.nbBitmaps <= MAX_BITMAPS ||
     bad("nbBitmaps", "LIMIT", `nb_bitmaps is ${header.nbBitmaps}, at most ${MAX_BITMAPS} are allowed`);
-  }
-  if (bitsOk && !validateTablePlace(area, fileSize, report)) table = false;
-  const largest = bitsOk ? Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE) : HEADER_AREA_SIZE;
-  if (
-    full &&
-    (header.headerLength % 8 !== 0 || header.headerLength < FULL_HEADER_LENGTH || header.headerLength > largest)
-  ) {
-    extensions = false;
-    bad(
-      "headerLength",
-      "BAD_FIELD",
-      `header_length is ${header.headerLength}: neither 28 (draft form, bytes 28-31 zero) nor a multiple of 8 from ${FULL_HEADER_LENGTH} to ${largest}`,
-    );
-  }
-  if (!full) return { table, extensions };
-  if (header.bitmapsSize > MAX_TABLE_SIZE) {
-    table = false;
-    bad("bitmapsSize", "LIMIT", `bitmaps_size is ${header.bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
-  }
-  if (header.nbBitmaps === 0 && header.bitmapsSize !== 0) {
-    table = false;
-    bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
-  }
-  if (header.generation === 0n) bad("generation", "BAD_FIELD", "generation is 0; the first one is 1");
-  if (header.nbBitmaps === 0 && header.tableChecksum !== 0) {
-    bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 where nb_bitmaps is 0");
-  }
+  const isPlaced = isSized && validateTablePlace(area, fileSize, report);
+  const isFull = form === "full";
+  const extensions = (!isFull || validateHeaderLength(header, isSized, bad)) && isSized;
+  const table = (!isFull || validateFullFields(header, bad)) && isCounted && isPlaced;
   return { table, extensions };
+}
+
+function validateClusterBits({ clusterBits }: Header, bad: ReportField): boolean {
+  if (isClusterBits(clusterBits)) return true;
+  const message = `cluster_bits is ${clusterBits}, allowed are ${MIN_CLUSTER_BITS} to ${MAX_CLUSTER_BITS}`;
+  return bad("clusterBits", "BAD_FIELD", message);
+}
+
+function validateHeaderLength({ headerLength, clusterBits }: Header, isSized: boolean, bad: ReportField): boolean {
+  const largest = isSized ? Math.min(2 ** clusterBits, HEADER_AREA_SIZE) : HEADER_AREA_SIZE;
+  if (headerLength % 8 === 0 && headerLength >= FULL_HEADER_LENGTH && headerLength <= largest) return true;
+  const message = `header_length is ${headerLength}: neither 28 (draft form, bytes 28-31 zero) nor a multiple of 8 from ${FULL_HEADER_LENGTH} to ${largest}`;
+  return bad("headerLength", "BAD_FIELD", message);
+}
+
+/** Applies the rules of the fields that only the full form has. Returns whether the length of the table is known. */
+function validateFullFields(header: Header, bad: ReportField): boolean {
+  const { bitmapsSize, nbBitmaps, generation, tableChecksum } = header;
+  let hasLength = true;
+  if (bitmapsSize > MAX_TABLE_SIZE)
+    hasLength = bad("bitmapsSize", "LIMIT", `bitmaps_size is ${bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
+  if (nbBitmaps === 0 && bitmapsSize !== 0)
+    hasLength = bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
+  if (generation === 0n) bad("generation", "BAD_FIELD", "generation is 0; the first one is 1");
+  if (nbBitmaps === 0 && tableChecksum !== 0)
+    bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 where nb_bitmaps is 0");
+  return hasLength;
 }
 
 function validateTablePlace(area: HeaderArea, fileSize: number, report: Report): boolean {
@@ -158,7 +154,7 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
   const reference = {
     offset: fileOffset(header.bitmapsOffset),
     value: header.bitmapsOffset,
-    // A draft's table has no length of its own; its first byte at least must be there.
+    // The length of a draft's table is not known yet, but its first byte must be in the file.
     length: form === "full" ? header.bitmapsSize : 1,
     what: "the bitmap table",
     where,

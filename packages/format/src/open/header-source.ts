@@ -2,24 +2,24 @@ import { QdbError } from "../errors.ts";
 import type { OpenedHeader } from "./choose-header.ts";
 import type { HeaderArea } from "./header-rules.ts";
 
-/** Which copy of the header a file was read by: the mirror, where the primary is damaged or cannot be read. */
+/** The copy of the header that was used: the mirror if the primary is damaged or cannot be read. */
 export type HeaderSource = "primary" | "mirror";
 
-/** Which copy a header is. */
+/** The copy that a header area is. */
 export function sourceOf({ offset }: Pick<HeaderArea, "offset">): HeaderSource {
   return offset === 0 ? "primary" : "mirror";
 }
 
-/** What is done with bits that were found through the mirror. */
+/** Whether bits are given out if the header was read from the mirror. */
 export interface MirrorOptions {
   /**
-   * Whether bits are given out although the header was read from the mirror. It can be that of a commit that was cut off: what that
-   * was to clear shows as clean, although it was never acknowledged (spec §5, What remains). Without it such bits are refused.
+   * Gives bits out even if the header was read from the mirror. The mirror can be that of an interrupted commit: bits that it was to
+   * clear show as clean, although the commit was never acknowledged (spec §5, What remains). By default such bits are refused.
    */
   readonly acceptMirror?: boolean;
 }
 
-/** Refuses bits that were found through the mirror, unless that is accepted. @throws {QdbError} BAD_CHECKSUM */
+/** Refuses to give bits out if the header was read from the mirror, unless the options accept that. @throws {QdbError} BAD_CHECKSUM */
 export function refuseMirror(
   { opened }: { readonly opened: OpenedHeader },
   { acceptMirror = false }: MirrorOptions,

@@ -13,26 +13,26 @@ import { type FileGeometry, geometryOf } from "./geometry.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type HeaderSource, sourceOf } from "./header-source.ts";
 
-/** What a file says before any L1 area is read: header, extensions, bitmap table. */
+/** Header, extensions and bitmap table of a file. No L1 area is read for it. */
 export interface QdbIndex extends FileGeometry {
   readonly header: Header;
-  /** File offset of the header that was used: 0, or the mirror's when the primary is damaged. */
+  /** File offset of the header that was used in bytes: 0, or that of the mirror. */
   readonly headerOffset: number;
   /** Which copy of the header was used. */
   readonly headerSource: HeaderSource;
-  /** Bytes of a header longer than this version knows, kept by writers. */
+  /** The bytes of the header behind the fields that this version knows. Writers keep them. */
   readonly unknownHeader: Uint8Array;
   readonly extensions: readonly Tlv[];
-  /** Names of feature bits, as the file announces them. */
+  /** The names of feature bits in the feature name table of the file. */
   readonly features: readonly FeatureName[];
   readonly table: BitmapTable;
-  /** What is wrong with the entries of the table. */
+  /** The problems of the entries of the table. */
   readonly problems: EntryProblems;
   readonly opened: OpenedHeader;
 }
 
 /**
- * Reads header and bitmap table: two rounds, more when the mirror is needed. `primary` is the header area, where it was read already.
+ * Reads header and bitmap table: in two rounds, or more if the mirror is needed. `primary` is the header area, if it was read before.
  * @throws {QdbError} the first error of the file, in the order of spec §7; IO, SHORT_READ
  */
 export function* readIndex(fileSize: number, digests: Digests = {}, primary?: AreaRead): Plan<QdbIndex> {
@@ -46,14 +46,14 @@ export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Ar
   return indexOf(opened, geometry, extensions, table);
 }
 
-/** The mirror's bytes: read once, be it as the header that was chosen or beside it. A draft has none. */
+/** The bytes of the mirror: those that were chosen as the header, or read now. Empty for a draft, which has no mirror. */
 export function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
   if (index.form === "draft") return new Uint8Array(0);
   if (index.opened.offset !== 0) return index.opened.bytes;
   return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
 }
 
-/** Puts together what an index holds. */
+/** Makes an index of its parts. */
 export function indexOf(
   opened: OpenedHeader,
   geometry: FileGeometry,
@@ -75,7 +75,7 @@ export function indexOf(
   };
 }
 
-/** The bitmap with a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME when two have it */
+/** The entry of the bitmap with a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME if two have it */
 export function findBitmap(index: QdbIndex, name: string): BitmapEntry {
   const found = index.table.entries.filter((entry) => entry.name === name);
   const [entry] = found;

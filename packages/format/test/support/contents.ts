@@ -209,11 +209,11 @@ export function readBack(bytes: Uint8Array): ReadBack {
     const problem = one.findProblem();
     if (map === undefined) throw new Error(`no map: ${problem?.message}`);
     if (problem !== undefined && problem.code !== "INCONSISTENT") throw new Error(problem.message);
-    const { records: row } = entry;
+    const row = entry.parseRecords();
     if (row === undefined) throw new Error("no row of records");
     return {
       nameBytes: entry.nameBytes,
-      flags: entry.fields.flags,
+      flags: entry.decodeFields().flags,
       extraData: row,
       bits: runSync(bitmapPlan(map), source),
     };

@@ -1,11 +1,16 @@
 import { statSync } from "node:fs";
-import { type BitmapEntry, type DiskStamp, decodeRecord, QdbError, quote, RECORD } from "@qdb/format";
+import { type DiskStamp, decodeRecord, QdbError, quote, RECORD, type Tlv } from "@qdb/format";
 import { errnoOf, ioError } from "../system/errors.ts";
 import { type Facts, factsOf } from "../system/facts.ts";
 import { stampDiffers } from "./stamp.ts";
 
-/** What a bitmap says of its disk, and the name by which messages call the bitmap. */
-export type DiskOfBitmap = Pick<BitmapEntry, "records" | "label">;
+/** What a bitmap records about its disk. */
+export interface DiskOfBitmap {
+  /** Name of the bitmap, for messages. */
+  readonly label: string;
+  /** Its extra-data records; undefined if they cannot be parsed. */
+  readonly records: readonly Tlv[] | undefined;
+}
 
 /**
  * What the disk of a bitmap is, compared with its stamp (spec §3, record 2).

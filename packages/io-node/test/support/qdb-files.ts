@@ -149,9 +149,11 @@ export type State = Readonly<Record<string, string>>;
 
 /** Reads it all, the bits of an inconsistent bitmap too. @throws {QdbError} the first error of the file or of any bitmap */
 export function stateOf(path: string): State {
-  return readState(path, ({ fields: { flags, size, granularity }, records }, bits) =>
-    [flags, size, granularity, ...(records ?? []).map(({ type, data }) => `${type}:${toHex(data)}`), bits].join(" "),
-  );
+  return readState(path, (entry, bits) => {
+    const { flags, size, granularity } = entry.decodeFields();
+    const records = (entry.parseRecords() ?? []).map(({ type, data }) => `${type}:${toHex(data)}`);
+    return [flags, size, granularity, ...records, bits].join(" ");
+  });
 }
 
 /** The same of the bystanders: their table entries byte for byte, place and checksums included. */
