@@ -50,7 +50,7 @@ function* visitAll(
   visitorOf: (map: QdbClusterMap) => PartVisitor,
   onProgress?: BitOptions["onProgress"],
 ): Plan<void> {
-  const total = mapped.reduce((sum, { usableMap }) => sum + (usableMap?.bitCount ?? 0), 0);
+  const total = bitsOfAll(mapped, (bits) => bits);
   let before = 0;
   let done = 0;
   let parts: Part[] = [];
@@ -77,6 +77,11 @@ function* visitAll(
   }
   yield* visitRound(parts);
   onProgress?.(total, total);
+}
+
+/** The sum of a measure of the number of bits, over the bitmaps that can be used. */
+function bitsOfAll(mapped: readonly MappedBitmap[], measure: (bits: number) => number): number {
+  return mapped.reduce((sum, { usableMap }) => (usableMap === undefined ? sum : sum + measure(usableMap.bitCount)), 0);
 }
 
 function* visitRound(parts: readonly Part[]): Plan<void> {
@@ -144,7 +149,7 @@ export function* readAllPlan(
 ): Plan<LoadedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-  const needed = mapped.reduce((sum, { usableMap }) => sum + Math.ceil((usableMap?.bitCount ?? 0) / 8), 0);
+  const needed = bitsOfAll(mapped, (bits) => Math.ceil(bits / 8));
   if (needed > most) {
     throw new QdbError(
       "LIMIT",

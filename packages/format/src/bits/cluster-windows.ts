@@ -1,6 +1,8 @@
 import { type BitRange, bitsOfShape } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
+import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
+import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
@@ -59,14 +61,18 @@ export class Window {
   /** The stored clusters of the window with their bytes. */
   *stored(pieces: readonly Uint8Array[]): Generator<readonly [cluster: number, bytes: Uint8Array], void> {
     const { clusterSize } = this.#map;
-    let piece = 0;
+    let range = 0;
     let at = 0;
     for (const cluster of this.storedClusters()) {
-      const bytes = pieces[piece] ?? new Uint8Array(0);
-      yield [cluster, bytes.subarray(at, at + clusterSize)];
+      const piece = pieceAt(pieces, range);
+      const { length } = itemAt(this.ranges, range);
+      // A short piece would have fewer bits, and those that are missing would count as clean.
+      if (piece.length !== length)
+        throw new Error(`a range of ${length} bytes was answered with ${piece.length} bytes`);
+      yield [cluster, piece.subarray(at, at + clusterSize)];
       at += clusterSize;
-      if (at < bytes.length) continue;
-      piece++;
+      if (at < length) continue;
+      range++;
       at = 0;
     }
   }

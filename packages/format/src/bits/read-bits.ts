@@ -2,6 +2,7 @@ import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
 import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
+import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
@@ -89,8 +90,8 @@ export class Counts {
   visitor(at: number, range: BitRange): BitVisitor {
     const last = range.end - 1;
     const add = (bits: number, ends: number): void => {
-      this.#bits[at] = (this.#bits[at] ?? 0) + bits;
-      this.#ends[at] = (this.#ends[at] ?? 0) | ends;
+      this.#bits[at] = numberAt(this.#bits, at) + bits;
+      this.#ends[at] = byteAt(this.#ends, at) | ends;
     };
     return {
       pushWords: (words, base) => {
@@ -106,8 +107,8 @@ export class Counts {
 
   /** What it came to; `within` is the range of the disk, where it is not all of it. */
   total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
-    const bits = this.#bits[at] ?? 0;
-    const ends = this.#ends[at] ?? 0;
+    const bits = numberAt(this.#bits, at);
+    const ends = byteAt(this.#ends, at);
     const bytes = dirtyBytes(bits, shape, { first: (ends & FIRST) !== 0, last: (ends & LAST) !== 0 }, within);
     return { bits, bytes };
   }

@@ -1,7 +1,8 @@
 // Stored clusters looked at one by one: for check and repair, which go on where a reader stops.
+import { byteAt } from "../elements.ts";
 import { isQdbError, type QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
-import { type Plan, read, readEach } from "../ports/plan.ts";
+import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 
@@ -17,16 +18,21 @@ export function* readClusters(
   }
   const clusters = window.storedClusters();
   const pieces = yield* readEach(clusters.map((cluster) => ({ offset: map.offset(cluster), length: map.clusterSize })));
-  return clusters.map((cluster, at) => [cluster, pieces[at] ?? new Uint8Array(0)] as const);
+  return clusters.map((cluster, at) => [cluster, clusterOf(pieceAt(pieces, at), map.clusterSize)] as const);
+}
+
+/** A piece that is a whole cluster, or the error of reading it. @throws {Error} where a driver gave more or fewer bytes */
+function clusterOf(piece: Uint8Array | QdbError, clusterSize: number): Uint8Array | QdbError {
+  if (!(piece instanceof Uint8Array) || piece.length === clusterSize) return piece;
+  throw new Error(`a cluster of ${clusterSize} bytes was answered with ${piece.length} bytes`);
 }
 
 /** Whether a cluster's bytes are not zero behind the bitmap's last bit. */
 export function hasTail(map: ClusterMap, cluster: number, bytes: Uint8Array): boolean {
+  // Only the last cluster can have bytes behind the last bit. Its size is decoded each time.
+  if (cluster < map.count - 1) return false;
   const validBits = map.bitCount - cluster * map.clusterSize * 8;
   if (validBits >= bytes.length * 8) return false;
-  const whole = Math.floor(validBits / 8);
-  return (
-    !isZero(bytes.subarray(Math.ceil(validBits / 8))) ||
-    (validBits % 8 !== 0 && (bytes[whole] ?? 0) >> (validBits % 8) !== 0)
-  );
+  if (!isZero(bytes.subarray(Math.ceil(validBits / 8)))) return true;
+  return validBits % 8 !== 0 && byteAt(bytes, Math.floor(validBits / 8)) >> (validBits % 8) !== 0;
 }

@@ -49,7 +49,7 @@ export class BitmapCheck {
   /** Puts out every finding. Data clusters are read last. */
   *run(onProgress: BitOptions["onProgress"]): Plan<void, Located> {
     for (const located of this.#findBeforeData()) yield* put(located);
-    const total = this.#mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
+    const total = this.#mapped.reduce((sum, { map }) => (map === undefined ? sum : sum + map.bitCount), 0);
     let before = 0;
     for (const { entry, map, area } of this.#mapped) {
       for (const found of this.#findPadding(entry, area)) yield* put(found);

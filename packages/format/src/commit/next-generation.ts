@@ -146,8 +146,9 @@ export function nextMapped(
   const context = { form: index.form, clusterSize: index.clusterSize, crc32 };
   return index.table.entries.map((entry): MappedBitmap => {
     const { l1Area } = itemAt(writes, entry.index);
-    const kept = itemAt(changes, entry.index).from?.map?.withEntry(entry);
-    const map = l1Area === undefined ? kept : new QdbClusterMap(entry, viewOf(l1Area), 0, context);
+    const { from } = itemAt(changes, entry.index);
+    const map =
+      l1Area === undefined ? from?.map?.withEntry(entry) : new QdbClusterMap(entry, viewOf(l1Area), 0, context);
     if (map === undefined) throw new Error("a commit stored a bitmap without an L1 area");
     return new MappedBitmap(index, entry, map);
   });

@@ -1,3 +1,4 @@
+import { numberAt } from "../elements.ts";
 import { isInside } from "../layout/numbers.ts";
 import type { FileGeometry } from "../open/geometry.ts";
 import { lowerBound, type OwnedRanges } from "./owned-ranges.ts";
@@ -19,7 +20,7 @@ function repeated(numbers: Float64Array): (value: number) => boolean {
   numbers.sort();
   let used = 0;
   for (let index = 1; index < numbers.length; index++) {
-    const value = numbers[index] ?? 0;
+    const value = numberAt(numbers, index);
     // The repeated values overwrite numbers that were compared already, and need no memory of their own.
     if (value === numbers[index - 1] && (used === 0 || numbers[used - 1] !== value)) numbers[used++] = value;
   }
@@ -40,7 +41,7 @@ export class ClusterOwners {
   constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], layout: FileGeometry) {
     this.#ranges = ranges;
     this.#hit = new Uint8Array(ranges.groups);
-    const offsets = new Float64Array(maps.reduce((sum, map) => sum + (map?.count ?? 0), 0));
+    const offsets = new Float64Array(maps.reduce((sum, map) => (map === undefined ? sum : sum + map.count), 0));
     let used = 0;
     for (const map of maps) {
       if (map === undefined) continue;

@@ -1,3 +1,4 @@
+import { numberAt, wordAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
 
 /** Index of the first of some sorted numbers that is not below a value; their count when all are below it. */
@@ -6,7 +7,7 @@ export function lowerBound(sorted: Float64Array, value: number): number {
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? 0) < value) low = middle + 1;
+    if (numberAt(sorted, middle) < value) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -27,17 +28,17 @@ export class OwnedRanges {
   /** Offsets and lengths in bytes. A range owns whole clusters: its length is rounded up. A range of length 0 owns nothing. */
   constructor(offsets: Float64Array, lengths: Float64Array, clusterSize: number) {
     const order = new Uint32Array(offsets.length).map((_, at) => at).filter((at) => lengths[at] !== 0);
-    order.sort((a, b) => (offsets[a] ?? 0) - (offsets[b] ?? 0));
+    order.sort((a, b) => numberAt(offsets, a) - numberAt(offsets, b));
     const sizes = new Uint32Array(order.length);
     const starts = new Float64Array(order.length);
     const ends = new Float64Array(order.length);
     let last = -1;
     for (const at of order) {
-      const start = offsets[at] ?? 0;
-      const end = start + alignUp(lengths[at] ?? 0, clusterSize);
-      if (last < 0 || start >= (ends[last] ?? 0)) starts[++last] = start;
-      ends[last] = Math.max(ends[last] ?? 0, end);
-      sizes[last] = (sizes[last] ?? 0) + 1;
+      const start = numberAt(offsets, at);
+      const end = start + alignUp(numberAt(lengths, at), clusterSize);
+      if (last < 0 || start >= numberAt(ends, last)) starts[++last] = start;
+      ends[last] = Math.max(numberAt(ends, last), end);
+      sizes[last] = wordAt(sizes, last) + 1;
     }
     this.#offsets = offsets;
     this.#lengths = lengths;
@@ -48,12 +49,12 @@ export class OwnedRanges {
 
   /** File offset of a range, by its index in the list. */
   offset(at: number): number {
-    return this.#offsets[at] ?? 0;
+    return numberAt(this.#offsets, at);
   }
 
   /** Length of a range in bytes, by its index in the list; not rounded up. */
   length(at: number): number {
-    return this.#lengths[at] ?? 0;
+    return numberAt(this.#lengths, at);
   }
 
   /** Number of groups. */
@@ -64,17 +65,17 @@ export class OwnedRanges {
   /** The group that owns the byte at a file offset; -1 when no range does. */
   groupAt(offset: number): number {
     const group = lowerBound(this.#starts, offset + 1) - 1;
-    return group >= 0 && offset < (this.#ends[group] ?? 0) ? group : -1;
+    return group >= 0 && offset < numberAt(this.#ends, group) ? group : -1;
   }
 
   /** Whether some bytes of the file overlap a range. */
   overlaps(offset: number, length: number): boolean {
     const group = lowerBound(this.#starts, offset + length) - 1;
-    return group >= 0 && offset < (this.#ends[group] ?? 0);
+    return group >= 0 && offset < numberAt(this.#ends, group);
   }
 
   /** Whether a range, by its index in the list, overlaps another one. Its length must not be 0. */
   isShared(at: number): boolean {
-    return (this.#sizes[this.groupAt(this.offset(at))] ?? 0) > 1;
+    return wordAt(this.#sizes, this.groupAt(this.offset(at))) > 1;
   }
 }
