@@ -1,5 +1,6 @@
 // Every command that changes a file or makes one, with a fault at each call of the system that it makes on its files: nobody is
-// told anything but the truth, and the old state is there or the new one. `pnpm soak faults` tries every fault, `npm test` some.
+// told anything but the truth, and the old state is there or the new one. `pnpm soak faults` tries every fault, `npm test` some;
+// QDB_SHARE=N tries one of N.
 import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -16,7 +17,7 @@ import { runOf } from "./resident.ts";
 
 const isSoak = process.env.QDB_SOAK === "1";
 /** Of how many injections one is tried. */
-const SHARE = isSoak ? 1 : 30;
+const SHARE = Number(process.env.QDB_SHARE ?? (isSoak ? 1 : 30));
 /** Runs side by side. */
 const LANES = 2;
 
