@@ -53,7 +53,7 @@ describe.each(tried)("qdb $name", ({ files, args, changes }) => {
     fill(file("filler"));
     const { status, stderr } = runQdb(args(file));
     rmSync(file("filler"));
-    expect(stderr).toMatch(/^qdb: \[(POISONED|IO)\] [^\n]*ENOSPC[^\n]*\n$/);
+    expect(stderr).toMatch(/^(qdb: warning: [^\n]*\n)*qdb: \[(POISONED|IO)\] [^\n]*ENOSPC[^\n]*\n$/);
     if (Object.keys(changes).some((name) => name in files)) expect(stderr).toMatch(/in its old state|is as it was/);
     expect(status).toBe(1);
     expect(await reader.look(folder)).toEqual(before);
