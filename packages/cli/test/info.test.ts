@@ -145,6 +145,17 @@ test("the same for people", () => {
   expect(text).toMatch(/^ {8}error: \[BAD_CHECKSUM\] .+/m);
 });
 
+test("a bitmap of granularity 0 is listed like any other that breaks a rule", () => {
+  const path = handFile(directory, "granularity-0.qdb", {
+    bitmaps: [{ name: "zero", size: 4096n, granularity: 0 }, DAILY],
+  });
+  const [zero, daily] = info(path).bitmaps;
+  expect(zero).toMatchObject({ name: "zero", granularity: 0, state: "corrupt", error: { code: "BAD_FIELD" } });
+  expect(zero).not.toHaveProperty("bits");
+  expect(daily).toMatchObject({ name: "daily", state: "ok" });
+  expect(qdb("info", path)).toContain("granularity 0 is no power of two from 512 to 2^31");
+});
+
 describe("headers", () => {
   test("a draft is unprotected, and has no ids", () => {
     const path = handFile(directory, "draft.qdb", { draft: true, bitmaps: [DAILY] });
