@@ -1,22 +1,9 @@
 // The programs that the tests compare with or need, and the Debian packages that have them.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { environment, fail, findCommand, heading, must } from "./setup.mjs";
 
-const packageOf = {
-  "qemu-img": "qemu-utils",
-  "qemu-io": "qemu-utils",
-  "qemu-nbd": "qemu-utils",
-  "qemu-storage-daemon": "qemu-system-common",
-  nbdinfo: "libnbd-bin",
-  strace: "strace",
-  losetup: "mount",
-  cmp: "diffutils",
-  python3: "python3",
-  gcc: "gcc",
-  make: "make",
-  // Stryker looks for its children with it.
-  ps: "procps",
-};
+/** The programs with their packages; the tests name these too where a program is missing. Stryker looks for its children with ps. */
+const packageOf = JSON.parse(readFileSync(new URL("debian-packages.json", import.meta.url), "utf8"));
 
 /** Installs what is missing, or says how to. */
 export function bringPeers() {

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { be, bits, join as concat, edit, file, type HandFile, hex, rep, sealed, tlv } from "../../format/test/hand.ts";
-import { validator } from "../../format/test/support/json.ts";
 import { runQdb, temporaryDirectory } from "./built.ts";
 import { DAILY } from "./samples.ts";
 

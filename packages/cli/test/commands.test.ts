@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { validator } from "../../format/test/support/json.ts";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { COMMANDS } from "../src/commands/index.ts";
 import type { CommandSpec } from "../src/shell/command.ts";
 import { type Ran, runQdb, temporaryDirectory } from "./built.ts";

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { validator } from "../../format/test/support/json.ts";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { expectRefused, qdb, type Ran, runQdb, temporaryDirectory } from "./built.ts";
 import { ordinaryUserIn } from "./ordinary-user.ts";
 import { requirePeers, runPeer } from "./peers.ts";

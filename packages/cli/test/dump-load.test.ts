@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { QdbJsonBitmap } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { be, bits, join as concat, hex, named, tlv, utf8 } from "../../format/test/hand.ts";
-import { validator } from "../../format/test/support/json.ts";
 import { qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { DAILY, DAILY_MAP, goodFile, handFile } from "./samples.ts";
 

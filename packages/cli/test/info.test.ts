@@ -1,8 +1,8 @@
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { be, bits, join as concat, edit, FILE_ID, file, hex, named, rep, tlv, utf8 } from "../../format/test/hand.ts";
-import { validator } from "../../format/test/support/json.ts";
 import { qdb, runQdb, temporaryDirectory } from "./built.ts";
 import { DAILY, handFile } from "./samples.ts";
 

@@ -1,8 +1,8 @@
 import { statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { be, bits, join as concat, file, rep, tlv, utf8 } from "../../format/test/hand.ts";
-import { validator } from "../../format/test/support/json.ts";
 import { qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { requirePeers, runPeer } from "./peers.ts";
 import { DAILY, DAILY_MAP, goodFile, handFile } from "./samples.ts";

@@ -1,20 +1,16 @@
 // The real programs that tests compare with: QEMU's tools make images, nbdinfo says what is dirty in them.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-const PACKAGES: Readonly<Record<string, string>> = {
-  "qemu-img": "qemu-utils",
-  "qemu-io": "qemu-utils",
-  "qemu-nbd": "qemu-utils",
-  "qemu-storage-daemon": "qemu-system-common",
-  nbdinfo: "libnbd-bin",
-  strace: "strace",
-  losetup: "mount",
-  cmp: "diffutils",
-  python3: "python3",
-  gcc: "gcc",
-};
+const PACKAGES: Readonly<Record<string, string>> = JSON.parse(
+  readFileSync(new URL("../../../scripts/debian-packages.json", import.meta.url), "utf8"),
+);
+
+/** The Debian package that has a program; those that are not listed are named like it, or on every machine. */
+export function packageOf(program: string): string {
+  return PACKAGES[program] ?? program;
+}
 
 function isInstalled(program: string): boolean {
   return (process.env.PATH ?? "").split(delimiter).some((directory) => {
@@ -31,7 +27,7 @@ function isInstalled(program: string): boolean {
 export function requirePeers(...programs: readonly string[]): void {
   const missing = programs.filter((program) => !isInstalled(program));
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((program) => PACKAGES[program] ?? program))].join(" ");
+  const packages = [...new Set(missing.map(packageOf))].join(" ");
   throw new Error(`This test needs ${missing.join(", ")}: sudo apt-get install -y --no-install-recommends ${packages}`);
 }
 

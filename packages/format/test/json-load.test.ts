@@ -1,8 +1,9 @@
 import { imageBytes, JsonLoader, QdbError, writeImage } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { plainContents } from "./support/contents.ts";
 import { errorOf, expectCode } from "./support/errors.ts";
-import { digests, dump, IDS, load, validator } from "./support/json.ts";
+import { digests, dump, IDS, load } from "./support/json.ts";
 import { GOOD, REFUSED } from "./support/refusals.ts";
 import { fc, runs } from "./support/seed.ts";
 

@@ -13,9 +13,10 @@ import {
   writeImage,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import { fileContents, plainContents, utf8 } from "./support/contents.ts";
 import { expectCode } from "./support/errors.ts";
-import { dump, load, validator } from "./support/json.ts";
+import { dump, load } from "./support/json.ts";
 import { dirtyOf, runsOf } from "./support/model.ts";
 import { fc, runs } from "./support/seed.ts";
 

@@ -47,7 +47,7 @@ describe("a name", () => {
     expect(twins("a", "A")).toEqual(["ok", "ok", "ok"]);
     expect(twins("ä", "a\u0308")).toEqual(["ok", "ok", "ok"]);
     expect(twins("a", "\ufeffa")).toEqual(["ok", "ok", "ok"]);
-    // NameLookup that are no UTF-8, and look alike only as text.
+    // Names that are no UTF-8, and look alike only as text.
     expect(twins(hex("ff"), hex("fe"))).toEqual(["BAD_FIELD name hex:ff", "ok", "BAD_FIELD name hex:fe"]);
     const codes = found(file({ bitmaps: [{ name: hex("ff") }, { name: hex("ff") }, { name: "hex:ff" }] }));
     expect(codes).toEqual([

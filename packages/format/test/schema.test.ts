@@ -1,6 +1,7 @@
 import { isQdbError, QdbError, writeImage } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { examples, load, SCHEMAS, validator } from "./support/json.ts";
+import { SCHEMAS, validator } from "../../conformance/test/support/schema.ts";
+import { examples, load } from "./support/json.ts";
 
 test("the schemas are the nine of the specification", () => {
   expect(SCHEMAS).toEqual(["check", "error", "info", "manifest", "map", "qdb-load", "qdb", "report", "response"]);

@@ -158,7 +158,7 @@ export class RawFile {
   }
 
   /**
-   * NameLookup of the bitmaps with a reference to a cluster that another reference names too. Not all of them are in error for that: a
+   * Names of the bitmaps with a reference to a cluster that another reference names too. Not all of them are in error for that: a
    * reference behind the end of the file owns nothing before the file is longer, nor does one in an L1 area that shares its place.
    */
   twins(): ReadonlySet<string> {

@@ -22,7 +22,7 @@ export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** NameLookup that have tripped programs: keys of objects, a BOM, the same letter composed and decomposed, the longest one. */
+/** Names that have tripped programs: keys of objects, a BOM, the same letter composed and decomposed, the longest one. */
 const NAMES = [
   "__proto__",
   "constructor",

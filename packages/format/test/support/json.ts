@@ -12,9 +12,7 @@ import {
   runSync,
   streamSync,
 } from "@qdb/format";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-
-const schemas = new URL("../../../../spec/schema/", import.meta.url);
+import { SCHEMA_FOLDER } from "../../../conformance/test/support/schema.ts";
 
 /** Node's SHA-256; CRC-32 stays the library's own. */
 export const digests: Digests = {
@@ -24,28 +22,9 @@ export const digests: Digests = {
   },
 };
 
-/** NameLookup of the schemas of the specification. */
-export const SCHEMAS: readonly string[] = readdirSync(schemas)
-  .filter((file) => file.endsWith(".schema.json"))
-  .map((file) => file.replace(".schema.json", ""));
-
-let ajv: Ajv2020 | undefined;
-
-/** The validator of a schema; all of them are loaded, since they refer to each other. */
-export function validator(name: string): ValidateFunction {
-  if (ajv === undefined) {
-    ajv = new Ajv2020({ strict: true, allErrors: true });
-    for (const schema of SCHEMAS)
-      ajv.addSchema(JSON.parse(readFileSync(new URL(`${schema}.schema.json`, schemas), "utf8")));
-  }
-  const validate = ajv.getSchema(`urn:qdb:schema:1:${name}`);
-  if (validate === undefined) throw new Error(`no schema ${name}`);
-  return validate;
-}
-
 /** The documents that stand beside a schema, each named valid-… or invalid-…. */
 export function examples(schema: string): { readonly name: string; readonly text: string }[] {
-  const folder = new URL(`examples/${schema}/`, schemas);
+  const folder = new URL(`examples/${schema}/`, SCHEMA_FOLDER);
   return readdirSync(folder).map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") }));
 }
 

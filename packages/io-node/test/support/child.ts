@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import { afterAll, onTestFinished } from "vitest";
+import { packageOf } from "../../../cli/test/peers.ts";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -59,7 +60,7 @@ export function runToEnd(line: readonly [string, ...string[]]): Ended {
   const [program, ...args] = line;
   const result = spawnSync(program, args, { encoding: "utf8", env: scriptEnvironment() });
   if (result.error) {
-    throw new Error(`${program} is missing: apt-get install ${program === "strace" ? "strace" : "util-linux"}`, {
+    throw new Error(`${program} is missing: apt-get install ${packageOf(program)}`, {
       cause: result.error,
     });
   }

@@ -2,25 +2,15 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { packageOf } from "../../../cli/test/peers.ts";
 import { temporaryDirectory } from "./temp.ts";
-
-/** Debian's packages of what is not on every machine. */
-const packages: Record<string, string> = {
-  losetup: "mount",
-  mount: "mount",
-  umount: "mount",
-  "qemu-img": "qemu-utils",
-  cmp: "diffutils",
-  blockdev: "util-linux",
-  "mkfs.ext4": "e2fsprogs",
-};
 
 /** Runs a program of the machine, gives what it printed; `answers` are exit codes that are no failure. */
 export function commandWith(answers: readonly number[], name: string, ...args: string[]): string {
   // Debian keeps losetup where an ordinary PATH does not look.
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
   const { error, status, stdout, stderr } = spawnSync(name, args, { encoding: "utf8", env });
-  if (error) throw new Error(`${name} is missing: apt-get install ${packages[name] ?? "coreutils"}`, { cause: error });
+  if (error) throw new Error(`${name} is missing: apt-get install ${packageOf(name)}`, { cause: error });
   if (!answers.includes(status ?? -1)) throw new Error(`${name} ${args.join(" ")}: ${stderr}`);
   return stdout.trim();
 }
