@@ -116,17 +116,22 @@ export class QdbEditor {
    * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED where the path names another file by now; the rule that a change would break; NOT_SUPPORTED
    */
   async commit(): Promise<CommitReport> {
-    const { isChange } = this.#edits;
-    const rewrites = isChange && this.state.index.form === "draft";
-    let madeDirty: readonly Problem[] = [];
-    if (!isChange) await runChange(this.#session.fence(), this.#store);
-    else if (rewrites) {
+    const changes = this.#edits.findChanges();
+    if (changes === undefined) {
+      await runChange(this.#session.fence(), this.#store);
+      this.#edits = this.#newEdits();
+      return { madeDirty: [], growth: undefined };
+    }
+    let madeDirty: readonly Problem[];
+    if (this.state.index.form === "draft") {
       madeDirty = this.#edits.doubted();
       await this.#rewrite();
-    } else madeDirty = await runChange(this.#session.commit(this.#edits.next()), this.#store);
-    this.#hasStored ||= isChange;
+    } else {
+      madeDirty = await runChange(this.#session.commit(changes), this.#store);
+    }
+    this.#hasStored = true;
     this.#edits = this.#newEdits();
-    return { madeDirty, growth: isChange ? growthOf(this.state) : undefined };
+    return { madeDirty, growth: growthOf(this.state) };
   }
 
   /**

@@ -18,6 +18,7 @@ import {
   openEditor,
   openSession,
   random,
+  unchanged,
   view,
   ZLIB,
 } from "./store.ts";
@@ -269,7 +270,7 @@ describe("failures", () => {
       const length = store.log.length;
       for (const call of [
         () => runSync(session.fence(), store),
-        () => runSync(session.commit(editsOf(session).next()), store),
+        () => runSync(session.commit(unchanged(session)), store),
       ]) {
         expect(errorOf(call)).toBe(error);
       }

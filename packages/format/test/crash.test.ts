@@ -16,6 +16,7 @@ import {
   MemoryStore,
   openSession,
   random,
+  unchanged,
   view,
   written,
   ZLIB,
@@ -395,7 +396,7 @@ function live(seed: number, wrap: (disk: CachedDisk) => SyncStore = (disk) => di
           ),
           store,
         );
-        const next = projected(session, made.next(), disk);
+        const next = projected(session, made.findChanges() ?? unchanged(session), disk);
         allowed = new Set([before, next]);
         commit(store, session, made);
         allowed = new Set([next]);
@@ -520,7 +521,8 @@ describe("what is caught when the protocol is weaker", () => {
       made.change("a", (bits) => (bits.invert(), bits), true),
       store,
     );
-    const next = made.next();
+    const next = made.findChanges();
+    if (next === undefined) throw new Error("nothing changes");
     const mapped = session.state.mapped as MappedBitmap[];
     const [first] = mapped;
     if (first?.map === undefined) throw new Error("no bitmap");

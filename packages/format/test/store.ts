@@ -14,6 +14,7 @@ import {
   imageBytes,
   isQdbError,
   loadMaps,
+  type MappedBitmap,
   QdbEditor,
   QdbError,
   readIndex,
@@ -175,8 +176,14 @@ export function editsOf(session: Session): Edits {
   return new Edits(session.state, { newId: ids() });
 }
 
+/** A commit of these changes nothing but the generation. */
+export function unchanged({ state }: Session): readonly { readonly from: MappedBitmap }[] {
+  return state.mapped.map((from) => ({ from }));
+}
+
 export function commit(store: SyncStore, session: Session, edits: Edits): void {
-  if (edits.isChange) runSync(session.commit(edits.next()), store);
+  const changes = edits.findChanges();
+  if (changes !== undefined) runSync(session.commit(changes), store);
   else runSync(session.fence(), store);
 }
 

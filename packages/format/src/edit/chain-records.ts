@@ -1,8 +1,9 @@
+// Records that place a bitmap in a chain of backups: its id, and the id of the bitmap before it (spec §3).
 import { toUuid } from "../layout/text.ts";
 import { type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
 
-/** The records with one set: in its place, or behind the others. */
+/** The records with one of them set: in place of that of its type, or behind the others. */
 export function withRecord(records: readonly Tlv[], record: ExtraRecord): readonly Tlv[] {
   const next = encodeRecord(record);
   const at = records.findIndex(({ type }) => type === next.type);
@@ -10,8 +11,8 @@ export function withRecord(records: readonly Tlv[], record: ExtraRecord): readon
 }
 
 /**
- * Whoever removes bits gives a new id with the old one as parent, or drops both (spec §3). An id that breaks its rule is an
- * unknown record, and kept (QDB-REC-006, QDB-REC-007): there is no id then that the removal could concern.
+ * The records of a bitmap after dirty bits were removed: a new id, with the old one as its parent (spec §3). A bitmap without id loses
+ * its parent. An id of a wrong length is kept as an unknown record (QDB-REC-006, QDB-REC-007).
  */
 export function newPoint(records: readonly Tlv[], id: Uint8Array): readonly Tlv[] {
   const old = records.find(({ type }) => type === RECORD.id);

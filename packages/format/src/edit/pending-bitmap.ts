@@ -10,36 +10,41 @@ import { type MirrorOptions, refuseMirror } from "../open/header-source.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
+import { decodeRecord, RECORD } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
 
-/** A bitmap under edit. */
+/** A bitmap with the changes that the next commit makes to it. A new one has no `from`; one that is not changed has nothing else. */
 export interface PendingBitmap {
+  /** The bitmap in the file. */
   readonly from?: MappedBitmap;
   name: string;
+  /** New contents of its table entry. */
   entry?: EntryContents;
+  /** Its bits, once they were loaded or changed. */
   bits?: Bitmap;
+  /** The bits that were loaded from the file. */
   original?: Bitmap;
-  /** Its bits were removed already in these edits: the point in its chain is a new one. */
+  /** Whether it was given a new id in its chain of backups, because dirty bits were removed. */
   isNewPoint?: boolean;
 }
 
-/** A refusal of an action on a bitmap. */
+/** The error of an action that a bitmap does not allow. */
 export function usage(message: string, bitmap: string): QdbError {
   return new QdbError("USAGE", message, { bitmap });
 }
 
-/** The records of a bitmap under edit; none where its extra data is no row of records. */
-export function recordsOf(bitmap: PendingBitmap): readonly Tlv[] {
-  return bitmap.entry?.extraData ?? bitmap.from?.entry.parseRecords() ?? [];
+/** The records of a bitmap; undefined if they cannot be parsed. */
+export function recordsOf({ entry, from }: PendingBitmap): readonly Tlv[] | undefined {
+  return entry?.extraData ?? from?.entry.parseRecords();
 }
 
-/** What the entry of a bitmap under edit says. @throws {QdbError} its problem, where its extra data is no row of records */
+/** The contents of the entry of a bitmap. @throws {QdbError} its problem, if its records cannot be parsed */
 export function entryOf(bitmap: PendingBitmap): EntryContents {
   const { from, entry } = bitmap;
   if (entry !== undefined) return entry;
-  if (from === undefined) throw new Error("a bitmap under edit is new or comes from the file");
+  if (from === undefined) throw new Error("a pending bitmap is new or comes from the file");
   const records = from.entry.parseRecords();
-  // Extra data that is no row of records cannot be written anew: such a bitmap is copied or removed only.
+  // Such an entry cannot be encoded again: it can only be copied or removed.
   if (records === undefined)
     throw QdbError.from(
       from.findProblem() ?? {
@@ -51,12 +56,12 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
   return { nameBytes: from.entry.nameBytes, flags: from.entry.decodeFields().flags, extraData: records };
 }
 
-/** What keeps a bitmap from being used, while nothing put it right. */
+/** The problem of a bitmap in the file. None once both its entry and its bits were replaced. */
 function problemOf({ entry, bits, from }: PendingBitmap): Problem | undefined {
   return entry === undefined || bits === undefined ? from?.findProblem() : undefined;
 }
 
-/** The entry of a bitmap whose bits can be used. @throws {QdbError} its problem, while nothing put it right */
+/** The entry of a bitmap whose bits can be used. @throws {QdbError} its problem; INCONSISTENT if in_use is set */
 export function usableEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
   if (problem !== undefined) throw QdbError.from(problem);
@@ -72,9 +77,9 @@ export function usableEntry(bitmap: PendingBitmap): EntryContents {
 }
 
 /**
- * The entry of a bitmap whose name and records may change: one that is only inconsistent too. One in error for another reason
- * is copied byte for byte (spec §5, Files in error).
- * @throws {QdbError} its problem, while nothing put it right
+ * The entry of a bitmap whose name and records can change. It may be inconsistent; a bitmap with another error can only be copied
+ * byte for byte (spec §5, Files in error).
+ * @throws {QdbError} its problem
  */
 export function soundEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
@@ -84,8 +89,8 @@ export function soundEntry(bitmap: PendingBitmap): EntryContents {
 }
 
 /**
- * Why a bitmap that stands in the file gives no bits, and never will; undefined where it gives some, where what could not be read may be
- * there the next time, and where its entry is in an error that dirt does not mend.
+ * The damage for which a rewrite makes a bitmap all dirty. Undefined if its bits can be read, if they could not be read now but may be
+ * later, and if its entry is in error even when all bits are dirty.
  */
 export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
   const damage = bits === undefined ? from?.findDamage() : undefined;
@@ -93,7 +98,7 @@ export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbInd
   return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
 }
 
-/** The bits of a bitmap under edit; `asStored`: of one that is only inconsistent too. @throws {QdbError} its problem; LIMIT */
+/** Loads the bits of a bitmap. `asStored` allows those of an inconsistent one. @throws {QdbError} its problem; LIMIT */
 export function* loadBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
   if (bitmap.bits !== undefined) return bitmap.bits;
   const { from } = bitmap;
@@ -106,31 +111,43 @@ export function* loadBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asS
   return bitmap.bits;
 }
 
-/** The bits of a bitmap that are combined into another: what they call clean counts too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM where the mirror was used and is not accepted */
+/** Loads bits that are combined into another bitmap, where clean bits matter too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM if the header was read from the mirror and that is not accepted */
 export function* loadSource(bitmap: PendingBitmap, index: QdbIndex, options: Limits & MirrorOptions): Plan<Bitmap> {
   refuseMirror(index, options, bitmap.name);
   return yield* loadBits(bitmap, options);
 }
 
-/** Size and granularity of a bitmap under edit. */
+/** Size and granularity of a bitmap. */
 export function shapeOf({ bits, from }: PendingBitmap): BitmapShape {
-  if (bits !== undefined) return { size: bits.size, granularity: bits.granularity };
-  return { size: from?.entry.decodeFields().size ?? 0n, granularity: from?.entry.decodeFields().granularity ?? 0 };
+  const source = bits ?? from?.entry.decodeFields();
+  if (source === undefined) throw new Error("a pending bitmap is new or comes from the file");
+  return { size: source.size, granularity: source.granularity };
 }
 
-/** Whether an entry says what it said before, and its bytes can stay: reserved ones that are not zero cannot (QDB-TBL-008). */
+/** Whether new contents are the ones in the file, so that the bytes of the entry can be copied. An entry whose reserved bytes are not zero is not copied (QDB-TBL-008). */
 export function isSameEntry(from: MappedBitmap | undefined, entry: EntryContents): boolean {
   if (from === undefined) return false;
-  const { nameBytes } = from.entry;
   const records = from.entry.parseRecords();
-  const fields = from.entry.decodeFields();
+  const { flags, reserved } = from.entry.decodeFields();
   return (
-    fields.flags === entry.flags &&
-    fields.reserved === 0 &&
-    equalBytes(nameBytes, entry.nameBytes) &&
+    flags === entry.flags &&
+    reserved === 0 &&
+    equalBytes(from.entry.nameBytes, entry.nameBytes) &&
     records?.length === entry.extraData.length &&
     entry.extraData.every(
       (record, at) => record.type === records[at]?.type && equalBytes(record.data, records[at].data),
     )
   );
+}
+
+/** Whether the name of a bitmap is UTF-8. One that is not goes by `hex:` and its bytes. */
+export function hasTextName({ entry, from }: PendingBitmap): boolean {
+  return entry !== undefined || from?.entry.name !== undefined;
+}
+
+/** Name of the successor that the records of a bitmap name; undefined if there is none. */
+export function successorOf(bitmap: PendingBitmap): string | undefined {
+  const record = recordsOf(bitmap)?.find(({ type }) => type === RECORD.successor);
+  const decoded = record === undefined ? undefined : decodeRecord(record);
+  return decoded?.kind === "successor" ? decoded.text : undefined;
 }
