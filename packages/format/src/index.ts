@@ -124,6 +124,6 @@ export {
   readAllPlan,
 } from "./read-all.ts";
 export { Session, type SessionOptions } from "./commit/session.ts";
-export type { StreamOptions } from "./retry/states.ts";
+export type { StreamOptions } from "./retry/run-with-retry.ts";
 export type { BitmapContents, FileContents } from "./commit/file-contents.ts";
 export { imageBytes, writeImage } from "./commit/write-image.ts";

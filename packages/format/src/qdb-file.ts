@@ -24,25 +24,25 @@ import {
   readAllPlan,
 } from "./read-all.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
-import { checkStable, openStable } from "./retry/stable-reads.ts";
-import { runOnState, type State, type StreamOptions, streamState } from "./retry/states.ts";
-import { openView, views } from "./retry/views.ts";
+import { checkWithRetry } from "./retry/check-with-retry.ts";
+import { fileViews, type OpenedView, openView, openWithRetry } from "./retry/file-views.ts";
+import { runWithRetry, type StreamOptions, streamWithRetry } from "./retry/run-with-retry.ts";
 
-/** What opening takes: checksums of the host, bounds, a signal, and what is done with bits that were found through the mirror. */
+/** Options of opening a file: checksums of the host, limits, a signal, and whether bits found through the mirror are accepted. */
 export interface OpenOptions extends RunOptions, Limits, MirrorOptions {
   readonly digests?: Digests;
-  /** What pauses between two attempts to read beside a writer; the host's unless given. */
+  /** Clock for the pauses between two attempts to read beside a writer; that of the host unless given. */
   readonly clock?: Clock;
-  /** Called each time that a state of the file was read through the mirror. */
+  /** Called each time that header and table were read through the mirror. */
   readonly onMirror?: (index: QdbIndex) => void;
 }
 
-/** What a long call over a bitmap takes. */
+/** Options of a call that reads the bits of a bitmap. */
 export type CallOptions = RunOptions & BitOptions;
 
 /**
- * A QDB file to be read. It takes no lock; when a writer commits meanwhile, calls start over on the new state, for ten seconds at
- * most (LOCKED). What has put something out already ends with SOURCE_CHANGED (spec §5, Readers).
+ * A QDB file open for reading, without a lock. When a writer commits while a call reads, the call starts over on the new state; after ten
+ * seconds of that it fails with LOCKED. A call that has put out a part of its output fails with SOURCE_CHANGED (spec §5, Readers).
  */
 export class QdbFile {
   readonly #source: AnySource;
@@ -57,7 +57,7 @@ export class QdbFile {
 
   /** Opens a file: reads header and bitmap table. @throws {QdbError} the first error of the file (spec §7); LOCKED */
   static async open(source: AnySource, options: OpenOptions = {}): Promise<QdbFile> {
-    return new QdbFile(source, options, await openStable(source, options));
+    return new QdbFile(source, options, await openWithRetry(source, options));
   }
 
   /** Header, extensions and table as they were last read. */
@@ -75,15 +75,15 @@ export class QdbFile {
     return new StoredBitmap(this, findBitmap(this.#index, name));
   }
 
-  /** Every bitmap with its dirty bits counted; one in error gives its problem, and does not take the others with it. */
+  /** Counts the dirty bits of every bitmap. A bitmap that cannot be used has a problem in place of a count. @throws {QdbError} ABORTED, LOCKED */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
-    return this.runStable((index) => countAllPlan(index, this.#digests, options.onProgress), options);
+    return this.runWithRetry((index) => countAllPlan(index, this.#digests, options.onProgress), options);
   }
 
   /**
-   * Shows the dirty extents of every bitmap, and gives the bitmaps with what is wrong with them: one in error does not take the
-   * others with it. `begin` makes what they are shown to; where a commit passed by it is called again for the new state, and what
-   * was shown before counts for nothing. No more is held than the bounds of spec §7.4 allow, if the visitor does not.
+   * Shows the dirty extents of every bitmap to a visitor, and gives the bitmaps. A bitmap that cannot be used has a problem; the others
+   * are shown all the same. `begin` makes the visitor. When a writer commits meanwhile, `begin` is called again for the new state, and
+   * what the earlier visitor received is void. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
    * @throws {QdbError} ABORTED; BAD_CHECKSUM where the mirror was used and is not accepted
    */
   async extentsOfAll(
@@ -92,14 +92,15 @@ export class QdbFile {
   ): Promise<MappedBitmap[]> {
     const digests = this.#digests;
     const accepted = this.#options;
-    return this.runStable(function* (index) {
+    return this.runWithRetry(function* (index) {
       refuseMirror(index, accepted);
       return yield* extentsOfAllPlan(index, begin(index), digests, options.onProgress);
     }, options);
   }
 
   /**
-   * Every bitmap in memory: with opening, four rounds for thousands of small ones. One in error has its problem in place of its bits.
+   * Reads every bitmap into memory. Thousands of small bitmaps take four rounds of reads, opening included. A bitmap that cannot be used
+   * has its problem in place of its bits.
    * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is not accepted
    */
   async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
@@ -107,27 +108,27 @@ export class QdbFile {
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
     const digests = this.#digests;
     const accepted = this.#options;
-    return this.runStable(function* (index) {
+    return this.runWithRetry(function* (index) {
       refuseMirror(index, accepted);
       return yield* readAllPlan(index, digests, { ...options, ...bounds });
     }, options);
   }
 
-  /** Looks at everything and gives every finding; throws only what keeps it from looking. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+  /** Checks every rule of a file and yields every finding. Throws only what keeps the check from going on. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
   static check(
     source: AnySource,
     options: OpenOptions & Pick<BitOptions, "onProgress"> = {},
   ): AsyncGenerator<Finding, CheckSummary> {
-    return checkStable(source, options);
+    return checkWithRetry(source, options);
   }
 
   /**
-   * The JSON form (spec §6) in pieces of text. A file of 8 MiB or less is read in one piece before the first one, so that no commit can
-   * come in between. @throws {QdbError} LOCKED; SOURCE_CHANGED when a commit came in after the first piece
+   * Yields the JSON form (spec §6) in pieces of text. A file of 8 MiB or less is read whole before the first piece of text, so that no
+   * commit can end the call. @throws {QdbError} LOCKED; SOURCE_CHANGED when a writer commits after the first piece
    */
   async *dump(options: RunOptions & DumpOptions & StreamOptions = {}): AsyncGenerator<string, DumpSummary> {
     const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, this.#digests, options);
-    return yield* streamState(this.#states(options, true), plan, (text) => text.length, options);
+    return yield* streamWithRetry(this.#views(options, true), plan, (text) => text.length, options);
   }
 
   /** Closes the source. */
@@ -139,25 +140,25 @@ export class QdbFile {
     return this.#options.digests ?? {};
   }
 
-  /** Runs a plan on the file's present state, anew when a commit passed by. @internal */
-  async runStable<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
-    return runOnState(this.#states(options), plan, options);
+  /** Runs a plan on the present state of the file, again when a writer committed meanwhile. @internal */
+  async runWithRetry<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
+    return runWithRetry(this.#views(options), plan, options);
   }
 
-  /** The same for a plan that puts out. @internal */
-  streamStable<T, O>(
+  /** Does the same with a plan that puts out values of `sizeOf` bytes. @internal */
+  streamWithRetry<T, O>(
     plan: (index: QdbIndex) => Plan<T, O>,
-    sizeOf: (piece: O) => number,
+    sizeOf: (value: O) => number,
     options: RunOptions & StreamOptions,
   ): AsyncGenerator<O, T> {
-    return streamState(this.#states(options), plan, sizeOf, options);
+    return streamWithRetry(this.#views(options), plan, sizeOf, options);
   }
 
-  /** The state of the file for each attempt to read it: the one that is known, then new ones. */
-  async *#states({ signal = this.#options.signal }: RunOptions, whole = false): AsyncGenerator<State, void> {
+  /** Yields a view for each attempt: first of the state that was read last, then of the present state. */
+  async *#views({ signal = this.#options.signal }: RunOptions, whole = false): AsyncGenerator<OpenedView, void> {
     const options = { ...this.#options, ...(signal === undefined ? {} : { signal }) };
     const known = whole ? undefined : this.#index.opened.primary;
-    for await (const view of views(this.#source, options, { known, whole })) {
+    for await (const view of fileViews(this.#source, options, { known, whole })) {
       const index = view.primary === known ? this.#index : await openView(view, options);
       if (index === undefined) continue;
       this.#index = index;
@@ -187,13 +188,13 @@ export class StoredBitmap {
     return this.entry.name;
   }
 
-  /** Disk size in bytes and bytes a bit. */
+  /** Size of the disk in bytes, and granularity in bytes a bit. */
   get shape(): BitmapShape {
     const { size, granularity } = this.entry.decodeFields();
     return { size, granularity };
   }
 
-  /** The dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
+  /** Yields the dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
   async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     const { entry } = this;
     const accepted = this.#file.options;
@@ -202,36 +203,36 @@ export class StoredBitmap {
       refuseMirror(index, accepted, entry.label);
       yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
     };
-    yield* this.#file.streamStable(plan, ({ runs }) => runs.byteLength, options);
+    yield* this.#file.streamWithRetry(plan, ({ runs }) => runs.byteLength, options);
   }
 
-  /** Counts the dirty bits, and their bytes of the disk or of `within`. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk */
+  /** Counts the dirty bits, and the bytes of the disk, or of `within`, that they stand for. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
     const { entry } = this;
     const digests = this.#file.options.digests;
-    return this.#file.runStable(function* (index) {
+    return this.#file.runWithRetry(function* (index) {
       return yield* countPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
     }, options);
   }
 
-  /** All bits in memory: none of a range, since the others would seem clean. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
+  /** Reads all bits into memory. There is no option `within`: the bits outside of it would look clean. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
   async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
     const { entry } = this;
     const accepted = this.#file.options;
     const { digests, maxBitmapBytes } = accepted;
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-    return this.#file.runStable(function* (index) {
+    return this.#file.runWithRetry(function* (index) {
       refuseMirror(index, accepted, entry.label);
       return yield* bitmapPlan(yield* readMap(index, sameBitmap(index, entry), digests), { ...options, ...bounds });
     }, options);
   }
 }
 
-/** The entry in the state that was last read: the one at its place when that state did not change, else the one of its name. */
+/** The entry of the same bitmap in the state that was read last: the same object if the state is the same, else the entry of its name. */
 function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
   const same = index.table.entries[entry.index];
   if (same === entry) return entry;
-  // Its bits are refused for its name, whatever the place that it had holds now.
+  // A name that is not UTF-8 cannot be looked up, and another bitmap may have its index now.
   if (entry.name === undefined)
     throw new QdbError("NOT_FOUND", "there is no such bitmap in the file any more", { bitmap: entry.label });
   return findBitmap(index, entry.name);

@@ -132,7 +132,7 @@ function visitWindow(
 function filling(bitmap: Bitmap): BitVisitor {
   return {
     pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
-    pushDirty: (bits) => bitmap.markBits(bits),
+    pushDirty: (range) => bitmap.markBits(range),
     pushClean: () => undefined,
   };
 }
@@ -239,7 +239,7 @@ export function* extentsOfAllPlan(
         collector.pushWords(words, base);
         collector.take().forEach(show);
       },
-      pushDirty: (bits) => collector.pushDirty(bits),
+      pushDirty: (range) => collector.pushDirty(range),
       pushClean: (first) => collector.pushClean(first),
       end: () => collector.finish(map.bitCount).forEach(show),
       fail: () => {

@@ -5,20 +5,20 @@ import type { BitVisitor } from "./cluster-windows.ts";
 
 const BLOCK = 64 * 1024;
 
-/** SHA-256 of a bitmap's data bytes, ceil(bits / 8) of them, the tail masked (spec §6), from bits as they pass by. */
+/** A visitor that computes the SHA-256 of a bitmap's bits: ceil(bitCount / 8) bytes, with zeros behind the last bit (spec §6). */
 export class BitsHasher implements BitVisitor {
   readonly #sha256: Sha256;
   readonly #bytes: number;
   readonly #tailBits: number;
-  /** Bytes that went in. */
+  /** Number of bytes hashed so far. */
   #done = 0;
   #zeros: Uint8Array | undefined;
   #ones: Uint8Array | undefined;
 
-  constructor(sha256: Sha256, bits: number) {
+  constructor(sha256: Sha256, bitCount: number) {
     this.#sha256 = sha256;
-    this.#bytes = Math.ceil(bits / 8);
-    this.#tailBits = bits % 8;
+    this.#bytes = Math.ceil(bitCount / 8);
+    this.#tailBits = bitCount % 8;
   }
 
   pushWords(words: Uint32Array, base: number): void {
@@ -39,10 +39,10 @@ export class BitsHasher implements BitVisitor {
   }
 
   pushClean(): void {
-    // The zeros go in when it is known how many they are.
+    // The zeros are hashed when the next dirty bits, or the end, tell how many there are.
   }
 
-  /** Ends the digest. */
+  /** Ends the digest; gives it in hex digits. */
   finish(): string {
     this.#fillTo(this.#bytes);
     return this.#sha256.hex();
@@ -54,7 +54,7 @@ export class BitsHasher implements BitVisitor {
     this.#repeat(this.#zeros, byte);
   }
 
-  /** No longer than the bitmap: most of those in a file with many are small. */
+  /** A block of zeros to hash from, no longer than the bitmap: in a file with many bitmaps most are small. */
   #block(): Uint8Array {
     return new Uint8Array(Math.min(BLOCK, this.#bytes));
   }

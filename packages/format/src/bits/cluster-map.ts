@@ -3,22 +3,23 @@ import type { Problem } from "../errors.ts";
 import type { ClusterKind } from "../records/l1.ts";
 
 /**
- * Where the data of one bitmap is: a kind and, for stored clusters, a place for each cluster of its bits.
- * QDB's L1 area is one; the bitmap table of a qcow2 file is another. What reads bits knows only this.
+ * Where the data of one bitmap is. Each cluster of its bits has a kind, and a stored cluster has a place in the file. The code that reads
+ * bits knows nothing else of the file; QDB files and qcow2 files each have an implementation.
  */
 export interface ClusterMap {
   readonly shape: BitmapShape;
   /** Number of bits. */
   readonly bitCount: number;
-  /** Name, for messages. */
+  /** Name of the bitmap, for messages. */
   readonly label: string;
   /** Bytes a cluster. */
   readonly clusterSize: number;
   /** Number of clusters: ceil(ceil(bitCount / 8) / clusterSize). */
   readonly count: number;
+  /** What a cluster reads as. */
   kind(cluster: number): ClusterKind;
   /** File offset of a stored cluster in bytes. */
   offset(cluster: number): number;
-  /** What is wrong with a stored cluster's bytes; undefined when nothing is. */
+  /** Compares the bytes of a stored cluster with its checksum; gives the problem, if they do not match. */
   verify(cluster: number, bytes: Uint8Array): Problem | undefined;
 }

@@ -1,4 +1,4 @@
-import { type BitRange, bitsOfShape } from "../bitmap/shape.ts";
+import type { BitRange } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
@@ -6,39 +6,42 @@ import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
-/** Bytes of stored clusters that one round reads at most, unless told otherwise: enough for speed, and no more runs than a reader may hold. */
+/** Most bytes of stored clusters in a window, unless told otherwise. Large enough for speed; the runs of so many bits fit the bounds of memory. */
 export const WINDOW_BYTES = 256 * 1024;
-/** Clusters that a window spans at most, so that a long stretch of zeros gives signals and progress their turn. */
+/** Most clusters in a window. In a long range that stores nothing, an abort signal and progress still come after this many. */
 const WINDOW_CLUSTERS = 65536;
 
-/** Words that a visitor is shown at a time: the runs that it makes of them, 32 bytes for each byte at worst, can leave then. */
+/** Words that a visitor receives at a time. Its runs, at worst 32 bytes for each byte of bits, can be put out before the next words. */
 const STEP_WORDS = 16_384;
 
-/** Receives bits in ascending order, without a gap. */
+/** Receives the bits of a range of a bitmap in ascending order, without a gap. */
 export interface BitVisitor {
-  /** Bits from `base` (a multiple of 32) on, as words; those outside the range asked for are zero. */
+  /** Receives the bits from `base` on, a multiple of 32, as words. Bits outside the range are zero. */
   pushWords(words: Uint32Array, base: number): void;
-  pushDirty(bits: BitRange): void;
-  /** The bits from `first` on are clean. */
+  /** Receives a range of dirty bits. */
+  pushDirty(range: BitRange): void;
+  /** Tells that the bits from `first` on are clean, up to the next call. */
   pushClean(first: number): void;
 }
 
-/** A piece of a bitmap's data: which bytes to read for it (one round), and what they say. */
+/** Some clusters of a bitmap in a row: the ranges of the file to read for them in one round, and the bits in those bytes. */
 export class Window {
+  /** Where the stored clusters are in the file. Neighbours in the file are one range. */
   readonly ranges: readonly ByteRange[];
-  /** Bits behind the window's last one. */
+  /** Index of the first bit behind the window. */
   readonly endBit: number;
   readonly #map: ClusterMap;
   readonly #first: number;
   readonly #end: number;
-  readonly #bits: BitRange;
+  readonly #range: BitRange;
 
-  constructor(map: ClusterMap, first: number, end: number, bits: BitRange) {
+  /** Clusters `first` to `end - 1`; bits outside of `range` are left out. */
+  constructor(map: ClusterMap, first: number, end: number, range: BitRange) {
     this.#map = map;
     this.#first = first;
     this.#end = end;
-    this.#bits = bits;
-    this.endBit = Math.min(bits.end, end * map.clusterSize * 8);
+    this.#range = range;
+    this.endBit = Math.min(range.end, end * map.clusterSize * 8);
     const ranges: { offset: number; length: number }[] = [];
     for (const cluster of this.storedClusters()) {
       const offset = map.offset(cluster);
@@ -49,7 +52,7 @@ export class Window {
     this.ranges = ranges;
   }
 
-  /** The clusters of the window that stand in the file. */
+  /** The clusters of the window that the file stores. */
   storedClusters(): number[] {
     const clusters: number[] = [];
     for (let cluster = this.#first; cluster < this.#end; cluster++) {
@@ -58,7 +61,7 @@ export class Window {
     return clusters;
   }
 
-  /** The stored clusters of the window with their bytes. */
+  /** The stored clusters of the window with their bytes, which are not verified. `pieces` are the bytes of `ranges`. */
   *stored(pieces: readonly Uint8Array[]): Generator<readonly [cluster: number, bytes: Uint8Array], void> {
     const { clusterSize } = this.#map;
     let range = 0;
@@ -77,19 +80,19 @@ export class Window {
     }
   }
 
-  /** Verifies the clusters and hands their bits on, clipped to the range. @throws {QdbError} BAD_CHECKSUM */
+  /** Verifies each cluster and then shows its bits to a visitor. `pieces` are the bytes of `ranges`. @throws {QdbError} BAD_CHECKSUM */
   visit(pieces: readonly Uint8Array[], visitor: BitVisitor): void {
     for (const _ of this.steps(pieces, visitor));
   }
 
-  /** The same, with a stop after each 64 KiB of data at most, and at the end. @throws {QdbError} BAD_CHECKSUM */
+  /** Does what `visit` does, and yields after each 64 KiB of bits and at the end. @throws {QdbError} BAD_CHECKSUM */
   *steps(pieces: readonly Uint8Array[], visitor: BitVisitor): Generator<void, void> {
     const clusterBits = this.#map.clusterSize * 8;
     const stored = this.stored(pieces);
     for (let cluster = this.#first; cluster < this.#end; cluster++) {
       const base = cluster * clusterBits;
-      const first = Math.max(base, this.#bits.first);
-      const end = Math.min(base + clusterBits, this.#bits.end);
+      const first = Math.max(base, this.#range.first);
+      const end = Math.min(base + clusterBits, this.#range.end);
       const kind = this.#map.kind(cluster);
       if (kind === "zeros") {
         visitor.pushClean(first);
@@ -102,7 +105,7 @@ export class Window {
         const problem = this.#map.verify(cluster, next[1]);
         if (problem !== undefined) throw QdbError.from(problem);
         const words = clippedWords(next[1], base, first, end);
-        // Steps that lie behind the range have no bits of it.
+        // Words behind the range have none of its bits.
         for (let at = 0; base + at * 32 < end; at += STEP_WORDS) {
           visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
           yield;
@@ -113,7 +116,7 @@ export class Window {
   }
 }
 
-/** The words of a cluster; bits outside [first, end) are cleared, in a copy, since the bytes are not ours. */
+/** The bytes of a cluster as words. Where bits outside [first, end) have to be cleared, the words are a copy. */
 function clippedWords(bytes: Uint8Array, base: number, first: number, end: number): Uint32Array {
   if (first === base && end === base + bytes.length * 8) return kernel.viewAsWords(bytes);
   const words = kernel.wordsFromBytes(bytes);
@@ -122,21 +125,21 @@ function clippedWords(bytes: Uint8Array, base: number, first: number, end: numbe
   return words;
 }
 
-/** Cuts the part of a bitmap's data that holds some bits into windows, in order. */
+/** Splits the clusters that have the bits of a range into windows, in order. `bytes` is the most that one window stores. */
 export function* windows(
   map: ClusterMap,
-  bits: BitRange = { first: 0, end: bitsOfShape(map.shape) },
+  range: BitRange = { first: 0, end: map.bitCount },
   bytes = WINDOW_BYTES,
 ): Generator<Window, void> {
   const clusterBits = map.clusterSize * 8;
-  if (bits.first >= bits.end) return;
-  const last = Math.ceil(bits.end / clusterBits);
-  let first = Math.floor(bits.first / clusterBits);
+  if (range.first >= range.end) return;
+  const last = Math.ceil(range.end / clusterBits);
+  let first = Math.floor(range.first / clusterBits);
   let stored = 0;
   for (let cluster = first; cluster < last; cluster++) {
     if (map.kind(cluster) === "data") stored += map.clusterSize;
     if (stored < bytes && cluster - first < WINDOW_CLUSTERS && cluster + 1 < last) continue;
-    yield new Window(map, first, cluster + 1, bits);
+    yield new Window(map, first, cluster + 1, range);
     first = cluster + 1;
     stored = 0;
   }

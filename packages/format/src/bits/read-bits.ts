@@ -9,12 +9,12 @@ import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitVisitor, windows } from "./cluster-windows.ts";
 
-/** Tells how far a long call is: bits of the bitmap, or bytes where a call works on bytes. */
+/** Receives the progress of a long call, in bits of the bitmap, or in bytes where the call works on bytes. */
 export type Progress = (done: number, total: number) => void;
 
-/** What the plans over one bitmap's bits take. */
+/** Options of the plans that read the bits of one bitmap. */
 export interface BitOptions {
-  /** Only this range of the disk, in bytes; the bits that it touches. */
+  /** A range of the disk in bytes: only the bits that it touches are read. */
   readonly within?: DiskRange | undefined;
   readonly onProgress?: Progress | undefined;
 }
@@ -24,7 +24,8 @@ function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
 }
 
 /**
- * Puts out the dirty extents of a bitmap in batches, each cluster verified before its first extent leaves. `also` is shown the same bits.
+ * Puts out the dirty extents of a bitmap in batches. Each cluster is verified before its first extent is put out. The visitor `also`
+ * receives the same bits.
  * @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk
  */
 export function* extentsPlan(
@@ -32,30 +33,30 @@ export function* extentsPlan(
   options: BitOptions & { readonly also?: BitVisitor } = {},
 ): Plan<void, ExtentBatch> {
   const { within } = options;
-  const bits = rangeOf(map, within);
+  const range = rangeOf(map, within);
   const start = within === undefined ? 0n : BigInt(within.offset);
   const end = within === undefined ? map.shape.size : start + BigInt(within.length);
   const collector = new RunCollector();
   const visitor = options.also === undefined ? collector : both(options.also, collector);
-  for (const window of windows(map, bits)) {
+  for (const window of windows(map, range)) {
     for (const _ of window.steps(yield* read(window.ranges), visitor)) {
       for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
     }
-    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
+    options.onProgress?.(window.endBit - range.first, range.end - range.first);
   }
-  for (const runs of collector.finish(bits.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
+  for (const runs of collector.finish(range.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
 }
 
-/** Shows two visitors the same bits. */
+/** A visitor that passes the bits on to two visitors. */
 function both(first: BitVisitor, second: BitVisitor): BitVisitor {
   return {
     pushWords: (words, base) => {
       first.pushWords(words, base);
       second.pushWords(words, base);
     },
-    pushDirty: (bits) => {
-      first.pushDirty(bits);
-      second.pushDirty(bits);
+    pushDirty: (range) => {
+      first.pushDirty(range);
+      second.pushDirty(range);
     },
     pushClean: (bit) => {
       first.pushClean(bit);
@@ -68,15 +69,15 @@ function both(first: BitVisitor, second: BitVisitor): BitVisitor {
 export interface DirtyCount {
   /** Dirty bits. */
   readonly bits: number;
-  /** Dirty bytes of the disk; the last granule is clipped to it. */
+  /** Dirty bytes of the disk. The last bit can stand for fewer bytes than the others. */
   readonly bytes: bigint;
 }
 
-/** Which end of what was asked for is dirty. */
+/** Flags: the first, or the last bit of the range is dirty. */
 const FIRST = 1;
 const LAST = 2;
 
-/** Counts the dirty bits of bitmaps. A number and a byte each: a file can have tens of thousands. */
+/** Counts of the dirty bits of bitmaps. Each takes nine bytes, since a file can have 65,535 bitmaps. */
 export class Counts {
   readonly #bits: Float64Array;
   readonly #ends: Uint8Array;
@@ -86,7 +87,7 @@ export class Counts {
     this.#ends = new Uint8Array(bitmaps);
   }
 
-  /** Counts what it is shown for the bitmap at a place: the bits of a range. */
+  /** A visitor that counts the bits of a range for the bitmap of index `at`. */
   visitor(at: number, range: BitRange): BitVisitor {
     const last = range.end - 1;
     const add = (bits: number, ends: number): void => {
@@ -105,7 +106,7 @@ export class Counts {
     };
   }
 
-  /** What it came to; `within` is the range of the disk, where it is not all of it. */
+  /** The count for the bitmap of index `at`. `within` is the range of the disk that was counted, unless all of it was. */
   total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
     const bits = numberAt(this.#bits, at);
     const ends = byteAt(this.#ends, at);
@@ -116,17 +117,17 @@ export class Counts {
 
 /** Counts the dirty bits of a bitmap, or of those that a range touches. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
 export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<DirtyCount> {
-  const bits = rangeOf(map, options.within);
+  const range = rangeOf(map, options.within);
   const counts = new Counts(1);
-  const visitor = counts.visitor(0, bits);
-  for (const window of windows(map, bits)) {
+  const visitor = counts.visitor(0, range);
+  for (const window of windows(map, range)) {
     window.visit(yield* read(window.ranges), visitor);
-    options.onProgress?.(window.endBit - bits.first, bits.end - bits.first);
+    options.onProgress?.(window.endBit - range.first, range.end - range.first);
   }
   return counts.total(map.shape, 0, options.within);
 }
 
-/** Bytes of stored clusters that loading a whole bitmap reads in one round. */
+/** Most bytes of stored clusters that one round reads when a whole bitmap is loaded. */
 const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
 
 /** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
@@ -143,7 +144,7 @@ export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgre
   const bitmap = Bitmap.clean(map.shape);
   const visitor: BitVisitor = {
     pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
-    pushDirty: (bits) => bitmap.markBits(bits),
+    pushDirty: (range) => bitmap.markBits(range),
     pushClean: () => undefined,
   };
   for (const window of windows(map, { first: 0, end: map.bitCount }, LOAD_WINDOW_BYTES)) {

@@ -6,26 +6,28 @@ import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
 
-/** Gives the file offset of free space of so many bytes, cluster-aligned, never the same twice. */
+/** Allocates space of `length` bytes in the file; gives its offset, which is cluster-aligned. */
 export type Allocate = (length: number) => number;
 
-/** A cluster that stands in the file already with the same bytes. */
+/** A cluster that the file stores already with the same bytes: its file offset and its CRC-32. */
 export interface KnownCluster {
   readonly offset: number;
   readonly checksum: number;
 }
 
-/** A bitmap's bits with their places in the file: an L1 area and the data clusters behind it. */
+/** The bits of a bitmap with places in the file: an L1 area, and the data clusters that its entries refer to. */
 export interface StoredBits {
+  /** Number of L1 entries. */
   readonly l1Size: number;
-  /** File offset of the L1 area in bytes; 0 when there is no entry. */
+  /** File offset of the L1 area in bytes; 0 when there are no L1 entries. */
   readonly areaOffset: number;
+  /** The bytes of the L1 area. */
   readonly area: Uint8Array;
-  /** L1 area and data clusters, in the order in which space was asked for. */
+  /** The bytes to write: the L1 area and the data clusters, in the order in which their space was allocated. */
   chunks(): Generator<FileChunk, void>;
 }
 
-/** Whether every bit of a cluster's bytes that belongs to the bitmap is one; those behind the last bit count as one (spec §4). */
+/** Whether the first `validBits` bits of a cluster are ones and the bits behind them in the same byte are zero (spec §4). */
 export function isOnes(bytes: Uint8Array, validBits: number): boolean {
   const whole = Math.floor(validBits / 8);
   for (let index = 0; index < whole; index++) if (bytes[index] !== 0xff) return false;
@@ -34,26 +36,25 @@ export function isOnes(bytes: Uint8Array, validBits: number): boolean {
 }
 
 /**
- * Lays out the bits of a bitmap: no cluster of zeros is stored and, where the file has all-ones clusters, none of ones
- * (spec §4, Canonical file). The allocator decides where: behind everything in a whole file, into free space in a commit.
- * `known` tells of clusters that need not be stored again.
+ * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored and, where the file has all-ones
+ * clusters, neither is a cluster of ones (spec §4, Canonical file). `known` gives the clusters that the file stores already.
  */
 export function storeBits(
-  bits: Bitmap,
+  bitmap: Bitmap,
   file: { readonly clusterSize: number; readonly form: Form; readonly allOnes: boolean },
   allocate: Allocate,
   crc32: Crc32,
   known: (cluster: number, bytes: Uint8Array) => KnownCluster | undefined = () => undefined,
 ): StoredBits {
   const { clusterSize, form, allOnes } = file;
-  const l1Size = l1EntriesFor(bits.bitCount, clusterSize);
+  const l1Size = l1EntriesFor(bitmap.bitCount, clusterSize);
   if (l1Size === 0) return { l1Size, areaOffset: 0, area: new Uint8Array(0), *chunks() {} };
   const areaOffset = allocate(l1AreaSize(l1Size, form));
   const builder = new L1Builder(l1Size, form);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0; cluster < l1Size; cluster++) {
-    const bytes = bits.viewAt(cluster * clusterSize, clusterSize);
-    const validBits = Math.min(clusterSize * 8, bits.bitCount - cluster * clusterSize * 8);
+    const bytes = bitmap.viewAt(cluster * clusterSize, clusterSize);
+    const validBits = Math.min(clusterSize * 8, bitmap.bitCount - cluster * clusterSize * 8);
     if (isZero(bytes)) {
       builder.setZeros(cluster);
     } else if (allOnes && isOnes(bytes, validBits)) {
@@ -75,7 +76,8 @@ export function storeBits(
     area: builder.bytes,
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
-      for (const [cluster, offset] of stored) yield { offset, bytes: bits.viewAt(cluster * clusterSize, clusterSize) };
+      for (const [cluster, offset] of stored)
+        yield { offset, bytes: bitmap.viewAt(cluster * clusterSize, clusterSize) };
     },
   };
 }

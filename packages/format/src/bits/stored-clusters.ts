@@ -1,4 +1,4 @@
-// Stored clusters looked at one by one: for check and repair, which go on where a reader stops.
+// Reads stored clusters one by one, for check and repair: they go on behind a cluster that cannot be read.
 import { byteAt } from "../elements.ts";
 import { isQdbError, type QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -6,7 +6,7 @@ import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 
-/** The stored clusters of a window, each with its bytes or the error of reading them. */
+/** Reads the stored clusters of a window; gives each with its bytes, which are not verified, or with the error of reading them. */
 export function* readClusters(
   map: ClusterMap,
   window: Window,
@@ -27,7 +27,7 @@ function clusterOf(piece: Uint8Array | QdbError, clusterSize: number): Uint8Arra
   throw new Error(`a cluster of ${clusterSize} bytes was answered with ${piece.length} bytes`);
 }
 
-/** Whether a cluster's bytes are not zero behind the bitmap's last bit. */
+/** Whether a cluster has bits that are not zero behind the last bit of the bitmap. */
 export function hasTail(map: ClusterMap, cluster: number, bytes: Uint8Array): boolean {
   // Only the last cluster can have bytes behind the last bit. Its size is decoded each time.
   if (cluster < map.count - 1) return false;

@@ -1,16 +1,16 @@
-// Starting over beside a writer (spec §5, Readers).
+// How often a reader starts over when a writer commits to the file while it reads (spec §5, Readers).
 import { QdbError } from "../errors.ts";
 import { type Clock, hostClock } from "../ports/clock.ts";
 
-/** Times that a reader starts over at least, and for how long in ms, before it gives up. */
+/** A reader gives up after this many restarts and this many milliseconds: when both are reached. */
 const MIN_RESTARTS = 8;
 const PATIENCE_MS = 10_000;
-/** The longest pause between two attempts, in ms. */
+/** The longest pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 256;
 
 /**
- * Begins once for each attempt, the first at once and each other one after a pause, which grows from 1 ms on. Ends when a reader has to give
- * up: with {@link busy}. Quick attempts go on for ten seconds, slow ones for eight restarts.
+ * Yields once for each attempt to read: the first at once, the others after pauses that grow from 1 ms to 256 ms. Ends when the reader
+ * has to give up with {@link busy}: after ten seconds if attempts are quick, after eight restarts if they are slow.
  */
 export async function* attempts({ clock = hostClock }: { readonly clock?: Clock }): AsyncGenerator<void, void> {
   const start = clock.now();
@@ -20,12 +20,12 @@ export async function* attempts({ clock = hostClock }: { readonly clock?: Clock 
   }
 }
 
-/** What ends a call whose attempts are used up. */
+/** The error of a call that has no attempts left. */
 export function busy(): QdbError {
   return new QdbError("LOCKED", "the file changed each time that it was read; try again when its writer is less busy");
 }
 
-/** What ends a call that has put something out already. */
+/** The error of a call that cannot start over, since a part of its output has left. */
 export function sourceChanged(): QdbError {
   return new QdbError(
     "SOURCE_CHANGED",

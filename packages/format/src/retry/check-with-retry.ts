@@ -1,27 +1,26 @@
-// Reads that hold against commits that pass by meanwhile (spec §5, Readers).
+// Checks a file, and starts over when a writer commits meanwhile (spec §5, Readers).
 
 import type { BitOptions } from "../bits/read-bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "../check/check.ts";
-import type { QdbIndex } from "../open/qdb-index.ts";
 import { hostClock } from "../ports/clock.ts";
 import { stream } from "../ports/drivers.ts";
 import { mapPut } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import { busy, sourceChanged } from "./attempts.ts";
-import { isUnchanged, openView, type StableOptions, type View, views } from "./views.ts";
+import { type FileView, fileViews, isPrimaryUnchanged, type RetryOptions } from "./file-views.ts";
 
 /**
- * Findings held back, to begin with, until the primary was read again; four times as many each time, so that this is seldom done.
- * Of those that come after reads of data, each has cost more bytes read than it takes itself, so what is held is bounded (spec §7.4).
+ * Findings are held back until the primary was read again: at first this many, then four times as many each time, so that the primary is
+ * seldom read. Memory stays bounded (spec §7.4): a finding of a data cluster takes less of it than the bytes that were read for it.
  */
 const HELD_FINDINGS = 1024;
 
-/** Checks a file, anew when a commit passed by before the first finding left. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
-export async function* checkStable(
+/** Checks a file, again when a writer committed before the first finding left. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+export async function* checkWithRetry(
   source: AnySource,
-  options: StableOptions & Pick<BitOptions, "onProgress">,
+  options: RetryOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary> {
-  for await (const view of views(source, options)) {
+  for await (const view of fileViews(source, options)) {
     const summary = yield* checkOnce(source, view, options);
     if (summary !== undefined) return summary;
   }
@@ -29,30 +28,31 @@ export async function* checkStable(
 }
 
 /**
- * One attempt; gives nothing where a commit passed by. Nothing is reported before the primary was read again: a finding may only be
- * such a commit. What is found without another read since needs no such look: a million bad entries of one L1 area are held nowhere.
+ * Makes one attempt; returns undefined where a writer committed before the first finding left. A finding can be the effect of a commit, so
+ * that it leaves only after the primary was read again. Findings that follow without another read of the file leave at once: an L1 area
+ * can have a million of them, which must not be held.
  */
 async function* checkOnce(
   source: AnySource,
-  view: View,
-  options: StableOptions & Pick<BitOptions, "onProgress">,
+  view: FileView,
+  options: RetryOptions & Pick<BitOptions, "onProgress">,
 ): AsyncGenerator<Finding, CheckSummary | undefined> {
   let isRead = true;
   const { onProgress } = options;
   const { fixedSize, size } = view.source;
   const plan = checkPlan(size, options.digests, { fixedSize, onProgress });
-  const telling = mapPut(
+  const watched = mapPut(
     plan,
     (found) => found,
     () => {
       isRead = true;
     },
   );
-  const findings = stream(telling, view.source, options);
+  const findings = stream(watched, view.source, options);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];
   let most = HELD_FINDINGS;
-  let put = false;
+  let hasLeft = false;
   const dropped: Finding[] = [];
   for (;;) {
     try {
@@ -64,8 +64,8 @@ async function* checkOnce(
     }
     if (isRead || end !== undefined) {
       if (end === undefined && held.length < most) continue;
-      if (!(await view.isStill())) {
-        if (put) throw sourceChanged();
+      if (!(await view.isUnchanged())) {
+        if (hasLeft) throw sourceChanged();
         return undefined;
       }
       if (held.some(mayBeOfCommit) && !(await isQuiet(source, view, size, options))) {
@@ -75,7 +75,7 @@ async function* checkOnce(
       isRead = false;
       most *= 4;
     }
-    put ||= held.length > 0;
+    hasLeft ||= held.length > 0;
     yield* held;
     held = [];
     if (end === undefined) continue;
@@ -84,39 +84,35 @@ async function* checkOnce(
   }
 }
 
-/** Whether a finding is what a commit in flight looks like too: it writes behind the end, and to the mirror before the primary. */
+/** Whether a commit that is not finished would cause the same finding: it writes behind the end, and to the mirror before the primary. */
 function mayBeOfCommit({ code }: Finding): boolean {
   return code === "LEAK" || code === "MIRROR";
 }
 
-/** How long a file must stay as it is, in ms, where nobody tells whether a writer has it. */
+/** How long a file must stay unchanged, in milliseconds, where it is not known whether a writer has it. */
 const SECOND_LOOK_MS = 200;
 
 /**
- * Whether no commit was in flight when the file was checked (spec §7.3). No writer now, and the primary as it was: whatever was
- * written before, no commit is to follow it.
+ * Whether no commit was under way when the file was checked (spec §7.3): there is no writer now, and the primary is unchanged, so that no
+ * commit followed what was written.
  */
-async function isQuiet(source: AnySource, { primary }: View, size: number, options: StableOptions): Promise<boolean> {
+async function isQuiet(
+  source: AnySource,
+  { primary }: FileView,
+  size: number,
+  options: RetryOptions,
+): Promise<boolean> {
   const hasWriter = await source.hasWriter?.();
   if (hasWriter === true) return false;
-  // Bytes that nobody can change need no second look.
+  // Bytes in memory cannot change.
   if (hasWriter === undefined && source.refresh !== undefined) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
   await source.refresh?.();
-  return source.size === size && (await isUnchanged(source, primary, options));
+  return source.size === size && (await isPrimaryUnchanged(source, primary, options));
 }
 
-/** A summary without some of the findings in it. */
+/** A summary that does not count some of its findings. */
 function without(summary: CheckSummary, dropped: readonly Finding[]): CheckSummary {
   const counts = { ...summary.counts };
   for (const { severity } of dropped) counts[severity]--;
   return { ...summary, counts };
-}
-
-/** Reads header and table, anew when a commit passed by. @throws {QdbError} the first error of the file (spec §7); LOCKED */
-export async function openStable(source: AnySource, options: StableOptions): Promise<QdbIndex> {
-  for await (const view of views(source, options)) {
-    const index = await openView(view, options);
-    if (index !== undefined) return index;
-  }
-  throw busy();
 }
