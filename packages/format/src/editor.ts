@@ -1,8 +1,8 @@
 import type { Bitmap } from "./bitmap/bitmap.ts";
 import type { BitmapShape } from "./bitmap/shape.ts";
 import { type CheckSummary, checkPlan, type Finding } from "./check/check.ts";
+import { FileFindings } from "./check/file-findings.ts";
 import { RepairFindings } from "./check/repair-findings.ts";
-import { SeenFile } from "./check/seen-file.ts";
 import { repairBytes } from "./commit/cluster-repair.ts";
 import { type Growth, growthOf } from "./commit/growth.ts";
 import { repairPlan } from "./commit/repair.ts";
@@ -49,7 +49,7 @@ export interface RepairReport extends Pick<RepairFindings, "before" | "after" | 
 
 /** What a check came to. */
 interface Seen {
-  readonly seen: SeenFile;
+  readonly findings: FileFindings;
   readonly summary: CheckSummary;
   /** Whether anything can be put right. */
   readonly isRepairable: boolean;
@@ -179,7 +179,11 @@ export class QdbEditor {
 
   #report(before: Seen, after: Seen, written: boolean): RepairReport {
     const growth = written ? growthOf(this.state) : undefined;
-    return Object.assign(new RepairFindings(before.seen, after.seen), { summary: after.summary, written, growth });
+    return Object.assign(new RepairFindings(before.findings, after.findings), {
+      summary: after.summary,
+      written,
+      growth,
+    });
   }
 
   /** Closes the store, and with it the lock. @throws {QdbError} what the store throws; the message says whether a change is stored all the same */
@@ -199,12 +203,12 @@ export class QdbEditor {
 
   /** Looks at everything. What is found is not held, but found again when it is asked for. */
   async #check(): Promise<Seen> {
-    const seen = new SeenFile();
+    const keptFindings = new FileFindings();
     const { fixedSize } = this.#store;
     let isRepairable = false;
     let isLeakOnly = true;
     const plan = mapPut<CheckSummary, Finding, never>(
-      checkPlan(this.#store.size, this.#options.digests, { fixedSize, seen }),
+      checkPlan(this.#store.size, this.#options.digests, { fixedSize, keptFindings }),
       ({ repairable, code }) => {
         if (!repairable) return undefined;
         isRepairable = true;
@@ -213,7 +217,7 @@ export class QdbEditor {
       },
     );
     const summary = await run(plan, this.#store);
-    return { seen, summary, isRepairable, isLeakOnly };
+    return { findings: keptFindings, summary, isRepairable, isLeakOnly };
   }
 
   async #rewrite(): Promise<void> {

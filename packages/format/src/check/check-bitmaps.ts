@@ -15,16 +15,16 @@ import { checkEntry, nameTwins } from "./check-records.ts";
 import { type Finding, finding, findingOf } from "./findings.ts";
 
 /** A finding with the index of the table entry that it is about; undefined where it is about no single bitmap. */
-export interface Located {
+export interface LocatedFinding {
   readonly finding: Finding;
   readonly entryIndex?: number;
 }
 
-/** How the bitmaps of a file are checked. */
+/** Options of {@link BitmapCheck}. */
 export interface BitmapCheckOptions {
-  /** Nothing can be repaired: a writer refuses the file. */
+  /** Whether writers refuse the file, so that nothing can be repaired. */
   readonly refused: boolean;
-  /** Keep the findings of data clusters, so that {@link BitmapCheck.findings} has them. Each takes less memory than the bytes read for it. */
+  /** Keep the findings of data clusters, so that {@link BitmapCheck.listFindings} has them. Each takes less memory than the bytes read for it. */
   readonly keep: boolean;
 }
 
@@ -47,7 +47,7 @@ export class BitmapCheck {
   }
 
   /** Puts out every finding. Data clusters are read last. */
-  *run(onProgress: BitOptions["onProgress"]): Plan<void, Located> {
+  *run(onProgress: BitOptions["onProgress"]): Plan<void, LocatedFinding> {
     for (const located of this.#findBeforeData()) yield* put(located);
     const total = this.#mapped.reduce((sum, { map }) => (map === undefined ? sum : sum + map.bitCount), 0);
     let before = 0;
@@ -61,7 +61,7 @@ export class BitmapCheck {
   }
 
   /** Lists all findings again, in the same order, after `run`. Those of data clusters only where they were kept. */
-  *findings(): Generator<Located, void> {
+  *listFindings(): Generator<LocatedFinding, void> {
     yield* this.#findBeforeData();
     for (const { entry, area } of this.#mapped) {
       yield* this.#findPadding(entry, area);
@@ -70,7 +70,7 @@ export class BitmapCheck {
   }
 
   /** Lists the findings of one bitmap again. Names that look the same are findings of no single bitmap. */
-  *findingsOf(entryIndex: number): Generator<Finding, void> {
+  *listFindingsOf(entryIndex: number): Generator<Finding, void> {
     const bitmap = itemAt(this.#mapped, entryIndex);
     const { entry, area } = bitmap;
     for (const located of this.#findEntryProblems(entry)) yield located.finding;
@@ -81,7 +81,7 @@ export class BitmapCheck {
   }
 
   /** The findings that need no data clusters. */
-  *#findBeforeData(): Generator<Located, void> {
+  *#findBeforeData(): Generator<LocatedFinding, void> {
     const { entries } = this.#index.table;
     for (const entry of entries) yield* this.#findEntryProblems(entry);
     for (const entry of entries) yield* this.#findInRecords(entry);
@@ -89,23 +89,23 @@ export class BitmapCheck {
     for (const { entry, problem } of l1ProblemsOf(this.#mapped)) yield this.#locate(findingOf(problem, true), entry);
   }
 
-  *#findEntryProblems(entry: BitmapEntry): Generator<Located, void> {
+  *#findEntryProblems(entry: BitmapEntry): Generator<LocatedFinding, void> {
     for (const problem of this.#index.problems.all(entry.index))
       yield this.#locate(findingOf(problem, isPlaceProblem(problem)), entry);
   }
 
-  *#findInRecords(entry: BitmapEntry): Generator<Located, void> {
+  *#findInRecords(entry: BitmapEntry): Generator<LocatedFinding, void> {
     for (const found of checkEntry(entry)) yield this.#locate(found, entry);
   }
 
-  *#findPadding(entry: BitmapEntry, map: QdbClusterMap | undefined): Generator<Located, void> {
+  *#findPadding(entry: BitmapEntry, map: QdbClusterMap | undefined): Generator<LocatedFinding, void> {
     if (map === undefined || isZero(map.areaPadding)) return;
     const offset = map.areaOffset + map.areaBytes.length - map.areaPadding.length;
     const where = { structure: "L1 area", offset, bitmap: map.label };
     yield this.#locate(finding("PADDING", "noncanonical", "the padding of the L1 area is not zero", where), entry);
   }
 
-  #keep(located: Located): Located {
+  #keep(located: LocatedFinding): LocatedFinding {
     const { finding: found, entryIndex } = located;
     if (this.#options.keep && entryIndex !== undefined) {
       const kept = this.#data.get(entryIndex);
@@ -116,7 +116,7 @@ export class BitmapCheck {
   }
 
   /** A finding about a bitmap; not repairable where a repair leaves the bitmap as it is. */
-  #locate(found: Finding, entry: BitmapEntry): Located {
+  #locate(found: Finding, entry: BitmapEntry): LocatedFinding {
     const stays = this.#index.problems.isBeyondRepair(entry.index);
     return { finding: this.#ifRepairable(stays ? { ...found, repairable: false } : found), entryIndex: entry.index };
   }
@@ -127,6 +127,7 @@ export class BitmapCheck {
   }
 }
 
+/** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero behind the last bit. */
 function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {

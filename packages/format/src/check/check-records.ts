@@ -14,7 +14,7 @@ import { decodeRecord, isKnownRecordType, parseExtraData, RECORD } from "../reco
 import type { TlvWalk } from "../records/tlv.ts";
 import { type Finding, finding } from "./findings.ts";
 
-/** Findings about header extensions and the padding of the header area: legal, but no canonical file has it. */
+/** Finds what is legal in header extensions and the padding of the header area, but is in no canonical file. */
 export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Finding, void> {
   const [start] = extensionSpace(area);
   const pad = (offset: number, what: string): Finding =>
@@ -24,7 +24,7 @@ export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Fin
     });
   for (const { offset, what } of walk.padding)
     yield pad(start + offset, what === "padding" ? "the padding of a header extension" : `the ${what}`);
-  // What a broken extension hides is not known to be padding.
+  // Where the extensions end is not known if one of them is broken.
   if (!walk.isBroken) yield* checkEndOfArea(area, walk, pad);
   for (const { type, data } of walk.items) {
     const broken =
@@ -36,7 +36,7 @@ export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Fin
   }
 }
 
-/** What is left of the header area behind it. */
+/** Checks that the header area behind the extensions is zero. */
 function* checkEndOfArea(
   area: HeaderArea,
   walk: TlvWalk,
@@ -44,14 +44,14 @@ function* checkEndOfArea(
 ): Generator<Finding, void> {
   const [start, end] = extensionSpace(area);
   const behind = start + walk.end;
-  // A draft's first cluster goes on behind the extensions too; in full form the header area does, to its end.
+  // In full form the header area ends with its padding. In a draft other bytes may follow the extensions.
   const limit = area.form === "full" ? area.bytes.length : end;
   if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
 }
 
-/** Findings about a table entry's records and padding. */
+/** Checks the records and the padding of a table entry. */
 export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
-  // Most entries have neither: their names need not be decoded for that.
+  // Most entries have neither records nor padding that is not zero. The name need not be decoded then.
   if (entry.extraData.length === 0 && isZero(entry.padding)) return;
   const bitmap = entry.label;
   const start = entry.fileOffset + BITMAP_ENTRY.size;
@@ -75,7 +75,7 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
   }
   for (const record of parsed.records) {
     if (!isKnownRecordType(record.type) || decodeRecord(record).kind !== "unknown") continue;
-    // A broken successor is an error of the bitmap, reported as one; a broken stamp counts as a difference of the disk.
+    // A broken successor record is an error of the bitmap, and reported as one. A broken stamp counts as a changed disk.
     if (record.type === RECORD.successor) continue;
     const stamp = record.type === RECORD.stamp;
     const message = `record ${record.type} breaks its own rule; it is treated as ${stamp ? "a disk that changed" : "unknown bytes"}`;
@@ -83,17 +83,17 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
   }
 }
 
-/** Names that look the same: equal under NFC, but not byte for byte. */
+/** Finds names that look the same: equal in Unicode normal form C, but not byte for byte. */
 export function* nameTwins(entries: readonly BitmapEntry[]): Generator<Finding, void> {
-  /** Of each normal form, the place of the first that has it. One text a name is held, not two: names can be as long as the file. */
-  const seen = new Map<string, number>();
+  /** For each normal form, the index of the first entry that has it. The name itself is not kept: all names can be as long as the file. */
+  const firstWith = new Map<string, number>();
   for (const { name, index } of entries) {
     if (name === undefined) continue;
     const normal = name.normalize("NFC");
-    const first = seen.get(normal);
+    const first = firstWith.get(normal);
     const other = first === undefined ? undefined : entries[first]?.name;
     if (other === undefined) {
-      seen.set(normal, index);
+      firstWith.set(normal, index);
     } else if (other !== name) {
       const message = `the names ${quote(other)} and ${quote(name)} differ in bytes only: people will take one for the other`;
       yield finding("NAME_TWINS", "info", message, { structure: BITMAP_ENTRY.name, bitmap: name }, false);

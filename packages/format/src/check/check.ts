@@ -16,31 +16,32 @@ import { mapPut, type Plan, put } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
 import { BitmapCheck } from "./check-bitmaps.ts";
 import { checkExtensions } from "./check-records.ts";
+import { FileFindings } from "./file-findings.ts";
 import { type Finding, finding, findingOf, type Severity, type SeverityCounts } from "./findings.ts";
-import { SeenFile } from "./seen-file.ts";
 
 export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
 
-/** What a check came to. */
+/** The result of a check, beside its findings. */
 export interface CheckSummary {
+  /** Number of findings of each severity. */
   readonly counts: SeverityCounts;
-  /** False when an error of the file kept check from looking at everything. */
+  /** False if an error of the file kept the check from reaching everything. */
   readonly complete: boolean;
-  /** Which copy of the header was used; absent where none could be. */
+  /** Which copy of the header was used; absent if none could be. */
   readonly headerSource?: HeaderSource;
 }
 
-/** What a check takes. */
+/** Options of a check. */
 export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
-  /** Whether the file's length is not its own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  /** Whether the file cannot be cut, since it is a block device: space behind the last used cluster is then no leak. */
   readonly fixedSize?: boolean | undefined;
-  /** Is filled with what is found, to be gone through again once the check has ended. @internal */
-  readonly seen?: SeenFile | undefined;
+  /** Keeps the findings, so that they can be listed again after the check. @internal */
+  readonly keptFindings?: FileFindings | undefined;
 }
 
 /**
- * Looks at every rule of a file and puts out every finding; nothing that is wrong with the file is thrown, but what keeps
- * it from being looked at at all.
+ * Checks every rule of a file and puts out every finding. An error of the file is a finding too; it is thrown only if nothing could be
+ * checked because of it.
  * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE; IO, SHORT_READ
  */
 export function* checkPlan(
@@ -49,11 +50,11 @@ export function* checkPlan(
   options: CheckOptions = {},
 ): Plan<CheckSummary, Finding> {
   const counts: Record<Severity, number> = { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 };
-  const seen = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
+  const summary = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
     counts[found.severity]++;
     return found;
   });
-  return { counts, ...seen };
+  return { counts, ...summary };
 }
 
 function* checkFile(
@@ -62,11 +63,12 @@ function* checkFile(
   options: CheckOptions,
 ): Plan<Omit<CheckSummary, "counts">, Finding> {
   const crc32 = digests.crc32 ?? ownCrc32;
+  const findings = options.keptFindings ?? new FileFindings();
   let opened: OpenedHeader;
   try {
     opened = yield* openHeader(fileSize, crc32);
   } catch (error) {
-    return { complete: yield* giveUp(error, options.seen ?? new SeenFile(), "BAD_MAGIC", "UNSUPPORTED_VERSION") };
+    return { complete: yield* endCheck(error, findings, "BAD_MAGIC", "UNSUPPORTED_VERSION") };
   }
   const headerSource = sourceOf(opened);
   validateIdentity(opened, (problem) => {
@@ -76,12 +78,11 @@ function* checkFile(
   const problems: Problem[] = [];
   const findable = validateHeader(opened, fileSize, (problem) => problems.push(problem));
   const walk = findable.extensions ? walkExtensions(opened, (problem) => problems.push(problem)) : undefined;
-  const heads = [...copies, ...problems.map((problem) => findingOf(problem, false))];
-  if (walk !== undefined) heads.push(...checkExtensions(opened, walk));
-  const seen = options.seen ?? new SeenFile();
+  const header = [...copies, ...problems.map((problem) => findingOf(problem, false))];
+  if (walk !== undefined) header.push(...checkExtensions(opened, walk));
   if (!findable.table) {
-    seen.heads = heads.map(unrepairable);
-    for (const found of seen.heads) yield* put(found);
+    findings.header = header.map(unrepairable);
+    for (const found of findings.header) yield* put(found);
     return { complete: false, headerSource };
   }
   const layout = geometryOf(opened.header, opened.form, fileSize);
@@ -89,41 +90,49 @@ function* checkFile(
   try {
     index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));
   } catch (error) {
-    seen.heads = heads.map(unrepairable);
-    for (const found of seen.heads) yield* put(found);
-    return { complete: yield* giveUp(error, seen), headerSource };
+    findings.header = header.map(unrepairable);
+    for (const found of findings.header) yield* put(found);
+    return { complete: yield* endCheck(error, findings), headerSource };
   }
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  // What a writer refuses it cannot repair: that must be known before the first finding says that it can be.
+  // A file that writers refuse cannot be repaired. This must be known before the first finding is put out.
   const refused = problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION;
-  seen.heads = refused ? heads.map(unrepairable) : heads;
-  for (const found of seen.heads) yield* put(found);
-  const bitmaps = new BitmapCheck(index, mapped, { refused, keep: options.seen !== undefined });
-  seen.bitmaps = bitmaps;
+  findings.header = refused ? header.map(unrepairable) : header;
+  for (const found of findings.header) yield* put(found);
+  const bitmaps = new BitmapCheck(index, mapped, { refused, keep: options.keptFindings !== undefined });
+  findings.bitmaps = bitmaps;
   yield* mapPut(bitmaps.run(options.onProgress), ({ finding: found }) => found);
   if (options.fixedSize !== true) {
-    const ends = checkEnd(index, mapped);
-    seen.ends = refused ? ends.map(unrepairable) : ends;
-    for (const found of seen.ends) yield* put(found);
+    const end = checkEnd(index, mapped);
+    findings.end = refused ? end.map(unrepairable) : end;
+    for (const found of findings.end) yield* put(found);
   }
   return { complete: walk?.isBroken === false && areAllMapped(mapped), headerSource };
 }
 
-/** Ends a check at an error of the file; what the caller names, and what is no error of the file, is thrown. */
-function* giveUp(error: unknown, seen: SeenFile, ...thrown: readonly QdbError["code"][]): Plan<boolean, Finding> {
+/**
+ * Ends a check at an error of the file, which becomes the last finding. Errors with one of the codes `thrown`, and errors that are not of
+ * the file itself, are thrown. Returns false, since the check is not complete.
+ */
+function* endCheck(
+  error: unknown,
+  findings: FileFindings,
+  ...thrown: readonly QdbError["code"][]
+): Plan<false, Finding> {
   if (!(error instanceof QdbError) || thrown.includes(error.code)) throw error;
   if (isQdbError(error, "IO", "SHORT_READ", "ABORTED", "SOURCE_CHANGED")) throw error;
   const end = findingOf(error, false);
-  seen.ends = [end];
+  findings.end = [end];
   yield* put(end);
   return false;
 }
 
+/** The same finding, not repairable. */
 function unrepairable(found: Finding): Finding {
   return { ...found, repairable: false };
 }
 
-/** A damaged primary, a draft's lack of protection, a mirror that is bad or differs. */
+/** Compares the two copies of the header. Findings: the primary is damaged, the mirror is damaged or differs, a draft has no checksums. */
 function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32): Plan<readonly Finding[]> {
   if (opened.form === "draft") {
     const message = "draft form has no checksums: damage of its bits cannot be found";
@@ -135,20 +144,22 @@ function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32
     const message = `the header ${what}; its mirror at ${opened.offset} was used; qdb check -r restores it`;
     return [finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true)];
   }
-  // Where the mirror is nobody knows then.
+  // The place of the mirror depends on the cluster size.
   if (!isClusterBits(opened.header.clusterBits)) return [];
   const offset = mirrorOffset(2 ** opened.header.clusterBits);
   const mirror = yield* readArea(offset, fileSize);
   if (equalBytes(mirror.bytes, opened.bytes)) return [];
-  const message = `the mirror ${wrongMirror(mirror, crc32)}; the header itself is good`;
+  const message = `the mirror ${describeMirror(mirror, crc32)}; the header itself is good`;
   return [finding("MIRROR", "info", message, { structure: "mirror", offset }, true)];
 }
 
-function wrongMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
+/** What is wrong with a mirror that has other bytes than the header. */
+function describeMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
   if (unread !== undefined) return `cannot be read: ${unread.message}`;
   return isGoodArea(bytes, crc32) ? "differs from the header: a commit that never happened" : "is damaged or missing";
 }
 
+/** Finds space behind everything that is used. */
 function checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): readonly Finding[] {
   if (!areAllMapped(mapped)) return [];
   const end = endOfUse(index, mapped);

@@ -1,9 +1,9 @@
 import type { Problem, QdbErrorCode } from "../errors.ts";
 
-/** How bad a finding is. `corrupt` and `unsafe` ones make `qdb check` exit with 2, `leak` with 3, the others with 0. */
+/** How bad a finding is. Findings that are `corrupt` or `unsafe` make `qdb check` exit with 2, `leak` with 3, the others with 0. */
 export type Severity = "corrupt" | "unsafe" | "leak" | "noncanonical" | "info";
 
-/** Codes of findings that are no errors (spec §7). */
+/** Codes of findings: those of errors, and some that are no errors (spec §7). */
 export type FindingCode =
   | QdbErrorCode
   | "LEAK"
@@ -14,20 +14,20 @@ export type FindingCode =
   | "MIRROR"
   | "UNPROTECTED";
 
-/** Something that `check` found. */
+/** Something that a check found. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
   readonly message: string;
   readonly where: Problem["where"];
-  /** Whether `qdb check -r` can put it right without losing a dirty bit. */
+  /** Whether `qdb check -r` can repair it without losing a dirty bit. */
   readonly repairable: boolean;
 }
 
 /** Number of findings of each severity. */
 export type SeverityCounts = Record<Severity, number>;
 
-/** Where a finding about padding or a record is. */
+/** Makes a finding that is no error. Unless told otherwise it is repairable if it is `noncanonical` or a `leak`. */
 export function finding(
   code: FindingCode,
   severity: Severity,
@@ -38,7 +38,7 @@ export function finding(
   return { code, severity, message, where, repairable };
 }
 
-/** The finding that a problem amounts to; the bits of a bitmap that only its collector knows are unsafe, not corrupt. */
+/** The finding for an error. A bitmap whose true bits only its collector knows is unsafe, not corrupt. */
 export function findingOf(problem: Problem, repairable: boolean): Finding {
   const { code, message, where } = problem;
   const unsafe = code === "INCONSISTENT" || (code === "UNSUPPORTED_FEATURE" && where.field === "flags");

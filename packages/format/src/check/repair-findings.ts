@@ -1,77 +1,78 @@
+import type { FileFindings } from "./file-findings.ts";
 import type { Finding } from "./findings.ts";
-import type { SeenFile } from "./seen-file.ts";
 
-/** What a repair found, and whether it is gone. */
+/** A finding of a check before or after a repair. */
 export interface RepairFinding {
   readonly finding: Finding;
+  /** Whether the repair removed it. */
   readonly repaired: boolean;
 }
 
-/** What tells whether a finding is still there; not its offset, which a commit changes. */
-function kindOf({ code, where }: Finding): string {
+/** Findings with the same key are the same finding before and after a repair. The file offset is left out, since a commit changes it. */
+function keyOf({ code, where }: Finding): string {
   return JSON.stringify([code, where.structure, where.field, where.bitmap]);
 }
 
-/** The kinds of findings of a file, bitmap by bitmap: those of the bitmap that was asked for last are held. */
-class Kinds {
-  readonly #seen: SeenFile;
+/** The keys of the findings of a file. Only those of one bitmap are in memory: of the one that was asked for last. */
+class FindingKeys {
+  readonly #findings: FileFindings;
   readonly #ofFile: ReadonlySet<string>;
   #entryIndex: number | undefined;
   #ofBitmap: ReadonlySet<string> = new Set();
 
-  constructor(seen: SeenFile) {
-    this.#seen = seen;
-    this.#ofFile = new Set([...seen.heads, ...seen.ends].map(kindOf));
+  constructor(findings: FileFindings) {
+    this.#findings = findings;
+    this.#ofFile = new Set([...findings.header, ...findings.end].map(keyOf));
   }
 
   has(finding: Finding, entryIndex: number | undefined): boolean {
-    if (entryIndex === undefined) return this.#ofFile.has(kindOf(finding));
+    if (entryIndex === undefined) return this.#ofFile.has(keyOf(finding));
     if (entryIndex !== this.#entryIndex) {
-      const kinds = new Set<string>();
-      for (const found of this.#seen.bitmaps?.findingsOf(entryIndex) ?? []) kinds.add(kindOf(found));
-      this.#ofBitmap = kinds;
+      const keys = new Set<string>();
+      for (const found of this.#findings.bitmaps?.listFindingsOf(entryIndex) ?? []) keys.add(keyOf(found));
+      this.#ofBitmap = keys;
       this.#entryIndex = entryIndex;
     }
-    return this.#ofBitmap.has(kindOf(finding));
+    return this.#ofBitmap.has(keyOf(finding));
   }
 }
 
-/** The findings before a repair and after it. They are made from what was read each time that they are asked for. */
+/** The findings of the checks before and after a repair. They are derived again each time they are listed, to save memory. */
 export class RepairFindings {
-  readonly #before: SeenFile;
-  readonly #after: SeenFile;
+  readonly #before: FileFindings;
+  readonly #after: FileFindings;
 
-  /** The same file twice where nothing was repaired. */
-  constructor(before: SeenFile, after: SeenFile) {
+  /** Both are the same object where nothing was repaired. */
+  constructor(before: FileFindings, after: FileFindings) {
     this.#before = before;
     this.#after = after;
   }
 
-  /** What was found before, in one array: a damaged file can have a million findings. */
+  /** The findings before the repair, in one array. A damaged file can have a million. */
   get before(): readonly Finding[] {
-    return Array.from(this.#before.findings(), ({ finding }) => finding);
+    return Array.from(this.#before.list(), ({ finding }) => finding);
   }
 
-  /** What is left, in one array. */
+  /** The findings after the repair, in one array. */
   get after(): readonly Finding[] {
-    return Array.from(this.#after.findings(), ({ finding }) => finding);
+    return Array.from(this.#after.list(), ({ finding }) => finding);
   }
 
-  /** What was found before, each with what has become of it, and then what was found only afterwards; one by one, and none is held. */
+  /** Lists the findings before the repair, and then those that only the check after it found. None is kept in memory. */
   *findings(): Generator<RepairFinding, void> {
     const before = this.#before;
     const after = this.#after;
-    const left = new Kinds(after);
-    // Nothing is known to be gone where the bitmaps could not be looked at again.
-    const isSeen = after.bitmaps !== undefined || before.bitmaps === undefined;
-    for (const { finding, entryIndex } of before.findings()) {
-      // A repair changes no name and no order of bitmaps.
-      const repaired = isSeen && finding.code !== "NAME_TWINS" && !left.has(finding, entryIndex);
+    const left = new FindingKeys(after);
+    // A finding does not count as repaired where the bitmaps could not be checked again.
+    const isCheckedAgain = after.bitmaps !== undefined || before.bitmaps === undefined;
+    for (const { finding, entryIndex } of before.list()) {
+      // A repair does not change names, nor the order of bitmaps.
+      const repaired = isCheckedAgain && finding.code !== "NAME_TWINS" && !left.has(finding, entryIndex);
       yield { finding, repaired };
     }
     if (before === after) return;
-    const known = new Kinds(before);
-    for (const { finding, entryIndex } of after.findings())
+    const known = new FindingKeys(before);
+    for (const { finding, entryIndex } of after.list())
       if (finding.code !== "NAME_TWINS" && !known.has(finding, entryIndex)) yield { finding, repaired: false };
   }
 }

@@ -9,12 +9,12 @@ export const L1_ENTRY = struct("L1 entry", 8, {
   descriptor: [0, u64, "where the data cluster is, or that it reads as zeros or ones", "QDB-MAP-001"],
 });
 
-/** What stands behind the entries in the L1 area of a full file: spec §4. */
+/** An element of the checksum list, which follows the entries in the L1 area of a full file: spec §4. */
 export const L1_CHECKSUM = struct("L1 checksum", 4, {
   clusterChecksum: [0, u32, "CRC-32 of the whole data cluster; 0 where none is read", "QDB-MAP-002"],
 });
 
-/** Bits of a descriptor: first, last, name, meaning. */
+/** The bit fields of a descriptor: first bit, last bit, name, meaning, rule. */
 export const DESCRIPTOR_BITS = [
   [0, 0, "zeros", "reads as zeros; the offset, if any, is a preallocation", "QDB-MAP-010"],
   [1, 1, "ones", "reads as ones; only with incompatible bit 0, and then bit 0 and the offset are 0", "QDB-MAP-011"],
@@ -29,14 +29,14 @@ export const DESCRIPTOR_BITS = [
   [56, 63, "reserved", "0", "QDB-MAP-012"],
 ] as const;
 
-/** What a cluster of a bitmap's data reads as; `data` ones stand in the file. */
+/** What a cluster of bits reads as: zeros, ones, or the data that the file stores for it. */
 export type ClusterKind = "zeros" | "ones" | "data";
 
 const ZEROS_BIT = 1;
 const ONES_BIT = 2;
 const RESERVED_LOW = 0x1fc;
 
-/** Bytes of an L1 area: the entries, in full form their checksums, padding to 8 (spec §4). */
+/** Length of an L1 area in bytes: the entries and, in full form, their checksums and padding to a multiple of 8 (spec §4). */
 export function l1AreaSize(entries: number, form: Form): number {
   return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
 }
@@ -68,8 +68,9 @@ export function l1Offset(view: DataView, at: number): number {
   return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }
 
-/** Builds an L1 area; `set` gives each entry once. */
+/** Builds an L1 area. Every entry is to be set once. */
 export class L1Builder {
+  /** The bytes of the area. */
   readonly bytes: Uint8Array;
   readonly #view: DataView;
   readonly #count: number;
@@ -82,24 +83,24 @@ export class L1Builder {
     this.#form = form;
   }
 
-  /** A cluster of zeros that owns no space: the entry 0. */
+  /** Sets an entry to a cluster of zeros without space in the file. */
   setZeros(index: number): void {
     this.#view.setBigUint64(index * 8, 0n);
   }
 
-  /** A cluster of ones; the file must have incompatible bit 0. */
+  /** Sets an entry to a cluster of ones. The file must have incompatible bit 0. */
   setOnes(index: number): void {
     this.#view.setBigUint64(index * 8, BigInt(ONES_BIT));
   }
 
-  /** A stored cluster at a file offset (bytes, cluster-aligned) with the CRC-32 of all its bytes. */
+  /** Sets an entry to a stored cluster: its file offset in bytes, cluster-aligned, and the CRC-32 of all its bytes. */
   setData(index: number, offset: number, checksum: number): void {
     this.#view.setBigUint64(index * 8, BigInt(offset));
     if (this.#form === "full") this.#view.setUint32(this.#count * 8 + index * 4, checksum);
   }
 }
 
-/** A problem of an L1 entry. */
+/** Describes a problem of the L1 entry with an index in the area at a file offset. */
 export function l1Problem(
   code: Problem["code"],
   bitmap: string,
