@@ -1,4 +1,4 @@
-// What both directions of the JSON form (spec §6) agree on: how a field's value looks as JSON.
+// Values of the JSON form (spec §6) as a dump writes them.
 
 import { type Fields, type Struct, specName } from "../layout/struct.ts";
 import { hex32, hex64, toHex, toUuid } from "../layout/text.ts";
@@ -8,10 +8,10 @@ import type { FeatureName } from "../records/features.ts";
 /** A value of the JSON form: u64 are strings, u32 numbers. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** Most bytes of bits that no cluster stores and that one dump hashes without being asked for (spec §6). */
+/** Most bytes of unstored clusters that one dump hashes, unless all digests are asked for (spec §6). */
 export const UNSTORED_BYTES = 16 * 1024 * 1024;
 
-/** A field's value as JSON: u64 as a decimal string, feature words and checksums as hex, 16 bytes as a UUID, the others as numbers. */
+/** The value of a field as JSON: u64 as a decimal string, feature words and checksums as hex, 16 bytes as a UUID, others as numbers. */
 function fieldJson(key: string, value: unknown): JsonValue {
   if (typeof value === "bigint") return key.endsWith("Features") ? hex64(value) : value.toString();
   if (value instanceof Uint8Array) return value.length === 16 ? toUuid(value) : toHex(value);
@@ -19,7 +19,7 @@ function fieldJson(key: string, value: unknown): JsonValue {
   throw new Error(`no JSON form for field ${key}`);
 }
 
-/** A structure's fields as JSON, under the spec's names, in the order of the field table. */
+/** The fields of a structure as JSON, under their names in the spec, in the order of the field table. */
 export function structJson<F extends Fields>(
   structure: Struct<F>,
   value: Readonly<Record<string, unknown>>,
@@ -32,7 +32,7 @@ export function structJson<F extends Fields>(
   return result;
 }
 
-/** A record's or an extension's type as JSON. */
+/** The type of a record or of an extension as JSON. */
 export function typeJson(type: number): string {
   return `0x${hex32(type)}`;
 }

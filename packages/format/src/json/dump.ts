@@ -4,6 +4,7 @@ import { BitsHasher } from "../bits/bits-hasher.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
 import { windows } from "../bits/cluster-windows.ts";
 import { type BitOptions, extentsPlan } from "../bits/read-bits.ts";
+import { wordAt } from "../elements.ts";
 import { isQdbError, type Problem } from "../errors.ts";
 import { hex32, toHex } from "../layout/text.ts";
 import { loadMaps } from "../maps/load-maps.ts";
@@ -24,24 +25,24 @@ import { DRAFT_HEADER, HEADER } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, UNSTORED_BYTES } from "./dump-values.ts";
 
-/** What the JSON form may hold beyond its defaults. */
+/** Options of a dump. */
 export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
-  /** `bits_sha256` of every bitmap whose bits can be used, whatever it takes to hash bits that no cluster stores. */
+  /** Writes `bits_sha256` of every bitmap whose bits can be used. By default it is left out if too much unstored data had to be hashed. */
   readonly allDigests?: boolean;
 }
 
-/** What a dump came to. */
+/** The result of a dump. */
 export interface DumpSummary {
-  /** Number of bitmaps that have `error` in the place of their bits. */
+  /** Number of bitmaps that have `error` instead of their bits. */
   readonly errors: number;
   /** The first of them. */
   readonly first: { readonly label: string; readonly problem: Problem } | undefined;
 }
 
 /**
- * The JSON form of a file (spec §6), in pieces of text. A bitmap whose bits cannot be used has `error` in their place, and is
- * verified before its first extent is put out.
- * @throws {QdbError} BAD_CHECKSUM, SOURCE_CHANGED when the file changes between the two readings of a large bitmap
+ * The JSON form of a file (spec §6), in pieces of text. A bitmap whose bits cannot be used has `error` instead of them. All data of a
+ * bitmap is verified before its first extent is put out.
+ * @throws {QdbError} BAD_CHECKSUM, SOURCE_CHANGED if the file changes between the two readings of a bitmap
  */
 export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOptions): Plan<DumpSummary, string> {
   const header =
@@ -51,7 +52,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
   yield* put(`{\n  "format": "qdb",\n  "header": ${text({ form: index.form, ...header })},\n`);
   yield* put(`  "extensions": [${lines(index.extensions.map((item) => text(extensionJson(item))))}],\n  "bitmaps": [`);
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  const total = mapped.reduce((sum, { map }) => sum + (map?.bitCount ?? 0), 0);
+  const total = mapped.reduce((sum, { map }) => sum + (map === undefined ? 0 : map.bitCount), 0);
   let errors = 0;
   let first: DumpSummary["first"];
   let done = 0;
@@ -75,13 +76,13 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
         onProgress: (bits) => options.onProgress?.(before + bits, total),
       });
     }
-    done += map?.bitCount ?? 0;
+    if (map !== undefined) done += map.bitCount;
   }
   yield* put(mapped.length === 0 ? "]\n}\n" : "\n  ]\n}\n");
   return { errors, first };
 }
 
-/** Reads a bitmap's data once, so that no extent of it leaves before all of it is known to be good; gives what is wrong. */
+/** Reads and verifies all data of a bitmap. Returns its first problem. */
 function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   const { usableMap: map } = bitmap;
   if (map === undefined) return bitmap.findProblem();
@@ -99,13 +100,13 @@ function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   return undefined;
 }
 
-/** Bytes of a bitmap's data that no cluster stores: hashing them costs time, but nothing was read for them. */
+/** Number of bytes of a bitmap's data that no cluster stores. To hash them takes time, though nothing is read for them. */
 function unstoredBytes(map: ClusterMap): number {
   let stored = 0;
   for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") stored++;
   const bytes = Math.ceil(map.bitCount / 8);
   const isLastStored = map.count > 0 && map.kind(map.count - 1) === "data";
-  // The last cluster can be cut off by the bitmap's end.
+  // The bitmap can end inside its last cluster.
   const beyond = isLastStored ? map.count * map.clusterSize - bytes : 0;
   return bytes - (stored * map.clusterSize - beyond);
 }
@@ -127,7 +128,7 @@ function rangesJson(batch: ExtentBatch, totals: { bits: number; last: number; fi
   const pieces: string[] = [];
   const { runs } = batch;
   for (let at = 0; at < runs.length; at += 2) {
-    totals.bits += (runs[at + 1] ?? 0) - (runs[at] ?? 0) + 1;
+    totals.bits += wordAt(runs, at + 1) - wordAt(runs, at) + 1;
   }
   totals.last = runs.at(-1) ?? totals.last;
   for (const { offset, length } of exactRanges(batch)) {
@@ -174,7 +175,7 @@ function recordJson(item: Tlv): JsonValue {
   }
 }
 
-/** The keys of a bitmap before its bits; what `load` needs to read the bits stands first. */
+/** The keys of a bitmap before its bits. Size and granularity, which `load` needs to read the bits, are among them. */
 function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string]: JsonValue } {
   const { name } = entry;
   const fields = entry.decodeFields();
@@ -191,7 +192,7 @@ function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string
   };
 }
 
-/** JSON text on one line; strings are harmless on any terminal. */
+/** A value as JSON on one line. Strings are escaped so that no terminal acts on them. */
 function text(value: JsonValue): string {
   if (typeof value === "string") return quoteJson(value);
   if (Array.isArray(value)) return `[${value.map((item: JsonValue) => text(item)).join(", ")}]`;

@@ -6,7 +6,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./load-values.ts";
 import type { JsonScanner, Parse } from "./scanner.ts";
 
-/** What `load` takes of the header. */
+/** The values of the header that a new file takes over. */
 export interface HeaderValues {
   form?: Form;
   clusterBits?: number;
@@ -14,7 +14,7 @@ export interface HeaderValues {
   allOnes: boolean;
 }
 
-/** Reads the header object; what is derived in a file is looked at for its syntax only. */
+/** Reads the header object. Keys that a writer derives are checked for their syntax only. */
 export function* headerObject(scanner: JsonScanner, path: string, header: HeaderValues): Parse<void> {
   const number = function* (place: string): Parse<void> {
     yield* scanner.u32(place);
@@ -63,7 +63,7 @@ export function* headerObject(scanner: JsonScanner, path: string, header: Header
   });
 }
 
-/** Reads an extension and adds it, but for a feature name table, which is derived. */
+/** Reads an extension and adds it to the list. A feature name table is left out: a writer makes its own. */
 export function* extensionObject(scanner: JsonScanner, path: string, extensions: Tlv[]): Parse<void> {
   let type = -1;
   let data: Uint8Array | undefined;
@@ -87,7 +87,6 @@ export function* extensionObject(scanner: JsonScanner, path: string, extensions:
   if (!keys.has("type") || keys.size !== 2) scanner.fail(path, "type, and one of data, features, names are needed");
   if (keys.has("features") && type !== FEATURE_NAME_TABLE) scanner.fail(path, "features belong to type 0x6803f857");
   if (keys.has("names") && type !== EXTENSION_NAME_TABLE) scanner.fail(path, "names belong to type 0x51444e4d");
-  // A new file's feature table names what its writer sets: a given one is derived anew.
   if (type === FEATURE_NAME_TABLE) return;
   if (extensions.length >= MAX_EXTENSIONS) scanner.fail(path, `more than ${MAX_EXTENSIONS} extensions`);
   extensions.push({ type, data: data ?? encodeExtensionNames(names) });

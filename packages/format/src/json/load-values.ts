@@ -1,4 +1,5 @@
-// Readers of the JSON form's values: each checks the syntax that spec §6 gives to its kind of value.
+// Readers for the values of the JSON form. Each checks the syntax that spec §6 defines for its kind of value.
+import { itemAt } from "../elements.ts";
 import { encodeUtf8, fromHex, fromUuid } from "../layout/text.ts";
 import { EXTENSION_NAME_TABLE, type ExtensionName, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { encodeRecord, RECORD } from "../records/extra-data.ts";
@@ -8,7 +9,7 @@ import type { JsonScanner, Parse } from "./scanner.ts";
 
 const U64 = 2n ** 64n - 1n;
 
-/** A u64 as a string of decimal digits; a number is refused, since JSON readers round those. */
+/** A u64 as a string of decimal digits. A JSON number is refused: many programs round large ones. */
 export function* u64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   const text = yield* scanner.string(path);
   if (!/^(0|[1-9][0-9]{0,19})$/.test(text) || BigInt(text) > U64)
@@ -24,7 +25,7 @@ export function* i64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   return value;
 }
 
-/** Bytes as hex, of either case; of a certain length when one is given. */
+/** Bytes as hex digits, in either case; exactly `length` bytes if that is given. */
 export function* hexBytes(scanner: JsonScanner, path: string, length?: number): Parse<Uint8Array> {
   const value = fromHex(yield* scanner.string(path));
   if (value === undefined || (length !== undefined && value.length !== length)) {
@@ -33,7 +34,7 @@ export function* hexBytes(scanner: JsonScanner, path: string, length?: number): 
   return value;
 }
 
-/** `0x` and so many hex digits, as a number. */
+/** `0x` and a number of hex digits, as a bigint. */
 export function* hexWord(scanner: JsonScanner, path: string, digits: number): Parse<bigint> {
   const text = yield* scanner.string(path);
   if (!new RegExp(`^0x[0-9a-fA-F]{${digits}}$`).test(text))
@@ -41,7 +42,7 @@ export function* hexWord(scanner: JsonScanner, path: string, digits: number): Pa
   return BigInt(text);
 }
 
-/** The type of an extension or record: `0x` and 8 hex digits, not 0, which ends a row of them. */
+/** The type of an extension or record: `0x` and 8 hex digits, not 0. */
 export function* typeWord(scanner: JsonScanner, path: string): Parse<number> {
   const type = Number(yield* hexWord(scanner, path, 8));
   if (type === 0) scanner.fail(path, "a type other than 0 expected");
@@ -107,7 +108,7 @@ export function* extensionNameObject(scanner: JsonScanner, path: string): Parse<
   return { type: entry.type, name: entry.name };
 }
 
-/** The keys of a record beside its type, by kind of record. */
+/** The keys of a record beside its type, by type. */
 const RECORD_KEYS: Readonly<Record<number, readonly string[]>> = {
   [RECORD.disk]: ["disk"],
   [RECORD.stamp]: ["length", "mtime", "file"],
@@ -118,57 +119,91 @@ const RECORD_KEYS: Readonly<Record<number, readonly string[]>> = {
   [RECORD.successor]: ["successor"],
 };
 
+/** The values of a record object, by key. */
+class RecordValues {
+  readonly #scanner: JsonScanner;
+  readonly #texts = new Map<string, string>();
+  readonly #numbers = new Map<string, bigint>();
+  readonly #bytes = new Map<string, Uint8Array>();
+  type = 0;
+
+  constructor(scanner: JsonScanner) {
+    this.#scanner = scanner;
+  }
+
+  /** Readers of all keys that a record can have, for the scanner. */
+  readers(): Readonly<Record<string, (place: string) => Parse<void>>> {
+    const scanner: JsonScanner = this.#scanner;
+    const text = (key: string) => (place: string) => store(this.#texts, key, scanner.string(place));
+    const u64 = (key: string) => (place: string) => store(this.#numbers, key, u64Text(scanner, place));
+    const i64 = (key: string) => (place: string) => store(this.#numbers, key, i64Text(scanner, place));
+    const id = (key: string) => (place: string) => store(this.#bytes, key, uuid(scanner, place));
+    return {
+      type: (place) => this.#readType(place),
+      data: (place) => store(this.#bytes, "data", hexBytes(scanner, place)),
+      disk: text("disk"),
+      comment: text("comment"),
+      successor: text("successor"),
+      length: u64("length"),
+      mtime: i64("mtime"),
+      file: u64("file"),
+      created: i64("created"),
+      id: id("id"),
+      parent: id("parent"),
+    };
+  }
+
+  *#readType(place: string): Parse<void> {
+    this.type = yield* typeWord(this.#scanner, place);
+  }
+
+  text(key: string): string {
+    return given(this.#texts, key);
+  }
+
+  number(key: string): bigint {
+    return given(this.#numbers, key);
+  }
+
+  bytes(key: string): Uint8Array {
+    return given(this.#bytes, key);
+  }
+}
+
+function* store<T>(values: Map<string, T>, key: string, value: Parse<T>): Parse<void> {
+  values.set(key, yield* value);
+}
+
+function given<T>(values: ReadonlyMap<string, T>, key: string): T {
+  const value = values.get(key);
+  if (value === undefined) throw new Error(`a record without ${key} was accepted`);
+  return value;
+}
+
 /** An extra-data record: type and the keys of its kind, or type and bytes. */
 export function* recordObject(scanner: JsonScanner, path: string): Parse<Tlv> {
-  let type = -1;
-  let data = new Uint8Array(0);
-  const texts = new Map<string, string>();
-  const numbers = new Map<string, bigint>();
-  let id = new Uint8Array(0);
-  const text = function* (key: string, place: string): Parse<void> {
-    texts.set(key, yield* scanner.string(place));
-  };
-  const keys = yield* scanner.object(path, {
-    *type(place) {
-      type = yield* typeWord(scanner, place);
-    },
-    *data(place) {
-      data = new Uint8Array(yield* hexBytes(scanner, place));
-    },
-    disk: (place) => text("disk", place),
-    comment: (place) => text("comment", place),
-    successor: (place) => text("successor", place),
-    *length(place) {
-      numbers.set("length", yield* u64Text(scanner, place));
-    },
-    *mtime(place) {
-      numbers.set("mtime", yield* i64Text(scanner, place));
-    },
-    *file(place) {
-      numbers.set("file", yield* u64Text(scanner, place));
-    },
-    *created(place) {
-      numbers.set("created", yield* i64Text(scanner, place));
-    },
-    *id(place) {
-      id = new Uint8Array(yield* uuid(scanner, place));
-    },
-    *parent(place) {
-      id = new Uint8Array(yield* uuid(scanner, place));
-    },
-  });
-  const given = [...keys].filter((key) => key !== "type");
+  const values = new RecordValues(scanner);
+  const keys = yield* scanner.object(path, values.readers());
   if (!keys.has("type")) scanner.fail(path, "type is needed");
-  if (given.length === 1 && given[0] === "data") return { type, data };
+  const { type } = values;
+  const others = [...keys].filter((key) => key !== "type");
+  if (others.length === 1 && others[0] === "data") return { type, data: values.bytes("data") };
   const expected = RECORD_KEYS[type] ?? ["data"];
-  if (given.length !== expected.length || !expected.every((key) => keys.has(key))) {
+  if (others.length !== expected.length || !expected.every((key) => keys.has(key))) {
     scanner.fail(path, `a record of this type has ${expected.join(", ")}`);
   }
-  const of = (key: string): bigint => numbers.get(key) ?? 0n;
-  if (type === RECORD.id || type === RECORD.parent) return { type, data: id };
-  if (type === RECORD.created) return encodeRecord({ kind: "created", ns: of("created") });
-  if (type === RECORD.stamp) {
-    return encodeRecord({ kind: "stamp", stamp: { length: of("length"), mtime: of("mtime"), file: of("file") } });
+  switch (type) {
+    case RECORD.id:
+      return { type, data: values.bytes("id") };
+    case RECORD.parent:
+      return { type, data: values.bytes("parent") };
+    case RECORD.created:
+      return encodeRecord({ kind: "created", ns: values.number("created") });
+    case RECORD.stamp: {
+      const [length, mtime, file] = [values.number("length"), values.number("mtime"), values.number("file")];
+      return encodeRecord({ kind: "stamp", stamp: { length, mtime, file } });
+    }
+    default:
+      return { type, data: encodeUtf8(values.text(itemAt(expected, 0))) };
   }
-  return { type, data: encodeUtf8(texts.get(expected[0] ?? "") ?? "") };
 }

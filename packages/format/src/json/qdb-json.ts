@@ -1,4 +1,4 @@
-// The JSON form (spec §6) as types: what `JSON.parse` gives of a dump. Checked against spec/schema/qdb.schema.json by a test.
+// Types of the JSON form (spec §6), as `JSON.parse` returns it. A test compares them with spec/schema/qdb.schema.json.
 import type { QdbErrorCode } from "../errors.ts";
 import type { FeatureName } from "../records/features.ts";
 
@@ -66,7 +66,7 @@ export interface QdbJsonExtensionName {
   readonly name: string;
 }
 
-/** A bitmap: with `dirty`, `dirty_bytes`, or with `error` in their place. */
+/** A bitmap: with `dirty` and `dirty_bytes`, or with `error` instead. */
 export interface QdbJsonBitmap {
   readonly name?: string;
   /** hex, for a name that is not UTF-8 */
@@ -86,7 +86,7 @@ export interface QdbJsonBitmap {
   readonly dirty?: readonly (readonly [offset: string, length: string])[];
   /** u64 in decimal digits */
   readonly dirty_bytes?: string;
-  /** 64 hex digits; unless asked for absent where it would take the hashing of more than 16 MiB that no cluster stores */
+  /** 64 hex digits; by default absent if more than 16 MiB of unstored clusters had to be hashed */
   readonly bits_sha256?: string;
   readonly error?: QdbJsonError;
 }

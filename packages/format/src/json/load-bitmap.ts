@@ -1,0 +1,181 @@
+import { Bitmap } from "../bitmap/bitmap.ts";
+import { type BitmapShape, bitsOfShape } from "../bitmap/shape.ts";
+import type { BitmapContents } from "../commit/file-contents.ts";
+import { QdbError } from "../errors.ts";
+import { encodeUtf8, toHex } from "../layout/text.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
+import type { Digests } from "../ports/digest.ts";
+import { FLAG } from "../records/bitmap-entry.ts";
+import { isBitmapName } from "../records/extra-data.ts";
+import { type Tlv, tlvSize } from "../records/tlv.ts";
+import { hexBytes, recordObject, u64Text } from "./load-values.ts";
+import type { JsonScanner, Parse } from "./scanner.ts";
+
+/** Bytes that are hashed at a time. */
+const HASH_BLOCK = 1024 * 1024;
+
+/** An `[offset, length]` pair as it is usually written, with the comma behind it. A large JSON form consists mostly of such pairs. */
+const PAIR =
+  /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
+
+/** Loads the bitmaps of a JSON form, one after the other. */
+export class BitmapLoader {
+  /** The bitmaps loaded so far. */
+  readonly loaded: BitmapContents[] = [];
+  readonly #scanner: JsonScanner;
+  readonly #options: Limits & { readonly digests?: Digests };
+  /** Names of the bitmaps in hex. */
+  readonly #names = new Set<string>();
+  /** Bytes that the bits take in memory. */
+  #bytes = 0;
+
+  constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests }) {
+    this.#scanner = scanner;
+    this.#options = options;
+  }
+
+  /** Loads a bitmap object. @throws {QdbError} USAGE with the place in the JSON, LIMIT, NOT_SUPPORTED */
+  *load(path: string): Parse<void> {
+    const scanner: JsonScanner = this.#scanner;
+    if (this.loaded.length >= MAX_BITMAPS) scanner.fail(path, `more than ${MAX_BITMAPS} bitmaps`);
+    let nameBytes: Uint8Array | undefined;
+    let size: bigint | undefined;
+    let granularity: number | undefined;
+    let flags = 0;
+    let bits: Bitmap | undefined;
+    let dirtyBytes: bigint | undefined;
+    let sha256: string | undefined;
+    const extraData: Tlv[] = [];
+    const allocate = this.#allocate.bind(this);
+    yield* scanner.object(path, {
+      *name(place) {
+        nameBytes = encodeUtf8(yield* scanner.string(place));
+      },
+      name_hex: (place) => scanner.fail(place, "a bitmap whose name is not UTF-8 cannot be loaded"),
+      *size(place) {
+        size = yield* u64Text(scanner, place);
+      },
+      *granularity(place) {
+        granularity = yield* scanner.u32(place);
+      },
+      *flags(place) {
+        flags = yield* flagsArray(scanner, place);
+      },
+      *l1_table_offset(place) {
+        yield* u64Text(scanner, place);
+      },
+      *l1_size(place) {
+        yield* scanner.u32(place);
+      },
+      *l1_checksum(place) {
+        yield* hexBytes(scanner, place, 4);
+      },
+      extra_data: (place) =>
+        scanner.array(place, function* (item) {
+          extraData.push(yield* recordObject(scanner, item));
+          if (tlvSize(extraData) > MAX_EXTRA_DATA_SIZE)
+            scanner.fail(item, `more than ${MAX_EXTRA_DATA_SIZE} bytes of records`);
+        }),
+      *dirty(place) {
+        if (size === undefined || granularity === undefined)
+          scanner.fail(place, "size and granularity must stand before dirty");
+        bits = allocate(place, { size, granularity });
+        yield* markRanges(scanner, place, bits);
+      },
+      *dirty_bytes(place) {
+        dirtyBytes = yield* u64Text(scanner, place);
+      },
+      *bits_sha256(place) {
+        sha256 = toHex(yield* hexBytes(scanner, place, 32));
+      },
+      error: (place) =>
+        scanner.fail(
+          place,
+          "the bits of this bitmap could not be read when the form was made: there is nothing to load",
+        ),
+    });
+    if (nameBytes === undefined || !isBitmapName(nameBytes))
+      scanner.fail(path, "a name of 1 to 1023 bytes of UTF-8 without NUL is needed");
+    if (bits === undefined) scanner.fail(path, "size, granularity and dirty are needed");
+    const key = toHex(nameBytes);
+    if (this.#names.has(key)) scanner.fail(path, "a bitmap of the same name stands there already");
+    this.#names.add(key);
+    if (dirtyBytes !== undefined && dirtyBytes !== bits.dirtyBytes())
+      scanner.fail(path, `dirty_bytes is ${dirtyBytes}, but the ranges come to ${bits.dirtyBytes()}`);
+    if (sha256 !== undefined) this.#verifyHash(path, bits, sha256);
+    this.loaded.push({ nameBytes, flags, extraData, bits });
+  }
+
+  /** A clean bitmap. @throws {QdbError} USAGE for an impossible shape; LIMIT if all bitmaps together take too much memory */
+  #allocate(path: string, shape: BitmapShape): Bitmap {
+    try {
+      this.#bytes += Math.ceil(bitsOfShape(shape) / 8);
+    } catch (error) {
+      if (error instanceof QdbError) this.#scanner.fail(path, error.message);
+      throw error;
+    }
+    const { maxBitmapBytes = DEFAULT_MAX_BITMAP_BYTES } = this.#options;
+    if (this.#bytes > maxBitmapBytes) {
+      throw new QdbError(
+        "LIMIT",
+        `${path}: the bitmaps take ${this.#bytes} bytes in memory, at most ${maxBitmapBytes} are allowed; raise maxBitmapBytes`,
+      );
+    }
+    return Bitmap.clean(shape);
+  }
+
+  #verifyHash(path: string, bits: Bitmap, sha256: string): void {
+    const make = this.#options.digests?.sha256;
+    if (make === undefined)
+      throw new QdbError("NOT_SUPPORTED", `${path}: bits_sha256 cannot be verified: this host brought no SHA-256`);
+    const hash = make();
+    const length = Math.ceil(bits.bitCount / 8);
+    for (let start = 0; start < length; start += HASH_BLOCK)
+      hash.update(bits.bytesAt(start, Math.min(HASH_BLOCK, length - start)));
+    if (hash.hex() !== sha256) this.#scanner.fail(path, "the ranges do not match bits_sha256");
+  }
+}
+
+/** Reads an array of flag names. */
+function* flagsArray(scanner: JsonScanner, path: string): Parse<number> {
+  let flags = 0;
+  yield* scanner.array(path, function* (item) {
+    const flag = yield* scanner.string(item);
+    const bit = new Map<string, number>(Object.entries(FLAG)).get(flag);
+    if (bit === undefined) scanner.fail(item, "enabled, in_use or frozen expected");
+    if ((flags & bit) !== 0) scanner.fail(item, "the flag stands there twice");
+    flags |= bit;
+  });
+  return flags;
+}
+
+/** Reads an array of `[offset, length]` pairs and marks these ranges dirty. */
+function* markRanges(scanner: JsonScanner, path: string, bits: Bitmap): Parse<void> {
+  const { size } = bits;
+  // A number is exact for the comparison, since the pairs of PAIR are below 2^53.
+  const sizeNumber = Number(size);
+  const isInside = ([, offset, length]: RegExpExecArray): boolean => Number(offset) + Number(length) <= sizeNumber;
+  yield* scanner.expect("[", path);
+  if ((yield* scanner.peek()) !== "]") {
+    for (let index = 0; ; index++) {
+      const pair = scanner.takeMatch(PAIR, isInside);
+      if (pair !== undefined) {
+        bits.mark({ offset: Number(pair[1]), length: Number(pair[2]) });
+        continue;
+      }
+      const place = `${path}[${index}]`;
+      const numbers: bigint[] = [];
+      yield* scanner.array(place, function* (item) {
+        numbers.push(yield* u64Text(scanner, item));
+      });
+      const [offset, length] = numbers;
+      if (offset === undefined || length === undefined || numbers.length !== 2)
+        scanner.fail(place, "[offset, length] expected");
+      if (offset + length > size) scanner.fail(place, `the range ${offset}+${length} ends past the size ${size}`);
+      bits.mark({ offset, length });
+      if ((yield* scanner.peek()) !== ",") break;
+      yield* scanner.expect(",", path);
+    }
+  }
+  yield* scanner.expect("]", path);
+}
