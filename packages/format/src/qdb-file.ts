@@ -33,7 +33,7 @@ export interface OpenOptions extends RunOptions, Limits, MirrorOptions {
   readonly digests?: Digests;
   /** Clock for the pauses between two attempts to read beside a writer; that of the host unless given. */
   readonly clock?: Clock;
-  /** Called each time that header and table were read through the mirror. */
+  /** Called each time the file was opened by the mirror of its header, because the primary is damaged. */
   readonly onMirror?: (index: QdbIndex) => void;
 }
 
@@ -81,7 +81,7 @@ export class QdbFile {
   }
 
   /**
-   * Shows the dirty extents of every bitmap to a visitor, and gives the bitmaps. A bitmap that cannot be used has a problem; the others
+   * Shows the dirty extents of every bitmap to a visitor, and returns the bitmaps. A bitmap that cannot be used has a problem; the others
    * are shown all the same. `begin` makes the visitor. When a writer commits meanwhile, `begin` is called again for the new state, and
    * what the earlier visitor received is void. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
    * @throws {QdbError} ABORTED; BAD_CHECKSUM where the mirror was used and is not accepted
@@ -183,12 +183,12 @@ export class StoredBitmap {
     this.entry = entry;
   }
 
-  /** The name; undefined when it is not UTF-8. */
+  /** The name; undefined if it is not UTF-8. */
   get name(): string | undefined {
     return this.entry.name;
   }
 
-  /** Size of the disk in bytes, and granularity in bytes a bit. */
+  /** Size of the disk in bytes, and granularity in bytes per bit. */
   get shape(): BitmapShape {
     const { size, granularity } = this.entry.decodeFields();
     return { size, granularity };

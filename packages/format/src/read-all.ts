@@ -198,7 +198,7 @@ export class CountedBitmap {
     return map === undefined ? undefined : this.#counts.total(map.shape, map.entry.index);
   }
 
-  /** The first problem of the bitmap, in the order of spec §7; undefined when its bits can be used. */
+  /** The first problem of the bitmap, in the order of spec §7; undefined if its bits can be used. */
   findProblem(): Problem | undefined {
     return this.#mapped.findProblem();
   }
@@ -222,7 +222,7 @@ export function* countAllPlan(
  */
 export type ExtentsVisitor = (entry: BitmapEntry, batch: ExtentBatch) => void;
 
-/** Shows the dirty extents of every bitmap of a file to a visitor. Gives the bitmaps, with the problems of those that cannot be used. */
+/** Shows the dirty extents of every bitmap of a file to a visitor. Returns the bitmaps, with the problems of those that cannot be used. */
 export function* extentsOfAllPlan(
   index: QdbIndex,
   visitor: ExtentsVisitor,

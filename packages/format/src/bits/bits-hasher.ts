@@ -42,7 +42,7 @@ export class BitsHasher implements BitVisitor {
     // The zeros are hashed when the next dirty bits, or the end, tell how many there are.
   }
 
-  /** Ends the digest; gives it in hex digits. */
+  /** Ends the digest; returns it in hex digits. */
   finish(): string {
     this.#fillTo(this.#bytes);
     return this.#sha256.hex();

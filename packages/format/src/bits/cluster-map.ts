@@ -12,7 +12,7 @@ export interface ClusterMap {
   readonly bitCount: number;
   /** Name of the bitmap, for messages. */
   readonly label: string;
-  /** Bytes a cluster. */
+  /** Bytes per cluster. */
   readonly clusterSize: number;
   /** Number of clusters: ceil(ceil(bitCount / 8) / clusterSize). */
   readonly count: number;
@@ -20,6 +20,6 @@ export interface ClusterMap {
   kind(cluster: number): ClusterKind;
   /** File offset of a stored cluster in bytes. */
   offset(cluster: number): number;
-  /** Compares the bytes of a stored cluster with its checksum; gives the problem, if they do not match. */
+  /** Compares the bytes of a stored cluster with its checksum; returns the problem, if they do not match. */
   verify(cluster: number, bytes: Uint8Array): Problem | undefined;
 }

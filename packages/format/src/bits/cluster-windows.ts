@@ -6,12 +6,12 @@ import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
-/** Most bytes of stored clusters in a window, unless told otherwise. Large enough for speed; the runs of so many bits fit the bounds of memory. */
+/** Most bytes of stored clusters in a window, by default. The runs made of so many bytes fit the memory bound of spec §7.4. */
 export const WINDOW_BYTES = 256 * 1024;
-/** Most clusters in a window. In a long range that stores nothing, an abort signal and progress still come after this many. */
+/** Most clusters in a window, stored or not. An abort signal is seen, and progress reported, after this many at the latest. */
 const WINDOW_CLUSTERS = 65536;
 
-/** Words that a visitor receives at a time. Its runs, at worst 32 bytes for each byte of bits, can be put out before the next words. */
+/** Most words in one call of a visitor. Between two calls the caller puts out the runs made so far: up to 32 bytes for each byte of bits. */
 const STEP_WORDS = 16_384;
 
 /** Receives the bits of a range of a bitmap in ascending order, without a gap. */
@@ -20,13 +20,13 @@ export interface BitVisitor {
   pushWords(words: Uint32Array, base: number): void;
   /** Receives a range of dirty bits. */
   pushDirty(range: BitRange): void;
-  /** Tells that the bits from `first` on are clean, up to the next call. */
+  /** All bits from `first` up to those of the next call are clean. */
   pushClean(first: number): void;
 }
 
 /** Some clusters of a bitmap in a row: the ranges of the file to read for them in one round, and the bits in those bytes. */
 export class Window {
-  /** Where the stored clusters are in the file. Neighbours in the file are one range. */
+  /** The ranges of the file that hold the stored clusters. Clusters that are adjacent in the file share a range. */
   readonly ranges: readonly ByteRange[];
   /** Index of the first bit behind the window. */
   readonly endBit: number;
@@ -125,7 +125,7 @@ function clippedWords(bytes: Uint8Array, base: number, first: number, end: numbe
   return words;
 }
 
-/** Splits the clusters that have the bits of a range into windows, in order. `bytes` is the most that one window stores. */
+/** Splits the clusters that have the bits of a range into windows, in order. `bytes` limits the stored bytes of a window. */
 export function* windows(
   map: ClusterMap,
   range: BitRange = { first: 0, end: map.bitCount },

@@ -6,7 +6,7 @@ import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
 
-/** Allocates space of `length` bytes in the file; gives its offset, which is cluster-aligned. */
+/** Allocates space of `length` bytes in the file; returns its offset, which is cluster-aligned. */
 export type Allocate = (length: number) => number;
 
 /** A cluster that the file stores already with the same bytes: its file offset and its CRC-32. */

@@ -6,7 +6,7 @@ import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 
-/** Reads the stored clusters of a window; gives each with its bytes, which are not verified, or with the error of reading them. */
+/** Reads the stored clusters of a window; returns each with its bytes, which are not verified, or with the error of reading them. */
 export function* readClusters(
   map: ClusterMap,
   window: Window,

@@ -14,7 +14,7 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { checkEntry, nameTwins } from "./check-records.ts";
 import { type Finding, finding, findingOf } from "./findings.ts";
 
-/** A finding with the index of the table entry that it is about; undefined where it is about no single bitmap. */
+/** A finding with the index of the table entry that it is about; undefined if it is about no single bitmap. */
 export interface LocatedFinding {
   readonly finding: Finding;
   readonly entryIndex?: number;

@@ -44,7 +44,7 @@ function* checkEndOfArea(
 ): Generator<Finding, void> {
   const [start, end] = extensionSpace(area);
   const behind = start + walk.end;
-  // In full form the header area ends with its padding. In a draft other bytes may follow the extensions.
+  // In full form the padding reaches to the end of the header area, in a draft to the end of the space for extensions.
   const limit = area.form === "full" ? area.bytes.length : end;
   if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
 }

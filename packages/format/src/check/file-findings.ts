@@ -5,7 +5,7 @@ import type { Finding } from "./findings.ts";
 export class FileFindings {
   /** Findings about the header, its mirror and the header extensions. */
   header: readonly Finding[] = [];
-  /** Lists the findings about bitmaps; undefined where the bitmap table could not be read. */
+  /** Lists the findings about bitmaps; undefined if the bitmap table could not be read. */
   bitmaps: BitmapCheck | undefined;
   /** The finding that ended the check early, or those about the end of the file. */
   end: readonly Finding[] = [];

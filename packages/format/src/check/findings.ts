@@ -27,7 +27,7 @@ export interface Finding {
 /** Number of findings of each severity. */
 export type SeverityCounts = Record<Severity, number>;
 
-/** Makes a finding that is no error. Unless told otherwise it is repairable if it is `noncanonical` or a `leak`. */
+/** Makes a finding. By default it is repairable if it is `noncanonical` or a `leak`. */
 export function finding(
   code: FindingCode,
   severity: Severity,

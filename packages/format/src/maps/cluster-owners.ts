@@ -15,7 +15,7 @@ export function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeo
   );
 }
 
-/** Gives a test for numbers that occur more than once. Sorts the numbers in place: hostile files repeat millions of offsets. */
+/** Returns a test for numbers that occur more than once. Sorts the numbers in place: hostile files repeat millions of offsets. */
 function repeated(numbers: Float64Array): (value: number) => boolean {
   numbers.sort();
   let used = 0;
@@ -34,7 +34,7 @@ function repeated(numbers: Float64Array): (value: number) => boolean {
 export class ClusterOwners {
   readonly #ranges: OwnedRanges;
   readonly #isRepeated: (offset: number) => boolean;
-  /** For each group of `ranges`: 1 when a data cluster overlaps it. Groups, not bitmaps: thousands of areas can be at one place. */
+  /** For each group of `ranges`: 1 if a data cluster overlaps it. Counted by group, since thousands of L1 areas can be at one place. */
   readonly #hit: Uint8Array;
 
   /** `ranges` are those of the L1 areas and the bitmap table; `maps` has the maps of all L1 areas that match their checksum. */

@@ -16,14 +16,14 @@ export function hasLength(entry: BitmapEntry, index: QdbIndex): boolean {
   return !index.problems.isUnsized(entry.index) && entry.l1Size !== 0;
 }
 
-/** Where the L1 area of a bitmap is; undefined when it has none, or none inside the file behind header and mirror. */
+/** The range of a bitmap's L1 area; undefined if the bitmap has none, or if it is not inside the file behind header and mirror. */
 export function l1Range(entry: BitmapEntry, index: QdbIndex): ByteRange | undefined {
   if (!hasArea(entry, index)) return undefined;
   const reference = l1Reference(entry, index);
   return checkPlace(reference, index, () => undefined) ? reference : undefined;
 }
 
-/** The ranges of the L1 areas of some bitmaps, in their order, and behind them the range of the bitmap table. Length 0: no range. */
+/** The ranges of the L1 areas of bitmaps, in their order, and then the range of the bitmap table. A bitmap without a range has length 0. */
 export function l1Ranges(entries: readonly BitmapEntry[], index: QdbIndex): OwnedRanges {
   const { header, table, clusterSize } = index;
   const offsets = new Float64Array(entries.length + 1);

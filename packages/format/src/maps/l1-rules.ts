@@ -13,7 +13,7 @@ export function firstBrokenEntry(map: QdbClusterMap, layout: FileGeometry, owner
   return -1;
 }
 
-/** The rules of an L1 entry, in order (spec §4). Gives RESERVED_NOT_ZERO, BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
+/** Checks the rules of an L1 entry, in order (spec §4). Yields RESERVED_NOT_ZERO, BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
 export function* validateL1Entry(
   map: QdbClusterMap,
   cluster: number,
@@ -43,7 +43,7 @@ export function* validateL1Entry(
   else if (owners.isShared(offset)) yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
 }
 
-/** The problems of the offset of an entry whose cluster is not owned. */
+/** The problems of an L1 entry's offset: misaligned, past the end of the file, or over header and mirror. */
 function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): readonly Problem[] {
   const found: Problem[] = [];
   const reference = {
@@ -53,7 +53,7 @@ function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): r
     where: l1Problem("BAD_FIELD", map.label, map.areaOffset, cluster, "").where,
   };
   const tell: Report = (problem) => found.push(problem);
-  // A reference that is misaligned owns nothing: it can only run past the end beside.
+  // A misaligned offset owns no cluster, so that it cannot overlap one. It can still run past the end of the file.
   const aligned = checkAligned(reference, layout, tell);
   if (aligned || !isInside(reference.offset, reference.length, layout.fileSize)) checkPlace(reference, layout, tell);
   return found;

@@ -13,7 +13,7 @@ import type { OwnedRanges } from "./owned-ranges.ts";
 import { QdbClusterMap } from "./qdb-cluster-map.ts";
 import { type AreaResult, readL1Areas } from "./read-l1-areas.ts";
 
-/** One generation of a file, as a writer knows it. */
+/** A generation of a file: header and table, and the L1 areas of all bitmaps. */
 export interface FileState {
   readonly index: QdbIndex;
   /** Every bitmap of the table, in its order. */
@@ -21,9 +21,9 @@ export interface FileState {
 }
 
 /**
- * Reads the L1 areas of bitmaps, a round for each 4096 of them, and validates them: place, checksum, entries, and that each cluster has
- * one owner among header, mirror, table and the bitmaps given (spec §3: a reader of one bitmap gives one, check and writers give all).
- * This is where the cluster maps of a file are made, one for each bitmap.
+ * Reads the L1 areas of bitmaps, up to 4096 in one round, and validates each once: its place, its checksum, its entries, and that every
+ * cluster has one owner. Owners are header, mirror, bitmap table and the bitmaps in `entries`: a reader of one bitmap passes only that
+ * one, check and writers pass all (spec §3). Makes one cluster map for each bitmap.
  */
 export function* loadMaps(
   index: QdbIndex,
@@ -56,12 +56,12 @@ export function* readMap(index: QdbIndex, entry: BitmapEntry, digests: Digests =
   return itemAt(yield* loadMaps(index, [entry], digests), 0).requireMap();
 }
 
-/** Whether a bitmap covers no disk, and so has no L1 entry. Where the entry breaks a rule of the size, their number is not known. */
+/** Whether a bitmap tracks a disk of 0 bytes and has no L1 entries. If its size or granularity breaks a rule, their number is unknown. */
 function isEmpty(entry: BitmapEntry, index: QdbIndex): boolean {
   return entry.l1Size === 0 && entry.decodeFields().size === 0n && !index.problems.isUnplaced(entry.index);
 }
 
-/** Gives a function that validates an L1 area, by its index in the lists, and gives its first fault. Equal faults are one object. */
+/** Returns a function that finds the first fault of an L1 area, by its index in the lists. Bitmaps with the same fault share one object. */
 function faultFinder(
   index: QdbIndex,
   ranges: OwnedRanges,

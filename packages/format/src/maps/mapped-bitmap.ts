@@ -32,8 +32,8 @@ interface DataFault {
 }
 
 /**
- * A bitmap of the table whose L1 area was read and validated, once. What is wrong with it is kept in few bytes, and a problem is described
- * when it is asked for: a hostile file has 65,535 bitmaps and a million problems.
+ * A bitmap of the table whose L1 area was read and validated. Of a problem only its kind and place are kept, and it is described when it
+ * is asked for: a hostile file has 65,535 bitmaps and a million problems.
  */
 export class MappedBitmap {
   readonly entry: BitmapEntry;
@@ -42,7 +42,7 @@ export class MappedBitmap {
   readonly #index: QdbIndex;
   #fault: L1Fault | DataFault | undefined;
 
-  /** `area` is undefined where the table entry gives no place for an L1 area, and where the fault is one of the area as a whole. */
+  /** `area` is undefined if the table entry gives no place for an L1 area, and where the fault is one of the area as a whole. */
   constructor(index: QdbIndex, entry: BitmapEntry, area: QdbClusterMap | undefined, fault?: L1Fault) {
     this.entry = entry;
     this.area = area;
@@ -50,7 +50,7 @@ export class MappedBitmap {
     this.#fault = fault;
   }
 
-  /** What kind of fault the L1 area or the data has; undefined where none is known. The table entry can have problems all the same. */
+  /** What kind of fault the L1 area or the data has; undefined if none is known. The table entry can have problems all the same. */
   get faultKind(): L1Fault["kind"] | "data" | undefined {
     return this.#fault?.kind;
   }
@@ -83,7 +83,7 @@ export class MappedBitmap {
     return problem ?? (this.#fault?.kind === "data" ? this.#fault.problem : undefined);
   }
 
-  /** Why `map` is undefined: the first problem of the L1 area, or of the fields of the table entry that give its place. */
+  /** The problem because of which `map` is undefined: the first one of the L1 area, or of the fields of the table entry that give its place. */
   findDamage(): Problem | undefined {
     if (this.map !== undefined) return undefined;
     return firstOf(this.findL1Problems()) ?? this.#index.problems.all(this.entry.index).find(isOfPlace);
@@ -138,7 +138,7 @@ export class MappedBitmap {
     yield entryProblem(entry, "l1TableOffset", "OVERLAP", "a data cluster of a bitmap lies over the L1 area");
   }
 
-  /** Records a problem of the data clusters, unless a fault is known already. */
+  /** Adds a problem of the data clusters. Ignored if the bitmap has a fault already. */
   addDataProblem(problem: Problem): void {
     this.#fault ??= { kind: "data", problem };
   }
@@ -149,7 +149,7 @@ function firstOf(problems: Iterable<Problem>): Problem | undefined {
   return undefined;
 }
 
-/** Whether every bitmap has a map. Where one has none, its L1 area may own any cluster (spec §5, Files in error). */
+/** Whether every bitmap has a map. A bitmap without one may own any cluster (spec §5, Files in error). */
 export function areAllMapped(mapped: readonly MappedBitmap[]): boolean {
   return mapped.every(({ map }) => map !== undefined);
 }

@@ -1,7 +1,7 @@
 import { numberAt, wordAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
 
-/** Index of the first of some sorted numbers that is not below a value; their count when all are below it. */
+/** The index of the first sorted number that is not less than a value; the number of numbers if all are less. */
 export function lowerBound(sorted: Float64Array, value: number): number {
   let low = 0;
   let high = sorted.length;
@@ -14,13 +14,13 @@ export function lowerBound(sorted: Float64Array, value: number): number {
 }
 
 /**
- * Ranges of a file, each owned by one structure, in a list. Ranges that overlap, directly or through others, form a group; a group
- * answers for all its ranges.
+ * A list of ranges of a file, each owned by one structure. Ranges that overlap, directly or through others, form a group: to which of
+ * them a byte belongs is not told.
  */
 export class OwnedRanges {
   readonly #offsets: Float64Array;
   readonly #lengths: Float64Array;
-  /** For each group, sorted by offset: number of ranges, first byte, end of the last range. Typed arrays: hostile files have tens of thousands. */
+  /** For each group, in the order of offsets: number of ranges, first byte, end of the last range. Arrays of numbers, as a file can have 65,536 groups. */
   readonly #sizes: Uint32Array;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;

@@ -17,10 +17,10 @@ import {
   l1Problem,
 } from "../records/l1.ts";
 
-/** What the cluster maps of one file have in common. */
+/** The properties that the cluster maps of one file share. */
 export interface MapContext {
   readonly form: Form;
-  /** Bytes. */
+  /** Bytes per cluster. */
   readonly clusterSize: number;
   readonly crc32: Crc32;
 }
@@ -90,7 +90,7 @@ export class QdbClusterMap implements ClusterMap {
     return l1Kind(this.#view, entryAt(this.#start, cluster, this.count));
   }
 
-  /** File offset in the L1 entry of a cluster, in bytes: of a data cluster, or of a preallocated one. 0: none. */
+  /** The file offset in the L1 entry of a cluster, in bytes; 0 if it has none. Preallocated clusters have one too. */
   offset(cluster: number): number {
     return l1Offset(this.#view, entryAt(this.#start, cluster, this.count));
   }
@@ -108,7 +108,7 @@ export class QdbClusterMap implements ClusterMap {
     return hasReservedBits(this.#view, entryAt(this.#start, cluster, this.count), allOnes);
   }
 
-  /** Whether an L1 entry says that its cluster reads as ones, and something else at once. */
+  /** Whether an L1 entry has bit 1, "reads as ones", together with bit 0 or a file offset. */
   isContradictory(cluster: number): boolean {
     return isContradictory(this.#view, entryAt(this.#start, cluster, this.count));
   }
@@ -129,7 +129,7 @@ export class QdbClusterMap implements ClusterMap {
 }
 
 /**
- * Where an L1 entry is in the view of its area. The index is checked here: behind the area the view can have the bytes of another one.
+ * The offset of an L1 entry in the view of its area. The view alone does not catch a bad index: it can hold another area behind this one.
  * @throws {RangeError} past the last entry
  */
 function entryAt(start: number, cluster: number, count: number): number {

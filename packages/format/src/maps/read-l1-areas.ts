@@ -6,17 +6,17 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import type { OwnedRanges } from "./owned-ranges.ts";
 import { type MapContext, QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/** Most L1 areas that one round reads: each is a few objects until the round ends. */
+/** Most L1 areas that one round reads. Each takes the memory of some objects until the round ends. */
 const ROUND_AREAS = 4096;
 /** Most bytes of L1 areas that one round reads, unless a single area is longer. */
 const ROUND_BYTES = 16 * 1024 * 1024;
-/** Areas below this many bytes are copied into one array a round: an array of its own would take more memory than such an area. */
+/** Shorter areas of a round are copied into one array, since an array object takes more memory than such an area. In bytes. */
 const SMALL_AREA = 4096;
 
 /** Why an L1 area could not be read. */
 export type ReadFailure = Pick<QdbError, "code" | "message">;
 
-/** The result for one L1 area: the cluster map where the area matches its checksum, why it could not be read, or "checksum". */
+/** The result for one L1 area: its cluster map, the error of reading it, or "checksum" if it does not match its checksum. */
 export type AreaResult = QdbClusterMap | ReadFailure | "checksum";
 
 /** An L1 area to be read: its bitmap's index in the list, its bitmap, its place in the file. */
@@ -26,7 +26,7 @@ interface Asked extends ByteRange {
 }
 
 /**
- * Reads the L1 areas of bitmaps, a round for each 4096 of them. `ranges` has their places, in the order of `entries`. Areas without a
+ * Reads the L1 areas of bitmaps, up to 4096 in one round. `ranges` has their places, in the order of `entries`. Areas without a
  * place, and areas that share a cluster with another structure, are not read: their result is undefined.
  */
 export function* readL1Areas(

@@ -41,7 +41,7 @@ export function l1AreaSize(entries: number, form: Form): number {
   return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
 }
 
-/** Whether bits 2-8 or 56-63 of the descriptor at an offset of the view are set, or bit 1 where the all-ones feature is off. */
+/** Whether the descriptor at byte `at` of a view has reserved bits: 2-8 and 56-63, and bit 1 if the all-ones feature is off. */
 export function hasReservedBits(view: DataView, at: number, allOnes: boolean): boolean {
   const low = view.getUint32(at + 4);
   return (
@@ -49,13 +49,13 @@ export function hasReservedBits(view: DataView, at: number, allOnes: boolean): b
   );
 }
 
-/** Whether bit 1 of the descriptor at an offset of the view is set together with bit 0 or a file offset. */
+/** Whether the descriptor at byte `at` of a view has bit 1 together with bit 0 or a file offset. */
 export function isContradictory(view: DataView, at: number): boolean {
   const low = view.getUint32(at + 4);
   return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || l1Offset(view, at) !== 0);
 }
 
-/** What the cluster of the descriptor at an offset of the view reads as. The descriptor must keep its rules. */
+/** What the cluster of the descriptor at byte `at` of a view reads as. The descriptor must be valid. */
 export function l1Kind(view: DataView, at: number): ClusterKind {
   const low = view.getUint32(at + 4);
   if ((low & ONES_BIT) !== 0) return "ones";
@@ -63,7 +63,7 @@ export function l1Kind(view: DataView, at: number): ClusterKind {
   return l1Offset(view, at) === 0 ? "zeros" : "data";
 }
 
-/** The file offset in the descriptor at an offset of the view, in bytes: of a data cluster, or of a preallocated one. 0: none. */
+/** The file offset in the descriptor at byte `at` of a view, in bytes; 0 if it has none. Preallocated clusters have one too. */
 export function l1Offset(view: DataView, at: number): number {
   return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }

@@ -28,7 +28,7 @@ export async function* checkWithRetry(
 }
 
 /**
- * Makes one attempt; returns undefined where a writer committed before the first finding left. A finding can be the effect of a commit, so
+ * Makes one attempt; returns undefined if a writer committed before the first finding left. A finding can be the effect of a commit, so
  * that it leaves only after the primary was read again. Findings that follow without another read of the file leave at once: an L1 area
  * can have a million of them, which must not be held.
  */

@@ -15,7 +15,7 @@ import { attempts, busy } from "./attempts.ts";
 export interface RetryOptions extends RunOptions {
   readonly digests?: Digests;
   readonly clock?: Clock;
-  /** Called each time that header and table were read through the mirror. */
+  /** Called each time the file was opened by the mirror of its header, because the primary is damaged. */
   readonly onMirror?: (index: QdbIndex) => void;
 }
 
@@ -25,7 +25,7 @@ export interface FileView {
   readonly source: AnySource;
   /** The primary header area, as it was before anything else was read. */
   readonly primary: AreaRead;
-  /** Reads the primary again; gives whether no writer has committed since. @throws {QdbError} IO where it cannot be read any more */
+  /** Reads the primary again; returns whether no writer has committed since. @throws {QdbError} IO where it cannot be read any more */
   readonly isUnchanged: () => Promise<boolean>;
 }
 
@@ -50,8 +50,8 @@ interface ViewOptions {
 }
 
 /**
- * Yields a view for each attempt, until the caller has to throw {@link busy}. A small file is read in one piece where `whole` asks for
- * it, and after two attempts: that takes much less time than working on its bytes, so that it succeeds beside a busy writer.
+ * Yields a view for each attempt; the caller throws {@link busy} when there are no more. A small file is read in one piece if `whole` is
+ * set, and after two attempts. That takes less time than running a plan on the file, so that it succeeds beside a busy writer.
  */
 export async function* fileViews(
   source: AnySource,
@@ -98,7 +98,7 @@ async function readWhole(source: AnySource, options: RunOptions): Promise<AnySou
   return { ...bytesSource(bytes), ...(fixedSize === undefined ? {} : { fixedSize }) };
 }
 
-/** Reads header and table of a view; undefined where a writer committed meanwhile. @throws {QdbError} the first error of the file (spec §7) */
+/** Reads header and table of a view; undefined if a writer committed meanwhile. @throws {QdbError} the first error of the file (spec §7) */
 export async function openView(view: FileView, options: RetryOptions): Promise<QdbIndex | undefined> {
   let result: { value: QdbIndex } | { error: unknown };
   try {
@@ -113,7 +113,7 @@ export async function openView(view: FileView, options: RetryOptions): Promise<Q
   return result.value;
 }
 
-/** Reads the primary again; gives whether it has the same bytes. @throws {QdbError} IO where it could be read before, and cannot be read now */
+/** Reads the primary again; returns whether it has the same bytes. @throws {QdbError} IO where it could be read before, and cannot be read now */
 export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
   const { bytes, unread } = await run(readArea(0, length), source, options);
