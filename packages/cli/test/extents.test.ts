@@ -1,6 +1,6 @@
 import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import { readExtents } from "../src/extents/read-extents.ts";
+import { readDiskMap } from "../src/disk-maps/read-disk-map.ts";
 
 interface Item {
   offset: number;
@@ -38,7 +38,7 @@ describe("against a model of bytes", () => {
       for (const { offset, length: bytes, dirty } of list) if (!dirty) isClean.fill(1, offset, offset + bytes);
       for (const { offset, length: bytes, dirty } of list) if (dirty) isClean.fill(0, offset, offset + bytes);
       for (const text of spellings(list)) {
-        const bitmap = (await readExtents(pieces(text, length), undefined)).toBitmap(BigInt(size), granularity);
+        const bitmap = (await readDiskMap(pieces(text, length), undefined)).toBitmap(BigInt(size), granularity);
         for (let bit = 0; bit < bitmap.bitCount; bit++) {
           const bytes = isClean.subarray(bit * granularity, (bit + 1) * granularity);
           // Never fewer dirty bits: a clean granule is clean to its last byte.
@@ -76,11 +76,11 @@ describe("the granularity that a map asks for", () => {
     ],
   ])("%s", async (_, list, size, granularity) => {
     const [text = ""] = spellings(list);
-    expect((await readExtents([text], undefined)).granularityFor(BigInt(size))).toBe(granularity);
+    expect((await readDiskMap([text], undefined)).granularityFor(BigInt(size))).toBe(granularity);
   });
 
   test("coarser where 2^32 bits would not do", async () => {
-    const list = await readExtents(['[{"offset":512,"length":512,"dirty":true}]'], undefined);
+    const list = await readDiskMap(['[{"offset":512,"length":512,"dirty":true}]'], undefined);
     expect(list.granularityFor(2n ** 41n)).toBe(512);
     expect(list.granularityFor(2n ** 41n + 1n)).toBe(1024);
     expect(list.granularityFor(2n ** 63n - 1n)).toBe(2 ** 31);
@@ -91,7 +91,7 @@ test("text in any pieces is the same text", async () => {
   const text =
     ' [\n{"offset" : 0,"length":512 ,"dirty":false , "note":"a \\" [{,}] \\u00e9"},\r\n\t{"start":1024,"length":512,"data":true,"dirty":true}]\n ';
   for (let length = 1; length <= text.length; length++) {
-    const bitmap = (await readExtents(pieces(text, length), undefined)).toBitmap(2048n, 512);
+    const bitmap = (await readDiskMap(pieces(text, length), undefined)).toBitmap(2048n, 512);
     expect([...bitmap.toBytes()]).toEqual([0b1110]);
   }
 });
@@ -104,7 +104,7 @@ test("errors name the object and the line", async () => {
       (_, index) => `{ "offset": ${index * 512}, "length": 512, "type": 0, "description": "clean"},`,
     ),
   ];
-  const reading = readExtents([`${lines.join("\n")}\n{"offset": 2560, "length": 512}]`], undefined);
+  const reading = readDiskMap([`${lines.join("\n")}\n{"offset": 2560, "length": 512}]`], undefined);
   await expect(reading).rejects.toMatchObject({ code: "USAGE", message: expect.stringContaining("([5], line 7)") });
 });
 
@@ -114,7 +114,7 @@ test("a string without an end is not collected for ever", async () => {
     for (let count = 0; count < 1000; count++) yield "x".repeat(1000);
     throw new Error("read to the end");
   };
-  await expect(readExtents(endless(), undefined)).rejects.toMatchObject({ code: "USAGE" });
+  await expect(readDiskMap(endless(), undefined)).rejects.toMatchObject({ code: "USAGE" });
 });
 
 describe("what is refused, with its place", () => {
@@ -155,7 +155,7 @@ describe("what is refused, with its place", () => {
     ["a map with depths", '[{"start":0,"length":512,"depth":0,"data":true}]', "--dirty=local"],
     ["an end past 2^63", '[{"offset":9223372036854775807,"length":512,"dirty":true}]', "past 2^63"],
   ])("%s", async (_, json, words) => {
-    await expect(readExtents([json], undefined)).rejects.toMatchObject({
+    await expect(readDiskMap([json], undefined)).rejects.toMatchObject({
       code: "USAGE",
       message: expect.stringContaining(words),
     });

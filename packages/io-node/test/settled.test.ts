@@ -2,9 +2,9 @@ import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bitmap, encodeRecord } from "@qdb/format";
 import { beforeEach, describe, expect, test } from "vitest";
-import { settledFacts } from "../src/disk/settled.ts";
+import { settledStatus } from "../src/disk/settled-status.ts";
 import { copyExtents, diffImages, diskState, lookAtDisk } from "../src/index.ts";
-import type { Facts } from "../src/system/facts.ts";
+import type { FileStatus } from "../src/system/file-status.ts";
 import { errorOf } from "./support/errors.ts";
 import { coarseFileSystem } from "./support/root.ts";
 
@@ -47,13 +47,13 @@ describe("two writes in one second of a file system that knows no shorter times"
 });
 
 describe("what is waited for", () => {
-  const file = (mtimeNs: bigint): Facts => ({ kind: "file", size: 1n, mtimeNs, file: 1n, key: "file 1 1" });
+  const file = (mtimeNs: bigint): FileStatus => ({ kind: "file", size: 1n, mtimeNs, file: 1n, key: "file 1 1" });
   const nowNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
   /** Milliseconds that it took, and times that it was looked at. */
-  function timed(look: () => Facts): { readonly ms: number; readonly looks: number; readonly isSettled: boolean } {
+  function timed(look: () => FileStatus): { readonly ms: number; readonly looks: number; readonly isSettled: boolean } {
     let looks = 0;
     const start = performance.now();
-    const { isSettled } = settledFacts(() => {
+    const { isSettled } = settledStatus(() => {
       looks++;
       return look();
     });
@@ -61,13 +61,13 @@ describe("what is waited for", () => {
   }
 
   test("nothing, for a file that was left alone, one of the future and a device", () => {
-    for (const facts of [
+    for (const status of [
       file(0n),
       file(nowNs() - 5_000_000_000n),
       file(nowNs() + 3_600_000_000_000n),
       { ...file(nowNs() + 1n), kind: "block" } as const,
     ]) {
-      expect(timed(() => facts)).toMatchObject({ looks: 1, isSettled: true });
+      expect(timed(() => status)).toMatchObject({ looks: 1, isSettled: true });
     }
   });
 

@@ -1,16 +1,16 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
 import { itemAt, numberAt } from "@qdb/format/internal";
 import { MAX_TABLES_SIZE } from "./limits.ts";
-import { NumberList } from "./numbers.ts";
-import type { StructureReader } from "./reader.ts";
-import { TableEntries } from "./table-entries.ts";
+import { NumberList } from "./number-list.ts";
+import { OffsetTable } from "./offset-table.ts";
+import type { StructureReader } from "./structure-reader.ts";
 
-/** Tables of bitmaps that share a cluster, as one range; or a table that has its clusters alone. */
+/** A range of the file that holds one bitmap table, or several tables that share a cluster. */
 interface Area extends ByteRange {
   readonly isShared: boolean;
 }
 
-/** Bytes of a run of areas, which are in the order of the file. */
+/** The bytes of the bitmap tables of an image, kept as areas in ascending order of their file offset. */
 export class BitmapTables {
   readonly #areas: readonly Area[];
   /** Where each area begins in `#bytes`. */
@@ -37,8 +37,8 @@ export class BitmapTables {
   }
 
   /**
-   * Reads the tables of bitmaps: all of them, each byte once, whatever is wrong with the bitmaps. `offsets` and `lengths` are in
-   * bytes; a length of 0 stands for a bitmap without a table. What lies outside the file is left out.
+   * Reads all bitmap tables, each byte once, also those of bitmaps in error. `offsets` and `lengths` are in bytes, one of each for
+   * a bitmap; a length of 0 means that the bitmap has no table. The ranges must lie inside the file.
    * @throws {QdbError} LIMIT when they are larger than {@link MAX_TABLES_SIZE} together; OVERLAP as {@link StructureReader}
    */
   static *read(
@@ -56,7 +56,7 @@ export class BitmapTables {
     return tables;
   }
 
-  /** The bytes of a table that lies inside the file at a cluster's offset. */
+  /** The bytes of a table that was read. @throws {RangeError} for a range that is not part of one */
   bytesOf({ offset, length }: ByteRange): Uint8Array {
     if (length === 0) return this.#bytes.subarray(0, 0);
     let low = 0;
@@ -73,16 +73,16 @@ export class BitmapTables {
     return this.#bytes.subarray(start + offset - area.offset, start + offset - area.offset + length);
   }
 
-  /** The numbers of all clusters that tables and their entries refer to, once for each reference; those outside the file are left out. */
+  /** The numbers of the clusters that hold tables or that table entries refer to, once for each reference. Clusters outside the file are left out. */
   references(fileSize: number): NumberList {
     const references = new NumberList();
     const add = (range: ByteRange): void => references.pushClusters(range, this.#clusterSize, fileSize);
     for (const area of this.#areas) {
       add(area);
-      // The second reference is that of the other tables in it.
+      // Tables that share a cluster refer to it at least twice.
       if (area.isShared) add(area);
     }
-    const entries = new TableEntries(this.#bytes);
+    const entries = new OffsetTable(this.#bytes);
     for (let entry = 0; entry < entries.count; entry++) {
       const offset = entries.offset(entry);
       if (offset !== 0) add({ offset, length: this.#clusterSize });
@@ -91,7 +91,7 @@ export class BitmapTables {
   }
 }
 
-/** The areas of the file that tables lie in. Each has whole entries: tables start at clusters. */
+/** Joins tables that share a cluster into areas. Tables start at cluster boundaries, so each area holds whole entries. */
 function* areasOf(offsets: Float64Array, lengths: Float64Array, clusterSize: number): Generator<Area, void> {
   const at = (position: number): number => numberAt(offsets, position);
   const order = new Uint32Array(offsets.length).map((_, position) => position).filter((one) => lengths[one] !== 0);

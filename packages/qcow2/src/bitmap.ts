@@ -19,8 +19,8 @@ import {
 import { hex32, MAX_BITS, MAX_NAME_SIZE } from "@qdb/format/internal";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
 import { GRANULARITY_BITS } from "./limits.ts";
-import { Qcow2ClusterMap } from "./map.ts";
-import { BITMAP_TABLE_ENTRY, type TableEntries } from "./table-entries.ts";
+import { BITMAP_TABLE_ENTRY, type OffsetTable } from "./offset-table.ts";
+import { Qcow2ClusterMap } from "./qcow2-cluster-map.ts";
 
 /** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory); extra data, name and padding to 8 follow. */
 export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
@@ -35,36 +35,36 @@ export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
 
 /** Flags of a bitmap that this reader knows (qcow2: Bitmap directory). */
 const FLAG = { inUse: 1, auto: 2 } as const;
-/** The one type of bitmap there is. */
+/** The only type that qcow2 defines. */
 const DIRTY_TRACKING = 1;
 
-/** The clusters of all bitmaps of an image, after judgement.ts checked who owns them. */
+/** Result of checking who owns the clusters of the bitmaps of an image; judgement.ts makes it. */
 export interface Judgement {
-  /** The first problem of the clusters of a bitmap. */
+  /** The first problem found with the clusters of a bitmap. */
   problemOf(bitmap: Qcow2Bitmap): Problem | undefined;
-  /** The table of a bitmap without a problem. */
-  entriesOf(bitmap: Qcow2Bitmap): TableEntries;
+  /** The bitmap table of a bitmap that has no problem. */
+  entriesOf(bitmap: Qcow2Bitmap): OffsetTable;
 }
 
-/** A bitmap directory as it stands in the file, and what its entries are judged by. */
+/** The bytes of a bitmap directory, and what its entries are checked against. */
 export interface Directory {
   readonly bytes: Uint8Array;
   /** File offset in bytes. */
   readonly offset: number;
   readonly image: Image;
-  /** Places of the bitmaps whose name another one has too. */
+  /** Indices of the bitmaps whose name is not unique. */
   readonly doubled: Set<number>;
-  /** Who owns the clusters of the bitmaps; absent until the image was looked through, and where no bitmap is worth it. */
+  /** Who owns the clusters of the bitmaps. Absent before the check, and where every bitmap is in error already. */
   judgement?: Judgement;
 }
 
-/** Bytes that the directory entry at `start` takes, padding included; its 24 fixed bytes must be there. */
+/** Length in bytes of the directory entry at `start`, with its padding. The 24 fixed bytes must lie inside `directory`. */
 export function entryLength(directory: Uint8Array, start: number): number {
   const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
   return align8(DIRECTORY_ENTRY.size + extraDataSize + nameSize);
 }
 
-/** The name's bytes in the directory entry at `start`: behind the extra data. */
+/** The bytes of the name in the directory entry at `start`; the name follows the extra data. */
 export function entryName(directory: Uint8Array, start: number): Uint8Array {
   const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
   const at = start + DIRECTORY_ENTRY.size + extraDataSize;
@@ -72,11 +72,11 @@ export function entryName(directory: Uint8Array, start: number): Uint8Array {
 }
 
 /**
- * One bitmap as its directory entry describes it. Everything is decoded where it is looked at: a directory may hold 65535 of
- * them, and they must not cost more than their bytes do.
+ * One bitmap as its directory entry describes it. Fields are decoded on each access, because a directory can hold 65535 bitmaps
+ * and decoded copies would take many times its size.
  */
 export class Qcow2Bitmap {
-  /** Place in the directory, from 0. */
+  /** Index in the directory, from 0. */
   readonly index: number;
   readonly #directory: Directory;
   readonly #start: number;
@@ -103,22 +103,22 @@ export class Qcow2Bitmap {
     return bytes.subarray(this.#start, this.#start + entryLength(bytes, this.#start));
   }
 
-  /** The name as it stands there: bytes of no known encoding, unique in the image. */
+  /** The bytes of the name. qcow2 says nothing about their encoding. */
   get nameBytes(): Uint8Array {
     return entryName(this.#directory.bytes, this.#start);
   }
 
-  /** The name; undefined when it is not UTF-8. */
+  /** The name; undefined when its bytes are not UTF-8. */
   get name(): string | undefined {
     return decodeUtf8(this.nameBytes);
   }
 
-  /** The name for messages and lists: the name, or `hex:` and its bytes when it is not UTF-8. */
+  /** The name for messages and lists: the name itself, or `hex:` and its bytes in hex when they are not UTF-8. */
   get label(): string {
     return this.name ?? `hex:${toHex(this.nameBytes)}`;
   }
 
-  /** Bytes a bit; meaningful where `granularity_bits` keeps its rule. */
+  /** Granularity in bytes. Meaningful only when `granularity_bits` is valid. */
   get granularity(): number {
     return 2 ** this.fields.granularityBits;
   }
@@ -128,46 +128,46 @@ export class Qcow2Bitmap {
     return { size: this.#directory.image.virtualSize, granularity: this.granularity };
   }
 
-  /** Number of bits, ceil(size / granularity); meaningful where there are no more than 2^32. */
+  /** Number of bits, ceil(size / granularity). Meaningful only up to 2^32. */
   get bitCount(): number {
     return Number(bitsOf(this.#directory.image.virtualSize, this.granularity));
   }
 
-  /** Whether the bitmap records writes from the first one on (flag `auto`). */
+  /** Whether the bitmap tracks writes as soon as the image is opened (flag `auto`). */
   get enabled(): boolean {
     return (this.fields.flags & FLAG.auto) !== 0;
   }
 
-  /** Whether its bits in the file are older than those that some program has, or had when it died (flag `in_use`). */
+  /** Whether the bits in the file may be outdated: a program has the image open, or crashed while it had (flag `in_use`). */
   get inUse(): boolean {
     return (this.fields.flags & FLAG.inUse) !== 0;
   }
 
-  /** Its table as the directory entry describes it. */
+  /** Where its bitmap table is, according to the directory entry. */
   get table(): ByteRange {
     const { bitmapTableOffset, bitmapTableSize } = this.fields;
     return { offset: Number(bitmapTableOffset), length: bitmapTableSize * BITMAP_TABLE_ENTRY.size };
   }
 
   /**
-   * The first thing that is wrong with what it is: name, extra data, type, granularity, unknown flags, number of bits. A bitmap
-   * without such a problem covers its disk in bits of known size, whatever their values: when in doubt, all of them are dirty.
+   * The first error in name, extra data, type, granularity, flags or number of bits. Without such an error, the shape of the
+   * bitmap is known even where its bits are not, so that all of them can be taken for dirty.
    */
   get shapeProblem(): Problem | undefined {
     return shapeProblem(this, this.#directory);
   }
 
-  /** The first thing that is wrong with it; its bits are refused while there is one. Found out anew at each look. */
+  /** The first error of the bitmap. {@link map} throws it. Checked again at each access. */
   get problem(): Problem | undefined {
     return this.entryProblem ?? this.#directory.judgement?.problemOf(this);
   }
 
-  /** The first thing that its directory entry alone shows to be wrong. @internal */
+  /** The first error that the directory entry alone shows. @internal */
   get entryProblem(): Problem | undefined {
     return this.shapeProblem ?? doubtProblem(this, this.#directory.image) ?? tableProblem(this, this.#directory.image);
   }
 
-  /** Where its bits are, for the plans over bits of @qdb/format. Nothing is read for it. @throws {QdbError} its problem */
+  /** The cluster map that the bit plans of @qdb/format read the bits by. Reads nothing itself. @throws {QdbError} the problem of the bitmap */
   map(): ClusterMap {
     const { problem } = this;
     if (problem !== undefined) throw QdbError.from(problem);
@@ -176,7 +176,7 @@ export class Qcow2Bitmap {
     return new Qcow2ClusterMap(this, judgement.entriesOf(this), image.clusterSize);
   }
 
-  /** Where a field of its directory entry is. @internal */
+  /** The place of a field of its directory entry, for errors. @internal */
   where(field: keyof typeof DIRECTORY_ENTRY.fields): Problem["where"] {
     return {
       structure: DIRECTORY_ENTRY.name,
@@ -220,7 +220,7 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
   return bits > MAX_BITS ? bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`) : undefined;
 }
 
-/** Why the bits in the file are not the true ones. Table size and data may be outdated then, and are no further problem (qcow2: Bitmap directory, in_use). */
+/** Why the bits in the file may be outdated. Table size and data may be outdated too, so they are not checked then (qcow2: Bitmap directory, in_use). */
 function doubtProblem(bitmap: Qcow2Bitmap, { doubt }: Image): Problem | undefined {
   const message = bitmap.inUse
     ? "in_use is set: a program has the image open, or died while it had, and only it had the true bits"

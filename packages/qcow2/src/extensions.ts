@@ -52,12 +52,12 @@ interface Extension {
   readonly fileOffset: number;
 }
 
-/** Where extensions must end: before the name of the backing file, else with the first cluster. */
+/** File offset where the header extensions must end: at the name of the backing file, or else at the end of the first cluster. */
 export function extensionsEnd(header: Qcow2Header): number {
   return header.backingFileOffset === 0n ? 2 ** header.clusterBits : Number(header.backingFileOffset);
 }
 
-/** The extensions of the first cluster, in order. @throws {QdbError} BAD_FIELD when one runs past the space for them */
+/** The header extensions in [start, end), in order. @throws {QdbError} BAD_FIELD when one runs past the end */
 function* extensions(bytes: Uint8Array, start: number, end: number): Generator<Extension, void> {
   for (let at = start; at + TLV_HEAD.size <= end; ) {
     const { type, length } = TLV_HEAD.decode(bytes, at);
@@ -80,8 +80,8 @@ function* extensions(bytes: Uint8Array, start: number, end: number): Generator<E
 }
 
 /**
- * Refuses an image that needs a feature this reader does not know, by name where the image tells it: `bytes` are the first
- * of the file, as many as are there. @throws {QdbError} UNSUPPORTED_FEATURE
+ * Refuses an image with an unknown incompatible feature. The message names the feature where the image has a name for it.
+ * `bytes` are the first bytes of the file, possibly less than its first cluster. @throws {QdbError} UNSUPPORTED_FEATURE
  */
 export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
   const known = Object.values(INCOMPATIBLE).reduce((sum, bit) => sum | bit, 0n);
@@ -98,7 +98,7 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
   );
 }
 
-/** The name of an incompatible feature. The space it is looked for in has not been validated: what is wrong there costs the name only. */
+/** The name of an incompatible feature. The extensions are not validated yet: where they are damaged, the feature has no name. */
 function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
   try {
     for (const { type, data } of extensions(bytes, header.headerLength, bytes.length)) {
@@ -127,13 +127,13 @@ function extensionError(
   });
 }
 
-/** An error of the directory as a whole: what is wrong with the reference to it. */
+/** An error of the bitmap directory as a whole. Its place is the reference to the directory. */
 export function directoryError(extension: BitmapsExtension, code: Problem["code"], message: string): QdbError {
   return extensionError(extension.fileOffset, "bitmapDirectoryOffset", code, message);
 }
 
 /**
- * The bitmaps extension among those of the first cluster, undefined when there is none.
+ * Finds the bitmaps extension in the first cluster; undefined when there is none.
  * @throws {QdbError} BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT
  */
 export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): BitmapsExtension | undefined {
@@ -176,7 +176,7 @@ export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): Bi
   return { ...fields, fileOffset };
 }
 
-/** Where the encryption header of an image is, which an extension of the first cluster tells; undefined where there is none. */
+/** Where the encryption header is, according to its header extension; undefined when there is none. */
 export function findEncryptionHeader(header: Qcow2Header, bytes: Uint8Array): ByteRange | undefined {
   for (const { type, data } of extensions(bytes, header.headerLength, extensionsEnd(header))) {
     if (type !== ENCRYPTION_HEADER || data.length < 16) continue;

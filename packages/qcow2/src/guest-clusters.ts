@@ -1,21 +1,21 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
 import { headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_L1_SIZE } from "./limits.ts";
-import { NumberList } from "./numbers.ts";
-import type { Reference, StructureReader } from "./reader.ts";
+import { NumberList } from "./number-list.ts";
+import { OffsetTable } from "./offset-table.ts";
 import { markSnapshots } from "./snapshots.ts";
-import { TableEntries } from "./table-entries.ts";
+import type { Reference, StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
 /** Bit 62 of an L2 entry: the cluster is compressed (qcow2: Cluster mapping). */
 const COMPRESSED_HIGH = 0x40000000;
-/** Bytes that the size of a compressed cluster is counted in. */
+/** Unit in bytes in which the size of a compressed cluster is given. */
 const SECTOR = 512;
 
 /**
- * Notes which watched clusters belong to the guest: the L1 tables of the image and of its snapshots, their L2 tables, and the data
- * clusters of these, where the data is in this file.
- * @throws {QdbError} MISALIGNED, OUT_OF_BOUNDS, LIMIT when a structure cannot be looked at; OVERLAP as {@link StructureReader}
+ * Marks the watched clusters that guest data uses: L1 tables of snapshots, L2 tables, and their data clusters. Data clusters
+ * are skipped where the image has an external data file.
+ * @throws {QdbError} MISALIGNED, OUT_OF_BOUNDS, LIMIT when a structure cannot be read; OVERLAP as {@link StructureReader}
  */
 export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters, reader: StructureReader): Plan<void> {
   const clusterSize = 2 ** header.clusterBits;
@@ -38,14 +38,14 @@ export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters
   yield* reader.readEach(l2Tables(tables, clusterSize, reader), (bytes) => marker.markTable(bytes));
 }
 
-/** Collects the offsets of the L2 tables that an L1 table refers to. @throws {QdbError} LIMIT, MISALIGNED, OUT_OF_BOUNDS */
+/** Collects the file offsets of the L2 tables that an L1 table refers to. @throws {QdbError} LIMIT, MISALIGNED, OUT_OF_BOUNDS */
 function* readL1(table: Reference, offsets: NumberList, clusterSize: number, reader: StructureReader): Plan<void> {
   if (table.length > MAX_L1_SIZE) {
     const message = `${table.what} has ${table.length} bytes, at most ${MAX_L1_SIZE} are read`;
     throw new QdbError("LIMIT", message, table.where);
   }
   yield* reader.readPieces(table, (bytes, piece) => {
-    const entries = new TableEntries(bytes);
+    const entries = new OffsetTable(bytes);
     for (let entry = 0; entry < entries.count; entry++) {
       const offset = entries.offset(entry);
       if (offset === 0) continue;
@@ -58,7 +58,7 @@ function* readL1(table: Reference, offsets: NumberList, clusterSize: number, rea
   });
 }
 
-/** The L2 tables to be read: snapshots share most of theirs, and each is read once. @throws {QdbError} OUT_OF_BOUNDS */
+/** The L2 tables to read, each once: snapshots share most of their tables with the image. @throws {QdbError} OUT_OF_BOUNDS */
 function* l2Tables(sorted: Float64Array, clusterSize: number, reader: StructureReader): Generator<ByteRange, void> {
   let last = 0;
   for (const offset of sorted) {
@@ -70,12 +70,12 @@ function* l2Tables(sorted: Float64Array, clusterSize: number, reader: StructureR
   }
 }
 
-/** Looks for watched clusters among the data clusters of L2 tables. */
+/** Marks the watched clusters that L2 tables refer to as guest data. */
 class DataMarker {
   readonly #watched: WatchedClusters;
   readonly #clusterSize: number;
   readonly #entrySize: number;
-  /** In the more significant half of a compressed entry: how many bits are the offset's. */
+  /** Number of offset bits in the high half of a compressed entry. */
   readonly #offsetBits: number;
 
   constructor({ clusterBits, incompatibleFeatures }: Qcow2Header, watched: WatchedClusters) {
@@ -86,7 +86,7 @@ class DataMarker {
   }
 
   markTable(bytes: Uint8Array): void {
-    const entries = new TableEntries(bytes, this.#entrySize);
+    const entries = new OffsetTable(bytes, this.#entrySize);
     for (let entry = 0; entry < entries.count; entry++) {
       const high = entries.high(entry);
       const low = entries.low(entry);
@@ -95,16 +95,16 @@ class DataMarker {
     }
   }
 
-  /** Preallocated clusters of zeros have an offset too. */
+  /** A cluster that reads as zeros can have an offset too (preallocation); it is marked like any other. */
   #markStandard(offset: number): void {
     if (offset === 0) return;
-    // A division is much faster than a remainder here, and exact.
+    // Much faster than `%` here, and exact.
     const cluster = offset / this.#clusterSize;
     if (Math.floor(cluster) === cluster) this.#watched.markCluster(cluster, FINDING.guestData);
     else this.#watched.mark({ offset, length: this.#clusterSize }, FINDING.guestData);
   }
 
-  /** A compressed cluster starts at any byte and takes the rest of that sector and as many more as its entry says. */
+  /** A compressed cluster starts at any byte. It takes the rest of that sector and as many further sectors as its entry says. */
   #markCompressed(high: number, low: number): void {
     const offset = (high & (2 ** this.#offsetBits - 1)) * 2 ** 32 + low;
     const sectors = (high & (COMPRESSED_HIGH - 1)) >>> this.#offsetBits;

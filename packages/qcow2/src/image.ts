@@ -1,29 +1,29 @@
 import type { ByteRange, Problem, Where } from "@qdb/format";
 import { AUTOCLEAR_BITMAPS, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
-import { shareCluster } from "./numbers.ts";
+import { shareCluster } from "./number-list.ts";
 import { SNAPSHOT } from "./snapshots.ts";
 import { FINDING, type FindingKind } from "./watched-clusters.ts";
 
-/** A range of the file with the structure that owns its clusters. */
+/** A range of the file, and the structure whose clusters it covers. */
 export interface Owner extends ByteRange {
   /** For messages. */
   readonly what: string;
-  /** What is found out about a cluster that a bitmap refers to as well. */
+  /** The finding for a cluster of this range that a bitmap refers to as well. */
   readonly finding: FindingKind;
 }
 
-/** What the rules of bitmaps depend on: sizes in bytes, and who owns which clusters already. */
+/** What bitmaps are checked against: sizes in bytes, and the clusters that other structures use. */
 export interface Image {
   readonly fileSize: number;
   readonly clusterSize: number;
   readonly virtualSize: bigint;
-  /** Why no bitmap of the image can be used; undefined when nothing speaks against them. */
+  /** Why no bitmap of the image can be used; undefined when there is no such reason. */
   readonly doubt: string | undefined;
-  /** The structures whose place the header tells by itself. */
+  /** The structures whose place is given in the header. */
   readonly owners: readonly Owner[];
 }
 
-/** What a header says of an image. */
+/** Derives the properties of an image from its header. */
 export function imageOf(header: Qcow2Header, fileSize: number): Image {
   const clusterSize = 2 ** header.clusterBits;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters, snapshotsOffset, nbSnapshots } = header;
@@ -42,7 +42,7 @@ export function imageOf(header: Qcow2Header, fileSize: number): Image {
       owner("the header's cluster", FINDING.header, 0n, clusterSize),
       owner("the L1 table", FINDING.l1Table, l1TableOffset, l1Size * 8),
       owner("the refcount table", FINDING.refcountTable, refcountTableOffset, refcountTableClusters * clusterSize),
-      // Entries have different lengths; this is the least that each takes.
+      // Entries have different lengths; this is the minimum.
       owner("the snapshot table", FINDING.snapshotTable, snapshotsOffset, nbSnapshots * SNAPSHOT.size),
     ],
   };
@@ -59,8 +59,8 @@ function doubtOf(header: Qcow2Header): string | undefined {
 }
 
 /**
- * Judges the place of a reference to clusters, by itself: not 0, aligned, inside the file. `what` names it in messages.
- * Gives BAD_FIELD, MISALIGNED or OUT_OF_BOUNDS, undefined when all is well.
+ * Checks that a range is not at 0, is aligned to clusters, and lies inside the file. `what` names the range in messages.
+ * Returns a BAD_FIELD, MISALIGNED or OUT_OF_BOUNDS problem, or undefined when the range is valid.
  */
 export function placeProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
   const { offset, length } = range;
@@ -75,7 +75,7 @@ export function placeProblem(what: string, range: ByteRange, image: Image, where
   return { code: "OUT_OF_BOUNDS", message, where };
 }
 
-/** Gives OVERLAP where a range shares a cluster with a structure whose place the header tells. */
+/** Returns an OVERLAP problem when a range shares a cluster with a structure whose place is given in the header. */
 export function overlapProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
   const owner = image.owners.find((other) => shareCluster(range, other, image.clusterSize));
   if (owner === undefined) return undefined;

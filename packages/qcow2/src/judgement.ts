@@ -4,12 +4,12 @@ import { BitmapTables } from "./bitmap-tables.ts";
 import { markGuestClusters } from "./guest-clusters.ts";
 import type { Qcow2Header } from "./header.ts";
 import { type Image, placeProblem } from "./image.ts";
-import { StructureReader } from "./reader.ts";
+import { BITMAP_TABLE_ENTRY, OffsetTable } from "./offset-table.ts";
 import { Refcounts } from "./refcounts.ts";
-import { BITMAP_TABLE_ENTRY, TableEntries } from "./table-entries.ts";
+import { StructureReader } from "./structure-reader.ts";
 import { describeFinding, FINDING, type FoundClusters, findingIn, WatchedClusters } from "./watched-clusters.ts";
 
-/** What the clusters of bitmaps are judged by. */
+/** The structures that the clusters of bitmaps are checked against. */
 export interface Surroundings {
   readonly header: Qcow2Header;
   readonly image: Image;
@@ -20,10 +20,10 @@ export interface Surroundings {
 }
 
 /**
- * Looks through an image: the clusters of all its bitmaps, usable or not, must have one owner, and the refcount 1. Two bitmaps that
- * share a cluster are both wrong: which of them it was written for last cannot be told. Reads the bitmap tables, the refcount table
- * and the refcounts of the clusters concerned, snapshot table, L1 tables and L2 tables: each byte once.
- * @throws {QdbError} what the source throws; what keeps it from seeing who owns which cluster is the problem of every bitmap
+ * Checks that each cluster of a bitmap, valid or not, has one owner and the refcount 1. Two bitmaps that share a cluster are both
+ * in error, because it is unknown which of them wrote it last. Reads the bitmap tables, the refcount table, the refcounts of the
+ * clusters concerned, the snapshot table, L1 tables and L2 tables, each byte once.
+ * @throws {QdbError} what the source throws. An error in these structures is not thrown: it becomes the problem of every bitmap
  */
 export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap[]): Plan<Judgement> {
   const { header, image, directory, encryption } = surroundings;
@@ -44,13 +44,13 @@ export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap
   }
 }
 
-/** Reads the tables of all bitmaps: those that are refused own their clusters too. */
+/** Reads the tables of all bitmaps. Those of bitmaps in error count too: they own their clusters all the same. */
 function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: StructureReader): Plan<BitmapTables> {
   const { clusterSize, fileSize } = image;
   const offsets = new Float64Array(bitmaps.length);
   const lengths = new Float64Array(bitmaps.length);
   for (const [index, { table }] of bitmaps.entries()) {
-    // A table at an impossible place still claims the clusters there: whole entries, as many as the file has.
+    // A misplaced table still claims its clusters: round its offset down, and keep the whole entries inside the file.
     const offset = Math.floor(table.offset / clusterSize) * clusterSize;
     const length = Math.min(table.offset + table.length, fileSize) - offset;
     if (table.length === 0 || offset === 0 || length < BITMAP_TABLE_ENTRY.size) continue;
@@ -60,7 +60,7 @@ function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: Stru
   return yield* BitmapTables.read(offsets, lengths, clusterSize, reader);
 }
 
-/** In place of the number of a wrong table entry: no entry is wrong; the table itself is. */
+/** Stand in for the index of an invalid table entry: no entry is invalid; the table itself is. */
 const NOTHING = -1;
 const TABLE = -2;
 
@@ -69,7 +69,7 @@ class ClusterJudgement implements Judgement {
   readonly #directory: ByteRange;
   readonly #tables: BitmapTables;
   readonly #found: FoundClusters;
-  /** Of each bitmap, its first wrong table entry: a number each, since a hostile image has tens of thousands of wrong bitmaps. */
+  /** For each bitmap, the index of its first invalid table entry. Only numbers: a hostile image can have 65535 invalid bitmaps. */
   readonly #wrong: Int32Array;
 
   constructor(
@@ -101,12 +101,12 @@ class ClusterJudgement implements Judgement {
     return this.#entryProblem(bitmap, this.entriesOf(bitmap), wrong);
   }
 
-  entriesOf(bitmap: Qcow2Bitmap): TableEntries {
-    return new TableEntries(this.#tables.bytesOf(bitmap.table));
+  entriesOf(bitmap: Qcow2Bitmap): OffsetTable {
+    return new OffsetTable(this.#tables.bytesOf(bitmap.table));
   }
 
   #firstWrong(bitmap: Qcow2Bitmap): number {
-    // A table that others share is not gone through: thousands may share it.
+    // Skip the entries of a shared table: thousands of bitmaps may share it.
     if (this.#tableProblem(bitmap) !== undefined) return TABLE;
     const entries = this.entriesOf(bitmap);
     for (let entry = 0; entry < entries.count; entry++) {
@@ -119,8 +119,8 @@ class ClusterJudgement implements Judgement {
     return this.#overlap(bitmap.table, "the bitmap table", bitmap.where("bitmapTableOffset"));
   }
 
-  /** The rules of a table entry, in order: reserved bits, place, owner of the cluster. */
-  #entryProblem(bitmap: Qcow2Bitmap, entries: TableEntries, entry: number): Problem | undefined {
+  /** Checks a table entry: reserved bits, place of the cluster, owner of the cluster, in this order. */
+  #entryProblem(bitmap: Qcow2Bitmap, entries: OffsetTable, entry: number): Problem | undefined {
     const offset = entries.offset(entry);
     if (offset === 0 && !entries.hasReservedBits(entry)) return undefined;
     const where = {
@@ -145,7 +145,7 @@ class ClusterJudgement implements Judgement {
   }
 }
 
-/** Where the image could not be looked through: no bitmap of it is to be believed. */
+/** The result where the check failed: no bitmap of the image can be used. */
 class NoJudgement implements Judgement {
   readonly #error: QdbError;
 

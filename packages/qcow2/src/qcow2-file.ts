@@ -8,35 +8,36 @@ import {
   type RunOptions,
   run,
 } from "@qdb/format";
-import { isEvident, sourceChanged } from "./confirm.ts";
+import { isEvident, sourceChanged } from "./confirm-unchanged.ts";
 import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 
-/** What an image was when it was read. */
+/** The state of an image when it was read. */
 interface State {
   readonly index: Qcow2Index;
-  /** What the source said of itself before the first byte was read: {@link AnySource.stamp}. */
+  /** {@link AnySource.stamp} before the first byte was read. */
   readonly stamp: string | undefined;
 }
 
-/** What came of a plan. */
+/** The result of a plan, or what it threw. */
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
-/** What opening takes. */
+/** Options of {@link Qcow2File.open}. */
 export interface Qcow2FileOptions extends RunOptions {
-  /** What pauses between two attempts to read an image that changes; the host's unless given. */
+  /** The clock that waits between attempts to read a changing image. Default: the clock of the host. */
   readonly clock?: Clock;
 }
 
 /**
- * The bitmaps of a qcow2 image that other programs may write to. What is read is of one state of the image: when it changes
- * meanwhile, reading starts over, and once something was handed out, it ends with SOURCE_CHANGED. No lock is taken.
+ * The bitmaps of a qcow2 image that other programs may write to at the same time. Everything read belongs to one state of the
+ * image. When the image changes meanwhile, reading starts over; once a result was returned, it fails with SOURCE_CHANGED instead.
+ * Takes no lock.
  */
 export class Qcow2File {
   readonly #source: AnySource;
   readonly #options: Qcow2FileOptions;
-  /** The state that was read last; undefined while it is known to be an old one. */
+  /** The state that was read last; undefined when it is known to be outdated. */
   #state: State | undefined;
-  /** Whether something of a state was handed out: nothing of a later one may stand beside it. */
+  /** Whether a result was returned to the caller. Results of a later state must not be mixed with it. */
   #isGiven = false;
 
   private constructor(source: AnySource, options: Qcow2FileOptions, state: State) {
@@ -46,8 +47,8 @@ export class Qcow2File {
   }
 
   /**
-   * Reads what the image says of its bitmaps.
-   * @throws {QdbError} as {@link readQcow2Index}; SOURCE_CHANGED when the image changes all the time; what the source throws; ABORTED
+   * Reads the index of the image: everything about its bitmaps but the bits.
+   * @throws {QdbError} as {@link readQcow2Index}; SOURCE_CHANGED when the image keeps changing; what the source throws; ABORTED
    */
   static async open(source: AnySource, options: Qcow2FileOptions = {}): Promise<Qcow2File> {
     for await (const _ of attempts(options)) {
@@ -58,9 +59,9 @@ export class Qcow2File {
   }
 
   /**
-   * Runs a plan over the bitmaps of the image and gives what it returns. The plan is run anew, with another index, when the image
-   * changed meanwhile: what it does beside reading must be fit for that.
-   * @throws {QdbError} what the plan throws, when the image did not change; SOURCE_CHANGED; what the source throws; ABORTED
+   * Runs a plan over the bitmaps of the image and returns its result. When the image changes meanwhile, the plan is run again with
+   * a new index, so its side effects must be repeatable.
+   * @throws {QdbError} what the plan throws while the image does not change; SOURCE_CHANGED; what the source throws; ABORTED
    */
   async run<T>(plan: (index: Qcow2Index) => Plan<T>, options: RunOptions = {}): Promise<T> {
     for await (const _ of attempts(this.#options)) {
@@ -90,13 +91,13 @@ function keptChanging(): QdbError {
   return sourceChanged("the image was written each time that it was read");
 }
 
-/** Reads the index of an image; gives nothing when the image changed meanwhile. */
+/** Reads the index of an image. Undefined when the image changed meanwhile. */
 async function readState(source: AnySource, options: RunOptions): Promise<State | undefined> {
   const stamp = source.stamp?.();
   await source.refresh?.();
   const { size } = source;
   const head = await outcomeOf(run(readQcow2Head(size), source, options));
-  // The length after the header: what that refers to may lie behind the end that the file had before.
+  // Take the file size after reading the header: the header may refer to structures past the earlier end.
   await source.refresh?.();
   const outcome: Outcome<Qcow2Index> =
     "error" in head ? head : await outcomeOf(run(readQcow2Index(source.size, head.value), source, options));
@@ -110,16 +111,16 @@ async function readState(source: AnySource, options: RunOptions): Promise<State 
   return { index: resultOf(outcome), stamp };
 }
 
-/** By what a change is seen. */
+/** What an image is compared with to detect a change. */
 interface Before {
   readonly evidence: readonly Evidence[];
   /** Length of the source in bytes. */
   readonly size: number;
-  /** Undefined where it is not to be compared: a guest may write to an image whose bitmaps are not read. */
+  /** Undefined to skip this comparison: while no bitmap is read, the guest may write to the image. */
   readonly stamp: string | undefined;
 }
 
-/** Whether an image is what it was before a plan ran. */
+/** Whether an image is unchanged since before a plan ran. */
 async function isUnchanged(
   source: AnySource,
   { evidence, size, stamp }: Before,
@@ -127,7 +128,7 @@ async function isUnchanged(
   options: RunOptions,
 ): Promise<boolean> {
   await source.refresh?.();
-  // A program may still be making the file longer, whatever its header says.
+  // Such an error can come from a file that another program is still extending.
   if ("error" in outcome && isQdbError(outcome.error, "OUT_OF_BOUNDS", "TRUNCATED", "SHORT_READ", "BAD_MAGIC")) {
     if (source.size !== size) return false;
   }

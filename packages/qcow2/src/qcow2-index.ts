@@ -13,13 +13,13 @@ import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, valida
 import { type Image, imageOf, overlapProblem, placeProblem } from "./image.ts";
 import { judge } from "./judgement.ts";
 
-/** Bytes of the image by which it is seen whether it changed. */
+/** Bytes of the image that are compared later to detect a change. */
 export interface Evidence {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** What an image says of its bitmaps: everything but their bits. */
+/** Everything about the bitmaps of an image except their bits. */
 export interface Qcow2Index {
   /** 2 or 3. Version 2 images hold no bitmaps. */
   readonly version: number;
@@ -29,26 +29,26 @@ export interface Qcow2Index {
   readonly virtualSize: bigint;
   readonly incompatibleFeatures: bigint;
   readonly autoclearFeatures: bigint;
-  /** Autoclear bit 0: the last writer kept the bitmaps up to date. Where it is clear every bitmap is INCONSISTENT. */
+  /** Autoclear bit 0: the last writer kept the bitmaps up to date. Otherwise every bitmap is INCONSISTENT. */
   readonly bitmapsConsistent: boolean;
-  /** In the order of the directory; those with a `problem` are listed, their bits are refused. */
+  /** In the order of the directory. Includes bitmaps with a `problem`, whose bits cannot be read. */
   readonly bitmaps: readonly Qcow2Bitmap[];
   readonly header: Qcow2Header;
-  /** Whether the image was looked through for who owns the clusters of bitmaps: it is unless none of them can be used anyway. */
+  /** Whether the owners of the clusters of bitmaps were checked. False where every bitmap is in error without that check. */
   readonly isJudged: boolean;
   /** Header, extensions and bitmap directory as they were read: {@link confirmQcow2} compares them. */
   readonly evidence: readonly Evidence[];
 }
 
-/** Bytes that the first round reads: header and extensions of all but images with uncommonly large clusters and many extensions. */
+/** Number of bytes that the first round reads. For nearly all images it covers the header and all extensions. */
 const FIRST_READ = 64 * 1024;
 
-/** Reads the first bytes of an image of `fileSize` bytes, as many as {@link readQcow2Index} wants: header and most often the extensions. */
+/** Reads the first bytes of an image of `fileSize` bytes for {@link readQcow2Index}: the header and, in most images, the extensions. */
 export function* readQcow2Head(fileSize: number): Plan<Uint8Array> {
   return yield* readBytes(0, Math.min(fileSize, FIRST_READ));
 }
 
-/** What of the first bytes is evidence: those of the first cluster, where nothing else stands; with a wrong header, the first 512. */
+/** The first bytes that are compared later: the first cluster, which holds header and extensions only. With an invalid cluster size, the first 512 bytes. */
 export function headEvidence(head: Uint8Array): Evidence {
   const bits = head.length >= QCOW2_HEADER.size ? QCOW2_HEADER.decode(head).clusterBits : 0;
   const length = 2 ** (isClusterBits(bits) ? bits : MIN_CLUSTER_BITS);
@@ -56,9 +56,9 @@ export function headEvidence(head: Uint8Array): Evidence {
 }
 
 /**
- * Reads header, extensions and bitmap directory of an image of `fileSize` bytes, and judges the clusters of all bitmaps against each
- * other and against the other structures of the image. A bitmap that breaks a rule has a `problem`; what breaks the walk to the
- * others is thrown. `head` is what {@link readQcow2Head} gave, where that was read already.
+ * Reads header, extensions and bitmap directory of an image of `fileSize` bytes, and checks the clusters of all bitmaps against each
+ * other and against the other structures of the image. A bitmap in error gets a `problem`; an error that makes the directory
+ * unreadable is thrown. `head` is the result of {@link readQcow2Head}, where that was read already.
  * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, OUT_OF_BOUNDS, OVERLAP
  */
 export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2Index> {
@@ -104,7 +104,7 @@ function* readBytes(offset: number, length: number): Plan<Uint8Array> {
   return length === 0 ? new Uint8Array(0) : yield* readRange(offset, length);
 }
 
-/** The first cluster as far as extensions may reach, of which the first bytes were read already. */
+/** Reads the first cluster up to the end of the extensions; `first` is what was read of it already. */
 function* readFirstCluster(header: Qcow2Header, first: Uint8Array): Plan<Uint8Array> {
   const end = extensionsEnd(header);
   if (end <= first.length) return first;
@@ -129,7 +129,7 @@ function* readDirectory(extension: BitmapsExtension, image: Image): Plan<Directo
 }
 
 /**
- * Goes from entry to entry; there must be as many as the extension says, and nothing behind them (qcow2: Bitmap directory).
+ * Walks the directory, which must hold as many entries as the extension says and nothing else (qcow2: Bitmap directory).
  * @throws {QdbError} OUT_OF_BOUNDS when an entry runs past the directory, BAD_FIELD when they do not fill it
  */
 function walkDirectory(extension: BitmapsExtension, directory: Directory): Qcow2Bitmap[] {
@@ -151,7 +151,7 @@ function walkDirectory(extension: BitmapsExtension, directory: Directory): Qcow2
     }
     const name = entryName(bytes, at);
     if (name.length <= MAX_NAME_SIZE) {
-      // One character a byte: names are compared as bytes, whatever their encoding is.
+      // One character for each byte, so that names are compared as bytes.
       const key = String.fromCharCode(...name);
       const other = byName.get(key);
       if (other === undefined) byName.set(key, index);

@@ -2,30 +2,30 @@ import { type ByteRange, type Plan, QdbError } from "@qdb/format";
 import { numberAt, viewOf } from "@qdb/format/internal";
 import { headerError, headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_REFCOUNT_TABLE_SIZE } from "./limits.ts";
-import { NumberList } from "./numbers.ts";
-import type { StructureReader } from "./reader.ts";
-import { TableEntries } from "./table-entries.ts";
+import { NumberList } from "./number-list.ts";
+import { OffsetTable } from "./offset-table.ts";
+import type { StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
-/** Largest `refcount_order`: a refcount has 64 bits then. */
+/** Largest `refcount_order`: refcounts of 64 bits. */
 const MAX_REFCOUNT_ORDER = 6;
 /** Length of a refcount table entry in bytes. */
 const ENTRY_SIZE = 8;
 
 /**
- * The refcounts of watched clusters, each of which must be 1. The refcount table is read whole, since watched clusters may be
- * blocks of it; of the blocks only what stands about watched clusters.
+ * Checks the refcounts of watched clusters, each of which must be 1. Reads the whole refcount table, because a watched cluster can
+ * be a refcount block, but only those parts of the blocks that hold refcounts of watched clusters.
  */
 export class Refcounts {
   readonly #header: Qcow2Header;
   readonly #watched: WatchedClusters;
   readonly #reader: StructureReader;
   readonly #clusterSize: number;
-  /** Clusters whose refcounts are in one block. */
+  /** Number of refcounts in one block. */
   readonly #perBlock: number;
-  /** Of each block that is needed: its file offset, the place of its first watched cluster, the place behind its last one. */
+  /** Three numbers for each block to read: its file offset, the index of its first watched cluster, the index after its last one. */
   readonly #needed = new NumberList();
-  /** Place of the first watched cluster whose block was not looked for yet. */
+  /** Index of the first watched cluster whose block was not met yet. */
   #next = 0;
 
   /** @throws {QdbError} BAD_FIELD */
@@ -46,14 +46,14 @@ export class Refcounts {
   }
 
   /**
-   * Notes which watched clusters are refcount blocks and whose refcount is not 1. Where the image's dirty bit says that refcounts
-   * are stale (lazy refcounts), they are not read.
-   * @throws {QdbError} BAD_FIELD, LIMIT, MISALIGNED, OUT_OF_BOUNDS when a refcount cannot be found; OVERLAP as {@link StructureReader}
+   * Marks the watched clusters that are refcount blocks, and those whose refcount is not 1. Refcounts are not read where the dirty
+   * bit of the image says that they are outdated (lazy refcounts).
+   * @throws {QdbError} BAD_FIELD, LIMIT, MISALIGNED, OUT_OF_BOUNDS when a refcount cannot be read; OVERLAP as {@link StructureReader}
    */
   *mark(): Plan<void> {
     yield* this.#readTable();
     if ((this.#header.incompatibleFeatures & INCOMPATIBLE.dirty) !== 0n) return;
-    // Behind the last block, refcounts are 0.
+    // Clusters after the last block have refcount 0.
     for (; this.#next < this.#watched.clusters.length; this.#next++) this.#watched.markAt(this.#next, FINDING.isFree);
     const needed = this.#needed.toArray();
     let at = 0;
@@ -79,9 +79,9 @@ export class Refcounts {
     }
     let block = 0;
     yield* this.#reader.readPieces({ offset, length, what, where }, (bytes, piece) => {
-      const entries = new TableEntries(bytes);
+      const entries = new OffsetTable(bytes);
       for (let entry = 0; entry < entries.count; entry++, block++) {
-        // All of bits 9-63 are the offset here.
+        // Here the offset is bits 9-63, not 9-55 as in other tables.
         const blockOffset = entries.high(entry) * 2 ** 32 + entries.low(entry) - (entries.low(entry) % 512);
         if (blockOffset !== 0)
           this.#watched.mark({ offset: blockOffset, length: this.#clusterSize }, FINDING.refcountBlock);
@@ -90,7 +90,7 @@ export class Refcounts {
     });
   }
 
-  /** Notes which part of a block is needed. @throws {QdbError} MISALIGNED */
+  /** Records which part of a block to read. @throws {QdbError} MISALIGNED */
   #noteBlock(block: number, offset: number, entryOffset: number): void {
     const { clusters } = this.#watched;
     const first = this.#next;
@@ -110,7 +110,7 @@ export class Refcounts {
     this.#needed.push(this.#next);
   }
 
-  /** The parts of blocks to be read. @throws {QdbError} OUT_OF_BOUNDS */
+  /** The ranges of blocks to read. @throws {QdbError} OUT_OF_BOUNDS */
   *#parts(needed: Float64Array): Generator<ByteRange, void> {
     for (let at = 0; at < needed.length; at += 3) {
       const start = this.#byteOf(numberAt(needed, at + 1));
@@ -125,18 +125,18 @@ export class Refcounts {
     }
   }
 
-  /** Bits of a refcount. */
+  /** Width of a refcount in bits. */
   get #bits(): number {
     return 2 ** this.#header.refcountOrder;
   }
 
-  /** Where in its block the refcount of a watched cluster begins, in whole bytes. */
+  /** Offset in its block of the byte where the refcount of a watched cluster begins. */
   #byteOf(place: number): number {
     const entry = numberAt(this.#watched.clusters, place) % this.#perBlock;
     return Math.floor((entry * this.#bits) / 8);
   }
 
-  /** Looks at the refcounts of the watched clusters from place `first` on to before `end`; the bytes begin with that of `first`. */
+  /** Marks the watched clusters [first, end) whose refcount is not 1. `bytes` begin with the refcount of `first`. */
   #markBlock(bytes: Uint8Array, first: number, end: number): void {
     const view = viewOf(bytes);
     const start = this.#byteOf(first);
@@ -148,7 +148,7 @@ export class Refcounts {
     }
   }
 
-  /** Several refcounts in a byte begin with its least significant bits; wider ones are big-endian (qcow2: Refcounts). */
+  /** Refcounts narrower than a byte begin at its least significant bit; wider ones are big-endian (qcow2: Refcounts). */
   #refcountAt(view: DataView, at: number, cluster: number): number {
     switch (this.#bits) {
       case 8:

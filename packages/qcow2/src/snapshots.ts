@@ -1,10 +1,10 @@
 import { align8, type ByteRange, type Plan, struct, u16, u32, u64 } from "@qdb/format";
 import { headerError, headerWhere, type Qcow2Header } from "./header.ts";
 import { MAX_SNAPSHOTS } from "./limits.ts";
-import type { Reference, StructureReader } from "./reader.ts";
+import type { Reference, StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
-/** Entry of the snapshot table, the 40 bytes that each has (qcow2: Snapshots); extra data, id, name and padding to 8 follow. */
+/** Fixed part of a snapshot table entry, 40 bytes (qcow2: Snapshots). Extra data, id, name and padding to 8 follow. */
 export const SNAPSHOT = struct("snapshot table entry", 40, {
   l1TableOffset: [0, u64, "file offset of the snapshot's L1 table in bytes", "qcow2: Snapshots"],
   l1Size: [8, u32, "entries of the snapshot's L1 table", "qcow2: Snapshots"],
@@ -17,11 +17,11 @@ export const SNAPSHOT = struct("snapshot table entry", 40, {
   extraDataSize: [36, u32, "length of the extra data in bytes", "qcow2: Snapshots"],
 });
 
-/** Bytes of the snapshot table that one round reads at most. */
+/** Most bytes of the snapshot table that one round reads. */
 const ROUND = 64 * 1024;
 
 /**
- * Walks the snapshot table, notes which watched clusters it owns, and gives the L1 tables of the snapshots.
+ * Walks the snapshot table, marks the watched clusters that it covers, and returns the L1 tables of the snapshots.
  * @throws {QdbError} LIMIT; OUT_OF_BOUNDS when the table runs past the end of the file; OVERLAP as {@link StructureReader}
  */
 export function* markSnapshots(
@@ -36,7 +36,7 @@ export function* markSnapshots(
   const tables: Reference[] = [];
   let at = start;
   while (tables.length < nbSnapshots) {
-    // Each entry that is left has 40 bytes at least: nothing behind the table is read.
+    // Each remaining entry has at least 40 bytes, so this reads nothing past the table.
     const length = Math.min((nbSnapshots - tables.length) * SNAPSHOT.size, ROUND);
     const window = { offset: at, length, what: "the snapshot table", where: headerWhere("snapshotsOffset") };
     reader.requireInside(window);
@@ -48,7 +48,7 @@ export function* markSnapshots(
   return tables;
 }
 
-/** Takes the entries whose first 40 bytes are in a window; gives the file offset of the next one. */
+/** Collects the entries whose fixed part is in a window, and returns the file offset of the next one. */
 function takeEntries(bytes: Uint8Array, { offset }: ByteRange, count: number, tables: Reference[]): number {
   let at = 0;
   while (tables.length < count && at + SNAPSHOT.size <= bytes.length) {

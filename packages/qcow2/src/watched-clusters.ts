@@ -1,8 +1,8 @@
 import type { ByteRange } from "@qdb/format";
 import { byteAt, numberAt, wordAt } from "@qdb/format/internal";
-import { NumberList } from "./numbers.ts";
+import { NumberList } from "./number-list.ts";
 
-/** What was found out about a cluster that a bitmap or the bitmap directory refers to; the bitmap that does is not to be believed. */
+/** Why a cluster that a bitmap or the bitmap directory refers to cannot be trusted. */
 export const FINDING = {
   none: 0,
   sharedByBitmaps: 1,
@@ -21,7 +21,7 @@ export const FINDING = {
 /** A number of {@link FINDING}. */
 export type FindingKind = (typeof FINDING)[keyof typeof FINDING];
 
-/** Who the other owner is, by the numbers of {@link FINDING}. */
+/** The other owner of a cluster in words, by {@link FINDING}. */
 const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
   [FINDING.sharedByBitmaps]: "another bitmap, or with another part of its own",
   [FINDING.header]: "the header",
@@ -35,7 +35,7 @@ const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
   [FINDING.encryptionHeader]: "the encryption header",
 };
 
-/** A finding about the cluster at a file offset in words, which follow the name of what a bitmap has there. */
+/** Describes a finding about the cluster at a file offset. The text follows the name of the structure of the bitmap. */
 export function describeFinding(finding: FindingKind, offset: number): string {
   if (finding === FINDING.isFree)
     return `is in the cluster at ${offset}, which has refcount 0: it is free, and may have been overwritten`;
@@ -44,7 +44,7 @@ export function describeFinding(finding: FindingKind, offset: number): string {
   return `shares the cluster at ${offset} with ${OWNERS[finding] ?? "something else"}`;
 }
 
-/** Clusters with what was found out about each; those without a finding are left out. */
+/** Clusters with their findings. */
 export interface FoundClusters {
   /** Cluster numbers, ascending. */
   readonly clusters: Float64Array;
@@ -52,19 +52,19 @@ export interface FoundClusters {
   readonly findings: Uint8Array;
 }
 
-/** Most bits of the filter that most lookups end at. */
+/** Largest size of the filter in bits. It answers most lookups without a search. */
 const MAX_FILTER_BITS = 2 ** 24;
 
-/** The clusters that bitmaps, their tables and the bitmap directory refer to, and what is found out about them. */
+/** The clusters that bitmaps, their tables and the bitmap directory refer to, and the findings about them. */
 export class WatchedClusters implements FoundClusters {
   readonly clusters: Float64Array;
   readonly findings: Uint8Array;
   readonly #clusterSize: number;
-  /** Bit `cluster % length` is set where such a cluster is watched. */
+  /** Bit `cluster % number of bits` is set when such a cluster is watched. */
   readonly #filter: Uint32Array;
   readonly #mask: number;
 
-  /** `references` are cluster numbers, sorted here: one that occurs twice is shared. */
+  /** `references` are cluster numbers, one for each reference. They are sorted in place; a number that occurs twice is a shared cluster. */
   constructor(references: Float64Array, clusterSize: number) {
     references.sort();
     let count = 0;
@@ -88,7 +88,7 @@ export class WatchedClusters implements FoundClusters {
     }
   }
 
-  /** Notes that a structure owns the clusters of a range; what was noted first stays. */
+  /** Marks the watched clusters of a range with a finding. A cluster keeps its first finding. */
   mark({ offset, length }: ByteRange, finding: FindingKind): void {
     if (length === 0) return;
     const first = Math.floor(offset / this.#clusterSize);
@@ -103,7 +103,7 @@ export class WatchedClusters implements FoundClusters {
     }
   }
 
-  /** The same for one cluster, by its number: for tables of millions of entries. */
+  /** Like {@link mark} for one cluster, by its number. Fast enough for tables with millions of entries. */
   markCluster(cluster: number, finding: FindingKind): void {
     const bit = cluster & this.#mask;
     if (((wordAt(this.#filter, bit >>> 5) >>> (bit & 31)) & 1) === 0) return;
@@ -111,12 +111,12 @@ export class WatchedClusters implements FoundClusters {
     if (this.clusters[at] === cluster) this.markAt(at, finding);
   }
 
-  /** The same for the cluster at a place of `clusters`. */
+  /** Like {@link mark} for the cluster at an index of `clusters`. */
   markAt(at: number, finding: FindingKind): void {
     if (this.findings[at] === FINDING.none) this.findings[at] = finding;
   }
 
-  /** Those with a finding. */
+  /** The clusters that have a finding. */
   found(): FoundClusters {
     const places = new NumberList();
     for (let at = 0; at < this.findings.length; at++) if (this.findings[at] !== FINDING.none) places.push(at);
@@ -128,7 +128,7 @@ export class WatchedClusters implements FoundClusters {
   }
 }
 
-/** The first cluster with a finding in a range, by its file offset; undefined where there is none. */
+/** The first cluster of a range that has a finding, with its file offset in bytes; undefined when there is none. */
 export function findingIn(
   { clusters, findings }: FoundClusters,
   { offset, length }: ByteRange,
@@ -141,7 +141,7 @@ export function findingIn(
   return { offset: cluster * clusterSize, finding: byteAt(findings, at) as FindingKind };
 }
 
-/** The first place in ascending numbers whose number is not below a value. */
+/** Index of the first of ascending numbers that is at least `value`; their count when there is none. */
 function firstNotBelow(numbers: Float64Array, value: number): number {
   let low = 0;
   let high = numbers.length;

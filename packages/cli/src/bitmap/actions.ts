@@ -1,22 +1,22 @@
 import { Bitmap, type BitmapShape, QdbError, quote } from "@qdb/format";
 import { lookAtDisk } from "@qdb/io-node";
-import { DEFAULT_GRANULARITY } from "../extents/read-extents.ts";
-import { diskRecords, requireRaw } from "../files/images.ts";
 import {
+  DEFAULT_GRANULARITY,
   granularityOf,
   type NewBitmap,
   parseGranularity,
   requireBitmapName,
   storedForm,
 } from "../files/new-bitmaps.ts";
-import { about } from "../files/open.ts";
+import { about } from "../files/open-qdb.ts";
+import { diskRecords, requireRaw } from "../files/raw-images.ts";
 import type { Call, OptionSpec } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
-import { type Combination, intersect, merge, subtract, xor } from "./combine.ts";
-import { change, combine, edit, type Work } from "./work.ts";
+import { change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
+import { type Combination, intersect, merge, subtract, xor } from "./set-operations.ts";
 
 /** An action that was asked for. @throws {QdbError} what refuses it; then nothing is committed */
-export type Action = (work: Work) => Promise<void>;
+export type Action = (target: OpenBitmap) => Promise<void>;
 
 /** An option that is an action. */
 export interface ActionSpec {
@@ -34,7 +34,7 @@ function plain(long: string, help: string, action: Action): ActionSpec {
 function combination(long: string, help: string, by: Combination, removes: boolean): ActionSpec {
   return {
     option: { long, value: "SRC", repeatable: true, help },
-    parse: (source) => (work) => combine(work, source, by, removes),
+    parse: (source) => (target) => combine(target, source, by, removes),
   };
 }
 
@@ -44,26 +44,30 @@ export const ACTIONS: readonly ActionSpec[] = [
     option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
     parse(_, call) {
       const { shape, records } = newShape(call);
-      return (work) => {
-        const name = requireBitmapName(work.name);
+      return (target) => {
+        const name = requireBitmapName(target.name);
         const bitmap = { name, bits: Bitmap.clean(shape), isEnabled: true, isInUse: false, records };
-        return edit(work, (edits) => edits.add(storedForm(bitmap)));
+        return edit(target, (edits) => edits.add(storedForm(bitmap)));
       };
     },
   },
-  plain("remove", "remove BITMAP, whatever state it is in", (work) => edit(work, (edits) => edits.remove(work.name))),
-  plain("clear", "make all of it clean", (work) => change(work, (bits) => Bitmap.clean(bits), true)),
-  plain("enable", "let it collect from the first write on", (work) =>
-    edit(work, (edits) => edits.setEnabled(work.name, true)),
+  plain("remove", "remove BITMAP, whatever state it is in", (target) =>
+    edit(target, (edits) => edits.remove(target.name)),
   ),
-  plain("disable", "let it collect no longer", (work) => edit(work, (edits) => edits.setEnabled(work.name, false))),
+  plain("clear", "make all of it clean", (target) => change(target, (bits) => Bitmap.clean(bits), true)),
+  plain("enable", "let it collect from the first write on", (target) =>
+    edit(target, (edits) => edits.setEnabled(target.name, true)),
+  ),
+  plain("disable", "let it collect no longer", (target) =>
+    edit(target, (edits) => edits.setEnabled(target.name, false)),
+  ),
   combination("merge", "add what SRC calls dirty (OR)", merge, false),
   combination("intersect", "keep what SRC calls dirty too (AND)", intersect, true),
   combination("subtract", "drop what SRC calls dirty (AND NOT)", subtract, true),
   combination("xor", "keep what exactly one of the two calls dirty; both of one granularity", xor, true),
-  plain("invert", "make dirty clean and clean dirty", (work) =>
+  plain("invert", "make dirty clean and clean dirty", (target) =>
     change(
-      work,
+      target,
       (bits) => {
         bits.invert();
         return bits;
@@ -79,7 +83,7 @@ export const ACTIONS: readonly ActionSpec[] = [
         bits.mark(range);
         return bits;
       };
-      return (work) => change(work, mark, false);
+      return (target) => change(target, mark, false);
     },
   },
   {
@@ -90,19 +94,19 @@ export const ACTIONS: readonly ActionSpec[] = [
         bits.unmark(range);
         return bits;
       };
-      return (work) => change(work, unmark, true);
+      return (target) => change(target, unmark, true);
     },
   },
-  plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (work) =>
-    edit(work, (edits) => edits.markAll(work.name)),
+  plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (target) =>
+    edit(target, (edits) => edits.markAll(target.name)),
   ),
   {
     option: { long: "rename", value: "NEW", repeatable: true, help: "call it NEW; the actions that follow are on NEW" },
     parse(value) {
       const name = requireBitmapName(value);
-      return async (work) => {
-        await edit(work, (edits) => edits.rename(work.name, name));
-        work.name = name;
+      return async (target) => {
+        await edit(target, (edits) => edits.rename(target.name, name));
+        target.name = name;
       };
     },
   },
@@ -118,7 +122,7 @@ export const ACTIONS: readonly ActionSpec[] = [
     option: { long: "regranulate", value: "G", repeatable: true, help: "G bytes a bit; rounding only adds dirt" },
     parse(value) {
       const granularity = parseGranularity(value, "--regranulate");
-      return (work) => change(work, (bits) => bits.regranulate(granularity), false);
+      return (target) => change(target, (bits) => bits.regranulate(granularity), false);
     },
   },
   {
@@ -130,7 +134,7 @@ export const ACTIONS: readonly ActionSpec[] = [
     },
     parse(value) {
       const successor = requireBitmapName(value);
-      return (work) => edit(work, (edits) => edits.freeze(work.name, successor, BigInt(Date.now()) * 1_000_000n));
+      return (target) => edit(target, (edits) => edits.freeze(target.name, successor, BigInt(Date.now()) * 1_000_000n));
     },
   },
   {

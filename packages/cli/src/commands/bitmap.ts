@@ -1,9 +1,9 @@
 import { QdbError } from "@qdb/format";
 import { ACTIONS, type Action } from "../bitmap/actions.ts";
-import { openSourceFile, type SourceFile } from "../bitmap/sources.ts";
-import type { Work } from "../bitmap/work.ts";
-import { tellLeft } from "../files/left-behind.ts";
-import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open.ts";
+import type { OpenBitmap } from "../bitmap/open-bitmap.ts";
+import { openSourceFile, type SourceFile } from "../bitmap/source-file.ts";
+import { warnOfDamage } from "../files/commit-warnings.ts";
+import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
 /** Options that say how an action is done, with the actions that they go with. */
@@ -63,19 +63,19 @@ async function run(call: Call): Promise<number> {
   return closing(editor, async () => {
     await applyAll(actions, { call, editor, path, name });
     if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
-    tellLeft(path, await about(path, () => editor.commit()));
+    warnOfDamage(path, await about(path, () => editor.commit()));
     return 0;
   });
 }
 
-async function applyAll(actions: readonly Action[], work: Omit<Work, "sources">): Promise<void> {
-  const path = work.call.value("source-file");
+async function applyAll(actions: readonly Action[], target: Omit<OpenBitmap, "sources">): Promise<void> {
+  const path = target.call.value("source-file");
   const apply = async (sources: SourceFile | undefined): Promise<void> => {
-    const target = { ...work, sources };
-    for (const action of actions) await action(target);
+    const opened = { ...target, sources };
+    for (const action of actions) await action(opened);
   };
   if (path === undefined) return apply(undefined);
-  const sources = await openSourceFile(path, work.call);
+  const sources = await openSourceFile(path, target.call);
   await closing(sources, () => apply(sources));
 }
 

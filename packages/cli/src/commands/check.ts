@@ -1,7 +1,7 @@
 import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
-import { tellGrowth } from "../files/left-behind.ts";
-import { about, closing, openEditor, requireFile, warnOfMirror } from "../files/open.ts";
+import { warnOfGrowth } from "../files/commit-warnings.ts";
+import { about, closing, openEditor, requireFile, warnOfMirror } from "../files/open-qdb.ts";
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
@@ -86,7 +86,7 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
     const printer = checkPrinter(path, call);
     for (const { finding, repaired } of report.findings()) printer.finding(finding, repaired);
     printer.end(report.summary);
-    tellGrowth(path, report.growth);
+    warnOfGrowth(path, report.growth);
     return report.summary;
   });
 }

@@ -1,7 +1,7 @@
 import { type Bitmap, isQdbError, type QdbFile } from "@qdb/format";
 import { copyExtents } from "@qdb/io-node";
-import { IMAGE_FORMAT, requireRawImages } from "../files/images.ts";
-import { about, closing, diskOf, insisting, mirrorOptions, openFile } from "../files/open.ts";
+import { about, closing, diskOf, insisting, mirrorOptions, openFile } from "../files/open-qdb.ts";
+import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { shortSize } from "../shell/size.ts";
 

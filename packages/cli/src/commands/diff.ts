@@ -1,9 +1,8 @@
 import type { Bitmap } from "@qdb/format";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
-import { DEFAULT_GRANULARITY } from "../extents/read-extents.ts";
-import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/images.ts";
-import { granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
-import { closing } from "../files/open.ts";
+import { DEFAULT_GRANULARITY, granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
+import { closing } from "../files/open-qdb.ts";
+import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { TargetFile } from "../files/target-file.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 

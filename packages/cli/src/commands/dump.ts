@@ -1,5 +1,5 @@
 import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
-import { about, closing, openFile } from "../files/open.ts";
+import { about, closing, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** `qdb dump`: the JSON form. */

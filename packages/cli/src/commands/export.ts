@@ -1,6 +1,6 @@
 import { type Bitmap, QdbError } from "@qdb/format";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../files/open.ts";
+import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../files/open-qdb.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 

@@ -1,8 +1,8 @@
 import { QdbError } from "@qdb/format";
 import { newBitmapLine } from "../files/new-bitmaps.ts";
-import { closing } from "../files/open.ts";
+import { closing } from "../files/open-qdb.ts";
 import { type NameRule, TargetFile } from "../files/target-file.ts";
-import { detectFormat, IMPORTERS } from "../import/detect.ts";
+import { detectFormat, IMPORTERS } from "../import/import-formats.ts";
 import { requestOf } from "../import/request.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 

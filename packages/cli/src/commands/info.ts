@@ -1,8 +1,8 @@
 import type { QdbFile } from "@qdb/format";
 import { lockState } from "@qdb/io-node";
-import { about, closing, openFile } from "../files/open.ts";
-import { type FileFacts, fileFacts } from "../info/facts.ts";
-import { factLines } from "../info/facts-text.ts";
+import { about, closing, openFile } from "../files/open-qdb.ts";
+import { type FileInfo, fileInfo } from "../info/info-document.ts";
+import { infoLines } from "../info/info-text.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 import { jsonPieces } from "../shell/json.ts";
 
@@ -25,25 +25,25 @@ export const command: CommandSpec = {
   async run(call) {
     const [path = ""] = call.operands;
     const file = await openFile(path, call);
-    const facts = await closing(file, () => about(path, () => factsOf(path, file, call)));
+    const info = await closing(file, () => about(path, () => infoOf(path, file, call)));
     if (call.json) {
-      for (const piece of jsonPieces(facts)) call.output.text(piece);
+      for (const piece of jsonPieces(info)) call.output.text(piece);
       call.output.line();
     } else {
-      for (const line of factLines(facts, file.index.table.entries.length, call.output.colors)) call.output.line(line);
+      for (const line of infoLines(info, file.index.table.entries.length, call.output.colors)) call.output.line(line);
     }
     return 0;
   },
 };
 
-async function factsOf(path: string, file: QdbFile, call: Call): Promise<FileFacts> {
+async function infoOf(path: string, file: QdbFile, call: Call): Promise<FileInfo> {
   const progress = call.progress("counting");
   try {
     const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
     const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
     // Asked for only where it makes a difference: it can mean a look at every process.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;
-    return fileFacts(path, file.index, counted, { now: Date.now(), hasWriter });
+    return fileInfo(path, file.index, counted, { now: Date.now(), hasWriter });
   } finally {
     progress.end();
   }

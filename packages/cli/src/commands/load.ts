@@ -1,7 +1,7 @@
 import { type FileContents, isQdbError, JsonLoader, QdbError } from "@qdb/format";
 import { nodeDigests } from "@qdb/io-node";
-import { inputName, readText } from "../files/input.ts";
 import { randomFileId, randomWriterId, requireNewFile, writeNewFile } from "../files/new-file.ts";
+import { inputName, readText } from "../files/read-input.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 
 /** `qdb load`: a file from the JSON form. */

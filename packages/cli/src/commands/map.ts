@@ -1,5 +1,5 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
-import { about, closing, diskOf, openFile, requireSameDisk } from "../files/open.ts";
+import { about, closing, diskOf, openFile, requireSameDisk } from "../files/open-qdb.ts";
 import { ExtentPrinter } from "../map/extent-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, openFile } from "../files/open.ts";
+import { about, openFile } from "../files/open-qdb.ts";
 import { drawAll, drawOne, type SpaceFor } from "../picture/drawing.ts";
 import type { Pictures } from "../picture/picture.ts";
 import { svgOf, svgSpace } from "../picture/svg.ts";

@@ -4,6 +4,9 @@ import { isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/format/internal
 import type { Call } from "../shell/command.ts";
 import { parseSize, percent, shortSize } from "../shell/size.ts";
 
+/** Granularity of a bitmap that nobody gave one, in bytes. */
+export const DEFAULT_GRANULARITY = 64 * 1024;
+
 /** A bitmap that a command made, to be put into a file. */
 export interface NewBitmap {
   readonly name: string;

@@ -3,7 +3,7 @@ import { lstatSync } from "node:fs";
 import { type FileContents, fromUuid, QdbError, quote, writeImage } from "@qdb/format";
 import { createFile, nodeDigests } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
-import { requireFile } from "./open.ts";
+import { requireFile } from "./open-qdb.ts";
 
 /** log2 of the cluster size that new files get when nothing else is said. */
 export const CLUSTER_BITS = 12;

@@ -2,11 +2,11 @@ import { statSync } from "node:fs";
 import { FLAG, type QdbEditor, QdbError, quote } from "@qdb/format";
 import { hasMagic } from "@qdb/format/internal";
 import type { Call } from "../shell/command.ts";
+import { warnOfDamage } from "./commit-warnings.ts";
 import { firstBytes } from "./first-bytes.ts";
-import { tellLeft } from "./left-behind.ts";
 import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
 import { emptyContents, writeNewFile } from "./new-file.ts";
-import { about, openEditor, requireFile } from "./open.ts";
+import { about, openEditor, requireFile } from "./open-qdb.ts";
 
 /** What is to be done where a bitmap of the name is there already. */
 export type NameRule = "refuse" | "merge" | "replace";
@@ -52,7 +52,7 @@ export class TargetFile {
     const stored: NewBitmap[] = [];
     for (const bitmap of bitmaps) stored.push(await this.#put(editor, bitmap, rule));
     if (this.#call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
-    tellLeft(this.#path, await about(this.#path, () => editor.commit()));
+    warnOfDamage(this.#path, await about(this.#path, () => editor.commit()));
     return stored;
   }
 

@@ -1,9 +1,9 @@
 import { isQdbError, QdbError } from "@qdb/format";
 import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
-import type { AllocationRule } from "../extents/classify.ts";
-import { requireRaw } from "../files/images.ts";
-import { inputName } from "../files/input.ts";
+import type { AllocationRule } from "../disk-maps/classify-range.ts";
 import { granularityOf, type NewBitmap } from "../files/new-bitmaps.ts";
+import { requireRaw } from "../files/raw-images.ts";
+import { inputName } from "../files/read-input.ts";
 import type { Call } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 

@@ -1,5 +1,5 @@
 import { type BitmapEntry, type BitmapShape, flagNames, quote } from "@qdb/format";
-import { changeText, diskFacts } from "../info/disk-facts.ts";
+import { changeText, diskInfo } from "../info/disk-info.ts";
 import { percent, shortSize } from "../shell/size.ts";
 import type { Grid } from "./raster.ts";
 
@@ -26,9 +26,9 @@ export function pictureOf(entry: BitmapEntry, doubt: string | undefined, map: Pi
 
 /** What makes a map doubtful. To be asked for after the bits were read: the disk is looked at. */
 export function doubtOf(entry: BitmapEntry): string | undefined {
-  const facts = diskFacts(entry);
-  const isDoubtful = facts.disk_state === "changed" || facts.disk_state === "unreadable";
-  return isDoubtful ? `changed since: ${changeText(facts)}` : undefined;
+  const disk = diskInfo(entry);
+  const isDoubtful = disk.disk_state === "changed" || disk.disk_state === "unreadable";
+  return isDoubtful ? `changed since: ${changeText(disk)}` : undefined;
 }
 
 /** Whether there is a map, and not a problem in its place. */

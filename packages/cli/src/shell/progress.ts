@@ -16,7 +16,7 @@ export type ProgressMode = "bar" | "forced" | "json" | "none";
 
 /** Milliseconds between two reports. */
 const INTERVAL_MS = 100;
-/** Work that takes less, in ms, shows no bar that was not asked for. */
+/** OpenBitmap that takes less, in ms, shows no bar that was not asked for. */
 const PATIENCE_MS = 300;
 
 type BarLibrary = Pick<typeof import("cli-progress"), "SingleBar" | "Presets">;

@@ -1,19 +1,19 @@
 import { type FileImage, QdbError, quote } from "@qdb/format";
 import { HEADER_AREA_SIZE, hasMagic, MIRROR_OFFSETS } from "@qdb/format/internal";
 import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
-import { leadsTo } from "../system/facts.ts";
+import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import type { Pace } from "../system/pace.ts";
+import type { LongCall } from "../system/long-call.ts";
 import { primaryOf, writeFrom } from "./image-writer.ts";
 
 /**
- * Writes an image to a block device, header last (spec §5, Creation). Older bytes of the device are zeroed where a
- * reader could take them for a mirror, first of all, and where the image has zeros.
+ * Writes an image to a block device, header last (spec §5, Creation). First zeroes every place where a reader could take old
+ * bytes for a mirror. Writes the zeros of the image too, since the device holds old bytes there.
  */
-export async function createOnDevice(path: string, image: FileImage, pace: Pace): Promise<void> {
+export async function createOnDevice(path: string, image: FileImage, call: LongCall): Promise<void> {
   const device = Handle.openForWriting(path);
   try {
-    const size = Number(device.facts().size);
+    const size = Number(device.status().size);
     if (image.length > size) {
       throw new QdbError(
         "LIMIT",
@@ -25,9 +25,9 @@ export async function createOnDevice(path: string, image: FileImage, pace: Pace)
       throw new QdbError("ALREADY_EXISTS", message);
     }
     try {
-      await writeImage(device, image, size, pace);
-      // A file that nobody finds under this path is cleared again.
-      if (!leadsTo(path, device.facts().key)) throw pathChanged(path);
+      await writeImage(device, image, size, call);
+      // If the path leads elsewhere now, nobody finds the file: clear it again.
+      if (!leadsTo(path, device.status().key)) throw pathChanged(path);
     } catch (error) {
       throw cleared(error, device, path, size);
     }
@@ -44,17 +44,17 @@ function beginsWithMagic(device: Handle, size: number): boolean {
   return hasMagic(start);
 }
 
-async function writeImage(device: Handle, image: FileImage, size: number, pace: Pace): Promise<void> {
+async function writeImage(device: Handle, image: FileImage, size: number, call: LongCall): Promise<void> {
   zero(device, MIRROR_OFFSETS, size);
   const primary = primaryOf(image);
-  await writeFrom(device, image, primary.length, "zeros", pace);
+  await writeFrom(device, image, primary.length, "zeros", call);
   device.sync();
-  pace.checkSignal();
+  call.checkSignal();
   device.write(primary, 0);
   device.sync();
 }
 
-/** Zeroes header areas, as far as the device has them, and flushes. */
+/** Zeroes the header areas that lie on the device, and flushes. */
 function zero(device: Handle, offsets: readonly number[], size: number): void {
   for (const offset of offsets) {
     if (offset < size) device.write(new Uint8Array(Math.min(HEADER_AREA_SIZE, size - offset)), offset);
@@ -62,7 +62,7 @@ function zero(device: Handle, offsets: readonly number[], size: number): void {
   device.sync();
 }
 
-/** The error, after primary and mirrors are zeroed, so that no half of a file is taken for one. */
+/** Zeroes primary and mirrors, so that a partly written file is not taken for one, and returns the error to report. */
 function cleared(error: unknown, device: Handle, path: string, size: number): unknown {
   try {
     zero(device, [0, ...MIRROR_OFFSETS], size);

@@ -1,14 +1,14 @@
 import type { FileImage } from "@qdb/format";
 import { HEADER_AREA_SIZE } from "@qdb/format/internal";
 import type { Handle } from "../system/handle.ts";
-import type { Pace } from "../system/pace.ts";
+import type { LongCall } from "../system/long-call.ts";
 
-/** Bytes written between two looks at the signal. */
+/** Bytes written between two checks of the abort signal. */
 const PIECE = 2 ** 20;
 
 /**
- * The bytes that make an image a QDB file, to be written last and by one write: the header's chunk, at most a header
- * area of it, with the zeros that follow it up to the next chunk.
+ * The first bytes of an image, to be written last and in one write, since they make the file valid: the header's chunk and the
+ * zeros up to the next chunk, at most one header area.
  */
 export function primaryOf(image: FileImage): Uint8Array {
   const chunks = image.chunks()[Symbol.iterator]();
@@ -21,25 +21,25 @@ export function primaryOf(image: FileImage): Uint8Array {
 }
 
 /**
- * Writes an image but for its first `skip` bytes. What no chunk holds is left to the hole that it is in a new file, or
- * written as zeros where older bytes would shine through.
+ * Writes an image except for its first `skip` bytes. Gaps between chunks read as zeros: in a new file they are left as holes, over
+ * old bytes they must be written as zeros.
  */
 export async function writeFrom(
   handle: Handle,
   image: FileImage,
   skip: number,
   gaps: "holes" | "zeros",
-  pace: Pace,
+  call: LongCall,
 ): Promise<void> {
   let at = skip;
   for (const { offset, bytes } of image.chunks()) {
     const start = Math.max(offset, skip);
     if (offset + bytes.length <= start) continue;
-    if (gaps === "zeros") await writeZeros(handle, at, start, image.length, pace);
-    await writePieces(handle, bytes.subarray(start - offset), start, image.length, pace);
+    if (gaps === "zeros") await writeZeros(handle, at, start, image.length, call);
+    await writePieces(handle, bytes.subarray(start - offset), start, image.length, call);
     at = offset + bytes.length;
   }
-  if (gaps === "zeros") await writeZeros(handle, at, image.length, image.length, pace);
+  if (gaps === "zeros") await writeZeros(handle, at, image.length, image.length, call);
 }
 
 async function writePieces(
@@ -47,19 +47,19 @@ async function writePieces(
   bytes: Uint8Array,
   offset: number,
   total: number,
-  pace: Pace,
+  call: LongCall,
 ): Promise<void> {
   for (let done = 0; done < bytes.length; done += PIECE) {
     const piece = bytes.subarray(done, done + PIECE);
     handle.write(piece, offset + done);
-    const pause = pace.step(offset + done + piece.length, total);
+    const pause = call.step(offset + done + piece.length, total);
     if (pause !== undefined) await pause;
   }
 }
 
-async function writeZeros(handle: Handle, start: number, end: number, total: number, pace: Pace): Promise<void> {
+async function writeZeros(handle: Handle, start: number, end: number, total: number, call: LongCall): Promise<void> {
   const zeros = new Uint8Array(Math.min(PIECE, Math.max(0, end - start)));
   for (let at = start; at < end; at += PIECE) {
-    await writePieces(handle, zeros.subarray(0, Math.min(PIECE, end - at)), at, total, pace);
+    await writePieces(handle, zeros.subarray(0, Math.min(PIECE, end - at)), at, total, call);
   }
 }

@@ -1,15 +1,15 @@
 import { realpathSync, renameSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
-import { syncDirectory } from "../system/directory.ts";
 import { fromNode, withRemark } from "../system/errors.ts";
-import { factsIfThere, leadsTo } from "../system/facts.ts";
+import { leadsTo, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
+import { syncDirectory } from "../system/sync-directory.ts";
 import { createTemporary, removeTemporaryNames, type Temporary, withoutNames } from "./temporary.ts";
 
 /**
- * Puts a new file in the place of an open, locked one (spec §5, Creation and rewrite): a temporary file beside it,
- * locked, with its mode and owner, fsync, rename(2), fsync of the directory. A symbolic link stays one: what it leads to is replaced.
- * @returns the new file, open and locked; the old one is still to be closed
+ * Replaces an open, locked file by a new one (spec §5, Creation and rewrite): creates a temporary file beside it, locks it, gives it
+ * the same mode and owner, then fsync, rename(2) and fsync of the directory. A symbolic link is kept; its target is replaced.
+ * @returns the new file, open and locked; the caller must close the old one
  * @throws {QdbError} IO, NOT_SUPPORTED, SOURCE_CHANGED; the message says which file is there
  */
 export function replaceFile(path: string, old: Handle, image: FileImage): Handle {
@@ -39,22 +39,22 @@ export function replaceFile(path: string, old: Handle, image: FileImage): Handle
   return file;
 }
 
-/** Whether a path still leads to the old file after a rename(2) that failed: it may be done all the same. */
+/** Whether a path still leads to the old file after rename(2) failed. A failed rename can still have taken effect. */
 function leadsToOld(target: string, old: Handle): boolean {
   try {
-    return leadsTo(target, old.facts().key);
+    return leadsTo(target, old.status().key);
   } catch {
     return false;
   }
 }
 
-/** Where the path leads to, all links resolved: still to the locked file, by that name alone. */
+/** Resolves all symbolic links of the path. The result must lead to the locked file, and be its only name. */
 function targetOf(path: string, old: Handle): string {
   const target = realPathOf(path);
-  if (factsIfThere(target)?.key !== old.facts().key) {
+  if (statusIfThere(target)?.key !== old.status().key) {
     throw new QdbError("SOURCE_CHANGED", `${quote(path)} leads to another file than when it was opened; open it anew`);
   }
-  if (old.access().nlink > 1) removeTemporaryNames(target, old.facts().key);
+  if (old.access().nlink > 1) removeTemporaryNames(target, old.status().key);
   const { nlink } = old.access();
   if (nlink > 1) {
     const message = `${quote(path)} has ${nlink} names (hard links), and under the others the old bitmaps would stay; remove those, or copy it into a new file`;
@@ -72,7 +72,7 @@ function realPathOf(path: string): string {
   }
   const text = bytes.toString("utf8");
   if (Buffer.from(text).equals(bytes)) return text;
-  // Node has U+FFFD in such a text, and it leads elsewhere.
+  // Node puts U+FFFD into such a path, which would lead elsewhere.
   const message = `${quote(path)} cannot be rewritten: the path that it leads to is not UTF-8; copy it to one that is`;
   throw new QdbError("NOT_SUPPORTED", message);
 }

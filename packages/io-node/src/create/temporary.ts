@@ -3,31 +3,31 @@ import { lstatSync, opendirSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, remarkOf, withRemark } from "../system/errors.ts";
-import { type Facts, keyOf } from "../system/facts.ts";
+import { type FileStatus, keyOf } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 
-/** The names of temporary files: what a killed process leaves behind is known by them. */
+/** The names of temporary files, by which those of killed processes are recognized. */
 const NAME = /^\.qdb-[0-9a-f]{16}\.tmp$/;
 const newName = (): string => `.qdb-${randomBytes(8).toString("hex")}.tmp`;
 
-/** Times that another name is tried when a process that clears up was quicker than the lock. */
+/** Most attempts when another process removes the new file before it is locked. */
 const MAX_ATTEMPTS = 8;
 
-/** Files of such names that are looked at in one clearing: each costs the start of a program. */
+/** Most temporary files that one clean-up checks: each check starts a program. */
 const MAX_CANDIDATES = 64;
 
 /** A temporary file, open and locked. */
 export interface Temporary {
-  /** The path that it has. */
+  /** Its path. */
   readonly name: string;
   readonly file: Handle;
-  /** See {@link Facts.key}. */
+  /** See {@link FileStatus.key}. */
   readonly key: string;
 }
 
 /**
- * Makes a temporary file beside another one, locked before anything is written to it, and first removes those there whose
- * makers are gone (spec §5, Temporary files). `open` makes the file of a name.
+ * Creates a temporary file beside another one and locks it before anything is written. First removes temporary files there whose
+ * processes have ended (spec §5, Temporary files). `open` creates the file with a name.
  * @throws {QdbError} NOT_FOUND without the directory, NOT_SUPPORTED without locks, LOCKED, IO
  */
 export function createTemporary(target: string, open: (name: string) => Handle): Temporary {
@@ -47,17 +47,17 @@ export function createTemporary(target: string, open: (name: string) => Handle):
       file.closeAfterError();
       throw error;
     }
-    // A process that clears up came between the creation and the lock. It removes the file.
+    // Another process locked the file first, for a clean-up, and removes it.
     file.close();
   }
   const message = `other processes took the temporary files beside ${quote(target)} for abandoned ones ${MAX_ATTEMPTS} times; try again`;
   throw new QdbError("LOCKED", message);
 }
 
-/** The key of a file that was just made under a name that nobody else has; where it cannot be seen, the file goes again. */
+/** The key of a file that was just created under a unique name. Removes the file when its status cannot be read. */
 function keyOfNew(file: Handle, name: string): string {
   try {
-    return file.facts().key;
+    return file.status().key;
   } catch (error) {
     try {
       unlinkSync(name);
@@ -69,29 +69,29 @@ function keyOfNew(file: Handle, name: string): string {
 }
 
 /**
- * Removes what a killed process left of making a file: the file's temporary name. Only for the file of `key` whose lock the
- * caller has, since its maker keeps it locked as long as it needs that name.
+ * Removes the temporary names that a killed process left for a file. The caller must hold the lock of the file with this `key`: the
+ * process that creates a file keeps it locked as long as it needs the temporary name.
  */
 export function removeTemporaryNames(target: string, key: string): void {
   for (const name of candidatesIn(dirname(target))) {
     try {
       if (isNameOf(name, key)) unlinkSync(name);
     } catch {
-      // Who needs the file to have one name only looks again.
+      // The caller checks the number of names again.
     }
   }
 }
 
-/** Removes the temporary files of a directory that no process has locked. What cannot be looked at or removed stays: the next one tries again. */
+/** Removes the temporary files of a directory that no process has locked. Ignores errors: the next clean-up tries again. */
 function removeAbandoned(directory: string): void {
   for (const name of candidatesIn(directory)) {
     let file: Handle | undefined;
     try {
       file = Handle.openAbandoned(name);
-      const { key } = file.facts();
+      const { key } = file.status();
       if (file.lock() && isNameOf(name, key)) unlinkSync(name);
     } catch {
-      // It is gone by now, or another user's: no reason to fail what is to be made.
+      // The file is gone, or belongs to another user. This must not stop the creation.
     }
     file?.closeAfterError();
   }
@@ -108,18 +108,18 @@ function candidatesIn(directory: string): string[] {
       entries.closeSync();
     }
   } catch {
-    // Making the file tells what is wrong with the directory.
+    // Creating the file reports the error of the directory.
   }
   return found;
 }
 
-/** Whether a name is still that of the file of a key, no link followed. */
+/** Whether a name still leads to the file with a key. Symbolic links are not followed. */
 function isNameOf(name: string, key: string): boolean {
   const stats = lstatSync(name, { bigint: true, throwIfNoEntry: false });
   return stats !== undefined && keyOf(stats) === key;
 }
 
-/** The error, after the names given to a file are removed; those that cannot be are in its message. A name that another file has by now stays. */
+/** Removes the names given to a file, and returns the error to report; it mentions names that could not be removed. Keeps a name that leads to another file now. */
 export function withoutNames(error: unknown, path: string, names: readonly string[], key: string): unknown {
   let result = error;
   for (const name of names) {

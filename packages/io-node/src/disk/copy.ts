@@ -1,18 +1,18 @@
 import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
 import { pathChanged } from "../system/errors.ts";
-import { leadsTo } from "../system/facts.ts";
+import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import { requireWritableHost } from "../system/host.ts";
-import { type LongCallOptions, Pace } from "../system/pace.ts";
+import { LongCall, type LongCallOptions } from "../system/long-call.ts";
+import { requireWritableHost } from "../system/writable-host.ts";
 import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
-import { WatchedImage } from "./images.ts";
+import { WatchedImage } from "./watched-image.ts";
 
 /** Dirty extents of one disk in ascending order: a bitmap, or batches as bitmaps and files give them out. */
 export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 
 /** What {@link copyExtents} takes. */
 export interface CopyOptions extends LongCallOptions {
-  /** The bitmap that the extents are of: the source must be the disk that it was stored for, unchanged since (spec §3, record 2). */
+  /** The bitmap that the extents come from. The source must match its disk stamp (spec §3, record 2). */
   readonly disk?: DiskOfBitmap;
 }
 
@@ -22,14 +22,14 @@ const PIECE = 2 ** 20;
 /**
  * Copies the dirty extents of one raw image onto another existing one (files or block devices) of the same size, and
  * flushes it. Clean ranges of the target are neither read nor written; the source is opened for reading only.
- * Progress counts bytes of the disk that are passed. After an error, a part of the ranges may have been copied.
+ * Progress counts the bytes of the disk up to the current position. After an error, some of the ranges may have been copied.
  *
- * The source is watched from its opening to the end. Extents given as a function are asked for after the opening, so that
- * no change between the reading of a bitmap and that of its disk is missed.
+ * The source must not change from its opening to the end. Extents given as a function are requested after the opening, so that a
+ * change between reading the bitmap and reading the disk is detected.
  * @returns bytes copied
  * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
  * WRONG_DISK when the source, as it was opened, is not the disk of `options.disk`; then nothing was written;
- * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the target is to be copied again then);
+ * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the copy must be repeated then);
  * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
  */
 export async function copyExtents(
@@ -46,9 +46,9 @@ export async function copyExtents(
     try {
       checkPair(from, to);
       const known = typeof extents === "function" ? await extents() : extents;
-      // After all other rules of the bitmap (QDB-ERR-025), and of what is open: the path may lead elsewhere by now.
-      if (options.disk !== undefined) requireDisk(options.disk, from.facts, source);
-      copied = await new Copy(from, to, new Pace(options)).run(known);
+      // After all other checks of the bitmap (QDB-ERR-025), and on the open file: the path may lead to another one now.
+      if (options.disk !== undefined) requireDisk(options.disk, from.status, source);
+      copied = await new Copy(from, to, new LongCall(options)).run(known);
       to.sync();
       confirmTarget(to);
     } catch (error) {
@@ -64,7 +64,7 @@ export async function copyExtents(
 }
 
 function checkPair(from: WatchedImage, to: Handle): void {
-  const { key, size } = to.facts();
+  const { key, size } = to.status();
   const names = `${quote(from.handle.path)} and ${quote(to.path)}`;
   if (key === from.key) throw new QdbError("USAGE", `${names} are the same file; name two different images`);
   if (size !== from.size) {
@@ -72,9 +72,9 @@ function checkPair(from: WatchedImage, to: Handle): void {
   }
 }
 
-/** Extents in a file that the path does not name any more are no copy. @throws {QdbError} PATH_CHANGED, IO */
+/** Checks that the path still names the target: extents copied into a replaced file are lost. @throws {QdbError} PATH_CHANGED, IO */
 function confirmTarget(to: Handle): void {
-  if (leadsTo(to.path, to.facts().key)) return;
+  if (leadsTo(to.path, to.status().key)) return;
   const { code, message } = pathChanged(to.path);
   throw new QdbError(code, `${message}; the extents were copied into it; copy them again`);
 }
@@ -82,24 +82,24 @@ function confirmTarget(to: Handle): void {
 class Copy {
   readonly #from: WatchedImage;
   readonly #to: Handle;
-  readonly #pace: Pace;
+  readonly #call: LongCall;
   readonly #total: number;
   readonly #buffer: Buffer;
-  /** The range that was met last and not yet copied; the next one may continue it. */
+  /** The pending range, not copied yet because the next one may continue it. */
   #start = 0;
   #end = 0;
   #copied = 0;
 
-  constructor(from: WatchedImage, to: Handle, pace: Pace) {
+  constructor(from: WatchedImage, to: Handle, call: LongCall) {
     this.#from = from;
     this.#to = to;
-    this.#pace = pace;
+    this.#call = call;
     this.#total = Number(from.size);
     this.#buffer = Buffer.allocUnsafeSlow(PIECE);
   }
 
   async run(extents: Extents): Promise<number> {
-    this.#pace.checkSignal();
+    this.#call.checkSignal();
     if (extents instanceof Bitmap) this.#checkShape(extents);
     for await (const batch of extents instanceof Bitmap ? extents.extents() : extents) {
       this.#checkShape(batch.shape);
@@ -112,7 +112,7 @@ class Copy {
       }
     }
     await this.#flush();
-    this.#pace.finish(this.#total);
+    this.#call.finish(this.#total);
     return this.#copied;
   }
 
@@ -129,7 +129,7 @@ class Copy {
       this.#from.readInto(this.#buffer, length, at);
       this.#to.write(this.#buffer.subarray(0, length), at);
       this.#copied += length;
-      const pause = this.#pace.step(at + length, this.#total);
+      const pause = this.#call.step(at + length, this.#total);
       if (pause !== undefined) await pause;
     }
     this.#start = this.#end;

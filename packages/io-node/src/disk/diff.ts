@@ -1,22 +1,22 @@
 import { Bitmap, type DiskStamp } from "@qdb/format";
-import { type LongCallOptions, Pace } from "../system/pace.ts";
-import { WatchedImage } from "./images.ts";
+import { LongCall, type LongCallOptions } from "../system/long-call.ts";
+import { WatchedImage } from "./watched-image.ts";
 
 /** What {@link diffImages} takes. */
 export interface DiffOptions extends LongCallOptions {
   /** Bytes a bit: a power of two, 512..2^31. */
   readonly granularity: number;
-  /** A stamp of `current` that goes with the bitmap; it must be that of the file that is opened. */
+  /** A stamp of `current`, taken before. The file that is opened must match it. */
   readonly stamp?: DiskStamp;
 }
 
-/** Bytes compared at a time: two such buffers stay in the processor's cache, and each read costs little beside its copying. */
+/** Bytes compared at a time. Two such buffers fit the processor's cache, and the overhead of a read is small beside its copying. */
 const WINDOW = 256 * 1024;
 
 /**
- * The dirty bitmap of what differs between two raw images (files or block devices), for a disk of `current`'s size.
- * What only one of them has is dirty: where `current` is longer, from the granule on that holds the old end; where
- * `base` is longer, the granule that `current` ends inside of. Progress counts bytes of the part that both have.
+ * Compares two raw images (files or block devices) and returns a bitmap of the differences, for a disk of `current`'s size.
+ * Where `current` is longer, everything from the granule that holds the end of `base` is dirty. Where `base` is longer, the last
+ * granule is dirty if `current` ends inside it. Progress counts bytes of the part that both have.
  * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile, or `current` after its stamp; USAGE, LIMIT for an impossible granularity; ABORTED; and what opening and reading throw
  */
 export async function diffImages(base: string, current: string, options: DiffOptions): Promise<Bitmap> {
@@ -27,7 +27,7 @@ export async function diffImages(base: string, current: string, options: DiffOpt
       if (options.stamp !== undefined) now.requireStamp(options.stamp);
       const bitmap = Bitmap.clean({ size: now.size, granularity: options.granularity });
       markOneSided(bitmap, old.size);
-      await compare(old, now, bitmap, new Pace(options));
+      await compare(old, now, bitmap, new LongCall(options));
       old.checkUnchanged();
       now.checkUnchanged();
       return bitmap;
@@ -47,12 +47,12 @@ function markOneSided(bitmap: Bitmap, oldSize: bigint): void {
   }
 }
 
-async function compare(old: WatchedImage, now: WatchedImage, bitmap: Bitmap, pace: Pace): Promise<void> {
+async function compare(old: WatchedImage, now: WatchedImage, bitmap: Bitmap, call: LongCall): Promise<void> {
   const total = Math.min(Number(old.size), Number(now.size));
   const { granularity } = bitmap;
   const a = Buffer.allocUnsafeSlow(WINDOW);
   const b = Buffer.allocUnsafeSlow(WINDOW);
-  pace.checkSignal();
+  call.checkSignal();
   for (let at = 0; at < total; ) {
     const length = Math.min(WINDOW, total - at);
     old.readInto(a, length, at);
@@ -60,15 +60,15 @@ async function compare(old: WatchedImage, now: WatchedImage, bitmap: Bitmap, pac
     const differs = a.compare(b, 0, length, 0, length) !== 0;
     if (differs) markDifferent(bitmap, at, a, b, length);
     at += length;
-    // The rest of a granule that is dirty already need not be looked at.
+    // Skip the rest of a granule that is dirty already.
     if (differs && granularity > WINDOW) at = Math.min(total, Math.ceil(at / granularity) * granularity);
-    const pause = pace.step(at, total);
+    const pause = call.step(at, total);
     if (pause !== undefined) await pause;
   }
-  pace.finish(total);
+  call.finish(total);
 }
 
-/** Marks the granules of a window in which the buffers differ. The window lies in one granule, or starts with one. */
+/** Marks the granules of a window where the buffers differ. The window lies in one granule, or starts at one. */
 function markDifferent(bitmap: Bitmap, at: number, a: Buffer, b: Buffer, length: number): void {
   const { granularity } = bitmap;
   const first = Math.floor(at / granularity);

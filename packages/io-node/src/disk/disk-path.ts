@@ -1,11 +1,11 @@
 import { isAbsolute, resolve } from "node:path";
 import { QdbError, quote } from "@qdb/format";
-import { leadsTo } from "../system/facts.ts";
+import { leadsTo } from "../system/file-status.ts";
 
 /**
- * The absolute path of a disk for record 1 (spec §3). It was looked at: it leads to the file of this `Facts.key`. In a
- * working directory whose name is not UTF-8 there may be none, since Node puts U+FFFD for the bytes of such a name.
- * @throws {QdbError} NOT_SUPPORTED when no path is found; IO when it cannot be looked at
+ * The absolute path of a disk for record 1 (spec §3), verified to lead to the file with this `FileStatus.key`. A working
+ * directory whose name is not UTF-8 may have no such path, since Node replaces the bytes of such a name by U+FFFD.
+ * @throws {QdbError} NOT_SUPPORTED when there is no such path; IO when a path cannot be looked up
  */
 export function diskPath(path: string, key: string): string {
   const found = candidates(path).find((candidate) => leadsTo(candidate, key));
@@ -15,6 +15,6 @@ export function diskPath(path: string, key: string): string {
 }
 
 function candidates(path: string): string[] {
-  // Behind a symbolic link, ".." leads elsewhere than its text says: the second one keeps it.
+  // After a symbolic link, ".." may lead elsewhere than the text suggests. The second candidate keeps it unresolved.
   return isAbsolute(path) ? [resolve(path), path] : [resolve(path), `${process.cwd()}/${path}`];
 }

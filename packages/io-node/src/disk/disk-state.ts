@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { type DiskStamp, decodeRecord, QdbError, quote, RECORD, type Tlv } from "@qdb/format";
 import { errnoOf, ioError } from "../system/errors.ts";
-import { type Facts, factsOf } from "../system/facts.ts";
+import { type FileStatus, statusOf } from "../system/file-status.ts";
 import { stampDiffers } from "./stamp.ts";
 
 /** What a bitmap records about its disk. */
@@ -13,44 +13,44 @@ export interface DiskOfBitmap {
 }
 
 /**
- * What the disk of a bitmap is, compared with its stamp (spec §3, record 2).
+ * The state of the disk of a bitmap, compared with its stamp (spec §3, record 2).
  * - `unstamped`: there is no stamp to compare with.
- * - `missing`: no path is recorded, or nothing is there. This alone is unknown and no doubt.
- * - `unreadable`: something is there, or in the way to it, that cannot be looked at; `error` (IO) says why.
- * - `same length`: it is a device, and the stamp of one holds nothing but the length. Changes of its content go unseen.
- * - `same`: no difference is seen, which proves nothing (QDB-REC-027).
- * - `changed`: it is another disk, it was changed, or the stamp is broken (QDB-REC-013).
+ * - `missing`: no path is recorded, or there is no file. Whether the disk changed is unknown; the bits may be used.
+ * - `unreadable`: the disk, or a directory on the way to it, cannot be accessed; `error` (IO) says why.
+ * - `same length`: the disk is a device, whose stamp holds the length only. Changes of its content are not detected.
+ * - `same`: no difference was found, which proves nothing (QDB-REC-027).
+ * - `changed`: the disk is another one or was changed, or the stamp is broken (QDB-REC-013).
  */
 export type DiskState =
   | { readonly kind: "unstamped" | "missing" | "same length" | "same" | "changed" }
   | { readonly kind: "unreadable"; readonly error: QdbError };
 
-/** Looks at the disk that the record of a bitmap names. Never throws for what is or is not there. */
+/** Compares the disk that a bitmap names with its stamp. Reports errors in the result instead of throwing them. */
 export function diskState({ records }: Pick<DiskOfBitmap, "records">): DiskState {
   const stamp = recordedStamp(records);
   if (stamp === undefined) return { kind: "unstamped" };
   if (stamp === "broken") return { kind: "changed" };
   const path = recordedPath(records);
-  // No file has such a path.
+  // No file can have such a path.
   if (path === undefined || path === "" || path.includes("\0")) return { kind: "missing" };
   try {
     const stats = statSync(path, { bigint: true });
     if (!stats.isFile() && !stats.isBlockDevice()) return { kind: "changed" };
-    return stampState(stamp, factsOf(stats, path));
+    return stampState(stamp, statusOf(stats, path));
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { kind: "missing" };
     return { kind: "unreadable", error: ioError(error, "look at", path) };
   }
 }
 
-function stampState(stamp: DiskStamp, facts: Facts): DiskState {
-  if (stampDiffers(stamp, facts)) return { kind: "changed" };
-  return { kind: facts.kind === "file" ? "same" : "same length" };
+function stampState(stamp: DiskStamp, status: FileStatus): DiskState {
+  if (stampDiffers(stamp, status)) return { kind: "changed" };
+  return { kind: status.kind === "file" ? "same" : "same length" };
 }
 
 /**
- * Refuses the bits of a bitmap whose disk differs from its stamp, or is there and cannot be looked at. To be called after
- * the bits were read (QDB-ERR-025), and before anything is done with them.
+ * Refuses a bitmap whose disk differs from its stamp or cannot be accessed. Call it after reading the bits (QDB-ERR-025), and
+ * before using them.
  * @throws {QdbError} WRONG_DISK; IO when the disk is `unreadable`
  */
 export function requireSameDisk(bitmap: DiskOfBitmap): void {
@@ -62,11 +62,11 @@ export function requireSameDisk(bitmap: DiskOfBitmap): void {
   throw new QdbError("IO", message, { bitmap: bitmap.label }, { cause: error });
 }
 
-/** The same for an open disk, wherever it is: it must be the one that the bitmap was stored for. @throws {QdbError} WRONG_DISK */
-export function requireDisk(bitmap: DiskOfBitmap, facts: Facts, path: string): void {
+/** Like {@link requireSameDisk} for a disk that is open already, at any path. @throws {QdbError} WRONG_DISK */
+export function requireDisk(bitmap: DiskOfBitmap, status: FileStatus, path: string): void {
   const stamp = recordedStamp(bitmap.records);
   if (stamp === undefined) return;
-  if (stamp === "broken" || stampDiffers(stamp, facts)) throw wrongDisk(bitmap, path);
+  if (stamp === "broken" || stampDiffers(stamp, status)) throw wrongDisk(bitmap, path);
 }
 
 function wrongDisk({ records, label }: DiskOfBitmap, path: string | undefined): QdbError {

@@ -1,11 +1,11 @@
 import type { DiskStamp } from "@qdb/format";
-import { type Facts, factsAt } from "../system/facts.ts";
+import { type FileStatus, statusAt } from "../system/file-status.ts";
 import { diskPath } from "./disk-path.ts";
-import { settledFacts } from "./settled.ts";
+import { settledStatus } from "./settled-status.ts";
 
-/** A disk that bitmaps are about to be bound to, as it is now. */
+/** A disk that bitmaps are about to be bound to, in its current state. */
 export interface StampedDisk {
-  /** Absolute, and seen to lead to the disk. */
+  /** Absolute, and verified to lead to the disk. */
   readonly path: string;
   readonly stamp: DiskStamp;
 }
@@ -18,12 +18,12 @@ export interface StampedDisk {
  * length of a device cannot be found out; LIMIT; IO
  */
 export function lookAtDisk(path: string): StampedDisk {
-  const { facts } = settledFacts(() => factsAt(path));
-  return { path: diskPath(path, facts.key), stamp: stampOf(facts) };
+  const { status } = settledStatus(() => statusAt(path));
+  return { path: diskPath(path, status.key), stamp: stampOf(status) };
 }
 
-/** The stamp that a disk with these facts has. */
-export function stampOf({ kind, size, mtimeNs, file }: Facts): DiskStamp {
+/** The stamp of a disk with this status. */
+export function stampOf({ kind, size, mtimeNs, file }: FileStatus): DiskStamp {
   return kind === "file" ? { length: size, mtime: mtimeNs, file } : { length: size, mtime: 0n, file: 0n };
 }
 
@@ -31,7 +31,7 @@ export function stampOf({ kind, size, mtimeNs, file }: Facts): DiskStamp {
  * Whether a disk is another than when it was stamped, or has changed since. A device where a file was, or the
  * reverse, is a difference too. That nothing differs proves nothing (spec §3).
  */
-export function stampDiffers(stamp: DiskStamp, facts: Facts): boolean {
-  const now = stampOf(facts);
+export function stampDiffers(stamp: DiskStamp, status: FileStatus): boolean {
+  const now = stampOf(status);
   return stamp.length !== now.length || stamp.mtime !== now.mtime || stamp.file !== now.file;
 }

@@ -1,19 +1,18 @@
 import { type FileImage, isQdbError, QdbError, quote, type SyncStore } from "@qdb/format";
 import { replaceFile } from "../create/replace-file.ts";
 import { pathChanged } from "../system/errors.ts";
-import { readExactly } from "../system/exact.ts";
-import { factsAt, factsIfThere, leadsTo } from "../system/facts.ts";
+import { leadsTo, statusAt, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import { requireWritableHost } from "../system/host.ts";
 import { findLockHolder, lockedError } from "../system/lock-state.ts";
+import { readExactly } from "../system/read-exactly.ts";
+import { requireWritableHost } from "../system/writable-host.ts";
 
-/** Times that an opening starts over when the file under the path is another one each time. */
+/** Most attempts to open a file that is replaced each time between open and lock. */
 const MAX_ATTEMPTS = 8;
 
 /**
- * A file or block device as a store, under the kernel's exclusive lock from opening to close (spec §5, step 1). The lock is
- * on the open file itself: nothing is left to clear away when the process ends, however it ends. It keeps out
- * those who take it too; readers take none.
+ * A file or block device as a store. It holds the kernel's exclusive lock from opening to close (spec §5, step 1). The kernel
+ * releases the lock when the process ends, however it ends. The lock excludes other writers only: readers take none.
  */
 export class FileStore implements SyncStore {
   /** The path as it was given. */
@@ -21,11 +20,11 @@ export class FileStore implements SyncStore {
   #handle: Handle;
   #size: number;
   readonly #isDevice: boolean;
-  /** What a failed rewrite ended the store with. */
+  /** The error of a failed rewrite; every later write throws it. */
   #poisoned: QdbError | undefined;
 
   /**
-   * @throws {QdbError} LOCKED at once, naming the process that has it where the system tells; NOT_FOUND; USAGE for a
+   * @throws {QdbError} LOCKED without waiting; the message names the process that holds the lock where the system tells; NOT_FOUND; USAGE for a
    * directory, pipe, socket or character device; NOT_SUPPORTED on other hosts than Linux and without util-linux's flock; LIMIT; IO
    */
   constructor(path: string) {
@@ -33,7 +32,7 @@ export class FileStore implements SyncStore {
     this.path = path;
     this.#handle = openLocked(path);
     try {
-      const { kind, size } = this.#handle.facts();
+      const { kind, size } = this.#handle.status();
       this.#size = Number(size);
       this.#isDevice = kind === "block";
     } catch (error) {
@@ -42,19 +41,19 @@ export class FileStore implements SyncStore {
     }
   }
 
-  /** Whether this is a block device, whose length is not the file's own to choose. */
+  /** Whether this is a block device, whose length cannot be changed. */
   get fixedSize(): boolean {
     return this.#isDevice;
   }
 
-  /** Length in bytes; of a device, all of it. */
+  /** Length of the file or device in bytes. */
   get size(): number {
     return this.#size;
   }
 
-  /** Asks for the length again. @throws {QdbError} IO; USAGE once closed */
+  /** Asks the system for the length again. @throws {QdbError} IO; USAGE once closed */
   refresh(): void {
-    this.#size = Number(this.#handle.facts().size);
+    this.#size = Number(this.#handle.status().size);
   }
 
   /** Reads exactly `length` bytes at `offset`. @throws {QdbError} SHORT_READ where the file ends before that; IO; LIMIT for more than memory takes; USAGE once closed */
@@ -62,18 +61,18 @@ export class FileStore implements SyncStore {
     return readExactly(this.#handle, this.#size, offset, length);
   }
 
-  /** Writes all bytes at `offset`. @throws {QdbError} IO, when a part of them may be written; USAGE once closed */
+  /** Writes all bytes at `offset`. @throws {QdbError} IO, after which some of them may be written; USAGE once closed */
   writeSync(offset: number, bytes: Uint8Array): void {
     this.#writable().write(bytes, offset);
     this.#size = Math.max(this.#size, offset + bytes.length);
   }
 
-  /** Returns when everything written is on the disk (fsync). @throws {QdbError} IO: nothing may be assumed about what was written then; USAGE once closed */
+  /** Returns when everything written is on the disk (fsync). @throws {QdbError} IO, after which nothing is known about what was written; USAGE once closed */
   flushSync(): void {
     this.#writable().sync();
   }
 
-  /** Cuts the file to a length in bytes; a device keeps its own. @throws {QdbError} IO; USAGE once closed */
+  /** Cuts the file to a length in bytes; does nothing for a device. @throws {QdbError} IO; USAGE once closed */
   truncateSync(length: number): void {
     const handle = this.#writable();
     if (this.#isDevice) return;
@@ -82,11 +81,11 @@ export class FileStore implements SyncStore {
   }
 
   /**
-   * Puts another file in this one's place (spec §5, Creation and rewrite): after a kill at any point the path leads to the old
-   * file or to the new one, whole. Mode, owner and group stay; other attributes do not. The store goes on with the new file and
-   * its lock. A write, flush or rename that fails ends the store.
-   * @throws {QdbError} POISONED, the message says whether the old file is still there; before anything was written NOT_SUPPORTED for a
-   * device or a file with several names, SOURCE_CHANGED when the path leads elsewhere by now
+   * Replaces the file by another one (spec §5, Creation and rewrite). After a kill at any point, the path leads to the old file or
+   * to the complete new one. Mode, owner and group are kept, other attributes are not. The store continues with the new file and
+   * its lock. A failed write, flush or rename ends the store.
+   * @throws {QdbError} POISONED; the message says whether the old file is still there. Before anything is written: NOT_SUPPORTED for a
+   * device or a file with several names, SOURCE_CHANGED when the path no longer leads to this file
    */
   replaceSync(image: FileImage): void {
     if (this.#isDevice) {
@@ -103,13 +102,13 @@ export class FileStore implements SyncStore {
       throw error;
     }
     this.#size = image.length;
-    // It has no name any more: nothing of it can be lost now.
+    // The old file has no name any more, so an error of closing it loses nothing.
     old.closeAfterError();
   }
 
-  /** Looks whether the path still leads to this file or device. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen; USAGE once closed */
+  /** Checks that the path still leads to this file or device. @throws {QdbError} PATH_CHANGED; IO when the path cannot be looked up; USAGE once closed */
   confirmSync(): void {
-    if (!leadsTo(this.path, this.#writable().facts().key)) throw pathChanged(this.path);
+    if (!leadsTo(this.path, this.#writable().status().key)) throw pathChanged(this.path);
   }
 
   #writable(): Handle {
@@ -123,7 +122,7 @@ export class FileStore implements SyncStore {
     return this.#poisoned;
   }
 
-  /** Closes the file, and with it the lock; does nothing the second time. @throws {QdbError} IO */
+  /** Closes the file and releases the lock. Does nothing the second time. @throws {QdbError} IO */
   close(): void {
     this.#handle.close();
   }
@@ -138,10 +137,10 @@ function openLocked(path: string): Handle {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const handle = openForWriting(path);
     try {
-      const { key } = handle.facts();
+      const { key } = handle.status();
       if (!handle.lock()) throw lockedError(path, key);
-      // Who waits for nothing can still come too late: the file may have been replaced between opening and lock.
-      if (factsIfThere(path)?.key === key) return handle;
+      // The path may be replaced between open and flock.
+      if (statusIfThere(path)?.key === key) return handle;
     } catch (error) {
       handle.closeAfterError();
       throw error;
@@ -154,13 +153,13 @@ function openLocked(path: string): Handle {
   );
 }
 
-/** A device in use is refused by the kernel when it is opened: where a writer of ours has it, that one is named. */
+/** Opens for writing. The kernel refuses a device that is in use; where a QDB writer uses it, the error names that process. */
 function openForWriting(path: string): Handle {
   try {
     return Handle.openForWriting(path);
   } catch (error) {
     if (!isQdbError(error, "LOCKED")) throw error;
-    const { key } = factsAt(path);
+    const { key } = statusAt(path);
     throw findLockHolder(key, "WRITE") === undefined ? error : lockedError(path, key);
   }
 }

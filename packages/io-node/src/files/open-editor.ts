@@ -5,12 +5,12 @@ import { openFileStore } from "./file-store.ts";
 
 /** What {@link openQdbEditor} takes. */
 export interface EditorOpenOptions extends Limits, MirrorOptions {
-  /** A repair that was asked for: a primary with bad magic is not refused. */
+  /** Open for a repair: also a file whose primary header has bad magic. */
   readonly repair?: boolean;
 }
 
 /**
- * Opens a QDB file or block device for changes, under its lock, with Node's checksums. Close it when done: that ends the lock.
+ * Opens a QDB file or block device for changes, locks it, and uses Node's checksums. Closing it releases the lock.
  * @throws {QdbError} LOCKED, NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as {@link openFileStore}; then the first error of the file (spec §7)
  */
 export async function openQdbEditor(path: string, options: EditorOpenOptions = {}): Promise<QdbEditor> {
@@ -27,7 +27,7 @@ export async function openQdbEditor(path: string, options: EditorOpenOptions = {
   }
 }
 
-/** Never from Node's stock of random bytes: a virtual machine that is copied would use them twice. */
+/** A random id. Node's cache of random bytes is not used, since two copies of a virtual machine would share it. */
 function randomId(): Uint8Array {
   return fromUuid(randomUUID({ disableEntropyCache: true }));
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import zlib from "node:zlib";
 import { type Digests, QdbError } from "@qdb/format";
 
-/** Checksums by Node: zlib's CRC-32 and OpenSSL's SHA-256. `crc32` throws NOT_SUPPORTED under a Node older than 20.15. */
+/** Checksums of Node: CRC-32 of zlib and SHA-256 of OpenSSL. `crc32` throws NOT_SUPPORTED on Node before 20.15. */
 export const nodeDigests: Digests = {
   crc32(bytes, previous = 0) {
     if (typeof zlib.crc32 !== "function") {

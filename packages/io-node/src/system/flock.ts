@@ -2,15 +2,15 @@ import { spawnSync } from "node:child_process";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 
-/** What util-linux's flock (and busybox's) exits with when another opening has the lock. */
+/** Exit code of the flock command of util-linux and busybox when the file is locked through another open. */
 const HELD = 1;
 
 /**
- * Takes the exclusive flock(2) of an open file, not waited for. Node cannot ask for it; `flock`, started with our
- * descriptor as its own, can. The lock belongs to the open file, not to a process: it stays when `flock` ends, and
- * goes when our descriptor is closed, however this process ends.
- * @returns false when another opening of the file has it
- * @throws {QdbError} NOT_SUPPORTED without the command; IO when the file system has no locks and the like
+ * Takes the exclusive flock(2) lock of an open file without waiting. Node has no call for it, so this runs the command `flock` with
+ * our file descriptor. The lock belongs to the open file, not to a process: it is kept when `flock` ends, and released when our
+ * descriptor is closed, however this process ends.
+ * @returns false when the file is locked through another open
+ * @throws {QdbError} NOT_SUPPORTED without the command; IO for any other failure, such as a file system without locks
  */
 export function tryFlock(fd: number, path: string): boolean {
   const { error, status, signal, stderr } = spawnSync("flock", ["-x", "-n", "3"], {
@@ -28,7 +28,7 @@ export function tryFlock(fd: number, path: string): boolean {
   }
   if (status === 0) return true;
   const said = stderr.trim();
-  // Busybox's exits the same way for every reason, but is silent about this one.
+  // Busybox exits with the same code for every reason, but prints nothing for this one.
   if (status === HELD && said === "") return false;
   const how = said === "" ? `flock ended with ${status ?? signal}` : quote(said);
   throw new QdbError("IO", `cannot lock ${quote(path)}: ${how}`);

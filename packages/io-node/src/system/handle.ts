@@ -13,18 +13,18 @@ import {
 } from "node:fs";
 import { QdbError, quote, shortRead } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
-import { type Facts, factsAt, factsOf } from "./facts.ts";
+import { type FileStatus, statusAt, statusOf } from "./file-status.ts";
 import { tryFlock } from "./flock.ts";
 import { hasWriter } from "./lock-state.ts";
 
-/** Bytes of one read or write at most: Node takes lengths below 2^31 only. */
+/** Most bytes of one read or write: Node accepts lengths below 2^31 only. */
 const PIECE = 2 ** 30;
 
-/** An open file or block device. Reads and writes are exact; what fails comes out as a QdbError that names the path. */
+/** An open file or block device. Reads and writes transfer all bytes or throw a QdbError that names the path. */
 export class Handle {
-  /** The path that messages name. */
+  /** The path for messages. */
   readonly path: string;
-  /** -1 once closed, so that no later call can hit another file that got the same number. */
+  /** -1 once closed, so that a later call cannot use another file with the same descriptor. */
   #fd: number;
 
   private constructor(path: string, fd: number) {
@@ -34,35 +34,35 @@ export class Handle {
 
   /** Opens for reading only. @throws {QdbError} NOT_FOUND, USAGE, IO */
   static openForReading(path: string): Handle {
-    // First: to open a pipe would wait for its other end, and some devices act when they are opened.
-    factsAt(path);
+    // Check the kind first: opening a pipe would wait for its other end, and opening some devices has an effect.
+    statusAt(path);
     return Handle.#open(path, path, constants.O_RDONLY);
   }
 
-  /** Opens what exists for reading and writing. @throws {QdbError} NOT_FOUND, USAGE, IO; LOCKED for a device that is mounted or otherwise taken */
+  /** Opens what exists for reading and writing. @throws {QdbError} NOT_FOUND, USAGE, IO; LOCKED for a device that is mounted or in use */
   static openForWriting(path: string): Handle {
-    const { kind } = factsAt(path);
-    // On a block device O_EXCL asks the kernel for sole use.
+    const { kind } = statusAt(path);
+    // On a block device, O_EXCL asks the kernel for exclusive use.
     return Handle.#open(path, path, constants.O_RDWR | (kind === "block" ? constants.O_EXCL : 0));
   }
 
-  /** Makes a new file; messages speak of `label`. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  /** Creates a file; messages name it by `label`. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
   static create(path: string, label: string): Handle {
     return Handle.#open(path, label, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   }
 
-  /** Makes a new file that nobody else may open yet, for reading and writing. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  /** Creates a file that no other user may open, for reading and writing. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
   static createPrivate(path: string): Handle {
     return Handle.#open(path, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   }
 
-  /** Opens a file that may have been left behind, for its lock. @throws {QdbError} NOT_FOUND; USAGE for what is no regular file; IO, for a symbolic link too */
+  /** Opens a temporary file that may be abandoned, to lock it. @throws {QdbError} NOT_FOUND; USAGE for anything but a regular file; IO, also for a symbolic link */
   static openAbandoned(path: string): Handle {
     const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
-    // A lock over NFS is only to be had on a file that is open for writing.
+    // NFS grants an exclusive lock only on a file that is open for writing.
     const handle = Handle.#open(path, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
     try {
-      if (handle.facts().kind === "file") return handle;
+      if (handle.status().kind === "file") return handle;
       throw new QdbError("USAGE", `${quote(path)} is no regular file`);
     } catch (error) {
       handle.closeAfterError();
@@ -95,37 +95,37 @@ export class Handle {
     }
   }
 
-  /** What the system says about it now. @throws {QdbError} IO, USAGE once closed */
-  facts(): Facts {
-    return this.#call("stat", (fd) => factsOf(fstatSync(fd, { bigint: true }), this.path));
+  /** The current status of the file. @throws {QdbError} IO, USAGE once closed */
+  status(): FileStatus {
+    return this.#call("stat", (fd) => statusOf(fstatSync(fd, { bigint: true }), this.path));
   }
 
-  /** Who owns it, who may use it, and how many names it has. @throws {QdbError} IO, USAGE once closed */
+  /** Its owner, mode and number of names. @throws {QdbError} IO, USAGE once closed */
   access(): Stats {
     return this.#call("stat", (fd) => fstatSync(fd));
   }
 
-  /** Gives it the owner, group and mode of another file. @throws {QdbError} IO, where this user may not; USAGE once closed */
+  /** Sets owner, group and mode to those of another file. @throws {QdbError} IO, when this user may not; USAGE once closed */
   takeAccess({ uid, gid, mode }: Stats): void {
     const now = this.access();
-    // Owner first: to change it can clear bits of the mode.
+    // Owner first: changing it can clear bits of the mode.
     if (now.uid !== uid || now.gid !== gid) {
       this.#call(`give owner ${uid} and group ${gid} to`, (fd) => fchownSync(fd, uid, gid));
     }
     this.#call("set the mode of", (fd) => fchmodSync(fd, mode & 0o7777));
   }
 
-  /** Takes the kernel's exclusive lock (flock(2)), kept until this is closed. False when another opening has one. @throws {QdbError} NOT_SUPPORTED without util-linux; IO */
+  /** Takes the kernel's exclusive lock (flock(2)) until this is closed. False when the file is locked through another open. @throws {QdbError} NOT_SUPPORTED without util-linux; IO */
   lock(): boolean {
     return this.#call("lock", (fd) => tryFlock(fd, this.path));
   }
 
-  /** Whether another opening has that lock, or this one; undefined where the system does not tell. @throws {QdbError} IO, USAGE once closed */
+  /** Whether a writer holds that lock, this handle included; undefined where the system does not tell. @throws {QdbError} IO, USAGE once closed */
   hasWriter(): boolean | undefined {
     return this.#call("stat", (fd) => hasWriter(fstatSync(fd, { bigint: true })));
   }
 
-  /** Fills `target[0, length)` with the bytes from `offset` on. @throws {QdbError} SHORT_READ where the file ends before that, IO */
+  /** Reads `length` bytes at `offset` into the beginning of `target`. @throws {QdbError} SHORT_READ where the file ends before that, IO */
   readInto(target: Uint8Array, length: number, offset: number): void {
     let done = 0;
     while (done < length) {
@@ -156,7 +156,7 @@ export class Handle {
     this.#call("write", (fd) => ftruncateSync(fd, length));
   }
 
-  /** fsync(2): returns when everything written is on the disk. @throws {QdbError} IO; nothing may be assumed about what was written then */
+  /** fsync(2): returns when everything written is on the disk. @throws {QdbError} IO, after which nothing is known about what was written */
   sync(): void {
     this.#call("flush (fsync)", (fd) => fsyncSync(fd));
   }
@@ -173,7 +173,7 @@ export class Handle {
     }
   }
 
-  /** Closes where an error is on its way already, which another one must not hide. */
+  /** Closes after an error, and ignores an error of closing, which must not hide the first one. */
   closeAfterError(): void {
     try {
       this.close();
@@ -192,7 +192,7 @@ export class Handle {
   }
 }
 
-/** libuv repeats everything that a signal interrupts, but for reads. */
+/** Repeats a read that a signal interrupts; libuv does so for all other calls. */
 function readOnce(fd: number, target: Uint8Array, start: number, length: number, offset: number): number {
   for (;;) {
     try {

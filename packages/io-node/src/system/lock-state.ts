@@ -2,29 +2,29 @@ import { type BigIntStats, readdirSync, readFileSync, readlinkSync, statSync } f
 import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
 import { fromNode } from "./errors.ts";
-import { fileSystemNumbers, keyOf } from "./facts.ts";
+import { fileSystemNumbers, keyOf } from "./file-status.ts";
 
 /** A process that has a file open for writing. */
 export interface LockHolder {
   readonly pid: number;
-  /** The first word of its command line, without the directory; not escaped. */
+  /** File name of the program on its command line; not escaped. */
   readonly command: string;
 }
 
-/** Whether a live writer has a file. */
+/** Whether a running process has a file open for writing. */
 export interface LockState {
   readonly held: boolean;
-  /** The writer, where the system tells: another user's processes are closed to all but root. */
+  /** The writer. Unknown where the process belongs to another user and this one is not root. */
   readonly holder?: LockHolder;
 }
 
-/** The kernel's first pid namespace, in whose /proc/locks every lock is to be seen. */
+/** The initial pid namespace, whose /proc/locks shows every lock. */
 const FIRST_PID_NAMESPACE = "pid:[4026531836]";
 
 /**
- * Whether a live writer has a file or block device open, found out without taking the lock, so that no writer is refused
- * because someone looked. Undefined where the system does not tell: elsewhere than on Linux, or in a container that sees no
- * writer, where one may be outside.
+ * Whether a running writer has a file or block device open. Does not take the lock, so that no writer is refused because of this
+ * check. Undefined where the system does not tell: on other systems than Linux, and in a container that sees no writer, since a
+ * writer may run outside of it.
  * @throws {QdbError} NOT_FOUND, IO
  */
 export function lockState(path: string): LockState | undefined {
@@ -42,7 +42,7 @@ export function lockState(path: string): LockState | undefined {
   return seen === "yes" ? { held: true } : undefined;
 }
 
-/** The same of an open file, without the holder's name where that takes a look at every process. */
+/** Like {@link lockState} for an open file. Does not search for the process where /proc/locks gives the answer. */
 export function hasWriter(stats: BigIntStats): boolean | undefined {
   if (process.platform !== "linux") return undefined;
   const seen = seenInLocks(stats);
@@ -51,14 +51,14 @@ export function hasWriter(stats: BigIntStats): boolean | undefined {
   return findLockHolder(keyOf(stats), "WRITE") === undefined ? undefined : true;
 }
 
-/** Whether what /proc/locks says means that nobody has the lock. */
+/** Whether the result of {@link seenInLocks} proves that nobody holds the lock. */
 function isFree(seen: "yes" | "no" | "maybe"): boolean {
   return seen === "no" && seesEveryLock();
 }
 
 /**
- * What /proc/locks says. The pid in it is that of a helper that has ended; where a pid namespace hides that one, it leaves
- * the line out. `maybe`: some file systems (btrfs) have another device number there than stat has.
+ * Whether /proc/locks shows a writer's lock on a file. Its pid is that of the `flock` command, which has ended; a pid namespace that
+ * does not know this pid hides the line. `maybe`: only the inode matches, since btrfs shows other device numbers there than in stat.
  */
 function seenInLocks(stats: BigIntStats): "yes" | "no" | "maybe" {
   const device = fileSystemNumbers(stats);
@@ -80,13 +80,13 @@ function seesEveryLock(): boolean {
   }
 }
 
-/** The process that has a file's lock of one of the kinds, the file named by its {@link keyOf}; undefined where none can be seen. */
+/** The process that holds a lock of one of the kinds on the file with a {@link FileStatus.key}; undefined when none can be seen. */
 export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE")[]): LockHolder | undefined {
   const lock = new RegExp(`^lock:.* FLOCK .* (?:${kinds.join("|")}) `, "m");
   for (const pid of namesIn("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of namesIn(`/proc/${pid}/fdinfo`)) {
-      // Lists the locks of this opening alone. Only who has one is asked what file it is.
+      // fdinfo lists the locks of this open file only. Look up the file only for those that have one.
       if (lock.test(textOf(`/proc/${pid}/fdinfo/${fd}`)) && isFile(`/proc/${pid}/fd/${fd}`, key)) {
         return { pid: Number(pid), command: commandOf(pid) };
       }
@@ -95,7 +95,7 @@ export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE"
   return undefined;
 }
 
-/** The refusal of a second writer; who reads under a lock of another program's making keeps it out too. */
+/** The error for a writer that finds the file locked, by another writer or by a program that reads under a shared lock. */
 export function lockedError(path: string, key: string): QdbError {
   const holder = findLockHolder(key, "WRITE", "READ");
   const who =
@@ -112,7 +112,7 @@ function commandOf(pid: string): string {
   return first === "" ? textOf(`/proc/${pid}/comm`).trim() : basename(first);
 }
 
-// Processes end while they are looked at, and others' are closed to us: those tell nothing.
+// Processes can end meanwhile, and those of other users cannot be read: both count as empty.
 
 function namesIn(directory: string): string[] {
   try {

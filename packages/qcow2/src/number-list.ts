@@ -1,6 +1,6 @@
 import type { ByteRange } from "@qdb/format";
 
-/** Whether the clusters of two ranges meet. Empty ranges meet nothing. */
+/** Whether two ranges share a cluster. An empty range shares none. */
 export function shareCluster(a: ByteRange, b: ByteRange, clusterSize: number): boolean {
   if (a.length === 0 || b.length === 0) return false;
   return (
@@ -17,11 +17,11 @@ function endCluster(range: ByteRange, clusterSize: number): number {
   return Math.ceil((range.offset + range.length) / clusterSize);
 }
 
-/** Numbers of the first piece of a {@link NumberList}; later pieces are larger, up to {@link LARGEST_PIECE}. */
+/** Capacity of the first piece of a {@link NumberList}. Each further piece doubles it, up to {@link LARGEST_PIECE}. */
 const FIRST_PIECE = 256;
 const LARGEST_PIECE = 2 ** 18;
 
-/** A list of numbers that grows, at 8 bytes a number. */
+/** A growing list of numbers that takes 8 bytes for each. */
 export class NumberList {
   readonly #full: Float64Array[] = [];
   #last = new Float64Array(FIRST_PIECE);
@@ -38,13 +38,13 @@ export class NumberList {
     this.#length++;
   }
 
-  /** Adds the numbers of the clusters of a range, as far as it lies inside a file of `fileSize` bytes. */
+  /** Adds the numbers of the clusters that a range covers inside a file of `fileSize` bytes. */
   pushClusters({ offset, length }: ByteRange, clusterSize: number, fileSize: number): void {
     const end = Math.min(offset + length, fileSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster * clusterSize < end; cluster++) this.push(cluster);
   }
 
-  /** The numbers in one array of their own. */
+  /** A copy of the numbers as one array. */
   toArray(): Float64Array {
     const all = new Float64Array(this.#length);
     let at = 0;

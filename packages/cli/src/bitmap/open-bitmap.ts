@@ -1,11 +1,11 @@
 import { type Bitmap, type Edits, type QdbEditor, QdbError, quote } from "@qdb/format";
-import { about, requireSameDisk } from "../files/open.ts";
+import { about, requireSameDisk } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
-import type { Combination } from "./combine.ts";
-import type { SourceFile } from "./sources.ts";
+import type { Combination } from "./set-operations.ts";
+import type { SourceFile } from "./source-file.ts";
 
-/** What actions work on: a bitmap of a file that is open for changes. Nothing is written before the commit. */
-export interface Work {
+/** A bitmap that actions work on, in a file that is open for changes. Nothing is written before the commit. */
+export interface OpenBitmap {
   readonly call: Call;
   readonly editor: QdbEditor;
   /** The file's path, for messages. */
@@ -17,13 +17,13 @@ export interface Work {
 }
 
 /** Changes the file but for bits. @throws {QdbError} as the edit */
-export async function edit({ editor, path }: Work, change: (edits: Edits) => void): Promise<void> {
+export async function edit({ editor, path }: OpenBitmap, change: (edits: Edits) => void): Promise<void> {
   await about(path, () => change(editor.edits));
 }
 
 /** Changes the bitmap's bits; `removes` says whether dirt may go. @throws {QdbError} as {@link QdbEditor.change} */
 export async function change(
-  { editor, path, name }: Work,
+  { editor, path, name }: OpenBitmap,
   make: (bits: Bitmap) => Bitmap,
   removes: boolean,
 ): Promise<void> {
@@ -31,22 +31,27 @@ export async function change(
 }
 
 /** Combines the bitmap's bits with those of a source. @throws {QdbError} SIZE_MISMATCH; WRONG_DISK; the problem of either bitmap */
-export async function combine(work: Work, sourceName: string, by: Combination, removes: boolean): Promise<void> {
-  const source = await readSource(work, sourceName);
+export async function combine(
+  target: OpenBitmap,
+  sourceName: string,
+  by: Combination,
+  removes: boolean,
+): Promise<void> {
+  const source = await readSource(target, sourceName);
   const make = (bits: Bitmap): Bitmap => {
     if (bits.size !== source.size) {
       throw new QdbError(
         "SIZE_MISMATCH",
-        `the source ${quote(sourceName)} covers a disk of ${source.size} bytes, the bitmap ${quote(work.name)} one of ${bits.size}; --resize one of them first`,
+        `the source ${quote(sourceName)} covers a disk of ${source.size} bytes, the bitmap ${quote(target.name)} one of ${bits.size}; --resize one of them first`,
       );
     }
     by(bits, source);
     return bits;
   };
-  await change(work, make, removes);
+  await change(target, make, removes);
 }
 
-async function readSource({ editor, path, sources, call }: Work, name: string): Promise<Bitmap> {
+async function readSource({ editor, path, sources, call }: OpenBitmap, name: string): Promise<Bitmap> {
   if (sources !== undefined) return sources.read(name);
   return about(path, async () => {
     const bits = await editor.bits(name);

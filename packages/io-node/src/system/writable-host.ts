@@ -1,7 +1,7 @@
 import { QdbError } from "@qdb/format";
 
 /**
- * Refuses to write where it is not proved that what was acknowledged stays: the one place that says which hosts write.
+ * Refuses to write on hosts where it is not proved that acknowledged writes survive a crash. No other code decides which hosts can write.
  * @throws {QdbError} NOT_SUPPORTED on any platform but Linux
  */
 export function requireWritableHost(platform: string = process.platform): void {

@@ -1,10 +1,10 @@
 // What is known of a bitmap's disk, as `qdb info` gives it in JSON, and the words for it.
 import type { BitmapEntry } from "@qdb/format";
 import { type DiskState, diskState } from "@qdb/io-node";
-import { diskOf } from "../files/open.ts";
+import { diskOf } from "../files/open-qdb.ts";
 
-/** Part of a bitmap's facts (`spec/schema/info.schema.json`); all undefined where there is no stamp to compare with. */
-export type DiskFacts = {
+/** Part of what is said of a bitmap (`spec/schema/info.schema.json`); all undefined where there is no stamp to compare with. */
+export type DiskInfo = {
   readonly disk_state: Exclude<DiskState["kind"], "unstamped"> | undefined;
   readonly disk_error: { readonly code: string; readonly message: string } | undefined;
   /** Undefined where a change would not be seen. */
@@ -12,7 +12,7 @@ export type DiskFacts = {
 };
 
 /** Looks at the disk of a bitmap. */
-export function diskFacts(entry: BitmapEntry): DiskFacts {
+export function diskInfo(entry: BitmapEntry): DiskInfo {
   const state = diskState(diskOf(entry));
   const { kind } = state;
   return {
@@ -30,7 +30,7 @@ const CHANGES: Readonly<Record<Exclude<DiskState["kind"], "unstamped" | "unreada
 };
 
 /** Whether the disk changed, for people: on one line, with paths quoted. Undefined where there is no stamp to compare with. */
-export function changeText({ disk_state: state, disk_error: error }: DiskFacts): string | undefined {
+export function changeText({ disk_state: state, disk_error: error }: DiskInfo): string | undefined {
   if (error !== undefined) return `unknown, ${error.message}`;
   return state === undefined || state === "unreadable" ? undefined : CHANGES[state];
 }

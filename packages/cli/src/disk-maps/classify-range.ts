@@ -7,7 +7,7 @@ import type { Fail, Scalar } from "./flat-objects.ts";
 export type AllocationRule = "data" | "local" | "nodata";
 
 /** An extent of a disk, in bytes, with what is known of it. */
-export interface Extent {
+export interface ClassifiedRange {
   readonly offset: bigint;
   readonly length: bigint;
   readonly dirty: boolean;
@@ -40,11 +40,11 @@ const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
  * `data`, `zero`), of oVirt (`start`, `length`, `dirty` or `zero`), and plain ones (`offset`, `length`, `dirty`). What is
  * described is taken at its word, allocation only as `rule` says, and everything that can be read in two ways goes to `fail`.
  */
-export function classifyExtent(
+export function classifyRange(
   values: ReadonlyMap<string, Scalar>,
   rule: AllocationRule | undefined,
   fail: Fail,
-): Extent {
+): ClassifiedRange {
   const range = rangeOf(values, fail);
   const dirty = isDirty(values, rule, fail);
   const isDroppedZero = rule === "data" && !dirty && isLocal(allocationOf(values, fail));

@@ -1,18 +1,18 @@
 import { type Progress, QdbError } from "@qdb/format";
 
-/** How long work may keep the event loop before timers and signals get their turn, in ms. */
+/** Longest time in ms that work may block the event loop. */
 const BREATH_MS = 15;
 
-/** What every long call takes. */
+/** Options of every long call. */
 export interface LongCallOptions {
-  /** Ends the call with ABORTED at its next step. */
+  /** Makes the call fail with ABORTED at its next step. */
   readonly signal?: AbortSignal | undefined;
-  /** Told every few ms how far the call is, and once at its end. */
+  /** Called every few ms with the progress of the call, and once at its end. */
   readonly onProgress?: Progress | undefined;
 }
 
-/** Keeps a long synchronous loop answerable: progress out, abort in, the event loop alive. */
-export class Pace {
+/** Lets a long loop of synchronous work report progress, be aborted, and yield to the event loop. */
+export class LongCall {
   readonly #options: LongCallOptions;
   #since = performance.now();
 
@@ -28,7 +28,7 @@ export class Pace {
     }
   }
 
-  /** To be called after each piece of work; what it gives, if anything, is to be awaited. */
+  /** Must be called after each piece of work. The caller must await the result unless it is undefined. */
   step(done: number, total: number): Promise<void> | undefined {
     if (performance.now() - this.#since < BREATH_MS) return undefined;
     return this.#breathe(done, total);
@@ -41,7 +41,7 @@ export class Pace {
     this.#since = performance.now();
   }
 
-  /** Tells that the work is complete. */
+  /** Reports that the work is complete. */
   finish(total: number): void {
     this.#options.onProgress?.(total, total);
   }

@@ -14,17 +14,17 @@ import {
   toUuid,
 } from "@qdb/format";
 import { hex32, isShape, setBits } from "@qdb/format/internal";
-import { knownRecords } from "../files/open.ts";
-import { type DiskFacts, diskFacts } from "./disk-facts.ts";
+import { type DiskInfo, diskInfo } from "./disk-info.ts";
+import { knownRecords } from "./known-records.ts";
 
 /** A feature bit that is set. */
-export type FeatureFact = { readonly bit: number; readonly name: string | undefined };
+export type FeatureInfo = { readonly bit: number; readonly name: string | undefined };
 
 /** A header extension. */
-export type ExtensionFact = { readonly type: string; readonly name: string | undefined; readonly length: number };
+export type ExtensionInfo = { readonly type: string; readonly name: string | undefined; readonly length: number };
 
 /** A bitmap. Sizes and times that can pass 2^53 are strings. */
-export type BitmapFacts = {
+export type BitmapInfo = {
   readonly name: string | undefined;
   readonly name_hex: string | undefined;
   readonly size: string;
@@ -45,25 +45,25 @@ export type BitmapFacts = {
   readonly successor: string | undefined;
   readonly stored_clusters: number | undefined;
   readonly stored_bytes: number | undefined;
-} & DiskFacts;
+} & DiskInfo;
 
 /** A file. */
-export type FileFacts = {
+export type FileInfo = {
   readonly filename: string;
   readonly format: "qdb";
   readonly form: "full" | "draft";
   readonly version: number;
   readonly cluster_size: number;
   readonly file_size: number;
-  readonly features: Readonly<Record<FeatureKind, readonly FeatureFact[]>>;
+  readonly features: Readonly<Record<FeatureKind, readonly FeatureInfo[]>>;
   readonly generation: string | undefined;
   readonly file_id: string | undefined;
   readonly writer_id: string | undefined;
-  readonly extensions: readonly ExtensionFact[];
+  readonly extensions: readonly ExtensionInfo[];
   readonly header_source: "primary" | "mirror";
   readonly unprotected: boolean;
   /** Made one by one, each time that they are gone through: a file can have tens of thousands. */
-  readonly bitmaps: Iterable<BitmapFacts>;
+  readonly bitmaps: Iterable<BitmapInfo>;
 };
 
 /** What is known of a file from elsewhere than its bytes. */
@@ -74,13 +74,13 @@ export interface Circumstances {
   readonly hasWriter: boolean;
 }
 
-/** The facts of a file whose bitmaps were counted. */
-export function fileFacts(
+/** What is said of a file whose bitmaps were counted. */
+export function fileInfo(
   filename: string,
   index: QdbIndex,
   bitmaps: readonly CountedBitmap[],
   circumstances: Circumstances,
-): FileFacts {
+): FileInfo {
   const { form, header, extensions } = index;
   const isFull = form === "full";
   return {
@@ -91,9 +91,9 @@ export function fileFacts(
     cluster_size: index.clusterSize,
     file_size: index.fileSize,
     features: {
-      incompatible: featureFacts("incompatible", header.incompatibleFeatures, index),
-      compatible: featureFacts("compatible", header.compatibleFeatures, index),
-      autoclear: featureFacts("autoclear", header.autoclearFeatures, index),
+      incompatible: featureInfos("incompatible", header.incompatibleFeatures, index),
+      compatible: featureInfos("compatible", header.compatibleFeatures, index),
+      autoclear: featureInfos("autoclear", header.autoclearFeatures, index),
     },
     generation: isFull ? String(header.generation) : undefined,
     file_id: isFull ? toUuid(header.fileId) : undefined,
@@ -107,13 +107,13 @@ export function fileFacts(
     unprotected: !isFull,
     bitmaps: {
       *[Symbol.iterator]() {
-        for (const bitmap of bitmaps) yield bitmapFacts(bitmap, index, circumstances);
+        for (const bitmap of bitmaps) yield bitmapInfo(bitmap, index, circumstances);
       },
     },
   };
 }
 
-function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): FeatureFact[] {
+function featureInfos(kind: FeatureKind, word: bigint, index: QdbIndex): FeatureInfo[] {
   const known = [...FEATURES, ...index.features];
   return setBits(word).map((bit) => ({
     bit,
@@ -121,7 +121,7 @@ function featureFacts(kind: FeatureKind, word: bigint, index: QdbIndex): Feature
   }));
 }
 
-function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapFacts {
+function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapInfo {
   const { entry, dirty } = bitmap;
   const problem = bitmap.findProblem();
   const { size, granularity, flags } = entry.decodeFields();
@@ -140,14 +140,14 @@ function bitmapFacts(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }:
     error: problem === undefined ? undefined : { code: problem.code, message: problem.message },
     disk,
     disk_stamp: stamp && { length: String(stamp.length), mtime: String(stamp.mtime), file: String(stamp.file) },
-    ...diskFacts(entry),
+    ...diskInfo(entry),
     id,
     parent,
     created: created === undefined ? undefined : String(created),
     age_seconds: created === undefined ? undefined : now / 1000 - Number(created) / 1e9,
     comment,
     successor,
-    ...storedFacts(bitmap, index),
+    ...storedSpace(bitmap, index),
   };
 }
 
@@ -155,7 +155,7 @@ function percent(part: bigint, whole: bigint): number {
   return whole === 0n ? 0 : (100 * Number(part)) / Number(whole);
 }
 
-function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: boolean): BitmapFacts["state"] {
+function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: boolean): BitmapInfo["state"] {
   if (problem?.code === "INCONSISTENT") return hasWriter ? "in use" : "inconsistent";
   if (problem?.code === "UNSUPPORTED_FEATURE") return "unsupported";
   if (problem !== undefined) return "corrupt";
@@ -164,10 +164,10 @@ function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: bo
 }
 
 /** Space that a bitmap owns; preallocated clusters too. */
-function storedFacts(
+function storedSpace(
   { map }: CountedBitmap,
   { form, clusterSize }: QdbIndex,
-): Pick<BitmapFacts, "stored_clusters" | "stored_bytes"> {
+): Pick<BitmapInfo, "stored_clusters" | "stored_bytes"> {
   if (map === undefined) return { stored_clusters: undefined, stored_bytes: undefined };
   let clusters = 0;
   for (let cluster = 0; cluster < map.count; cluster++) if (map.offset(cluster) !== 0) clusters++;

@@ -2,18 +2,18 @@ import { QdbError, quote, shortRead } from "@qdb/format";
 import type { Handle } from "./handle.ts";
 
 /**
- * Exactly `length` bytes at `offset` of a file of `size` bytes, in a buffer of their own that starts at a multiple of 8.
+ * Reads exactly `length` bytes at `offset` of a file of `size` bytes into a buffer of their own that is aligned to 8 bytes.
  * @throws {QdbError} SHORT_READ where the file ends before that; IO; LIMIT for more than memory takes; USAGE once closed
  */
 export function readExactly(handle: Handle, size: number, offset: number, length: number): Uint8Array {
-  // Before anything is allocated: lengths come from files that may lie.
+  // Before allocating: a length from a damaged file can be huge.
   if (!(offset >= 0 && length >= 0 && offset + length <= size)) throw shortRead(offset, length, size);
   const target = allocate(length, handle.path);
   handle.readInto(target, length, offset);
   return target;
 }
 
-/** Never from Node's pool, whose pieces start anywhere. */
+/** Does not use Node's pool, whose buffers are not aligned. */
 function allocate(length: number, path: string): Uint8Array {
   try {
     return Buffer.allocUnsafeSlow(length);

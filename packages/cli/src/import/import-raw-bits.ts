@@ -1,7 +1,7 @@
 import { Bitmap, bitsOfShape, QdbError } from "@qdb/format";
-import { diskRecords } from "../files/images.ts";
-import { inputName, readInput } from "../files/input.ts";
 import { requireBitmapName } from "../files/new-bitmaps.ts";
+import { diskRecords } from "../files/raw-images.ts";
+import { inputName, readInput } from "../files/read-input.ts";
 import { type Importer, type ImportRequest, onlyName, refuseOptions } from "./request.ts";
 
 /** The bits as plain bytes, least significant bit first, ceil(bits / 8) of them: what `export --to raw-bits` writes. */

@@ -1,23 +1,23 @@
 import { type DiskStamp, isQdbError, QdbError, quote } from "@qdb/format";
-import type { Facts } from "../system/facts.ts";
+import type { FileStatus } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import { settledFacts } from "./settled.ts";
+import { settledStatus } from "./settled-status.ts";
 import { stampDiffers } from "./stamp.ts";
 
-/** A disk image that is read through, and must stay as it is meanwhile. */
+/** A disk image that is read from start to end and must not change meanwhile. */
 export class WatchedImage {
   readonly handle: Handle;
-  readonly #before: Facts;
+  readonly #before: FileStatus;
 
   /**
-   * Opens it. An image that was written to a moment ago is waited for, up to 2 s, so that a write right after is seen.
-   * @throws {QdbError} as opening a file source; SOURCE_CHANGED when it is written to all the time
+   * Opens the image. Waits up to 2 s when it was written a moment ago, so that a further write changes its mtime.
+   * @throws {QdbError} as opening a file source; SOURCE_CHANGED when it keeps being written
    */
   constructor(path: string) {
     this.handle = Handle.openForReading(path);
     try {
-      const { facts, isSettled } = settledFacts(() => this.handle.facts());
-      this.#before = facts;
+      const { status, isSettled } = settledStatus(() => this.handle.status());
+      this.#before = status;
       if (!isSettled) throw this.#changed(undefined);
     } catch (error) {
       this.handle.closeAfterError();
@@ -25,8 +25,8 @@ export class WatchedImage {
     }
   }
 
-  /** What the system said when it was opened, from when on changes are seen. */
-  get facts(): Facts {
+  /** The status when it was opened. Later changes are found by comparing with it. */
+  get status(): FileStatus {
     return this.#before;
   }
 
@@ -35,12 +35,12 @@ export class WatchedImage {
     return this.#before.size;
   }
 
-  /** See {@link Facts.key}. */
+  /** See {@link FileStatus.key}. */
   get key(): string {
     return this.#before.key;
   }
 
-  /** As the handle's; an image that became shorter has changed. @throws {QdbError} SOURCE_CHANGED, IO */
+  /** Like {@link Handle.readInto}, but a short read means that the image changed. @throws {QdbError} SOURCE_CHANGED, IO */
   readInto(target: Uint8Array, length: number, offset: number): void {
     try {
       this.handle.readInto(target, length, offset);
@@ -49,14 +49,14 @@ export class WatchedImage {
     }
   }
 
-  /** Compares with a stamp that was taken before it was opened. @throws {QdbError} SOURCE_CHANGED when it differs */
+  /** Checks the image against a stamp taken before it was opened. @throws {QdbError} SOURCE_CHANGED when they differ */
   requireStamp(stamp: DiskStamp): void {
     if (stampDiffers(stamp, this.#before)) throw this.#changed(undefined);
   }
 
-  /** @throws {QdbError} SOURCE_CHANGED when length or mtime are not what they were, IO */
+  /** @throws {QdbError} SOURCE_CHANGED when length or mtime changed, IO */
   checkUnchanged(): void {
-    const now = this.handle.facts();
+    const now = this.handle.status();
     if (now.size !== this.#before.size || now.mtimeNs !== this.#before.mtimeNs) throw this.#changed(undefined);
   }
 

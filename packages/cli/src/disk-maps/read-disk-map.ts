@@ -8,14 +8,12 @@ import {
   MIN_GRANULARITY,
   type Parse,
 } from "@qdb/format/internal";
-import { type AllocationRule, classifyExtent, type Extent } from "./classify.ts";
+import { DEFAULT_GRANULARITY } from "../files/new-bitmaps.ts";
+import { type AllocationRule, type ClassifiedRange, classifyRange } from "./classify-range.ts";
 import { FlatObjects } from "./flat-objects.ts";
 
-/** Granularity of a bitmap that nobody gave one, in bytes. */
-export const DEFAULT_GRANULARITY = 64 * 1024;
-
 /** Extents of a disk in the order in which they came; those that continue each other are joined. 17 bytes an extent. */
-export class ExtentList {
+export class RangeList {
   #offsets = new BigUint64Array(1024);
   #ends = new BigUint64Array(1024);
   #dirty = new Uint8Array(1024);
@@ -23,13 +21,13 @@ export class ExtentList {
   #isGapless = true;
   #droppedZeros = 0n;
 
-  /** Bytes of clean extents that an image may hide other data with (see {@link Extent}). */
+  /** Bytes of clean extents that an image may hide other data with (see {@link ClassifiedRange}). */
   get droppedZeros(): bigint {
     return this.#droppedZeros;
   }
 
   /** Adds an extent. */
-  add({ offset, length, dirty, isDroppedZero }: Extent): void {
+  add({ offset, length, dirty, isDroppedZero }: ClassifiedRange): void {
     if (isDroppedZero === true) this.#droppedZeros += length;
     const last = this.#count - 1;
     const end = last < 0 ? 0n : bigintAt(this.#ends, last);
@@ -110,20 +108,20 @@ const NBDINFO_OBJECT =
   /\n? *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
 
 /**
- * Reads a map in JSON, given in pieces of text: an array of objects, each an extent (see {@link classifyExtent}).
+ * Reads a map in JSON, given in pieces of text: an array of objects, each an extent (see {@link classifyRange}).
  * @throws {QdbError} USAGE with the place in the JSON, and what reading throws
  */
-export async function readExtents(
+export async function readDiskMap(
   pieces: AsyncIterable<string> | Iterable<string>,
   rule: AllocationRule | undefined,
-): Promise<ExtentList> {
-  const input = new JsonInput(extentList(rule));
+): Promise<RangeList> {
+  const input = new JsonInput(rangeList(rule));
   for await (const piece of pieces) input.push(piece);
   return input.finish();
 }
 
-function* extentList(rule: AllocationRule | undefined): Parse<ExtentList> {
-  const list = new ExtentList();
+function* rangeList(rule: AllocationRule | undefined): Parse<RangeList> {
+  const list = new RangeList();
   const usual = {
     pattern: NBDINFO_OBJECT,
     take([, offset = "", length = "", clean]: RegExpExecArray) {
@@ -132,7 +130,7 @@ function* extentList(rule: AllocationRule | undefined): Parse<ExtentList> {
   };
   const objects = new FlatObjects({
     object(values, fail) {
-      const extent = classifyExtent(values, rule, fail);
+      const extent = classifyRange(values, rule, fail);
       if (extent.offset + extent.length > MAX_DISK_SIZE) fail("it ends past 2^63, where no disk does");
       list.add(extent);
     },

@@ -2,7 +2,7 @@ import { struct, u64 } from "@qdb/format";
 import { DESCRIPTOR_OFFSET_HIGH, descriptorOffset, viewOf } from "@qdb/format/internal";
 
 /**
- * An entry of a bitmap table (qcow2: Bitmap table): bits 9-55 the offset of a data cluster; where that is 0, bit 0 tells
+ * Entry of a bitmap table (qcow2: Bitmap table). Bits 9-55 are the file offset of the data cluster. Where they are 0, bit 0 tells
  * whether the cluster reads as zeros (0) or ones (1). All other bits are 0.
  */
 export const BITMAP_TABLE_ENTRY = struct("bitmap table entry", 8, {
@@ -13,15 +13,15 @@ const ONES_BIT = 1;
 const RESERVED_LOW = 0x1fe;
 
 /**
- * The entries of a table of u64, each decoded when it is looked at: a table may have a million of them. In bitmap tables, L1
- * tables and L2 tables alike bits 9-55 of an entry are a file offset.
+ * A table of u64 entries that are decoded on access, since a table can have a million of them. In bitmap tables, L1 tables and
+ * L2 tables, bits 9-55 of an entry are a file offset.
  */
-export class TableEntries {
+export class OffsetTable {
   readonly count: number;
   readonly #view: DataView;
   readonly #stride: number;
 
-  /** `stride` is the distance of two entries in bytes: 8, or 16 in an extended L2 table, where the first 8 are looked at. */
+  /** `stride` is the length of an entry in bytes: 8, or 16 in an extended L2 table, of which the first 8 are used. */
   constructor(bytes: Uint8Array, stride: number = BITMAP_TABLE_ENTRY.size) {
     this.#view = viewOf(bytes);
     this.#stride = stride;
@@ -48,7 +48,7 @@ export class TableEntries {
     return (this.low(entry) & ONES_BIT) !== 0;
   }
 
-  /** Whether bits of an entry of a bitmap table are set that must be 0; bit 0 is one of them beside an offset. */
+  /** Whether an entry of a bitmap table has bits set that must be 0. Next to an offset, bit 0 must be 0 too. */
   hasReservedBits(entry: number): boolean {
     const low = this.low(entry);
     return (

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { fromNode } from "./errors.ts";
 
-/** Flushes the directory of a file: a new name of it is on the disk then. @throws {QdbError} IO */
+/** Flushes the directory of a file, so that a new name of the file is on the disk. @throws {QdbError} IO */
 export function syncDirectory(path: string): void {
   const directory = dirname(path);
   try {

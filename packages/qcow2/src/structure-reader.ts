@@ -1,29 +1,29 @@
 import { type ByteRange, type Plan, QdbError, read, type Where } from "@qdb/format";
 import { pieceAt } from "@qdb/format/internal";
 
-/** Bytes that one round asks for at most, a single longer range excepted. */
+/** Most bytes that one round asks for, except where a single range is longer. */
 const ROUND_BYTES = 4 * 2 ** 20;
-/** Ranges that one round asks for at most: as many objects a round are held beside their bytes. */
+/** Most ranges that one round asks for: each costs an object in memory besides its bytes. */
 const ROUND_RANGES = 4096;
 
-/** A range of the file, and what refers to it. */
+/** A range of the file, and where the reference to it stands. */
 export interface Reference extends ByteRange {
   /** For messages: "an L2 table". */
   readonly what: string;
-  /** Where the reference stands. */
+  /** Place of the reference, for errors. */
   readonly where: Where;
 }
 
 /**
- * Reads the structures of an image. Each lies inside the file, and no two of a good image overlap: so all of them together
- * have no more bytes than the file, however often a hostile one refers to the same.
+ * Reads the structures of an image, and limits the total. Structures of a valid image lie inside the file and do not overlap, so
+ * all of them together are no larger than the file. A hostile image can refer to the same bytes many times.
  */
 export class StructureReader {
   readonly #fileSize: number;
   /** Bytes that may still be read. */
   #left: number;
 
-  /** `most` is how many bytes are read in all. */
+  /** `most` is the largest number of bytes that may be read in total. */
   constructor(fileSize: number, most: number) {
     this.#fileSize = fileSize;
     this.#left = most;
@@ -45,7 +45,7 @@ export class StructureReader {
     );
   }
 
-  /** Reads ranges in order, in as many rounds as it takes, and shows each one's bytes once. @throws {QdbError} OVERLAP when more is read than the image can hold */
+  /** Reads ranges in order, in as many rounds as needed, and passes the bytes of each to `visit`. @throws {QdbError} OVERLAP when the total exceeds its limit */
   *readEach(ranges: Iterable<ByteRange>, visit: (bytes: Uint8Array, range: ByteRange) => void): Plan<void> {
     let round: ByteRange[] = [];
     let bytes = 0;

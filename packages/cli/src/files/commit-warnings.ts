@@ -5,17 +5,17 @@ import { warn } from "../shell/output.ts";
 const MOST_NAMED = 8;
 
 /** Says what a commit left behind that its user has to know. */
-export function tellLeft(path: string, { madeDirty, growth }: CommitReport): void {
+export function warnOfDamage(path: string, { madeDirty, growth }: CommitReport): void {
   for (const problem of madeDirty.slice(0, MOST_NAMED)) {
     warn(`nothing told which bits of ${named(problem)} were right, so that all of it is dirty now`);
   }
   const more = madeDirty.length - MOST_NAMED;
   if (more > 0) warn(`${more} more damaged bitmaps of the draft are all dirty now`);
-  tellGrowth(path, growth);
+  warnOfGrowth(path, growth);
 }
 
 /** Says why a file grows with every commit, and what ends it. */
-export function tellGrowth(path: string, growth: Growth | undefined): void {
+export function warnOfGrowth(path: string, growth: Growth | undefined): void {
   if (growth === undefined) return;
   const { problem, bitmaps, repairable } = growth;
   const which =

@@ -1,8 +1,8 @@
 import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
-import { diskRecords } from "../files/images.ts";
 import { type NewBitmap, requireBitmapName } from "../files/new-bitmaps.ts";
+import { diskRecords } from "../files/raw-images.ts";
 import { errorLine } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
 import type { ProgressReporter } from "../shell/progress.ts";

@@ -1,33 +1,33 @@
 import { quote } from "@qdb/format";
 import type { Colors } from "../shell/output.ts";
 import { longSize } from "../shell/size.ts";
-import { changeText } from "./disk-facts.ts";
-import type { BitmapFacts, FeatureFact, FileFacts } from "./facts.ts";
+import { changeText } from "./disk-info.ts";
+import type { BitmapInfo, FeatureInfo, FileInfo } from "./info-document.ts";
 
-/** The facts of a file with so many bitmaps for people, as lines. Everything from outside is quoted. */
-export function* factLines(facts: FileFacts, count: number, colors: Colors): Generator<string, void> {
-  yield* headLines(facts, colors);
+/** The lines that people read about a file with `count` bitmaps. Everything from outside is quoted. */
+export function* infoLines(info: FileInfo, count: number, colors: Colors): Generator<string, void> {
+  yield* headLines(info, colors);
   yield `bitmaps: ${count}`;
-  for (const bitmap of facts.bitmaps) yield* bitmapLines(bitmap, colors);
+  for (const bitmap of info.bitmaps) yield* bitmapLines(bitmap, colors);
 }
 
-function headLines(facts: FileFacts, colors: Colors): string[] {
-  const { form, extensions } = facts;
+function headLines(info: FileInfo, colors: Colors): string[] {
+  const { form, extensions } = info;
   return [
-    `file: ${quote(facts.filename)}`,
-    `file format: qdb, version ${facts.version}, ${form} form`,
-    ...(facts.unprotected
+    `file: ${quote(info.filename)}`,
+    `file format: qdb, version ${info.version}, ${form} form`,
+    ...(info.unprotected
       ? [colors.yellow("unprotected: a draft has no checksums, damage of its bits would not be found")]
       : []),
-    ...(facts.header_source === "mirror" ? [colors.yellow("header: damaged, its mirror was used")] : []),
-    `file size: ${longSize(BigInt(facts.file_size))}`,
-    `cluster size: ${longSize(BigInt(facts.cluster_size))}`,
+    ...(info.header_source === "mirror" ? [colors.yellow("header: damaged, its mirror was used")] : []),
+    `file size: ${longSize(BigInt(info.file_size))}`,
+    `cluster size: ${longSize(BigInt(info.cluster_size))}`,
     ...(form === "full"
-      ? [`generation: ${facts.generation}`, `file id: ${facts.file_id}`, `writer id: ${facts.writer_id}`]
+      ? [`generation: ${info.generation}`, `file id: ${info.file_id}`, `writer id: ${info.writer_id}`]
       : []),
-    ...featureLines("incompatible features", facts.features.incompatible),
-    ...featureLines("compatible features", facts.features.compatible),
-    ...featureLines("autoclear features", facts.features.autoclear),
+    ...featureLines("incompatible features", info.features.incompatible),
+    ...featureLines("compatible features", info.features.compatible),
+    ...featureLines("autoclear features", info.features.autoclear),
     ...(extensions.length === 0 ? [] : ["header extensions:"]),
     ...extensions.map(
       ({ type, name, length }) => `    ${type}: ${name === undefined ? "" : `${quote(name)}, `}${length} bytes`,
@@ -35,7 +35,7 @@ function headLines(facts: FileFacts, colors: Colors): string[] {
   ];
 }
 
-function featureLines(title: string, features: readonly FeatureFact[]): string[] {
+function featureLines(title: string, features: readonly FeatureInfo[]): string[] {
   if (features.length === 0) return [];
   return [
     `${title}:`,
@@ -44,11 +44,11 @@ function featureLines(title: string, features: readonly FeatureFact[]): string[]
 }
 
 /** How a bitmap is named where people read it: its name, or `hex:` and its bytes where they are not UTF-8. */
-function shownName({ name, name_hex }: BitmapFacts): string {
+function shownName({ name, name_hex }: BitmapInfo): string {
   return name === undefined ? `hex:${name_hex}` : quote(name);
 }
 
-function bitmapLines(bitmap: BitmapFacts, colors: Colors): string[] {
+function bitmapLines(bitmap: BitmapInfo, colors: Colors): string[] {
   const line = (title: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`        ${title}: ${value}`];
   const { state, error } = bitmap;
@@ -74,7 +74,7 @@ function bitmapLines(bitmap: BitmapFacts, colors: Colors): string[] {
   ];
 }
 
-function dirtyText({ dirty_bytes, dirty_percent }: BitmapFacts): string | undefined {
+function dirtyText({ dirty_bytes, dirty_percent }: BitmapInfo): string | undefined {
   if (dirty_bytes === undefined || dirty_percent === undefined) return undefined;
   return `${longSize(BigInt(dirty_bytes))}, ${percentText(dirty_percent)}`;
 }
@@ -86,7 +86,7 @@ function percentText(percent: number): string {
   return `${percent.toFixed(2)} %`;
 }
 
-function stampText({ disk_stamp: stamp }: BitmapFacts): string | undefined {
+function stampText({ disk_stamp: stamp }: BitmapInfo): string | undefined {
   if (stamp === undefined) return undefined;
   const file =
     stamp.mtime === "0" && stamp.file === "0"
@@ -95,14 +95,14 @@ function stampText({ disk_stamp: stamp }: BitmapFacts): string | undefined {
   return `${longSize(BigInt(stamp.length))}, ${file}`;
 }
 
-function coloredChange(bitmap: BitmapFacts, colors: Colors): string | undefined {
+function coloredChange(bitmap: BitmapInfo, colors: Colors): string | undefined {
   const text = changeText(bitmap);
   if (text === undefined || bitmap.disk_state === "same") return text;
   const isDoubt = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
   return isDoubt ? colors.red(text) : colors.yellow(text);
 }
 
-function createdText({ created, age_seconds: age }: BitmapFacts): string | undefined {
+function createdText({ created, age_seconds: age }: BitmapInfo): string | undefined {
   return created === undefined || age === undefined ? undefined : `${dateText(created)}, ${ageText(age)}`;
 }
 
@@ -124,7 +124,7 @@ function ageText(seconds: number): string {
   return `${count} ${name}${count === 1 ? "" : "s"} ago`;
 }
 
-function storedText({ stored_clusters: clusters, stored_bytes: bytes }: BitmapFacts): string | undefined {
+function storedText({ stored_clusters: clusters, stored_bytes: bytes }: BitmapInfo): string | undefined {
   if (clusters === undefined || bytes === undefined) return undefined;
   return `${clusters} data cluster${clusters === 1 ? "" : "s"}, ${longSize(BigInt(bytes))} with the L1 area`;
 }

@@ -1,8 +1,8 @@
 import { QdbError } from "@qdb/format";
-import { readExtents } from "../extents/read-extents.ts";
-import { diskRecords } from "../files/images.ts";
-import { inputName, readText } from "../files/input.ts";
+import { readDiskMap } from "../disk-maps/read-disk-map.ts";
 import { requireBitmapName } from "../files/new-bitmaps.ts";
+import { diskRecords } from "../files/raw-images.ts";
+import { inputName, readText } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
@@ -11,7 +11,7 @@ export const importExtents: Importer = async (request) => {
   refuseOptions(request, "extents", ["inconsistent"]);
   const name = requireBitmapName(onlyName(request, "extents"));
   const { source, call, disk, allocation } = request;
-  const extents = await aboutSource(request, () => readExtents(readText(source, call.signal), allocation));
+  const extents = await aboutSource(request, () => readDiskMap(readText(source, call.signal), allocation));
   if (extents.droppedZeros > 0n) {
     warn(
       `${inputName(source)}: ${extents.droppedZeros} bytes that the image itself holds as zeros are clean with --dirty=data; over older data a copy would not write them; --dirty=local makes them dirty`,

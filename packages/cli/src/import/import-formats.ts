@@ -1,9 +1,9 @@
 import { QdbError, quote } from "@qdb/format";
 import { isQcow2 } from "@qdb/qcow2";
 import { firstBytes } from "../files/first-bytes.ts";
-import { importExtents } from "./extents.ts";
-import { importQcow2 } from "./qcow2.ts";
-import { importRawBits } from "./raw-bits.ts";
+import { importExtents } from "./import-extents.ts";
+import { importQcow2 } from "./import-qcow2.ts";
+import { importRawBits } from "./import-raw-bits.ts";
 import type { Importer } from "./request.ts";
 
 /** The formats that can be read, by their names. */

@@ -7,7 +7,7 @@ interface Signature {
   readonly magic: string;
 }
 
-/** Magics as QEMU's block drivers probe them. */
+/** Magic numbers that QEMU's block drivers probe for. */
 const SIGNATURES: readonly Signature[] = [
   { format: "qcow2", offset: 0, magic: "QFI\xfb" },
   { format: "QED", offset: 0, magic: "QED\0" },
@@ -21,13 +21,13 @@ const SIGNATURES: readonly Signature[] = [
   { format: "parallels", offset: 0, magic: "WithouFreSpacExt" },
 ];
 
-/** A VHD of fixed size begins with the disk and ends with its only header, of 512 bytes or, by old tools, 511. */
+/** Lengths in bytes of the footer of a fixed-size VHD, which has no header at its beginning. Old tools write 511. */
 const VHD_FOOTERS: readonly number[] = [512, 511];
 const VHD_MAGIC = "conectix";
 
 /**
- * The format of an image whose bytes are not the disk's: the name of the one whose magic the file has, undefined for
- * what can be a raw image. A raw disk can hold such bytes by chance or by a guest's will, so the caller can insist.
+ * The name of the image format whose magic number a file has; undefined when it can be a raw image. A raw disk can hold such
+ * bytes too, by chance or by intent of the guest, so callers should let the user override the result.
  * @throws {QdbError} as opening and reading a file source
  */
 export function detectForeignImage(path: string): string | undefined {

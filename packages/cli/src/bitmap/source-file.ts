@@ -2,7 +2,7 @@ import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format
 import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { firstBytes } from "../files/first-bytes.ts";
-import { about, diskOf, mirrorOptions, openFile, requireFile, requireSameDisk } from "../files/open.ts";
+import { about, diskOf, mirrorOptions, openFile, requireFile, requireSameDisk } from "../files/open-qdb.ts";
 import { aboutSource } from "../import/request.ts";
 import type { Call } from "../shell/command.ts";
 

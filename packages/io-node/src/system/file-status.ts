@@ -2,34 +2,34 @@ import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 
-/** What can be told about a file or block device without reading it. */
+/** What the system says about a file or block device. */
 export interface FileIdentity {
-  /** A regular file or a block device; nothing else has bytes at offsets. */
+  /** A regular file or a block device; other kinds are refused. */
   readonly kind: "file" | "block";
   /** Length in bytes. */
   readonly size: bigint;
-  /** Last modification in ns since the epoch; of a block device that of its node. */
+  /** Time of the last modification in ns since the epoch; for a block device, of its node in /dev. */
   readonly mtimeNs: bigint;
-  /** File id (inode) in its file system; of a block device that of its node. */
+  /** Inode number in its file system; for a block device, of its node in /dev. */
   readonly file: bigint;
 }
 
-/** The identity, and which file of the machine it is. */
-export interface Facts extends FileIdentity {
-  /** The same for two paths exactly when they lead to the same file or device. */
+/** A file's identity with a key that tells files apart. */
+export interface FileStatus extends FileIdentity {
+  /** Equal for two paths if and only if they lead to the same file or device. */
   readonly key: string;
 }
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
-/** Major and minor number as glibc packs them into a dev_t. */
+/** Major and minor number of a dev_t, as glibc packs them. */
 function deviceNumbers(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n);
   return `${major}:${minor}`;
 }
 
-/** Length of a block device in bytes: stat says 0, and Node cannot ask the device. The kernel counts in 512 bytes, whatever the device does. */
+/** Length of a block device in bytes, from sysfs: stat(2) says 0, and Node has no ioctl(2). The kernel counts in units of 512 bytes for every device. */
 function blockDeviceSize(numbers: string, path: string): bigint {
   const entry = `/sys/dev/block/${numbers}/size`;
   try {
@@ -44,18 +44,18 @@ function blockDeviceSize(numbers: string, path: string): bigint {
   }
 }
 
-/** Which file of the machine it is: see {@link Facts.key}. */
+/** Which file of the machine it is: see {@link FileStatus.key}. */
 export function keyOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `block ${deviceNumbers(u64(stats.rdev))}` : `file ${u64(stats.dev)} ${u64(stats.ino)}`;
 }
 
-/** The numbers of the device that a file is on, as the kernel's own lists have them. */
+/** Major and minor number of the device that holds a file, in the form of /proc/locks. */
 export function fileSystemNumbers(stats: BigIntStats): string {
   return deviceNumbers(u64(stats.dev));
 }
 
 /** @throws {QdbError} USAGE for what is neither a regular file nor a block device; NOT_SUPPORTED; LIMIT from 2^53 bytes on */
-export function factsOf(stats: BigIntStats, path: string): Facts {
+export function statusOf(stats: BigIntStats, path: string): FileStatus {
   const { mtimeNs } = stats;
   const file = u64(stats.ino);
   if (stats.isBlockDevice()) {
@@ -74,16 +74,16 @@ function addressable(size: bigint, path: string): bigint {
   throw new QdbError("LIMIT", `${quote(path)} has ${size} bytes; 2^53 - 1 is the most that can be addressed`);
 }
 
-/** Facts about what a path leads to, without opening it. @throws {QdbError} NOT_FOUND, IO, and what {@link factsOf} throws */
-export function factsAt(path: string): Facts {
+/** FileStatus about what a path leads to, without opening it. @throws {QdbError} NOT_FOUND, IO, and what {@link statusOf} throws */
+export function statusAt(path: string): FileStatus {
   try {
-    return factsOf(statSync(path, { bigint: true }), path);
+    return statusOf(statSync(path, { bigint: true }), path);
   } catch (error) {
     throw fromNode(error, "open", path);
   }
 }
 
-/** Whether a path leads to the file of a {@link Facts.key}. @throws {QdbError} IO where that cannot be seen */
+/** Whether a path leads to the file of a {@link FileStatus.key}. @throws {QdbError} IO where that cannot be seen */
 export function leadsTo(path: string, key: string): boolean {
   try {
     return keyOf(statSync(path, { bigint: true })) === key;
@@ -95,9 +95,9 @@ export function leadsTo(path: string, key: string): boolean {
 }
 
 /** The same, undefined where the path leads to nothing. */
-export function factsIfThere(path: string): Facts | undefined {
+export function statusIfThere(path: string): FileStatus | undefined {
   try {
-    return factsOf(statSync(path, { bigint: true }), path);
+    return statusOf(statSync(path, { bigint: true }), path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw fromNode(error, "open", path);

@@ -1,7 +1,5 @@
 import {
   type BitmapEntry,
-  type DiskStamp,
-  decodeRecord,
   isQdbError,
   type MirrorOptions,
   type QdbEditor,
@@ -87,6 +85,11 @@ export function mirrorOptions(call: Pick<Call, "has">): MirrorOptions {
   return { acceptMirror: call.has(HEADER_DAMAGE.long) };
 }
 
+/** What a bitmap records about its disk. */
+export function diskOf(entry: BitmapEntry): DiskOfBitmap {
+  return { label: entry.label, records: entry.parseRecords() };
+}
+
 /** Refuses a bitmap whose disk is another one, changed, or cannot be looked at, unless told. @throws {QdbError} WRONG_DISK, IO */
 export function requireSameDisk(bitmap: DiskOfBitmap, call: Pick<Call, "has">): void {
   if (call.has(DISK_CHANGE.long)) return;
@@ -102,49 +105,4 @@ export function insisting(error: unknown): unknown {
   if (!isQdbError(error)) return error;
   const message = `${error.message}, or insist with --${DISK_CHANGE.long}`;
   return new QdbError(error.code, message, error.where, { cause: error });
-}
-
-/** The records of a bitmap by their kind; those that break their own rule are not among them. */
-export interface KnownRecords {
-  readonly disk?: string;
-  readonly stamp?: DiskStamp;
-  readonly id?: string;
-  readonly parent?: string;
-  /** Nanoseconds since the epoch. */
-  readonly created?: bigint;
-  readonly comment?: string;
-  readonly successor?: string;
-}
-
-/** What a bitmap records about its disk. */
-export function diskOf(entry: BitmapEntry): DiskOfBitmap {
-  return { label: entry.label, records: entry.parseRecords() };
-}
-
-/** Decodes the records of a bitmap. */
-export function knownRecords(entry: Pick<BitmapEntry, "parseRecords">): KnownRecords {
-  const known: { -readonly [K in keyof KnownRecords]: KnownRecords[K] } = {};
-  for (const item of entry.parseRecords() ?? []) {
-    const record = decodeRecord(item);
-    switch (record.kind) {
-      case "disk":
-      case "comment":
-      case "successor":
-        known[record.kind] = record.text;
-        break;
-      case "stamp":
-        known.stamp = record.stamp;
-        break;
-      case "id":
-      case "parent":
-        known[record.kind] = record.uuid;
-        break;
-      case "created":
-        known.created = record.ns;
-        break;
-      case "unknown":
-        break;
-    }
-  }
-  return known;
 }

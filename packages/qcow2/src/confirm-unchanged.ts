@@ -3,9 +3,9 @@ import { pieceAt } from "@qdb/format/internal";
 import type { Evidence, Qcow2Index } from "./qcow2-index.ts";
 
 /**
- * Looks again, after bits were read, whether header, extensions and bitmap directory are still those of the index: one small
- * round. A program that opens the image in between sets in_use, and one that closes it stores bitmaps elsewhere and frees the
- * clusters that are being read; neither may turn into clean bits.
+ * Checks, after bits were read, that header, extensions and bitmap directory are still what they were when the index was read. It
+ * takes one small round. A program that opens the image meanwhile sets in_use; one that closes it stores the bitmaps elsewhere
+ * and frees the clusters that were read. Bits read in between must not be used.
  * @throws {QdbError} SOURCE_CHANGED
  */
 export function* confirmQcow2({ evidence }: Pick<Qcow2Index, "evidence">): Plan<void> {
@@ -13,7 +13,7 @@ export function* confirmQcow2({ evidence }: Pick<Qcow2Index, "evidence">): Plan<
   throw sourceChanged("the image was written while its bitmaps were read");
 }
 
-/** Whether the image still holds certain bytes; where it is too short for them by now, it does not. */
+/** Whether the image still holds the same bytes. False when it has become too short for them. */
 export function* isEvident(evidence: readonly Evidence[]): Plan<boolean> {
   try {
     const found = yield* read(evidence.map(({ offset, bytes }) => ({ offset, length: bytes.length })));
@@ -24,7 +24,7 @@ export function* isEvident(evidence: readonly Evidence[]): Plan<boolean> {
   }
 }
 
-/** The error of a change that could not be waited for. */
+/** The error for an image that other programs keep changing. */
 export function sourceChanged(what: string): QdbError {
   return new QdbError("SOURCE_CHANGED", `${what}; close what has it open, then try again`);
 }

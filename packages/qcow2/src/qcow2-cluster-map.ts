@@ -1,16 +1,16 @@
 import type { BitmapShape, ClusterKind, ClusterMap } from "@qdb/format";
-import type { TableEntries } from "./table-entries.ts";
+import type { OffsetTable } from "./offset-table.ts";
 
-/** The cluster map of a bitmap, over its table in the file. Bits behind the last one are not checked: qcow2 requires 0, QEMU accepts others. */
+/** The cluster map of a bitmap, backed by its bitmap table. Padding bits after the last bit are not checked: qcow2 requires zeros, but QEMU accepts ones. */
 export class Qcow2ClusterMap implements ClusterMap {
   readonly shape: BitmapShape;
   readonly bitCount: number;
   readonly label: string;
   readonly clusterSize: number;
   readonly count: number;
-  readonly #entries: TableEntries;
+  readonly #entries: OffsetTable;
 
-  constructor(bitmap: Pick<ClusterMap, "shape" | "bitCount" | "label">, entries: TableEntries, clusterSize: number) {
+  constructor(bitmap: Pick<ClusterMap, "shape" | "bitCount" | "label">, entries: OffsetTable, clusterSize: number) {
     this.shape = bitmap.shape;
     this.bitCount = bitmap.bitCount;
     this.label = bitmap.label;
@@ -28,7 +28,7 @@ export class Qcow2ClusterMap implements ClusterMap {
     return this.#entries.offset(cluster);
   }
 
-  /** Never finds a problem: qcow2 has no checksums. */
+  /** Always undefined: qcow2 has no checksums to verify. */
   verify(): undefined {
     return undefined;
   }
