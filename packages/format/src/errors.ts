@@ -1,6 +1,6 @@
 import { quote } from "./quote.ts";
 
-/** Every code that the library throws or reports; `spec/errors.json` tells each one's meaning (spec §7). */
+/** All codes that the library throws or reports. `spec/errors.json` has their meanings (spec §7). */
 export const ERROR_CODES = [
   "BAD_MAGIC",
   "UNSUPPORTED_VERSION",
@@ -34,7 +34,7 @@ export const ERROR_CODES = [
 /** A stable error code. */
 export type QdbErrorCode = (typeof ERROR_CODES)[number];
 
-/** Where an error is: what could be said of it. `offset` is bytes from the start of the file. */
+/** The place of a problem, as far as it is known. `offset` is in bytes from the start of the file. */
 export interface Where {
   readonly structure?: string;
   readonly field?: string;
@@ -42,21 +42,21 @@ export interface Where {
   readonly bitmap?: string;
 }
 
-/** What is wrong, as plain data: validators report it, {@link QdbError} carries it, `check` lists it. */
+/** A problem as plain data. Validators report it, {@link QdbError} carries it, `check` lists it. */
 export interface Problem {
   readonly code: QdbErrorCode;
   readonly message: string;
   readonly where: Where;
 }
 
-/** Receives the problems of a structure in the order in which the spec (§7) ranks them. */
+/** Receives the problems of a structure, in the order of spec §7. */
 export type Report = (problem: Problem) => void;
 
 const BRAND = Symbol.for("@qdb/format/QdbError");
 
 /**
- * The one error class of the QDB libraries: a stable `code`, and `where` it happened.
- * The message says what is wrong, where, and what to do; names in it are escaped already.
+ * The error class of the QDB libraries, with a stable `code` and the place, `where`. The message says what is wrong, where, and what to
+ * do. Names in it are escaped.
  */
 export class QdbError extends Error implements Problem {
   override readonly name = "QdbError";
@@ -70,13 +70,13 @@ export class QdbError extends Error implements Problem {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** The error that a problem amounts to. */
+  /** The error for a problem. */
   static from(problem: Problem): QdbError {
     return new QdbError(problem.code, problem.message, problem.where);
   }
 }
 
-/** Whether a value is a {@link QdbError} (of any copy of this package), with one of the codes when codes are given. */
+/** Whether a value is a {@link QdbError}, of any copy of this package, and has one of the codes, if any are given. */
 export function isQdbError<C extends QdbErrorCode = QdbErrorCode>(
   value: unknown,
   ...codes: readonly C[]
@@ -90,7 +90,7 @@ export function throwFirst(problem: Problem): never {
   throw QdbError.from(problem);
 }
 
-/** Puts `where` into words: `bitmap "daily", L1 table, offset 8192`. */
+/** A place as text: `bitmap "daily", L1 table, offset 8192`. */
 export function describeWhere(where: Where): string {
   const parts: string[] = [];
   if (where.bitmap !== undefined) parts.push(`bitmap ${quote(where.bitmap)}`);

@@ -1,10 +1,10 @@
-/** Largest `cluster_bits` (spec QDB-HDR: 2 MiB clusters, as in QEMU). */
+/** Largest `cluster_bits`: clusters of 2 MiB, as in QEMU. */
 export const MAX_CLUSTER_BITS = 21;
-/** Smallest `cluster_bits` (posted in 2014). */
+/** Smallest `cluster_bits`: clusters of 512 bytes. */
 export const MIN_CLUSTER_BITS = 9;
 /** Whether a number can be the log2 of a cluster size. */
-export function isClusterBits(bits: number): boolean {
-  return Number.isInteger(bits) && bits >= MIN_CLUSTER_BITS && bits <= MAX_CLUSTER_BITS;
+export function isClusterBits(value: number): boolean {
+  return Number.isInteger(value) && value >= MIN_CLUSTER_BITS && value <= MAX_CLUSTER_BITS;
 }
 /** Most bitmaps of one file. */
 export const MAX_BITMAPS = 65535;
@@ -33,11 +33,11 @@ export const HEADER_AREA_SIZE = 4096;
 /** File offsets above this count as past the end of the file (spec §1). */
 export const MAX_FILE_OFFSET = 2 ** 53;
 
-/** What a caller may bound; every field has a default. */
+/** Limits that a caller may set. */
 export interface Limits {
-  /** Most bytes of bits that one Bitmap in memory may take, else LIMIT (default 512 MiB). */
+  /** Most bytes that the bits of one Bitmap may take in memory, otherwise LIMIT (default 512 MiB). */
   readonly maxBitmapBytes?: number;
-  /** Most bytes of L1 areas and data clusters that a repair may store anew, all bitmaps together, else LIMIT (default 4 GiB). */
+  /** Most bytes of L1 areas and data clusters that a repair may write for all bitmaps, otherwise LIMIT (default 4 GiB). */
   readonly maxRepairBytes?: number;
 }
 /** Default of {@link Limits.maxRepairBytes}. */

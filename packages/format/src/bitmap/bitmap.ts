@@ -5,19 +5,19 @@ import { ExtentBatch, RunCollector } from "./runs.ts";
 import { type BitmapShape, type BitRange, bitsInward, bitsOfShape, bitsOutward, type DiskRange } from "./shape.ts";
 import * as kernel from "./words.ts";
 
-/** Words listed before a batch is handed on. */
+/** Words that are searched for extents at a time. */
 const WINDOW_WORDS = 65536;
 
 /**
- * A dirty bitmap in memory: which granules of a disk changed. Ranges are bytes; what speaks of bits says so.
- * Marking dirty rounds outward, marking clean inward (spec §5, Dirt): no rounding ever loses dirt.
+ * A dirty bitmap in memory: which granules of a disk changed. Ranges are in bytes unless a name says bits.
+ * Marking dirty rounds outward, marking clean rounds inward, so that no dirty bit is lost (spec §5, Dirt).
  */
 export class Bitmap implements BitmapShape {
   readonly size: bigint;
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
   readonly bitCount: number;
-  /** Bits behind the last one are zero, always. */
+  /** Bits behind the last one are always zero. */
   readonly #words: Uint32Array;
 
   private constructor(shape: BitmapShape, words?: Uint32Array) {
@@ -41,7 +41,7 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * A bitmap of LSB-first bytes, ceil(bits / 8) of them (spec §1); bits behind the last one are not looked at.
+   * A bitmap of LSB-first bytes, ceil(bitCount / 8) of them (spec §1). Bits behind the last one are ignored.
    * @throws {QdbError} USAGE, LIMIT for an impossible shape, SIZE_MISMATCH for another number of bytes
    */
   static fromBytes(bytes: Uint8Array, shape: BitmapShape): Bitmap {
@@ -55,7 +55,7 @@ export class Bitmap implements BitmapShape {
     return new Bitmap(shape, kernel.wordsFromBytes(bytes));
   }
 
-  /** The bits as LSB-first bytes, ceil(bits / 8) of them. */
+  /** The bits as LSB-first bytes, ceil(bitCount / 8) of them. */
   toBytes(): Uint8Array {
     return this.bytesAt(0, Math.ceil(this.bitCount / 8));
   }
@@ -65,12 +65,12 @@ export class Bitmap implements BitmapShape {
     return kernel.bytesFromWords(this.#words, start, length);
   }
 
-  /** The same bytes to be read at once, before the bitmap changes: shared with it where the machine's byte order allows. */
+  /** The same bytes for reading, valid until the bitmap changes: a view if the machine's byte order allows one. */
   viewAt(start: number, length: number): Uint8Array {
     return kernel.viewAsBytes(this.#words, start, length);
   }
 
-  /** Takes bits as words from bit `base` (a multiple of 32) on, by OR; words behind the last bit are not looked at. For readers that fill a bitmap piece by piece. */
+  /** Merges words of bits, from bit `base` on, a multiple of 32 (OR). Bits behind the last one are ignored. For filling a bitmap piece by piece. */
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = base / 32;
     kernel.orWords(this.#words.subarray(at, at + words.length), words);
@@ -81,17 +81,17 @@ export class Bitmap implements BitmapShape {
     kernel.fillBits(this.#words, this.bitCount, this.#words.length * 32, false);
   }
 
-  /** Whether a bit is dirty; false past the last one. */
+  /** Whether a bit is dirty; false for a bit that the bitmap does not have. */
   isDirty(bit: number): boolean {
     return bit >= 0 && bit < this.bitCount && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
-  /** Marks a range dirty: every bit that it touches. @throws {QdbError} USAGE for a range that is not inside the disk */
+  /** Marks every bit dirty that a range touches. @throws {QdbError} USAGE for a range that is not inside the disk */
   mark(range: DiskRange): void {
     this.markBits(bitsOutward(range, this));
   }
 
-  /** Marks a range clean: the bits whose whole granule it covers. @throws {QdbError} USAGE for a range that is not inside the disk */
+  /** Marks every bit clean whose whole granule lies in a range. @throws {QdbError} USAGE for a range that is not inside the disk */
   unmark(range: DiskRange): void {
     const { first, end } = bitsInward(range, this);
     kernel.fillBits(this.#words, first, end, false);
@@ -110,17 +110,17 @@ export class Bitmap implements BitmapShape {
     return kernel.countBits(this.#words);
   }
 
-  /** Bytes of the disk that are dirty: granules, the last one clipped to the disk. */
+  /** Number of dirty bytes of the disk. The last granule is clipped to the disk. */
   dirtyBytes(): bigint {
     return dirtyBytes(this.count(), this, { last: this.isDirty(this.bitCount - 1) });
   }
 
-  /** The first dirty bit from `from` on, -1 when there is none. */
+  /** The first dirty bit from `from` on; -1 if there is none. */
   nextDirty(from = 0): number {
     return kernel.nextBit(this.#words, from, this.bitCount, true);
   }
 
-  /** The first clean bit from `from` on, -1 when there is none. */
+  /** The first clean bit from `from` on; -1 if there is none. */
   nextClean(from = 0): number {
     return kernel.nextBit(this.#words, from, this.bitCount, false);
   }
@@ -146,23 +146,23 @@ export class Bitmap implements BitmapShape {
     yield* collector.finish(end).map(batch);
   }
 
-  /** Adds another bitmap's dirt (OR). Granularities may differ: the other's dirt is rounded outward. @throws {QdbError} SIZE_MISMATCH for another disk size */
+  /** Adds the dirty bits of another bitmap (OR). If its granularity differs, its dirty bits are rounded outward. @throws {QdbError} SIZE_MISMATCH for another disk size */
   merge(other: Bitmap): void {
     if (other.size !== this.size) throw sizeMismatch(this, other);
     kernel.orWords(this.#words, other.regranulate(this.granularity).#words);
   }
 
-  /** Keeps what is dirty in both (AND). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /** Keeps the bits that are dirty in both (AND). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
   intersect(other: Bitmap): void {
     kernel.andWords(this.#words, sameShape(this, other).#words);
   }
 
-  /** Drops what is dirty in the other (AND NOT). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /** Clears the bits that are dirty in the other (AND NOT). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
   subtract(other: Bitmap): void {
     kernel.andNotWords(this.#words, sameShape(this, other).#words);
   }
 
-  /** Keeps what is dirty in exactly one of the two. @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /** Keeps the bits that are dirty in exactly one of the two (XOR). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
   xor(other: Bitmap): void {
     kernel.xorWords(this.#words, sameShape(this, other).#words);
   }
@@ -186,19 +186,19 @@ export class Bitmap implements BitmapShape {
     return new Bitmap(this, this.#words.slice());
   }
 
-  /** The bits at another granularity, rounded outward: what was dirty stays dirty. The bitmap itself when it has it already. @throws {QdbError} USAGE, LIMIT */
+  /** A bitmap of another granularity that covers at least the same dirty bytes. Returns this bitmap if it has that granularity. @throws {QdbError} USAGE, LIMIT */
   regranulate(granularity: number): Bitmap {
     if (granularity === this.granularity) return this;
     const shape = { size: this.size, granularity };
-    const bits = bitsOfShape(shape);
-    const factor = Math.abs(Math.log2(granularity / this.granularity));
+    const length = kernel.wordsFor(bitsOfShape(shape));
+    const steps = Math.abs(Math.log2(granularity / this.granularity));
     const change = granularity > this.granularity ? coarsen : refine;
-    return new Bitmap(shape, change(this.#words, factor, kernel.wordsFor(bits)));
+    return new Bitmap(shape, change(this.#words, steps, length));
   }
 
   /**
-   * The bits for a disk of another size. A new area is dirty, from the granule on that holds the old end, unless
-   * the caller vouches that no byte there changed since the bitmap began (`newArea: "clean"`; spec §5, Dirt).
+   * A bitmap for a disk of another size. An area that is added is dirty, from the granule that holds the old end on. With
+   * `newArea: "clean"` the caller states that no byte there changed since the bitmap began (spec §5, Dirt).
    * @throws {QdbError} USAGE, LIMIT
    */
   resize(size: bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
@@ -213,7 +213,10 @@ export class Bitmap implements BitmapShape {
   }
 }
 
-/** Bytes of the disk, or of `within`, that a number of dirty bits covers; `ends` tells whether the first and the last bit are among them, whose granules are clipped. */
+/**
+ * Number of bytes of the disk, or of `within`, that dirty bits cover. `ends` says whether the first and the last bit of the range are
+ * dirty: their granules are clipped to it.
+ */
 export function dirtyBytes(
   count: number,
   shape: BitmapShape,

@@ -1,7 +1,7 @@
 import { QdbError } from "../errors.ts";
 import { isGranularity, MAX_BITS, MAX_DISK_SIZE } from "../limits.ts";
 
-/** What a bitmap covers: `size` bytes of a disk at `granularity` bytes a bit (spec §1). */
+/** The shape of a bitmap: it tracks `size` bytes of a disk, `granularity` bytes for each bit (spec §1). */
 export interface BitmapShape {
   /** Length of the tracked disk in bytes, 0..2^63-1. */
   readonly size: bigint;
@@ -9,25 +9,25 @@ export interface BitmapShape {
   readonly granularity: number;
 }
 
-/** A range of the tracked disk in bytes. Offsets past 2^53 are given as bigint, so that nothing is rounded. */
+/** A range of the tracked disk in bytes. Values above 2^53 are bigints, since numbers would be rounded. */
 export interface DiskRange {
   readonly offset: number | bigint;
   readonly length: number | bigint;
 }
 
-/** A run of bits: `first` up to, not including, `end` (which may be 2^32). */
+/** A range of bits, [first, end); `end` may be 2^32. */
 export interface BitRange {
   readonly first: number;
   readonly end: number;
 }
 
-/** Whether the format has bitmaps of a shape: its granularity, its size, and no more than 2^32 bits. */
+/** Whether the format allows a shape: its granularity, its size, and at most 2^32 bits. */
 export function isShape({ size, granularity }: BitmapShape): boolean {
   const isSize = size >= 0n && size <= MAX_DISK_SIZE;
   return isGranularity(granularity) && isSize && size <= BigInt(MAX_BITS) * BigInt(granularity);
 }
 
-/** Number of bits of a shape, ceil(size / granularity). @throws {QdbError} USAGE for a shape that the format does not have, LIMIT above 2^32 bits */
+/** Number of bits of a shape, ceil(size / granularity). @throws {QdbError} USAGE for a size or granularity that the format does not allow, LIMIT above 2^32 bits */
 export function bitsOfShape({ size, granularity }: BitmapShape): number {
   if (!isGranularity(granularity)) {
     throw new QdbError("USAGE", `granularity ${granularity} is no power of two from 512 to 2147483648`, {
@@ -37,13 +37,13 @@ export function bitsOfShape({ size, granularity }: BitmapShape): number {
   if (size < 0n || size > MAX_DISK_SIZE) {
     throw new QdbError("USAGE", `size ${size} is not in 0..2^63-1`, { field: "size" });
   }
-  const bits = size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
-  if (bits > BigInt(MAX_BITS)) {
-    throw new QdbError("LIMIT", `${bits} bits are more than 2^32; use a coarser granularity for ${size} bytes`, {
+  const bitCount = size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
+  if (bitCount > BigInt(MAX_BITS)) {
+    throw new QdbError("LIMIT", `${bitCount} bits are more than 2^32; use a coarser granularity for ${size} bytes`, {
       field: "size",
     });
   }
-  return Number(bits);
+  return Number(bitCount);
 }
 
 function exact(value: number | bigint, field: string): bigint {
@@ -56,7 +56,7 @@ function exact(value: number | bigint, field: string): bigint {
   return BigInt(value);
 }
 
-/** Start and end of a range, in bytes. @throws {QdbError} USAGE when it is negative, not exact, or ends past the disk */
+/** Start and end of a range, in bytes. @throws {QdbError} USAGE if it is negative, not exact, or ends past the disk */
 function bounds(range: DiskRange, shape: BitmapShape): readonly [start: bigint, end: bigint] {
   const start = exact(range.offset, "offset");
   const length = exact(range.length, "length");
@@ -68,11 +68,11 @@ function bounds(range: DiskRange, shape: BitmapShape): readonly [start: bigint, 
   return [start, start + length];
 }
 
-/** The bits that a range touches: rounded outward, as everything that marks dirty is. @throws {QdbError} USAGE */
+/** The bits that a range touches. Rounded outward, as needed for marking dirty. @throws {QdbError} USAGE */
 export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
   const { offset, length } = range;
   if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && Number(offset) >= 0 && Number(length) > 0) {
-    // Most ranges are plain numbers, and millions of them are marked one by one: no bigint where a double is exact.
+    // Bigints are slow, and most ranges are exact as numbers.
     const end = Number(offset) + Number(length);
     if (end <= Number.MAX_SAFE_INTEGER && end <= Number(shape.size)) {
       return {
@@ -87,7 +87,7 @@ export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
   return { first: Number(start / granularity), end: Number((end - 1n) / granularity) + 1 };
 }
 
-/** The bits whose whole granule (clipped to the disk) lies in a range: rounded inward, as everything that marks clean is. @throws {QdbError} USAGE */
+/** The bits whose granule, clipped to the disk, lies inside a range. Rounded inward, as needed for marking clean. @throws {QdbError} USAGE */
 export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
   const [start, end] = bounds(range, shape);
   const granularity = BigInt(shape.granularity);
@@ -96,10 +96,13 @@ export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
   return first < last ? { first, end: last } : { first: 0, end: 0 };
 }
 
-/** Bytes of the disk that bits cover, clipped to its size; exact at any size. */
-export function bytesOfBits(bits: BitRange, shape: BitmapShape): { readonly offset: bigint; readonly length: bigint } {
+/** The range of the disk that bits cover, in bytes, clipped to the disk. */
+export function bytesOfBits(
+  { first, end }: BitRange,
+  shape: BitmapShape,
+): { readonly offset: bigint; readonly length: bigint } {
   const granularity = BigInt(shape.granularity);
-  const offset = BigInt(bits.first) * granularity;
-  const end = BigInt(bits.end) * granularity;
-  return { offset, length: (end < shape.size ? end : shape.size) - offset };
+  const offset = BigInt(first) * granularity;
+  const stop = BigInt(end) * granularity;
+  return { offset, length: (stop < shape.size ? stop : shape.size) - offset };
 }

@@ -4,9 +4,9 @@ import { wordAt } from "../elements.ts";
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** Number of words that hold `bits` bits. */
-export function wordsFor(bits: number): number {
-  return Math.ceil(bits / 32);
+/** Number of words that hold `bitCount` bits. */
+export function wordsFor(bitCount: number): number {
+  return Math.ceil(bitCount / 32);
 }
 
 function swapEach(words: Uint32Array): Uint32Array {
@@ -91,21 +91,21 @@ export function countBits(words: Uint32Array): number {
   return count;
 }
 
-/** The first bit in [from, bits) that has the value; -1 if there is none. */
-export function nextBit(words: Uint32Array, from: number, bits: number, value: boolean): number {
+/** The first bit in [from, bitCount) that has the value; -1 if there is none. */
+export function nextBit(words: Uint32Array, from: number, bitCount: number, value: boolean): number {
   const first = Math.max(0, from);
-  if (first >= bits) return -1;
+  if (first >= bitCount) return -1;
   const flip = value ? 0 : -1;
   let index = Math.floor(first / 32);
   let word = (wordAt(words, index) ^ flip) & (-1 << (first % 32));
-  const last = wordsFor(bits);
+  const last = wordsFor(bitCount);
   while (word === 0) {
     index++;
     if (index >= last) return -1;
     word = wordAt(words, index) ^ flip;
   }
   const bit = index * 32 + 31 - Math.clz32(word & -word);
-  return bit < bits ? bit : -1;
+  return bit < bitCount ? bit : -1;
 }
 
 /** target |= source. @throws {RangeError} if the source is shorter */

@@ -8,7 +8,7 @@ export interface ClusterCopy {
   /** Set if bits behind the end of the bitmap become zero in the copy. */
   readonly trim?: {
     /** Number of bits that stay, from the first on. */
-    readonly bits: number;
+    readonly bitCount: number;
     /** CRC-32 of the trimmed bytes. */
     readonly checksum: number;
   };

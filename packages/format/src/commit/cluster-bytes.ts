@@ -3,18 +3,18 @@ import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 
-/** A copy of a cluster's bytes in which only the first `bits` bits are kept; those behind are zero. */
-export function trimmed(bytes: Uint8Array, bits: number): Uint8Array {
-  const whole = Math.floor(bits / 8);
+/** A copy of a cluster's bytes in which only the first `bitCount` bits are kept; those behind are zero. */
+export function trimmed(bytes: Uint8Array, bitCount: number): Uint8Array {
+  const whole = Math.floor(bitCount / 8);
   const result = new Uint8Array(bytes.length);
   result.set(bytes.subarray(0, whole));
-  if (bits % 8 !== 0) result[whole] = byteAt(bytes, whole) & ((1 << (bits % 8)) - 1);
+  if (bitCount % 8 !== 0) result[whole] = byteAt(bytes, whole) & ((1 << (bitCount % 8)) - 1);
   return result;
 }
 
-/** A cluster whose first `bits` bits are ones and whose others are zeros. */
-export function onesCluster(clusterSize: number, bits = clusterSize * 8): Uint8Array {
-  return trimmed(new Uint8Array(clusterSize).fill(0xff), bits);
+/** A cluster whose first `bitCount` bits are ones and whose others are zeros. */
+export function onesCluster(clusterSize: number, bitCount = clusterSize * 8): Uint8Array {
+  return trimmed(new Uint8Array(clusterSize).fill(0xff), bitCount);
 }
 
 /** A chunk, padded with zeros to whole clusters: a file ends at the end of a cluster. */

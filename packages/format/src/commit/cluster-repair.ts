@@ -39,7 +39,7 @@ export function clusterRepairWrites(
   builder.bytes.set(map.areaBytes.subarray(0, map.count * (L1_ENTRY.size + L1_CHECKSUM.size)));
   const areaOffset = space.allocate(builder.bytes.length);
   const last = map.count - 1;
-  const bitsOf = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);
+  const bitsIn = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);
   /** Sets place and checksum to zero: the builder leaves the checksum of a cluster that is not stored as it is. */
   const clear = (cluster: number): void => builder.setData(cluster, 0, 0);
   const stored: (readonly [cluster: number, offset: number])[] = [];
@@ -52,7 +52,7 @@ export function clusterRepairWrites(
     }
     const offset = space.allocate(clusterSize);
     stored.push([cluster, offset]);
-    builder.setData(cluster, offset, cluster === last ? crc32(onesCluster(clusterSize, bitsOf(last))) : wholeChecksum);
+    builder.setData(cluster, offset, cluster === last ? crc32(onesCluster(clusterSize, bitsIn(last))) : wholeChecksum);
   }
   const copies: ClusterCopy[] = [];
   if (tail === "ones" || tail === "zeros") clear(last);
@@ -63,7 +63,7 @@ export function clusterRepairWrites(
   } else if (tail !== undefined) {
     const to = space.allocate(clusterSize);
     const { checksum } = tail;
-    copies.push({ from: map.offset(last), to, trim: { bits: bitsOf(last), checksum } });
+    copies.push({ from: map.offset(last), to, trim: { bitCount: bitsIn(last), checksum } });
     builder.setData(last, to, checksum);
   }
   const l1Area = builder.bytes;
@@ -73,7 +73,7 @@ export function clusterRepairWrites(
     copies,
     *chunks() {
       yield* chunksOf([l1Area], areaOffset, clusterSize);
-      for (const [cluster, offset] of stored) yield { offset, bytes: onesCluster(clusterSize, bitsOf(cluster)) };
+      for (const [cluster, offset] of stored) yield { offset, bytes: onesCluster(clusterSize, bitsIn(cluster)) };
     },
   };
 }
@@ -81,7 +81,7 @@ export function clusterRepairWrites(
 /** The bytes of a cluster that is copied, as they are written. @throws {QdbError} SOURCE_CHANGED if they are not the bytes that the repair verified */
 export function copiedBytes(bytes: Uint8Array, { from, trim }: ClusterCopy, crc32: Crc32): Uint8Array {
   if (trim === undefined) return bytes;
-  const result = trimmed(bytes, trim.bits);
+  const result = trimmed(bytes, trim.bitCount);
   if (crc32(result) === trim.checksum) return result;
   throw new QdbError("SOURCE_CHANGED", "a data cluster changed since it was looked at", { offset: from });
 }

@@ -58,14 +58,14 @@ function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Pla
   return { dirty, ...(tail === undefined ? {} : { tail }) };
 }
 
-/** What the last cluster holds once everything behind its first `bits` bits is zero. */
+/** What the last cluster holds once everything behind its first `bitCount` bits is zero. */
 function trimmedContents(
   bytes: Uint8Array,
-  bits: number,
+  bitCount: number,
   allOnes: boolean,
   crc32: Crc32,
 ): NonNullable<ClusterRepair["tail"]> {
-  const result = trimmed(bytes, bits);
+  const result = trimmed(bytes, bitCount);
   if (isZero(result)) return "zeros";
-  return allOnes && isOnes(result, bits) ? "ones" : { checksum: crc32(result) };
+  return allOnes && isOnes(result, bitCount) ? "ones" : { checksum: crc32(result) };
 }

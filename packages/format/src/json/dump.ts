@@ -113,22 +113,22 @@ function unstoredBytes(map: ClusterMap): number {
 
 function* dumpBits(map: ClusterMap, sha256: (() => Sha256) | undefined, options: DumpOptions): Plan<void, string> {
   const hasher = sha256 === undefined ? undefined : new BitsHasher(sha256(), map.bitCount);
-  const totals = { bits: 0, last: -1, first: true };
+  const totals = { bitCount: 0, last: -1, first: true };
   yield* put('"dirty": [');
   yield* mapPut(
     extentsPlan(map, { onProgress: options.onProgress, ...(hasher === undefined ? {} : { also: hasher }) }),
     (batch) => rangesJson(batch, totals),
   );
-  const bytes = dirtyBytes(totals.bits, map.shape, { last: totals.last === map.bitCount - 1 && map.bitCount > 0 });
+  const bytes = dirtyBytes(totals.bitCount, map.shape, { last: totals.last === map.bitCount - 1 && map.bitCount > 0 });
   const digest = hasher === undefined ? "" : `, "bits_sha256": "${hasher.finish()}"`;
   yield* put(`${totals.first ? "" : "\n      "}], "dirty_bytes": "${bytes}"${digest} }`);
 }
 
-function rangesJson(batch: ExtentBatch, totals: { bits: number; last: number; first: boolean }): string {
+function rangesJson(batch: ExtentBatch, totals: { bitCount: number; last: number; first: boolean }): string {
   const pieces: string[] = [];
   const { runs } = batch;
   for (let at = 0; at < runs.length; at += 2) {
-    totals.bits += wordAt(runs, at + 1) - wordAt(runs, at) + 1;
+    totals.bitCount += wordAt(runs, at + 1) - wordAt(runs, at) + 1;
   }
   totals.last = runs.at(-1) ?? totals.last;
   for (const { offset, length } of exactRanges(batch)) {

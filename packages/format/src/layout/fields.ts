@@ -1,4 +1,4 @@
-/** How one field of a structure stands in its bytes: `size` bytes, big-endian (spec §1). Reading never fails: rules are looked at by validators. */
+/** The type of a field of a structure: `size` bytes, big-endian (spec §1). Reading accepts any value; validators apply the rules. */
 export interface FieldType<T> {
   readonly name: string;
   readonly size: number;
@@ -6,7 +6,7 @@ export interface FieldType<T> {
   write(view: DataView, at: number, value: T): void;
 }
 
-/** The one place that makes a view: always with offset and length, so that a part never reads into its neighbour. */
+/** A view of exactly these bytes: reads past their end throw, even if the buffer goes on. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -51,7 +51,7 @@ export const i64: FieldType<bigint> = {
   write: (view, at, value) => view.setBigInt64(at, value),
 };
 
-/** `length` bytes as they are. Reading copies them. */
+/** `length` bytes. Reading copies them. */
 export function bytes(length: number): FieldType<Uint8Array> {
   return {
     name: `bytes[${length}]`,

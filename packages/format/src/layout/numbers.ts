@@ -10,7 +10,7 @@ export function alignUp(x: number, unit: number): number {
   return Math.ceil(x / unit) * unit;
 }
 
-/** A u64 of the file as a file offset in bytes; above 2^53 it is Infinity, which is past the end of every file (spec §1). */
+/** A u64 as a file offset in bytes. Above 2^53 it is Infinity, which is past the end of every file (spec §1). */
 export function fileOffset(value: bigint): number {
   return value > BigInt(MAX_FILE_OFFSET) ? Number.POSITIVE_INFINITY : Number(value);
 }
@@ -20,7 +20,7 @@ export function isInside(offset: number, length: number, size: number): boolean 
   return offset + length <= Math.min(size, MAX_FILE_OFFSET);
 }
 
-/** How many bits cover a disk: ceil(size / granularity), up to 2^32 and more, exact for every u64 (spec §1). */
+/** Number of bits of a disk: ceil(size / granularity), exact for every u64 (spec §1). */
 export function bitsOf(size: bigint, granularity: number): bigint {
   return size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
 }
@@ -36,7 +36,7 @@ export function descriptorOffset(high: number, low: number): number {
   return (high & DESCRIPTOR_OFFSET_HIGH) * 2 ** 32 + ((low & 0xfffffe00) >>> 0);
 }
 
-/** A number where it is exact, else the bigint itself: for offsets shown in messages. */
+/** A number if it is exact, otherwise the bigint: for offsets in messages. */
 export function shown(value: bigint): number | bigint {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
 }

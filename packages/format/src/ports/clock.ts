@@ -1,12 +1,12 @@
-/** Time, for who pauses. */
+/** A clock and a timer. */
 export interface Clock {
-  /** Milliseconds since some moment. */
+  /** Milliseconds since a fixed but unknown moment. */
   now(): number;
-  /** Resolves when so many milliseconds have passed. */
+  /** Resolves after `ms` milliseconds. */
   wait(ms: number): Promise<void>;
 }
 
-/** The host's own time. */
+/** The clock of the host. */
 export const hostClock: Clock = {
   now: () => performance.now(),
   wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

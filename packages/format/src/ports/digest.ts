@@ -1,18 +1,18 @@
 import { wordAt } from "../elements.ts";
 
 /**
- * CRC-32 as IEEE 802.3 has it (zlib's `crc32`): `123456789` gives CBF43926.
- * `previous` continues the CRC of the bytes before. Node's `zlib.crc32` has this shape.
+ * CRC-32 of IEEE 802.3, as zlib computes it: `123456789` gives CBF43926. With `previous`, the CRC-32 of the bytes before, it continues
+ * that. Node's `zlib.crc32` has this signature.
  */
 export type Crc32 = (bytes: Uint8Array, previous?: number) => number;
 
-/** An incremental SHA-256: `hex` ends it. */
+/** An incremental SHA-256. `hex` ends it and returns 64 hex digits. */
 export interface Sha256 {
   update(bytes: Uint8Array): void;
   hex(): string;
 }
 
-/** The checksums that a host brings; without them the library uses its own CRC-32 and leaves `bits_sha256` out. */
+/** Checksum functions of the host. Without them the library uses its own CRC-32 and leaves `bits_sha256` out. */
 export interface Digests {
   readonly crc32?: Crc32;
   readonly sha256?: () => Sha256;
@@ -21,7 +21,7 @@ export interface Digests {
 const POLYNOMIAL = 0xedb88320;
 let tables: Uint32Array | undefined;
 
-/** Eight tables, so that the loop takes eight bytes at a time; made on first use, since hosts with zlib never need them. */
+/** Eight tables, for eight bytes at a time. Made on first use, since a host with zlib does not need them. */
 function makeTables(): Uint32Array {
   const result = new Uint32Array(8 * 256);
   for (let byte = 0; byte < 256; byte++) {

@@ -4,9 +4,9 @@ import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, type 
 import type { AnySource, ByteRange, ByteSource, SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
 
-/** What every long call takes. */
+/** Options of every call that can take long. */
 export interface RunOptions {
-  /** Ends the call with ABORTED at its next step. */
+  /** Ends the call with ABORTED, at the next step of its plan. */
   readonly signal?: AbortSignal;
 }
 
@@ -14,15 +14,15 @@ type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;
 /** A plan of any kind, as the drivers see it. */
 type AnyPlan<T, O> = Generator<Yielded<O>, T, Pieces>;
 
-/** How long a plan may keep the event loop before timers and signals get their turn, in ms. */
+/** Milliseconds that a plan may run before the event loop gets a turn, for timers and signals. */
 const SLICE_MS = 15;
 
-/** Yielded by the synchronous driver where a slice of time is over. */
+/** Yielded by the synchronous driver when a slice of time is over. */
 const PAUSE = Symbol("pause");
 
 /**
- * The synchronous driver. Answers every step at once and yields what the plan puts out; once more than `sliceMs` have passed it yields
- * PAUSE, for who has an event loop to serve.
+ * The synchronous driver. It answers every step at once and yields the values that the plan puts out. Each time `sliceMs` have passed
+ * it yields PAUSE, so that the caller can let the event loop run.
  */
 function* driveSync<T, O>(
   plan: AnyPlan<T, O>,
@@ -53,7 +53,7 @@ function* driveSync<T, O>(
   }
 }
 
-/** Does what a step asks for, and takes the plan on. The plan hears of what fails: to some plans bytes that cannot be read are wrong bytes. */
+/** Does what a step asks for and continues the plan. Errors are thrown into the plan, which may handle them. */
 function answerSync<T, O>(
   plan: AnyPlan<T, O>,
   step: ReadStep | ChangeStep,
@@ -80,7 +80,7 @@ function changeSync(step: ChangeStep, store: SyncStore): Pieces {
   return NO_PIECES;
 }
 
-/** The asynchronous driver: awaits the ranges of a round side by side, and yields what the plan puts out. */
+/** The asynchronous driver. It reads the ranges of a round concurrently and yields the values that the plan puts out. */
 async function* drive<T, O>(
   plan: AnyPlan<T, O>,
   target: ByteSource | Store,
@@ -120,7 +120,7 @@ async function answer<T, O>(
   try {
     pieces = "read" in step ? await readRound(step.read, target, options) : await change(step, storeOf(target));
   } catch (error) {
-    // A source that was told to stop says so in its own words, which are no error of its bytes.
+    // After an abort the source throws an error of its own: ABORTED is thrown instead.
     checkSignal(options.signal);
     return plan.throw(error);
   }
@@ -147,7 +147,7 @@ function storeOf(target: AnySource | AnyStore): AnyStore {
 }
 
 function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
-  // A port that breaks its promise must not turn into clean bits.
+  // Missing bytes must not become clean bits.
   if (bytes.length === range.length) return bytes;
   throw new QdbError(
     "SHORT_READ",
@@ -162,7 +162,7 @@ function checkSignal(signal: AbortSignal | undefined): void {
   }
 }
 
-/** Runs a plan on a synchronous source without giving up the thread, and yields what it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
+/** Runs a plan on a synchronous source, without a turn of the event loop, and yields the values that it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
 export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
   const steps = driveSync(plan, source, options, Number.POSITIVE_INFINITY);
   try {
@@ -177,8 +177,8 @@ export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, opti
 }
 
 /**
- * Runs a plan on any source, and yields what it puts out. On a synchronous source nothing is awaited but, every 15 ms, a turn of the event
- * loop. @throws {QdbError} ABORTED, and what plan and source throw
+ * Runs a plan on any source and yields the values that it puts out. On a synchronous source it awaits nothing but a turn of the event
+ * loop every 15 ms. @throws {QdbError} ABORTED, and what plan and source throw
  */
 export async function* stream<T, O>(
   plan: Plan<T, O>,
@@ -199,7 +199,7 @@ export async function* stream<T, O>(
   }
 }
 
-/** Runs a plan that puts nothing out, without giving up the thread. Only a store can run one that writes. @throws {QdbError} ABORTED, and what plan and target throw */
+/** Runs a plan that puts nothing out on a synchronous source, without a turn of the event loop. A plan that writes needs a store. @throws {QdbError} ABORTED, and what plan and target throw */
 export function runSync<T>(plan: Plan<T>, target: SyncByteSource, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncStore, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSource, options: RunOptions = {}): T {
@@ -210,7 +210,7 @@ export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSou
   }
 }
 
-/** Runs a plan that puts nothing out on any source; a plan that writes on a store. @throws {QdbError} ABORTED, and what plan and target throw */
+/** Runs a plan that puts nothing out on any source. A plan that writes needs a store. @throws {QdbError} ABORTED, and what plan and target throw */
 export async function run<T>(plan: Plan<T>, target: AnySource, options?: RunOptions): Promise<T>;
 export async function run<T>(plan: Plan<T, never, ChangeStep>, target: AnyStore, options?: RunOptions): Promise<T>;
 export async function run<T>(

@@ -2,17 +2,17 @@ import { isQdbError, type QdbError } from "../errors.ts";
 import type { FileChunk } from "./file-image.ts";
 import type { ByteRange } from "./source.ts";
 
-/** A step of a plan that asks for ranges of bytes: one round, answered with their bytes in order. */
+/** A step that reads ranges of bytes, in one round. It is answered with their bytes, in order. */
 export interface ReadStep {
   readonly read: readonly ByteRange[];
 }
 
-/** A step of a plan that puts a value out. */
+/** A step that hands a value to the caller of the plan. */
 export interface PutStep<O> {
   readonly put: O;
 }
 
-/** A step of a plan that changes a file. */
+/** A step that changes a file. */
 export type ChangeStep =
   | { readonly write: Iterable<FileChunk> }
   | { readonly flush: true }
@@ -22,14 +22,15 @@ export type ChangeStep =
 /** Any step of a plan. */
 export type Step<O = never> = ReadStep | PutStep<O> | ChangeStep;
 
-/** What a driver answers a step with: the bytes that were asked for; nothing where none were. */
+/** The answer to a step: the bytes of its ranges; an empty list if it has none. */
 export type Pieces = readonly Uint8Array[];
 
 /**
- * An order of reads and writes, stated once: a generator that yields steps. A driver answers them, the synchronous one (files, memory) or
- * the asynchronous one (HTTP, browsers); a plan can be tested with neither. An error of the source is thrown into the plan at its step.
+ * A sequence of reads and writes: a generator that yields steps. The synchronous driver answers them for files and memory, the
+ * asynchronous one for HTTP and browsers, and a test can answer them itself. An error of the source is thrown into the plan at its step.
  *
- * `T` is what the plan returns, `O` what it puts out on the way. `C` is `ChangeStep` for a plan that writes: only a store can run one.
+ * `T` is the type of the result, `O` that of the values that the plan puts out. `C` is `ChangeStep` for a plan that writes, which needs
+ * a store.
  */
 export type Plan<T, O = never, C extends ChangeStep = never> = Generator<ReadStep | PutStep<O> | C, T, Pieces>;
 
@@ -39,7 +40,7 @@ export type ChangePlan<T> = Plan<T, never, ChangeStep>;
 /** The answer to a step that asks for no bytes. */
 export const NO_PIECES: Pieces = [];
 
-/** Asks for ranges and gives their bytes, in order: one round. Empty ranges are not asked for. */
+/** Reads ranges in one round and returns their bytes, in order. Empty ranges are not passed on to the driver. */
 export function* read(ranges: readonly ByteRange[]): Plan<Pieces> {
   const asked = ranges.filter((range) => range.length > 0);
   const pieces = asked.length === 0 ? NO_PIECES : yield { read: asked };
@@ -48,12 +49,12 @@ export function* read(ranges: readonly ByteRange[]): Plan<Pieces> {
   return ranges.map((range) => (range.length === 0 ? new Uint8Array(0) : pieceAt(pieces, next++)));
 }
 
-/** Asks for one range of bytes: a round of its own. */
+/** Reads one range of bytes, in a round of its own. */
 export function* readRange(offset: number, length: number): Plan<Uint8Array> {
   return pieceAt(yield* read([{ offset, length }]), 0);
 }
 
-/** One of the pieces that answer a step. @throws {Error} where a driver gave fewer than were asked for */
+/** A piece of the answer to a step. @throws {Error} if the driver gave fewer pieces */
 export function pieceAt<P>(pieces: readonly P[], at: number): P {
   const piece = pieces[at];
   if (piece === undefined)
@@ -62,8 +63,8 @@ export function pieceAt<P>(pieces: readonly P[], at: number): P {
 }
 
 /**
- * Asks for ranges as {@link read} does. Where the round fails, asks again one by one, so that bytes that cannot be read do not take the
- * others with them: their error stands in their place.
+ * Reads ranges as {@link read} does. If the round fails with IO or SHORT_READ, each range is read again in a round of its own, and the
+ * result has an error only in place of those that cannot be read.
  */
 export function* readEach(ranges: readonly ByteRange[]): Plan<readonly (Uint8Array | QdbError)[]> {
   try {
@@ -109,8 +110,8 @@ export function* confirm(): ChangePlan<void> {
 }
 
 /**
- * Runs a reading plan inside another one and changes what it puts out; what becomes undefined is dropped. `onRead` is called before each
- * round that the inner plan asks for.
+ * Runs a reading plan inside another one and maps the values that it puts out. A value that is mapped to undefined is dropped. `onRead`
+ * is called before each round of the inner plan.
  */
 export function* mapPut<T, A, B>(
   plan: Plan<T, A>,
@@ -138,7 +139,7 @@ export function* mapPut<T, A, B>(
     }
     return step.value;
   } finally {
-    // Ends the inner plan where the outer one was ended early. A plan that has ended ignores this.
+    // If the outer plan is ended early, the inner one ends too. A plan that has ended ignores this.
     plan.return(undefined as T);
   }
 }

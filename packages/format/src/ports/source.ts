@@ -1,43 +1,42 @@
 import { QdbError } from "../errors.ts";
 
-/** A run of bytes of a file: both in bytes. */
+/** A range of a file; both values are in bytes. */
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
 }
 
 /**
- * Where bytes are read from, awaited (HTTP, a Blob).
- * `read` gives exactly `length` bytes or rejects: never fewer, never zeros for what is not there.
- * The returned bytes stay as they are; whoever gets them reads them and does not write to them.
+ * An asynchronous source of bytes (HTTP, a Blob). `read` returns exactly `length` bytes or rejects: never fewer, and never zeros for
+ * bytes that are missing. The bytes that it returns never change, and the caller does not write to them.
  */
 export interface ByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
-  /** Whether the length is not the file's own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  /** Whether the length cannot change, as that of a device: then space behind the last cluster is no leak. */
   readonly fixedSize?: boolean;
-  /** Looks at the length anew: a file may have grown by a commit. */
+  /** Updates `size`: a commit may have made the file longer. */
   refresh?(): void | Promise<void>;
-  /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
+  /** Whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
-  /** A text that is another one once the source was written to, as far as its host can tell; undefined where it cannot, as for devices. */
+  /** A text that differs after the source was written to, as far as the host can tell; undefined if it cannot, as for devices. */
   stamp?(): string | undefined;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO, SOURCE_CHANGED */
   read(offset: number, length: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
 }
 
-/** The same, answered at once (files under Node, bytes in memory), where an awaited read would cost more than the read. */
+/** A synchronous source of bytes (files in Node, memory), for which awaiting a read would take longer than the read itself. */
 export interface SyncByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
-  /** Whether the length is not the file's own to choose, as a device's: what lies behind the last cluster is no leak then. */
+  /** Whether the length cannot change, as that of a device: then space behind the last cluster is no leak. */
   readonly fixedSize?: boolean;
-  /** Looks at the length anew: a file may have grown by a commit. */
+  /** Updates `size`: a commit may have made the file longer. */
   refresh?(): void | Promise<void>;
-  /** Whether a writer holds the file's lock now; undefined, or absent, where that cannot be found out. */
+  /** Whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
-  /** A text that is another one once the source was written to, as far as its host can tell; undefined where it cannot, as for devices. */
+  /** A text that differs after the source was written to, as far as the host can tell; undefined if it cannot, as for devices. */
   stamp?(): string | undefined;
   close?(): void | Promise<void>;
   /** @throws {QdbError} SHORT_READ, IO */
@@ -47,12 +46,12 @@ export interface SyncByteSource {
 /** Either kind of source. */
 export type AnySource = ByteSource | SyncByteSource;
 
-/** A source over bytes in memory. @throws {QdbError} SHORT_READ from `readSync` where the bytes end too early */
+/** A source over bytes in memory. @throws {QdbError} SHORT_READ from `readSync` for a range past their end */
 export function bytesSource(bytes: Uint8Array): SyncByteSource {
   return {
     size: bytes.length,
     readSync(offset, length) {
-      // Written so that a NaN is refused too.
+      // This form of the condition is false for NaN too.
       if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length))
         throw shortRead(offset, length, bytes.length);
       return bytes.subarray(offset, offset + length);
@@ -60,7 +59,7 @@ export function bytesSource(bytes: Uint8Array): SyncByteSource {
   };
 }
 
-/** The error of a read that the source could not complete. */
+/** The error of a read past the end of a source. */
 export function shortRead(offset: number, length: number, size: number): QdbError {
   return new QdbError(
     "SHORT_READ",

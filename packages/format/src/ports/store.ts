@@ -1,7 +1,7 @@
 import type { FileImage } from "./file-image.ts";
 import type { ByteSource, SyncByteSource } from "./source.ts";
 
-/** A file that can be changed, awaited. Every failure is thrown; nothing is written shorter than given. */
+/** A file that can be changed, asynchronously. Every failure is thrown, and no write is shorter than given. */
 export interface Store extends ByteSource {
   /** @throws {QdbError} IO */
   write(offset: number, bytes: Uint8Array): Promise<void>;
@@ -9,16 +9,16 @@ export interface Store extends ByteSource {
   flush(): Promise<void>;
   /** Cuts the file to a length in bytes. @throws {QdbError} IO */
   truncate(length: number): Promise<void>;
-  /** Puts another file in this one's place, whole (spec §5, Creation and rewrite); absent where that cannot be had. @throws {QdbError} IO */
+  /** Replaces the whole file at once (spec §5, Creation and rewrite); absent if the store cannot. @throws {QdbError} IO */
   replace?(image: FileImage): Promise<void>;
   /**
-   * Looks whether the path still names this file, before a change counts as done (spec §5, Acknowledging); absent where a store has
-   * no path. @throws {QdbError} PATH_CHANGED; IO where it cannot be seen
+   * Checks that the path still names this file, before a change counts as done (spec §5, Acknowledging). Absent if the store has no
+   * path. @throws {QdbError} PATH_CHANGED; IO if the path cannot be looked at
    */
   confirm?(): Promise<void>;
 }
 
-/** The same, answered at once. */
+/** A file that can be changed, synchronously; see {@link Store}. */
 export interface SyncStore extends SyncByteSource {
   /** @throws {QdbError} IO */
   writeSync(offset: number, bytes: Uint8Array): void;
@@ -28,7 +28,7 @@ export interface SyncStore extends SyncByteSource {
   truncateSync(length: number): void;
   /** @throws {QdbError} IO */
   replaceSync?(image: FileImage): void;
-  /** @throws {QdbError} PATH_CHANGED; IO where it cannot be seen */
+  /** @throws {QdbError} PATH_CHANGED; IO if the path cannot be looked at */
   confirmSync?(): void;
 }
 

@@ -28,7 +28,7 @@ export interface ExtensionName {
   readonly name: string;
 }
 
-/** The text of a zero-padded name; undefined when it is empty, no UTF-8, or goes on behind a zero. */
+/** The text of a zero-padded name; undefined if it is empty, not UTF-8, or has other bytes behind a zero. */
 function paddedName(field: Uint8Array): string | undefined {
   const zero = field.indexOf(0);
   const end = zero < 0 ? field.length : zero;
@@ -47,7 +47,7 @@ function entries<T>(data: Uint8Array, size: number, decode: (at: number) => T | 
   return result;
 }
 
-/** The feature names of an extension's data; undefined when it breaks the table's rules (it is then shown as unknown bytes). */
+/** Parses a feature name table. Undefined if it breaks a rule: it is shown as unknown bytes then. */
 export function parseFeatureNames(data: Uint8Array): readonly FeatureName[] | undefined {
   return entries(data, FEATURE_NAME.size, (at) => {
     const entry = FEATURE_NAME.decode(data, at);
@@ -57,7 +57,7 @@ export function parseFeatureNames(data: Uint8Array): readonly FeatureName[] | un
   });
 }
 
-/** The data of a feature name table. Names fit 46 bytes (the caller's duty; `load` refuses others). */
+/** Encodes a feature name table. The caller ensures that names have at most 46 bytes. */
 export function encodeFeatureNames(names: readonly FeatureName[]): Uint8Array {
   const data = new Uint8Array(names.length * FEATURE_NAME.size);
   names.forEach(({ kind, bit, name }, index) => {
@@ -70,7 +70,7 @@ export function encodeFeatureNames(names: readonly FeatureName[]): Uint8Array {
   return data;
 }
 
-/** The names of an extension name table's data; undefined when it breaks the table's rules. */
+/** Parses an extension name table. Undefined if it breaks a rule. */
 export function parseExtensionNames(data: Uint8Array): readonly ExtensionName[] | undefined {
   return entries(data, EXTENSION_NAME.size, (at) => {
     const entry = EXTENSION_NAME.decode(data, at);
@@ -79,7 +79,7 @@ export function parseExtensionNames(data: Uint8Array): readonly ExtensionName[] 
   });
 }
 
-/** The data of an extension name table. Names fit 44 bytes (the caller's duty). */
+/** Encodes an extension name table. The caller ensures that names have at most 44 bytes. */
 export function encodeExtensionNames(names: readonly ExtensionName[]): Uint8Array {
   const data = new Uint8Array(names.length * EXTENSION_NAME.size);
   names.forEach(({ type, name }, index) => {
@@ -88,13 +88,14 @@ export function encodeExtensionNames(names: readonly ExtensionName[]): Uint8Arra
   return data;
 }
 
-/** The feature names that a file's extensions announce; none when the table is absent or breaks its rules. */
+/** The names in the feature name table of a file; none if there is no table, or it breaks a rule. */
 export function announcedFeatures(extensions: readonly Tlv[]): readonly FeatureName[] {
   const table = extensions.find((item) => item.type === FEATURE_NAME_TABLE);
-  return (table === undefined ? undefined : parseFeatureNames(table.data)) ?? [];
+  const names = table === undefined ? undefined : parseFeatureNames(table.data);
+  return names ?? [];
 }
 
-/** The name of an extension type: version 1's own, else the file's extension name table's, else undefined. */
+/** The name of an extension type: that of version 1 or that in the extension name table of the file; otherwise undefined. */
 export function extensionName(type: number, extensions: readonly Tlv[]): string | undefined {
   if (type === FEATURE_NAME_TABLE) return "feature name table";
   if (type === EXTENSION_NAME_TABLE) return "extension name table";

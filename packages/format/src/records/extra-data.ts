@@ -15,14 +15,14 @@ export const DISK_STAMP = struct("disk stamp", 24, {
   file: [16, u64, "file id (inode); 0 where the disk is no regular file", "QDB-REC-012"],
 });
 
-/** The disk as it was at the last clean store. */
+/** Identity of the disk when the bitmap was last stored without in_use. */
 export interface DiskStamp {
   readonly length: bigint;
   readonly mtime: bigint;
   readonly file: bigint;
 }
 
-/** A record of version 1, decoded; `unknown` ones (and those that break their own rule) keep their bytes. */
+/** A decoded record. `unknown` has the bytes of a record of an unknown type, or of one that breaks the rule of its type. */
 export type ExtraRecord =
   | { readonly kind: "disk" | "comment" | "successor"; readonly text: string }
   | { readonly kind: "stamp"; readonly stamp: DiskStamp }
@@ -35,12 +35,12 @@ export const CREATED = struct("created", 8, {
   ns: [0, i64, "creation in ns since the epoch", "QDB-REC-005"],
 });
 
-/** Whether a name can be one of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */
+/** Whether bytes are a valid name of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */
 export function isBitmapName(bytes: Uint8Array): boolean {
   return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && isUtf8(bytes);
 }
 
-/** Decodes a record. One of a known type that breaks its own rule comes back as unknown. */
+/** Decodes a record. One that breaks the rule of its type is returned as unknown. */
 export function decodeRecord({ type, data }: Tlv): ExtraRecord {
   const unknown: ExtraRecord = { kind: "unknown", type, data };
   const text = (kind: "disk" | "comment" | "successor"): ExtraRecord => {
@@ -96,7 +96,7 @@ export function encodeRecord(record: ExtraRecord): Tlv {
   }
 }
 
-/** Where extra data is, for messages; the name is asked for where something is wrong only. */
+/** The place of extra data, for messages. `bitmap` is read only if there is a problem. */
 export interface RecordsPlace {
   readonly fileOffset: number;
   readonly bitmap: string;
@@ -114,7 +114,7 @@ function rulesFor(place: RecordsPlace): TlvRules {
   };
 }
 
-/** Walks the extra data of a bitmap; undefined when it is no row of records (the problem is reported: BAD_FIELD). Reports DUPLICATE_TYPE too. */
+/** Parses the extra data of a bitmap. Undefined if an error ends the walk, which is reported (BAD_FIELD). Reports DUPLICATE_TYPE too. */
 export function parseExtraData(
   area: Uint8Array,
   place: RecordsPlace,
@@ -124,12 +124,12 @@ export function parseExtraData(
   return walk.isBroken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
 }
 
-/** What a row of records says of a successor: the data of the record, undefined where there is none. */
+/** The successor that records name: the data of the record, undefined if there is none. */
 export interface NamedSuccessor {
   readonly name: Uint8Array | undefined;
 }
 
-/** Walks the extra data of a bitmap as {@link parseExtraData} does, and keeps nothing of it but the successor's name. */
+/** Walks the extra data of a bitmap as {@link parseExtraData} does, and returns only the name of the successor. */
 export function scanExtraData(area: Uint8Array, place: RecordsPlace, report: Report): NamedSuccessor | undefined {
   let name: Uint8Array | undefined;
   const { isBroken } = scanTlv(area, rulesFor(place), report, (type, start, length) => {

@@ -7,10 +7,10 @@ export const KNOWN_AUTOCLEAR = 0n;
 
 /** The three feature words of a header, in the order of their fields. */
 export const FEATURE_KINDS = ["incompatible", "compatible", "autoclear"] as const;
-/** What a feature bit asks of who does not know it: refuse, ignore, clear when writing. */
+/** How a program treats a feature bit that it does not know: it refuses the file, ignores the bit, or clears it when writing. */
 export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
-/** A feature bit with its name, as the feature name table has it. */
+/** A feature bit and its name. */
 export interface FeatureName {
   readonly kind: FeatureKind;
   /** 0..63 */
@@ -29,7 +29,7 @@ export function setBits(word: bigint): number[] {
   return bits;
 }
 
-/** Name of a feature bit: this version's, else the file's own table's, else undefined. */
+/** Name of a feature bit: that of this version or that in the table of the file; otherwise undefined. */
 export function featureName(kind: FeatureKind, bit: number, table: readonly FeatureName[] = []): string | undefined {
   const same = (entry: FeatureName): boolean => entry.kind === kind && entry.bit === bit;
   return (FEATURES.find(same) ?? table.find(same))?.name;

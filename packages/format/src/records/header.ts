@@ -3,7 +3,7 @@ import { type Decoded, struct } from "../layout/struct.ts";
 import { HEADER_AREA_SIZE, MAX_CLUSTER_BITS, MIN_CLUSTER_BITS } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
 
-/** `51 44 42 00`, as posted. */
+/** The first four bytes of a file: `51 44 42 00`. */
 export const MAGIC = 0x51444200;
 /** Whether bytes, the first of a file, begin with the magic. */
 export function hasMagic(bytes: Uint8Array): boolean {
@@ -11,7 +11,7 @@ export function hasMagic(bytes: Uint8Array): boolean {
 }
 /** The version that this library reads and writes. */
 export const VERSION = 1;
-/** header_length of the draft form, and length of the posted header. */
+/** header_length of the draft form, in bytes. */
 export const DRAFT_HEADER_LENGTH = 28;
 /** header_length of a new full header. */
 export const FULL_HEADER_LENGTH = 104;
@@ -43,7 +43,7 @@ export const HEADER = struct("header", FULL_HEADER_LENGTH, {
 /** Decoded full header; see {@link HEADER}. */
 export type Header = Decoded<typeof HEADER.fields>;
 
-/** `full`: checksums, mirror, features. `draft`: the 28 posted bytes and nothing else. */
+/** `full`: with checksums, mirror and features. `draft`: the header as it was posted in 2014, 28 bytes. */
 export type Form = "full" | "draft";
 
 const CHECKSUM_OFFSET = HEADER.fields.headerChecksum[0];
@@ -55,18 +55,18 @@ export function headerChecksum(area: Uint8Array, crc32: Crc32): number {
   return crc32(area.subarray(CHECKSUM_OFFSET + 4, HEADER_AREA_SIZE), zeros);
 }
 
-/** Writes the checksum into a header area that is otherwise complete. */
+/** Computes the checksum of a header area and writes it into the area. */
 export function sealHeaderArea(area: Uint8Array, crc32: Crc32): void {
   u32.write(new DataView(area.buffer, area.byteOffset, area.byteLength), CHECKSUM_OFFSET, headerChecksum(area, crc32));
 }
 
-/** The header of a draft file as if it were a full one: everything the draft does not have is zero. */
+/** The header of a draft as a full one: fields that the draft form does not have are zero. */
 export function fromDraft(draft: Decoded<typeof DRAFT_HEADER.fields>): Header {
   const area = new Uint8Array(FULL_HEADER_LENGTH);
   return { ...HEADER.decode(area), ...draft };
 }
 
-/** H: where the mirror lies, max(cluster size, 4096) (spec §1). */
+/** File offset of the mirror in bytes, H = max(cluster size, 4096) (spec §1). */
 export function mirrorOffset(clusterSize: number): number {
   return Math.max(clusterSize, HEADER_AREA_SIZE);
 }

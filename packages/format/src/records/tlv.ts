@@ -5,38 +5,38 @@ import { align8 } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import { hex32 } from "../layout/text.ts";
 
-/** Head of a header extension and of an extra-data record, which have the same shape (spec §2 and §3); the data follows, padded to 8. */
+/** Type and length of a header extension or extra-data record, which have the same form (spec §2 and §3). The data follows, padded to a multiple of 8. */
 export const TLV_HEAD = struct("extension", 8, {
   type: [0, u32, "what the data is; 0 ends the header extensions", "QDB-EXT-001"],
   length: [4, u32, "length of the data in bytes, without padding", "QDB-EXT-002"],
 });
 
-/** A header extension or an extra-data record as it stands in the file. */
+/** A header extension or an extra-data record: type, length (of `data`) and value. */
 export interface Tlv {
   readonly type: number;
   readonly data: Uint8Array;
 }
 
-/** A piece of padding that is not zero: legal, but no canonical file has it. */
+/** A piece of padding that is not zero. This is allowed, but not in a canonical file. */
 export interface DirtyPadding {
   /** Bytes from the start of the walked area. */
   readonly offset: number;
   readonly what: "padding" | "length of the end mark";
 }
 
-/** What a walk over a row of them found. */
+/** The result of a walk over items. */
 export interface TlvWalk {
   readonly items: readonly Tlv[];
-  /** Where the row ends, in bytes from the start of the area: behind the end mark, when there is one. */
+  /** End of the items, and of the end mark if there is one, in bytes from the start of the area. */
   readonly end: number;
   readonly padding: readonly DirtyPadding[];
-  /** Whether something broke the walk: what lies behind was not looked at. */
+  /** Whether an error ended the walk: what follows it was not read. */
   readonly isBroken: boolean;
-  /** Whether an end mark ended it. */
+  /** Whether an end mark ended the walk. */
   readonly hasEndMark: boolean;
 }
 
-/** How the row behaves; the header's ends at a mark or with its space, a record row fills its space. */
+/** The rules for a list of items. Header extensions end at an end mark or with their area; records fill their area. */
 export interface TlvRules {
   readonly structure: string;
   readonly endMark: boolean;
@@ -46,17 +46,17 @@ export interface TlvRules {
   readonly bitmap?: string;
 }
 
-/** Is shown an item: its type, and where in the area its data stands. Plain numbers, since a table can hold millions of items. */
+/** Receives an item: its type, and the place of its data in the area in bytes. No objects, since a table can hold millions of items. */
 type TlvVisitor = (type: number, start: number, length: number) => void;
 
-/** What a walk that kept nothing came to. */
+/** The result of a walk that keeps no items. */
 interface TlvScan extends Pick<TlvWalk, "end" | "isBroken" | "hasEndMark"> {
   /** Whether there is an end mark whose length is not 0. */
   readonly isMarkDirty: boolean;
 }
 
 /**
- * Walks a row of type-length-value items. What breaks the walk is reported and ends it.
+ * Walks a list of type-length-value items. An error that hides where the next item begins is reported and ends the walk.
  * Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT.
  */
 export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit: TlvVisitor): TlvScan {
@@ -83,7 +83,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
     const length = lengthField.read(view, at + lengthAt);
     if (type === 0) {
       if (!rules.endMark) return broken("BAD_FIELD", "type", "a record of type 0 is not allowed");
-      // Written 0, and not read.
+      // Writers set the length of the end mark to 0; readers ignore it.
       return { end: at + TLV_HEAD.size, isBroken: false, hasEndMark: true, isMarkDirty: length !== 0 };
     }
     const left = area.length - at - TLV_HEAD.size;
@@ -100,7 +100,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
   return { end: at, isBroken: false, hasEndMark: false, isMarkDirty: false };
 }
 
-/** Walks a row as {@link scanTlv} does, and keeps its items and what is not zero between them. */
+/** Walks items as {@link scanTlv} does, and returns them, with the padding that is not zero. */
 export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvWalk {
   const items: Tlv[] = [];
   const padding: DirtyPadding[] = [];
@@ -115,12 +115,12 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
   return { items, end, padding, isBroken, hasEndMark };
 }
 
-/** Bytes that the items take, each padded to 8, without an end mark. */
+/** Length of items in bytes, each padded to a multiple of 8, without an end mark. */
 export function tlvSize(items: readonly Tlv[]): number {
   return items.reduce((sum, item) => sum + TLV_HEAD.size + align8(item.data.length), 0);
 }
 
-/** Writes items one behind the other at `at`; the padding is zero where the target was. Gives the offset behind them. */
+/** Writes items one after the other from byte `at` on. Padding bytes are not written: the target has zeros there. Returns the offset behind them. */
 export function writeTlv(items: readonly Tlv[], target: Uint8Array, at: number): number {
   let next = at;
   for (const item of items) {
