@@ -21,52 +21,52 @@ import type { AnyStore } from "./ports/store.ts";
 /** What an editor needs. */
 export interface EditorOptions extends Limits, MirrorOptions {
   readonly digests?: Digests;
-  /** 16 random bytes at each call: the writer id, and ids of bitmaps. */
+  /** Returns 16 random bytes at each call: for the writer id, the file id and ids of bitmaps. */
   readonly randomId: () => Uint8Array;
-  /** A repair that was asked for: a primary with bad magic is not refused. */
+  /** Whether a repair was asked for: then a primary without magic is accepted if a mirror is found. */
   readonly repair?: boolean;
 }
 
-/** What a commit left behind beside its changes. */
+/** The result of a commit. */
 export interface CommitReport {
   /**
-   * What is wrong with damaged bitmaps that became all dirty: those of a draft, since nothing told which of their bits are right, and those
-   * whose references would have brought a good bitmap into error.
+   * The problems of damaged bitmaps that became all dirty: those of a draft, which has no checksums to tell which bits are right, and
+   * those whose references would have brought a good bitmap into error.
    */
   readonly madeDirty: readonly Problem[];
-  /** Why the file grows with every commit and is not cut; undefined when it does not. */
+  /** Why the file grows with every commit and is not cut; undefined if it does not. */
   readonly growth: Growth | undefined;
 }
 
-/** What a repair came to. */
+/** The result of a repair. */
 export interface RepairReport extends Pick<RepairFindings, "before" | "after" | "findings"> {
   readonly summary: CheckSummary;
-  /** Whether something was put right. */
+  /** Whether something was repaired. */
   readonly written: boolean;
-  /** Why the file grows with every commit and is not cut; undefined when it does not. */
+  /** Why the file grows with every commit and is not cut; undefined if it does not. */
   readonly growth: Growth | undefined;
 }
 
-/** What a check came to. */
+/** The result of a check. */
 interface Seen {
   readonly findings: FileFindings;
   readonly summary: CheckSummary;
-  /** Whether anything can be put right. */
+  /** Whether anything can be repaired. */
   readonly isRepairable: boolean;
-  /** Whether that is a leak at most. */
+  /** Whether leaks are all that can be repaired. */
   readonly isLeakOnly: boolean;
 }
 
 /**
- * A QDB file open for changes. Who makes one holds the file's lock (spec §5, step 1). Changes gather in `edits`, and reach the
- * disk in one commit, all of them or none. A draft file is rewritten whole, in full form.
+ * A QDB file that is open for changes. The caller holds the lock of the file (spec §5, step 1). Changes are collected in `edits`, and
+ * one commit writes all of them or none. A draft file is rewritten whole, in full form.
  */
 export class QdbEditor {
   readonly #store: AnyStore;
   readonly #options: EditorOptions;
   #session: Session;
   #edits: Edits;
-  /** Whether a change of this editor is on the disk. */
+  /** Whether this editor stored a change on the disk. */
   #hasStored = false;
 
   private constructor(store: AnyStore, options: EditorOptions, session: Session) {
@@ -81,17 +81,17 @@ export class QdbEditor {
     return new QdbEditor(store, options, await openSession(store, options));
   }
 
-  /** What the file says: the generation that was opened, or committed last. */
+  /** The generation that was opened or, after a commit, the one committed last. */
   get state(): FileState {
     return this.#session.state;
   }
 
-  /** The changes that the next commit makes. After a failed action start over from a new editor: a part of it may be in them. */
+  /** The changes that the next commit makes. After an action that failed, open a new editor: part of the action may be in them. */
   get edits(): Edits {
     return this.#edits;
   }
 
-  /** Runs a plan of `edits` that reads. @throws {QdbError} what it throws */
+  /** Runs a reading plan of `edits`. @throws {QdbError} what the plan throws */
   async read<T>(plan: Plan<T>): Promise<T> {
     return run(plan, this.#store);
   }
@@ -106,14 +106,14 @@ export class QdbEditor {
     return this.#edits.shape(name);
   }
 
-  /** Changes the bits of a bitmap; `removes` says whether dirt may go. @throws {QdbError} as {@link Edits.change} */
+  /** Changes the bits of a bitmap. `removes` says whether a dirty bit may become clean. @throws {QdbError} as {@link Edits.change} */
   async change(name: string, change: (bits: Bitmap) => Bitmap, removes: boolean): Promise<void> {
     await this.read(this.#edits.change(name, change, removes));
   }
 
   /**
-   * Brings the changes to the disk. When it resolves they are there; without any change, what was opened is known to be.
-   * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED where the path names another file by now; the rule that a change would break; NOT_SUPPORTED
+   * Commits the changes. When it resolves, they are on the disk; if there are none, the state that was opened is.
+   * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED if the path names another file by now; the code of the rule that a change would break; NOT_SUPPORTED
    */
   async commit(): Promise<CommitReport> {
     const changes = this.#edits.findChanges();
@@ -135,11 +135,11 @@ export class QdbEditor {
   }
 
   /**
-   * Puts right what can be put right without losing a dirty bit, by a commit (spec §7.3): a bad header copy, what cannot be trusted
-   * becomes dirty, tails and padding become zero, leaks are cut off. Where there is nothing to put right, nothing changes, but what
-   * was found is known to be on the disk when this resolves. However many bitmaps are damaged, and however large they are, memory stays
-   * in the bounds of spec §7.4.
-   * @throws {QdbError} POISONED, PATH_CHANGED; LIMIT where more than `maxRepairBytes` would be stored, and then nothing was
+   * Repairs the file by a commit, without losing a dirty bit (spec §7.3): a damaged copy of the header is written anew, bits that cannot be
+   * trusted become dirty, bits behind the end and padding become zero, and leaks are cut off. If there is nothing to repair, the file is
+   * not changed, but its state is on the disk when this resolves. Memory stays in the bounds of spec §7.4, however many bitmaps are
+   * damaged.
+   * @throws {QdbError} POISONED, PATH_CHANGED; LIMIT if more than `maxRepairBytes` would be written: then nothing is
    */
   async repair(): Promise<RepairReport> {
     if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
@@ -147,13 +147,13 @@ export class QdbEditor {
     const before = await this.#check();
     if (!before.isRepairable) {
       await runChange(this.#session.fence(), this.#store);
-      // At the last generation nothing can be committed, but the fence restores a damaged primary.
+      // No commit can follow the last generation, but the fence restored a damaged primary.
       if (before.summary.headerSource !== "mirror") return this.#report(before, before, false);
     } else if (before.isLeakOnly) {
       await runChange(this.#session.fence(), this.#store);
       await runChange(this.#session.cut(), this.#store);
     } else {
-      await this.#mend();
+      await this.#commitRepair();
     }
     this.#hasStored = true;
     this.#edits = this.#newEdits();
@@ -163,8 +163,8 @@ export class QdbEditor {
     });
   }
 
-  /** @throws {QdbError} LIMIT where more would be stored than allowed */
-  async #mend(): Promise<void> {
+  /** @throws {QdbError} LIMIT if more would be written than is allowed */
+  async #commitRepair(): Promise<void> {
     const { digests, maxRepairBytes = DEFAULT_MAX_REPAIR_BYTES } = this.#options;
     const next = await run(repairPlan(this.state, digests), this.#store);
     const needed = repairBytes(next, this.state.index);
@@ -186,12 +186,12 @@ export class QdbEditor {
     });
   }
 
-  /** Closes the store, and with it the lock. @throws {QdbError} what the store throws; the message says whether a change is stored all the same */
+  /** Closes the store, and releases its lock. @throws {QdbError} what the store throws; the message says if a change is stored */
   async close(): Promise<void> {
     await this.#afterStoring(async () => this.#store.close?.());
   }
 
-  /** Does work; where it fails, and a change of this editor is on the disk by then, the error says so. */
+  /** Does work that may follow a commit. If it fails and this editor stored a change, the error says so. */
   async #afterStoring<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -201,7 +201,7 @@ export class QdbEditor {
     }
   }
 
-  /** Looks at everything. What is found is not held, but found again when it is asked for. */
+  /** Checks the file. Findings are not held: they are found again when they are asked for. */
   async #check(): Promise<Seen> {
     const keptFindings = new FileFindings();
     const { fixedSize } = this.#store;
@@ -231,7 +231,7 @@ export class QdbEditor {
         "NOT_SUPPORTED",
         "a draft file is changed by rewriting it whole, which cannot be done here; write its JSON form into a new file",
       );
-    // Another file stands there now.
+    // The file was replaced.
     this.#hasStored = true;
     await this.#afterStoring(async () => {
       await this.#store.refresh?.();
@@ -255,7 +255,7 @@ async function openSession(store: AnyStore, options: EditorOptions): Promise<Ses
   );
 }
 
-/** Runs a plan that writes. On a synchronous store no other call comes in between. */
+/** Runs a plan that writes. On a synchronous store no other call runs in between. */
 async function runChange<T>(plan: ChangePlan<T>, store: AnyStore): Promise<T> {
   return "readSync" in store ? runSync(plan, store) : run(plan, store);
 }

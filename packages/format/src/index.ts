@@ -1,4 +1,4 @@
-// Named exports only, grouped by room; a change here is a change of the public interface.
+// The public interface: named exports only, grouped by room.
 
 // errors
 export {
@@ -14,7 +14,7 @@ export {
 export type { Limits } from "./limits.ts";
 export { quote, quoteJson } from "./quote.ts";
 
-// ports: where bytes come from and go, and who runs a plan
+// ports: sources and stores of bytes, plans, and the drivers that run them
 export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
 export type { FileChunk, FileImage } from "./ports/file-image.ts";
@@ -63,7 +63,7 @@ export { DRAFT_HEADER, type Form, HEADER, type Header } from "./records/header.t
 export { type ClusterKind, DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";
 export { TLV_HEAD, type Tlv } from "./records/tlv.ts";
 
-// bitmap: bits, which know no files
+// bitmap: bits in memory
 export { Bitmap } from "./bitmap/bitmap.ts";
 export { ExtentBatch } from "./bitmap/runs.ts";
 export {

@@ -2,10 +2,10 @@ import { QdbError } from "../errors.ts";
 import { hasLoneSurrogate } from "../layout/text.ts";
 import { quote } from "../quote.ts";
 
-/** A parser of text that comes in pieces: it yields where it needs more text, and is handed the next piece, or undefined at the end. */
+/** A parser of text that arrives in pieces. It yields when it needs more text, and receives the next piece, or undefined at the end. */
 export type Parse<T> = Generator<void, T, string | undefined>;
 
-/** Runs a parser over text as it comes in. */
+/** Runs a parser over text as it arrives. */
 export class JsonInput<T extends object> {
   readonly #parser: Parse<T>;
   #result: T | undefined;
@@ -15,12 +15,12 @@ export class JsonInput<T extends object> {
     this.#parser.next();
   }
 
-  /** Hands on the next piece of text. @throws what the parser throws; {QdbError} USAGE once it has ended */
+  /** Passes the next piece of text to the parser. @throws what the parser throws; {QdbError} USAGE once it has ended */
   push(text: string): void {
     if (text.length > 0) this.#step(text);
   }
 
-  /** Ends the input, and gives what the parser made of it. @throws as {@link push} */
+  /** Ends the input and returns the result of the parser. @throws as {@link push} */
   finish(): T {
     while (this.#result === undefined) this.#step(undefined);
     return this.#result;
@@ -29,19 +29,19 @@ export class JsonInput<T extends object> {
   #step(text: string | undefined): void {
     const step = this.#parser.next(text);
     if (step.done !== true) return;
-    // A generator that has ended gives undefined for ever: finish() would wait for a result without end.
+    // A generator that has ended returns undefined at every call, and finish() would never end.
     if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
     this.#result = step.value;
   }
 }
 
-/** What one kind of JSON input has of its own. */
+/** What differs between kinds of JSON input. */
 export interface JsonKind {
-  /** Longest string or number that is taken, in UTF-16 units. */
+  /** Longest string or number that is accepted, in UTF-16 units. */
   readonly maxToken: number;
-  /** What is said of an input that ends inside a string. */
+  /** Message for an input that ends inside a string. */
   readonly unendedString: string;
-  /** The error of a message; `path` is the place in words of the input, line and column are from 1. */
+  /** The error for a message. `path` is the place in the input, as in `bitmaps[2].size`; line and column count from 1. */
   error(message: string, path: string, line: number, column: number): QdbError;
 }
 
@@ -51,7 +51,7 @@ const NUMBER = /-?[0-9.eE+-]*/y;
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^ \t\n\r"[\]{}:,]+/sy;
 const CLOSED = /^["[\]{}:,]/;
 
-/** The beginning of a text in quotes: messages stay short, whatever the input is. */
+/** The beginning of a text in quotes, so that messages stay short. */
 function excerpt(text: string): string {
   return text.length > 40 ? `${quote(text.slice(0, 40))}…` : quote(text);
 }
