@@ -135,7 +135,7 @@ export class QdbEditor {
   }
 
   /**
-   * Repairs the file by a commit, without losing a dirty bit (spec §7.3): a damaged copy of the header is written anew, bits that cannot be
+   * Repairs the file by a commit, without losing a dirty bit (spec §7.3): a damaged copy of the header is written again, bits that cannot be
    * trusted become dirty, bits behind the end and padding become zero, and leaks are cut off. If there is nothing to repair, the file is
    * not changed, but its state is on the disk when this resolves. Memory stays in the bounds of spec §7.4, however many bitmaps are
    * damaged.

@@ -14,7 +14,7 @@ import type { FreeSpace } from "./free-space.ts";
 
 const NO_WRITES: BitmapWrites = { fields: {}, copies: [], chunks: () => [] };
 
-/** Allocates free space for everything that the changes store anew; one result for each change. @throws {QdbError} LIMIT if there is none */
+/** Allocates free space for everything that the changes write. One result for each change. @throws {QdbError} LIMIT if there is none */
 export function allocateWrites(
   changes: readonly BitmapChange[],
   space: FreeSpace,
@@ -33,7 +33,7 @@ export function allocateWrites(
   });
 }
 
-/** New bits: clusters that are the same in `original` stay where they are. */
+/** The writes for new bits. A cluster whose bytes are the same in `original` is not written. */
 function bitsWrites(
   { from, original }: BitmapChange,
   bits: Bitmap,
@@ -104,7 +104,7 @@ function moveWrites(
 
 /**
  * Number of clusters, from the first on, that can stay where they are if their bytes are the same. If the number of bits changes, the
- * last cluster cannot: what stands behind its last bit in the file would become bits of a longer bitmap.
+ * last cluster cannot: the bytes behind the last bit in the file would become bits of a longer bitmap.
  */
 function comparableClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
   return bits.bitCount === original.bitCount ? map.count : Math.floor(original.bitCount / (map.clusterSize * 8));

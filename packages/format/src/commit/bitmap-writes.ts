@@ -25,6 +25,6 @@ export interface BitmapWrites {
   readonly l1Area?: Uint8Array;
   /** Clusters to copy. */
   readonly copies: readonly ClusterCopy[];
-  /** Everything else to write. Makes the chunks anew at each call. */
+  /** Everything else to write. Each call makes new chunks. */
   chunks(): Iterable<FileChunk>;
 }

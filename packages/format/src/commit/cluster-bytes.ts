@@ -27,7 +27,7 @@ export function padToCluster({ offset, bytes }: FileChunk, clusterSize: number):
 
 /**
  * Consecutive pieces of a structure as chunks, from `start` on. The last one is padded with zeros to the end of its cluster, or of its
- * block of 4096 bytes if that comes first, so that no bytes of an older use of the space remain in it.
+ * block of 4096 bytes if that comes first, so that no old bytes remain there.
  */
 export function* chunksOf(
   pieces: Iterable<Uint8Array>,

@@ -13,7 +13,7 @@ import { chunksOf, onesCluster, trimmed } from "./cluster-bytes.ts";
 import type { FreeSpace } from "./free-space.ts";
 
 /**
- * Number of bytes that a repair stores anew: L1 areas and, unless the file has all-ones clusters, data clusters. Known before any
+ * Number of bytes that a repair writes: L1 areas and, unless the file has all-ones clusters, data clusters. Known before any
  * space is allocated.
  */
 export function repairBytes(changes: readonly BitmapChange[], { clusterSize, allOnes }: QdbIndex): number {

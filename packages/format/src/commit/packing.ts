@@ -63,7 +63,7 @@ export function* packingPlan({ index, mapped }: FileState, crc32: Crc32): Plan<B
 
 const NOTHING_UNIFORM: UniformClusters = { zeros: new Set(), ones: new Set() };
 
-/** Reads the clusters that may be uniform, and tells which of them are. */
+/** Reads the clusters that may be uniform, and returns those that are. */
 function* uniformClusters(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Plan<UniformClusters> {
   const zeros = new Set<number>();
   const ones = new Set<number>();

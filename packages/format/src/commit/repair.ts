@@ -35,7 +35,7 @@ export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: 
   return changes;
 }
 
-/** The contents of an entry whose padding, or that of a record, is not zero: written anew, they have zeros there. Else undefined. */
+/** The contents of an entry in which padding is not zero, its own or that of a record: encoded again, it is. Otherwise undefined. */
 function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined {
   if (entry.extraData.length === 0 && isZero(entry.padding)) return undefined;
   const parsed = parseExtraData(entry.extraData, { fileOffset: 0, bitmap: entry.label }, () => undefined);

@@ -238,7 +238,7 @@ export class Session {
   }
 
   /**
-   * Reads and validates all L1 areas anew after a commit of a file with a damaged bitmap, before anything else is allocated, moved or
+   * Reads and validates all L1 areas again after a commit of a file with a damaged bitmap, before anything else is allocated, moved or
    * cut. A cluster that it shared may have one owner now, and what it referred to behind the end may lie inside the file.
    */
   *#readMapsAgain(index: QdbIndex): ChangePlan<void> {

@@ -23,7 +23,7 @@ export class BitmapList {
   /** The bitmap with a name. @throws {QdbError} NOT_FOUND */
   find(name: string): PendingBitmap {
     const named = this.#bitmaps.filter((bitmap) => bitmap.name === name);
-    // A name that is not UTF-8 goes by its bytes in hex. A bitmap that has that text as its name comes first.
+    // The label of a name that is not UTF-8 can be the name of another bitmap, which is meant then.
     const bitmap = named.find(hasTextName) ?? named[0];
     if (bitmap === undefined)
       throw new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
@@ -41,7 +41,7 @@ export class BitmapList {
     this.#bitmaps = this.#bitmaps.filter((other) => other !== bitmap);
   }
 
-  /** Removes a bitmap and others of the same name: these cannot be told apart, and none of them can be used. */
+  /** Removes a bitmap and others of the same name: none of them can be used, since the name does not say which is meant. */
   removeName(bitmap: PendingBitmap): void {
     this.#bitmaps = this.#bitmaps.filter(
       (other) => other.name !== bitmap.name || hasTextName(other) !== hasTextName(bitmap),

@@ -140,7 +140,7 @@ export function isSameEntry(from: MappedBitmap | undefined, entry: EntryContents
   );
 }
 
-/** Whether the name of a bitmap is UTF-8. One that is not goes by `hex:` and its bytes. */
+/** Whether the name of a bitmap is UTF-8. Otherwise its label is `hex:` and the bytes of the name. */
 export function hasTextName({ entry, from }: PendingBitmap): boolean {
   return entry !== undefined || from?.entry.name !== undefined;
 }

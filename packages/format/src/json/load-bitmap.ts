@@ -18,6 +18,18 @@ const HASH_BLOCK = 1024 * 1024;
 const PAIR =
   /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
 
+/** The keys of a bitmap object that were read. */
+interface BitmapFields {
+  nameBytes?: Uint8Array;
+  size?: bigint;
+  granularity?: number;
+  flags: number;
+  readonly extraData: Tlv[];
+  bits?: Bitmap;
+  dirtyBytes?: bigint;
+  sha256?: string;
+}
+
 /** Loads the bitmaps of a JSON form, one after the other. */
 export class BitmapLoader {
   /** The bitmaps loaded so far. */
@@ -38,28 +50,37 @@ export class BitmapLoader {
   *load(path: string): Parse<void> {
     const scanner: JsonScanner = this.#scanner;
     if (this.loaded.length >= MAX_BITMAPS) scanner.fail(path, `more than ${MAX_BITMAPS} bitmaps`);
-    let nameBytes: Uint8Array | undefined;
-    let size: bigint | undefined;
-    let granularity: number | undefined;
-    let flags = 0;
-    let bits: Bitmap | undefined;
-    let dirtyBytes: bigint | undefined;
-    let sha256: string | undefined;
-    const extraData: Tlv[] = [];
+    const { nameBytes, flags, extraData, bits, dirtyBytes, sha256 } = yield* this.#fields(path);
+    if (nameBytes === undefined || !isBitmapName(nameBytes))
+      scanner.fail(path, "a name of 1 to 1023 bytes of UTF-8 without NUL is needed");
+    if (bits === undefined) scanner.fail(path, "size, granularity and dirty are needed");
+    const key = toHex(nameBytes);
+    if (this.#names.has(key)) scanner.fail(path, "a bitmap of the same name stands there already");
+    this.#names.add(key);
+    if (dirtyBytes !== undefined && dirtyBytes !== bits.dirtyBytes())
+      scanner.fail(path, `dirty_bytes is ${dirtyBytes}, but the ranges come to ${bits.dirtyBytes()}`);
+    if (sha256 !== undefined) this.#verifyHash(path, bits, sha256);
+    this.loaded.push({ nameBytes, flags, extraData, bits });
+  }
+
+  /** Reads the keys of a bitmap object. Keys that a writer derives are checked for their syntax only. */
+  *#fields(path: string): Parse<BitmapFields> {
+    const scanner: JsonScanner = this.#scanner;
+    const fields: BitmapFields = { flags: 0, extraData: [] };
     const allocate = this.#allocate.bind(this);
     yield* scanner.object(path, {
       *name(place) {
-        nameBytes = encodeUtf8(yield* scanner.string(place));
+        fields.nameBytes = encodeUtf8(yield* scanner.string(place));
       },
       name_hex: (place) => scanner.fail(place, "a bitmap whose name is not UTF-8 cannot be loaded"),
       *size(place) {
-        size = yield* u64Text(scanner, place);
+        fields.size = yield* u64Text(scanner, place);
       },
       *granularity(place) {
-        granularity = yield* scanner.u32(place);
+        fields.granularity = yield* scanner.u32(place);
       },
       *flags(place) {
-        flags = yield* flagsArray(scanner, place);
+        fields.flags = yield* flagsArray(scanner, place);
       },
       *l1_table_offset(place) {
         yield* u64Text(scanner, place);
@@ -72,21 +93,22 @@ export class BitmapLoader {
       },
       extra_data: (place) =>
         scanner.array(place, function* (item) {
-          extraData.push(yield* recordObject(scanner, item));
-          if (tlvSize(extraData) > MAX_EXTRA_DATA_SIZE)
+          fields.extraData.push(yield* recordObject(scanner, item));
+          if (tlvSize(fields.extraData) > MAX_EXTRA_DATA_SIZE)
             scanner.fail(item, `more than ${MAX_EXTRA_DATA_SIZE} bytes of records`);
         }),
       *dirty(place) {
+        const { size, granularity } = fields;
         if (size === undefined || granularity === undefined)
           scanner.fail(place, "size and granularity must stand before dirty");
-        bits = allocate(place, { size, granularity });
-        yield* markRanges(scanner, place, bits);
+        fields.bits = allocate(place, { size, granularity });
+        yield* markRanges(scanner, place, fields.bits);
       },
       *dirty_bytes(place) {
-        dirtyBytes = yield* u64Text(scanner, place);
+        fields.dirtyBytes = yield* u64Text(scanner, place);
       },
       *bits_sha256(place) {
-        sha256 = toHex(yield* hexBytes(scanner, place, 32));
+        fields.sha256 = toHex(yield* hexBytes(scanner, place, 32));
       },
       error: (place) =>
         scanner.fail(
@@ -94,16 +116,7 @@ export class BitmapLoader {
           "the bits of this bitmap could not be read when the form was made: there is nothing to load",
         ),
     });
-    if (nameBytes === undefined || !isBitmapName(nameBytes))
-      scanner.fail(path, "a name of 1 to 1023 bytes of UTF-8 without NUL is needed");
-    if (bits === undefined) scanner.fail(path, "size, granularity and dirty are needed");
-    const key = toHex(nameBytes);
-    if (this.#names.has(key)) scanner.fail(path, "a bitmap of the same name stands there already");
-    this.#names.add(key);
-    if (dirtyBytes !== undefined && dirtyBytes !== bits.dirtyBytes())
-      scanner.fail(path, `dirty_bytes is ${dirtyBytes}, but the ranges come to ${bits.dirtyBytes()}`);
-    if (sha256 !== undefined) this.#verifyHash(path, bits, sha256);
-    this.loaded.push({ nameBytes, flags, extraData, bits });
+    return fields;
   }
 
   /** A clean bitmap. @throws {QdbError} USAGE for an impossible shape; LIMIT if all bitmaps together take too much memory */

@@ -57,8 +57,8 @@ function excerpt(text: string): string {
 }
 
 /**
- * Reads JSON piece by piece, as text comes in, in memory that does not grow with the input. What is asked for is read, anything
- * else is refused with its place. `path` is that place in words of the input, as in `bitmaps[2].size`.
+ * Reads JSON as its text arrives, in memory that does not grow with the input. Each method reads one kind of value and refuses any
+ * other. `path` is the place in the input for messages, as in `bitmaps[2].size`.
  */
 export class JsonScanner {
   readonly #kind: JsonKind;
@@ -88,7 +88,7 @@ export class JsonScanner {
     };
   }
 
-  /** Gets more text; gives false at the end of the input. */
+  /** Waits for more text. Returns false at the end of the input. */
   *#more(): Parse<boolean> {
     if (this.#ended) return false;
     const piece = yield;
@@ -117,7 +117,7 @@ export class JsonScanner {
     }
   }
 
-  /** Takes a character. @throws {QdbError} USAGE when another one comes */
+  /** Takes a character. @throws {QdbError} USAGE for any other */
   *expect(character: string, path: string): Parse<void> {
     const found = yield* this.peek();
     if (found !== character)

@@ -21,7 +21,7 @@ export interface BitmapTable {
 /**
  * Reads the bitmap table and finds its entries. `known` is its bytes, if they were read before. The rules of single entries are
  * not applied here.
- * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT if the entries cannot be told apart
+ * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT if the bounds of the entries cannot be determined
  */
 export function* readTable(
   header: Header,
@@ -97,7 +97,7 @@ function* readDraftTable(count: number, offset: number, geometry: FileGeometry):
   return splitTable(buffer.bytes().subarray(0, at), starts, offset);
 }
 
-/** Bytes that are appended; the memory that they take at least doubles where it has to grow. */
+/** A buffer that grows as bytes are appended: to twice its size, or to what is needed if that is more. */
 class GrowingBuffer {
   readonly #most: number;
   #memory = new Uint8Array(0);

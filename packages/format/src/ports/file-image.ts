@@ -11,6 +11,6 @@ export interface FileChunk {
 export interface FileImage {
   /** Length of the file in bytes. */
   readonly length: number;
-  /** The chunks; made anew at each call. */
+  /** Each call makes new chunks. */
   chunks(): Iterable<FileChunk>;
 }
