@@ -4,7 +4,7 @@ import type { Colors } from "./shell/output.ts";
 
 const WIDTH = 80;
 
-/** Text in lines of at most 80 columns. */
+/** Wraps a text into lines of at most 80 columns. */
 function wrapped(text: string, indent: string): string[] {
   const lines: string[] = [];
   let line = "";
@@ -19,7 +19,7 @@ function wrapped(text: string, indent: string): string[] {
   return [...lines, indent + line];
 }
 
-/** How an option is written: `-g, --granularity=SIZE`. */
+/** The usage of an option: `-g, --granularity=SIZE`. */
 export function optionUsage({ long, short, value, optionalValue, choices }: OptionSpec): string {
   const shown = choices?.join("|") ?? value;
   const tail = shown === undefined ? "" : optionalValue === true ? `[=${shown}]` : `=${shown}`;

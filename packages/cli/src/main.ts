@@ -7,13 +7,13 @@ if (!(args.length === 1 && args[0] === "--version" && printVersion())) {
   void import("./cli.ts").then(async ({ main }) => process.exit(await main(args)));
 }
 
-/** The version at once: nothing is loaded before it is needed, since the start is most of what a small command costs. */
+/** Prints the version without loading the rest of the program, which would take most of the time. */
 function printVersion(): boolean {
   const text = Buffer.from(`qdb ${manifest.version}\n`);
   try {
     return writeSync(1, text) === text.length;
   } catch {
-    // What is wrong is said the long way.
+    // The regular way reports the error.
     return false;
   }
 }

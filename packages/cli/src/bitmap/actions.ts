@@ -15,13 +15,13 @@ import { parseSize } from "../shell/size.ts";
 import { change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
 import { type Combination, intersect, merge, subtract, xor } from "./set-operations.ts";
 
-/** An action that was asked for. @throws {QdbError} what refuses it; then nothing is committed */
+/** A parsed action of the command line. @throws {QdbError} when it is refused; nothing is committed then */
 export type Action = (target: OpenBitmap) => Promise<void>;
 
-/** An option that is an action. */
+/** An option that stands for an action. */
 export interface ActionSpec {
   readonly option: OptionSpec;
-  /** Makes the action of the option's value, before any file is opened. @throws {QdbError} USAGE */
+  /** Parses the value of the option, before any file is opened. @throws {QdbError} USAGE */
   parse(value: string, call: Call): Action;
 }
 
@@ -30,7 +30,7 @@ function plain(long: string, help: string, action: Action): ActionSpec {
   return { option: { long, repeatable: true, help }, parse: () => action };
 }
 
-/** An action with a source. */
+/** An action that combines the bitmap with a source bitmap. */
 function combination(long: string, help: string, by: Combination, removes: boolean): ActionSpec {
   return {
     option: { long, value: "SRC", repeatable: true, help },
@@ -38,7 +38,7 @@ function combination(long: string, help: string, by: Combination, removes: boole
   };
 }
 
-/** Every action, in the order of the help. Whatever can remove dirt says so: the bitmap is then another point of its chain (spec §3). */
+/** All actions, in the order of the help. An action that can remove dirt must say so, since the bitmap gets a new id then (spec §3). */
 export const ACTIONS: readonly ActionSpec[] = [
   {
     option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
@@ -152,7 +152,7 @@ export const ACTIONS: readonly ActionSpec[] = [
   },
 ];
 
-/** What --add makes: its size must be told, even where the file's other bitmaps have one. @throws {QdbError} USAGE; what looking at the disk throws */
+/** Shape and records of the bitmap that --add creates. The size must be given, even where other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
 function newShape(call: Call): { readonly shape: BitmapShape; readonly records: NewBitmap["records"] } {
   const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
   const size = call.value("size");
@@ -168,7 +168,7 @@ function newShape(call: Call): { readonly shape: BitmapShape; readonly records: 
   return { shape: { size: seen.stamp.length, granularity }, records: diskRecords(seen) };
 }
 
-/** `OFFSET+LENGTH`, in bytes. Whether it lies inside the disk is seen when it is used. @throws {QdbError} USAGE */
+/** Parses `OFFSET+LENGTH`, in bytes. Whether the range lies inside the disk is checked when it is used. @throws {QdbError} USAGE */
 function parseRange(text: string, option: string): { readonly offset: bigint; readonly length: bigint } {
   const [offset, length, ...more] = text.split("+");
   if (offset === undefined || length === undefined || more.length > 0) {

@@ -4,24 +4,24 @@ import type { Call } from "../shell/command.ts";
 import type { Combination } from "./set-operations.ts";
 import type { SourceFile } from "./source-file.ts";
 
-/** A bitmap that actions work on, in a file that is open for changes. Nothing is written before the commit. */
+/** The bitmap that actions change, in a file that is open for changes. Nothing is written before the commit. */
 export interface OpenBitmap {
   readonly call: Call;
   readonly editor: QdbEditor;
   /** The file's path, for messages. */
   readonly path: string;
-  /** Where the sources are, when it is another file. */
+  /** The file of the source bitmaps, when it is another one. */
   readonly sources: SourceFile | undefined;
-  /** The bitmap, by the name that it has by now. */
+  /** The current name of the bitmap; --rename changes it. */
   name: string;
 }
 
-/** Changes the file but for bits. @throws {QdbError} as the edit */
+/** Makes a change that does not need the bits of a bitmap. @throws {QdbError} as the change */
 export async function edit({ editor, path }: OpenBitmap, change: (edits: Edits) => void): Promise<void> {
   await about(path, () => change(editor.edits));
 }
 
-/** Changes the bitmap's bits; `removes` says whether dirt may go. @throws {QdbError} as {@link QdbEditor.change} */
+/** Changes the bits of the bitmap; `removes` says whether dirty bits may become clean. @throws {QdbError} as {@link QdbEditor.change} */
 export async function change(
   { editor, path, name }: OpenBitmap,
   make: (bits: Bitmap) => Bitmap,
@@ -30,7 +30,7 @@ export async function change(
   await about(path, () => editor.change(name, make, removes));
 }
 
-/** Combines the bitmap's bits with those of a source. @throws {QdbError} SIZE_MISMATCH; WRONG_DISK; the problem of either bitmap */
+/** Combines the bits of the bitmap with those of a source. @throws {QdbError} SIZE_MISMATCH; WRONG_DISK; the problem of either bitmap */
 export async function combine(
   target: OpenBitmap,
   sourceName: string,

@@ -1,18 +1,18 @@
 import { type Bitmap, QdbError } from "@qdb/format";
 
-/** An operation of two bitmaps: `bits` becomes the result, `source` stays. */
+/** An operation on two bitmaps. It stores the result in `bits` and leaves `source` unchanged. */
 export type Combination = (bits: Bitmap, source: Bitmap) => void;
 
-/** OR. What is dirty in the source is rounded outward. */
+/** OR. Rounds the dirty ranges of the source outward. */
 export const merge: Combination = (bits, source) => bits.merge(source);
 
-/** AND. The source is rounded outward: nothing that both call dirty is lost. */
+/** AND. Rounds the source outward, so that nothing that is dirty in both is lost. */
 export const intersect: Combination = (bits, source) => bits.intersect(source.regranulate(bits.granularity));
 
-/** AND NOT. The source is rounded inward: only what it calls dirty as a whole may go. */
+/** AND NOT. Rounds the source inward, so that a bit becomes clean only where all of its range is dirty in the source. */
 export const subtract: Combination = (bits, source) => bits.subtract(roundedInward(source, bits.granularity));
 
-/** XOR: a rounded source would lose dirt whichever way it is rounded. @throws {QdbError} USAGE where granularities differ */
+/** XOR. Granularities must be equal: rounding the source in either direction would lose dirt. @throws {QdbError} USAGE when they differ */
 export const xor: Combination = (bits, source) => {
   if (bits.granularity !== source.granularity) {
     throw new QdbError(
@@ -23,7 +23,7 @@ export const xor: Combination = (bits, source) => {
   bits.xor(source);
 };
 
-/** The bits at another granularity, of which a bit is dirty only where all of its range is. */
+/** The bits at another granularity, rounded inward: a bit is dirty only where all of its range is. */
 function roundedInward(bits: Bitmap, granularity: number): Bitmap {
   if (granularity <= bits.granularity) return bits.regranulate(granularity);
   const clean = bits.clone();

@@ -6,14 +6,14 @@ import { about, diskOf, mirrorOptions, openFile, requireFile, requireSameDisk } 
 import { aboutSource } from "../import/request.ts";
 import type { Call } from "../shell/command.ts";
 
-/** Another file whose bitmaps are sources. */
+/** Another file, QDB or qcow2, whose bitmaps are the sources of actions. */
 export interface SourceFile {
-  /** The bits of a bitmap, checked to the last one. @throws {QdbError} NOT_FOUND; the bitmap's problem; WRONG_DISK, IO of its disk; as reading the file */
+  /** Reads and verifies all bits of a bitmap. @throws {QdbError} NOT_FOUND; the problem of the bitmap; WRONG_DISK, IO of its disk; as reading the file */
   read(name: string): Promise<Bitmap>;
   close(): Promise<void>;
 }
 
-/** Opens a QDB file or a qcow2 image, whichever it is, for its bitmaps. @throws {QdbError} as opening the file */
+/** Opens a QDB file or a qcow2 image; its first bytes tell which. @throws {QdbError} as opening the file */
 export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
   requireFile(path);
   const isImage = await about(path, () => isQcow2(firstBytes(path, 4)));

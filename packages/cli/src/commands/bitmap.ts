@@ -6,7 +6,7 @@ import { warnOfDamage } from "../files/commit-warnings.ts";
 import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
-/** Options that say how an action is done, with the actions that they go with. */
+/** Options that modify actions, each with the actions that it goes with. */
 const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
   ["granularity", ["add"]],
   ["size", ["add"]],
@@ -79,7 +79,7 @@ async function applyAll(actions: readonly Action[], target: Omit<OpenBitmap, "so
   await closing(sources, () => apply(sources));
 }
 
-/** What was asked for, in order. @throws {QdbError} USAGE; what looking at --disk throws */
+/** The actions of the call, in order. @throws {QdbError} USAGE; for --disk as {@link lookAtDisk} */
 function actionsOf(call: Call): Action[] {
   const actions = call.given.flatMap(({ long, value }) => {
     const action = ACTIONS.find(({ option }) => option.long === long);

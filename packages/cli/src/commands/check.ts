@@ -38,7 +38,7 @@ function exitCodeOf({ counts }: CheckSummary): number {
   return counts.leak > 0 ? 3 : 0;
 }
 
-/** Lists every finding; `repaired` is given by a repair. */
+/** Prints every finding. A repair says in `repaired` whether it repaired them. */
 async function check(path: string, call: Call, repaired?: boolean): Promise<CheckSummary> {
   const printer = checkPrinter(path, call);
   const summary = await look(path, call, (finding) => printer.finding(finding, repaired));
@@ -61,7 +61,7 @@ async function look(path: string, call: Call, found: (finding: Finding) => void)
   }
 }
 
-/** Codes of an opening that says nothing about what is in the file. */
+/** Codes of errors that do not come from the content of the file. */
 const NOT_OF_THE_FILE = [
   "ABORTED",
   "IO",
@@ -91,9 +91,9 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
   });
 }
 
-/** The findings of a file that a repair cannot be let near. @throws {unknown} why, where the findings do not show it */
+/** Prints the findings of a file that cannot be repaired. @throws {unknown} `why`, when there are no findings */
 async function lookOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
-  // Twice, since findings are held nowhere: whether they show why is known at the end.
+  // Check twice, since findings are not kept in memory, and only the end tells whether there are any.
   const { counts } = await look(path, call, () => undefined);
   if (isClean(counts)) throw why;
   return check(path, call, false);

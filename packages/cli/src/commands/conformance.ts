@@ -8,7 +8,7 @@ import { QdbError } from "@qdb/format";
 import { usageError } from "../shell/args.ts";
 import type { Call, CommandSpec } from "../shell/command.ts";
 
-/** `qdb conformance`: the suite, where it is installed. Its options are those of the suite's own command. */
+/** `qdb conformance`: runs the conformance suite if it is installed, with the options of the suite's own program. */
 export const command: CommandSpec = {
   name: "conformance",
   summary: "test any program that reads or writes QDB files",
@@ -59,10 +59,10 @@ export const command: CommandSpec = {
   },
 };
 
-/** The suite's own command. @throws {QdbError} NOT_FOUND where the package is not installed */
+/** Path of the program of the suite. @throws {QdbError} NOT_FOUND when the package is not installed */
 function findSuite(): string {
   const here = process.cwd();
-  // Node puts U+FFFD for bytes that are not UTF-8: that would be another folder.
+  // Node replaces bytes that are not UTF-8 by U+FFFD, so this may be another folder.
   const places = here.includes("\ufffd") ? [] : [join(here, "package.json")];
   for (const place of [...places, realpathSync(process.argv[1] ?? ".")]) {
     try {

@@ -41,7 +41,7 @@ async function run(call: Call): Promise<number> {
   });
 }
 
-/** All bits, checked to the last one before the first byte is copied. */
+/** Reads and verifies all bits before the first byte is copied. */
 async function readBits(qdb: QdbFile, file: string, name: string, { signal }: Call): Promise<Bitmap> {
   return about(file, () => qdb.bitmap(name).read({ signal }));
 }

@@ -50,7 +50,7 @@ async function print(file: QdbFile, call: Call): Promise<DumpSummary> {
   }
 }
 
-/** The error that tells of the first bitmap whose bits cannot be used. */
+/** The error for bitmaps whose bits cannot be read; it names the first one. */
 function unusable(errors: number, { label, problem }: NonNullable<DumpSummary["first"]>): QdbError {
   const what = errors === 1 ? "1 bitmap is" : `${errors} bitmaps are`;
   return new QdbError(

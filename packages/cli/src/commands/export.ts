@@ -42,7 +42,7 @@ async function run(call: Call): Promise<number> {
   return 0;
 }
 
-/** All bits, checked to the last one before the first byte is written. */
+/** Reads and verifies all bits before the first byte is written. */
 async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
   const file = await openFile(path, call, mirrorOptions(call));
   const progress = call.progress("reading");

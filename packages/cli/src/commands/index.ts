@@ -1,15 +1,15 @@
 import type { CommandSpec } from "../shell/command.ts";
 
-/** A command of which only what `qdb --help` shows is loaded. */
+/** A command that is not loaded yet, with what `qdb --help` shows. */
 export interface LazyCommand {
   readonly name: string;
-  /** The same as the command's own, which a test holds it to. */
+  /** Must equal the summary of the command; a test compares them. */
   readonly summary: string;
   /** Loads the command; its module exports it as `command`. */
   load(): Promise<{ readonly command: CommandSpec }>;
 }
 
-/** Every command, in the order of `qdb --help`. Modules load when they are called, so that the start stays fast. */
+/** All commands, in the order of `qdb --help`. Modules are loaded on use, so that the program starts fast. */
 export const COMMANDS: readonly LazyCommand[] = [
   { name: "create", summary: "make an empty QDB file", load: () => import("./create.ts") },
   { name: "bitmap", summary: "add, remove or change a bitmap of a QDB file", load: () => import("./bitmap.ts") },

@@ -41,7 +41,7 @@ async function infoOf(path: string, file: QdbFile, call: Call): Promise<FileInfo
   try {
     const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
     const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
-    // Asked for only where it makes a difference: it can mean a look at every process.
+    // Only where it makes a difference, since this can search all processes.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;
     return fileInfo(path, file.index, counted, { now: Date.now(), hasWriter });
   } finally {

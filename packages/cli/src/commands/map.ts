@@ -4,7 +4,7 @@ import { ExtentPrinter } from "../map/extent-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/** Bytes of runs that are kept until all bits are known to be good, so that memory stays in the bounds of spec §7.4; a map with more is read twice. */
+/** Most bytes of runs that are held until all bits are verified, which bounds memory (spec §7.4). A larger map is read twice. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** `qdb map`: the extents of a bitmap. */
@@ -56,7 +56,7 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     holdBytes: MAX_HELD_BYTES,
   };
   const printer = new ExtentPrinter(call.output, call.json ? "json" : "human", shape, start, end);
-  // Nothing is printed before all bits were read: what has left cannot be taken back when a later cluster turns out to be bad.
+  // Print nothing before all bits are verified, since printed text cannot be taken back when a later cluster is damaged.
   let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;
   for await (const batch of bitmap.extents(options)) {
@@ -80,9 +80,9 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
   printer.flush();
 }
 
-/** Reads the bits that are to be printed. @throws {QdbError} BAD_CHECKSUM */
+/** Reads the bits that will be printed, to verify them. @throws {QdbError} BAD_CHECKSUM */
 async function verify(bitmap: StoredBitmap, options: CallOptions & { readonly within: DiskRange }): Promise<void> {
-  // Counting is quicker, but knows no window.
+  // Counting is faster, but counts the whole disk only.
   if (BigInt(options.within.length) === bitmap.shape.size) await bitmap.count(options);
   else for await (const _ of bitmap.extents(options));
 }

@@ -8,7 +8,7 @@ import { svgOf, svgSpace } from "../picture/svg.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** Rows of a map in the terminal: of a single one, and of one of many. */
+/** Rows of a map in the terminal, for a single map and for one of several. */
 const ROWS = { single: 16, many: 8 } as const;
 const WIDTHS = { min: 20, max: 1000 } as const;
 
@@ -79,10 +79,10 @@ function printText(pictures: Pictures, call: Call): void {
   output.line(pictures.count === 0 ? "The file holds no bitmaps." : legendLine(style));
 }
 
-/** Characters that come together in one piece of a file. */
+/** Number of characters that are joined to one piece of output. */
 const PIECE = 64 * 1024;
 
-/** Texts as bytes, many of them together. */
+/** Encodes texts as UTF-8, joined to larger pieces. */
 function* inPieces(texts: Iterable<string>): Generator<Uint8Array, void> {
   let piece = "";
   for (const text of texts) {

@@ -1,21 +1,21 @@
 import type { Fail, Scalar } from "./flat-objects.ts";
 
 /**
- * What a map of what is allocated is to mean: `data` is dirty; or what the image holds itself, zeros too, and no backing file
- * (`local`); or, in QEMU's inverted map of an x-dirty-bitmap, what is no data.
+ * Which ranges of an allocation map are dirty. `data`: those with data. `local`: those that the image itself holds, zeros included,
+ * and not a backing file. `nodata`: those without data, for QEMU's inverted map of an x-dirty-bitmap.
  */
 export type AllocationRule = "data" | "local" | "nodata";
 
-/** An extent of a disk, in bytes, with what is known of it. */
+/** A range of a disk in bytes that a map calls dirty or clean. */
 export interface ClassifiedRange {
   readonly offset: bigint;
   readonly length: bigint;
   readonly dirty: boolean;
-  /** Clean by the rule `data`, though the image itself may hold these zeros: an overlay hides other data with them. */
+  /** Whether it is clean by the rule `data` although the image itself holds these zeros. In an overlay they may hide older data. */
   readonly isDroppedZero?: boolean;
 }
 
-/** The type of an extent in nbdinfo's words (NBD: base:allocation, qemu:dirty-bitmap). */
+/** Numeric types by nbdinfo's descriptions (NBD: base:allocation, qemu:dirty-bitmap). */
 const NBD_DIRTY_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["clean", 0n],
   ["dirty", 1n],
@@ -28,7 +28,7 @@ const NBD_ALLOCATION_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["zero", 2n],
   ["hole,zero", 3n],
 ]);
-/** The context qemu:allocation-depth. What lies deeper is `backing depth N`, of type N. */
+/** Types in the context qemu:allocation-depth. Deeper ones are `backing depth N`, of type N. */
 const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["absent", 0n],
   ["local", 1n],
@@ -36,9 +36,9 @@ const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
 const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
 
 /**
- * What an object of a map says: those of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`, `length`,
- * `data`, `zero`), of oVirt (`start`, `length`, `dirty` or `zero`), and plain ones (`offset`, `length`, `dirty`). What is
- * described is taken at its word, allocation only as `rule` says, and everything that can be read in two ways goes to `fail`.
+ * Interprets an object of a map as nbdinfo (`offset`, `length`, `type`, `description`), qemu-img map (`start`, `length`, `data`,
+ * `zero`) or oVirt (`start`, `length`, `dirty` or `zero`) prints it, or a plain one (`offset`, `length`, `dirty`). Explicit
+ * descriptions are used as they are; allocation is interpreted by `rule`. Anything ambiguous is refused through `fail`.
  */
 export function classifyRange(
   values: ReadonlyMap<string, Scalar>,
@@ -55,7 +55,7 @@ function rangeOf(
   values: ReadonlyMap<string, Scalar>,
   fail: Fail,
 ): { readonly offset: bigint; readonly length: bigint } {
-  // In qemu-img's map `offset` is a place in the image file, and `start` the one of the disk.
+  // In a map of qemu-img, `offset` is an offset in the image file, and `start` one on the disk.
   if (values.has("start") && values.has("offset") && !values.has("data")) fail("it has both start and offset");
   const key = values.has("start") ? "start" : "offset";
   return { offset: wholeNumber(values, key, fail), length: wholeNumber(values, "length", fail) };
@@ -105,7 +105,7 @@ function isDirty(values: ReadonlyMap<string, Scalar>, rule: AllocationRule | und
   }
 }
 
-/** nbdinfo's description, after a look at whether its type is the one that belongs to it. */
+/** nbdinfo's description, checked against the type. */
 function describedByNbd(values: ReadonlyMap<string, Scalar>, fail: Fail): string | undefined {
   const description = values.get("description");
   const type = values.get("type");
@@ -129,15 +129,15 @@ function nbdType(description: string): bigint | undefined {
   return NBD_DIRTY_TYPES.get(description) ?? NBD_ALLOCATION_TYPES.get(description) ?? NBD_DEPTH_TYPES.get(description);
 }
 
-/** What a map says of where bytes come from, as far as it does. */
+/** What a map says about where bytes come from. A property is undefined when the map does not tell. */
 interface Allocation {
-  /** nbdinfo's word for what the bytes are. */
+  /** nbdinfo's description of the bytes. */
   readonly description: string | undefined;
   readonly data: boolean | undefined;
   readonly zero: boolean | undefined;
-  /** The image that the bytes come from: 0 the one that was asked for, 1 its backing file, and so on. */
+  /** The image that the bytes come from: 0 for the image itself, 1 for its backing file, and so on. */
   readonly depth: bigint | undefined;
-  /** Whether any image has them. */
+  /** Whether any image of the chain holds the bytes. */
   readonly present: boolean | undefined;
 }
 
@@ -151,11 +151,11 @@ function allocationOf(values: ReadonlyMap<string, Scalar>, fail: Fail): Allocati
   if (type === undefined) return { description, data, zero, depth, present };
   if (depth !== undefined || present !== undefined)
     fail("its description and its depth are two answers to one question");
-  // nbdinfo counts from 1; 0 is what no image has.
+  // nbdinfo counts from 1; 0 means that no image holds the bytes.
   return { description: undefined, data, zero, depth: type === 0n ? 0n : type - 1n, present: type !== 0n };
 }
 
-/** Only what reads as zeros is no data. A hole that does not say so can hold anything. */
+/** Whether bytes are data: all that do not certainly read as zeros. A hole without that guarantee counts as data. */
 function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
   if (description !== undefined) return description !== "zero" && description !== "hole,zero";
   if (data === undefined && zero === undefined)
@@ -163,7 +163,7 @@ function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
   return data === true || zero !== true;
 }
 
-/** Whether the image itself holds the bytes, zeros too. Where an older map does not say that no image does, it does. */
+/** Whether the image itself holds the bytes, zeros included. Maps of older programs have no `present`; their bytes count as present. */
 function isLocal({ data, depth, present }: Allocation): boolean {
   return depth === 0n && (present !== false || data === true);
 }

@@ -4,16 +4,16 @@ import { JsonScanner, type Parse } from "@qdb/format/internal";
 /** A value of a flat JSON object. Whole numbers are exact at any size; a `number` is one that was written with a fraction or an exponent. */
 export type Scalar = string | boolean | null | bigint | number;
 
-/** Refuses the input where it is read. @throws {QdbError} USAGE with the place in the JSON */
+/** Refuses the input at the current place. @throws {QdbError} USAGE with the place in the JSON */
 export type Fail = (message: string) => never;
 
 /** Receives the objects of an array. */
 export interface ObjectVisitor {
   /** Receives the keys of an object with their values. `fail` refuses the object. */
   object(values: ReadonlyMap<string, Scalar>, fail: Fail): void;
-  /** The spelling that most objects of a large array have, so that they need not be read token by token. */
+  /** A pattern for the usual spelling of objects, which are then matched as a whole instead of token by token. */
   readonly usual?: {
-    /** Sticky. Matches from behind `[` or a comma up to and with the comma behind the object. */
+    /** Sticky. Matches an object with the comma that follows it. */
     readonly pattern: RegExp;
     take(match: RegExpExecArray): void;
   };
@@ -28,8 +28,8 @@ const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
 ]);
 
 /**
- * A parser of a JSON array of flat objects. `JSON.parse` would round numbers past 2^53 and hold the whole text at once; a map of
- * a large disk has both. Anything else than such an array is refused with its place: nothing is guessed about extents.
+ * Parses a JSON array of flat objects from text that comes in pieces. `JSON.parse` is no option: it rounds numbers past 2^53 and
+ * needs the whole text, and maps of large disks have both. Any other input is refused with its place.
  */
 export class FlatObjects {
   readonly #visitor: ObjectVisitor;
@@ -39,9 +39,9 @@ export class FlatObjects {
     error: (message, _, line) => this.#error(message, line),
   });
   readonly #fail: Fail = (message) => this.#scanner.fail("", message);
-  /** Number of the object that is read, from 0; undefined before the array begins. */
+  /** Index of the current object; undefined before the array begins. */
   #index: number | undefined;
-  /** The key whose value is read; undefined outside of values. */
+  /** Key of the current value; undefined outside of values. */
   #key: string | undefined;
 
   constructor(visitor: ObjectVisitor) {
@@ -80,7 +80,7 @@ export class FlatObjects {
     }
   }
 
-  /** Reads an object. All of it in one generator: calls of others for each key would take half as long again. */
+  /** Parses an object. One generator does all of it: a nested one for each key would make this 40 % slower. */
   *#object(): Parse<ReadonlyMap<string, Scalar>> {
     const scanner = this.#scanner;
     const values = new Map<string, Scalar>();
@@ -91,7 +91,7 @@ export class FlatObjects {
       if (!keyToken.startsWith('"')) this.#fail(`a key in quotes is expected, ${quote(keyToken)} found`);
       const key = scanner.textOf(keyToken, "");
       this.#key = key;
-      // Which of two would count is anyone's guess.
+      // JSON does not say which of the two counts.
       if (values.has(key)) this.#fail("the key stands there twice");
       scanner.take(keyToken);
       this.#take(scanner.tokenHere("") ?? (yield* this.#token()), ":");
@@ -106,7 +106,7 @@ export class FlatObjects {
     }
   }
 
-  /** Whether the array or object that was begun ends at once; its end is taken then. */
+  /** Whether the array or object that was begun is empty. Takes its end then. */
   *#isEmpty(end: string): Parse<boolean> {
     const token = this.#scanner.tokenHere("") ?? (yield* this.#token());
     if (token === end) this.#scanner.take(token);
@@ -122,7 +122,7 @@ export class FlatObjects {
     this.#scanner.take(token);
   }
 
-  /** The next token, where there must be one. */
+  /** The next token. @throws {QdbError} USAGE at the end of the input */
   *#token(): Parse<string> {
     const token = yield* this.#scanner.token("");
     if (token === "") this.#fail("it ends too early");

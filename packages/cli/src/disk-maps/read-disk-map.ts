@@ -12,7 +12,7 @@ import { DEFAULT_GRANULARITY } from "../files/new-bitmaps.ts";
 import { type AllocationRule, type ClassifiedRange, classifyRange } from "./classify-range.ts";
 import { FlatObjects } from "./flat-objects.ts";
 
-/** Extents of a disk in the order in which they came; those that continue each other are joined. 17 bytes an extent. */
+/** Ranges of a disk in the order of the map. Adjacent ranges of the same kind are joined. Takes 17 bytes for each range. */
 export class RangeList {
   #offsets = new BigUint64Array(1024);
   #ends = new BigUint64Array(1024);
@@ -21,12 +21,12 @@ export class RangeList {
   #isGapless = true;
   #droppedZeros = 0n;
 
-  /** Bytes of clean extents that an image may hide other data with (see {@link ClassifiedRange}). */
+  /** Bytes of clean ranges whose zeros may hide older data (see {@link ClassifiedRange}). */
   get droppedZeros(): bigint {
     return this.#droppedZeros;
   }
 
-  /** Adds an extent. */
+  /** Adds a range. */
   add({ offset, length, dirty, isDroppedZero }: ClassifiedRange): void {
     if (isDroppedZero === true) this.#droppedZeros += length;
     const last = this.#count - 1;
@@ -55,12 +55,12 @@ export class RangeList {
     this.#dirty = longer(new Uint8Array(length), this.#dirty);
   }
 
-  /** Where the last extent ends, when each begins where the one before it ends, the first one at 0; else undefined. In bytes. */
+  /** The end of the last range in bytes, when the ranges follow each other without a gap from 0; undefined otherwise. */
   get gaplessEnd(): bigint | undefined {
     return this.#isGapless && this.#count > 0 ? bigintAt(this.#ends, this.#count - 1) : undefined;
   }
 
-  /** The coarsest granularity up to the default one, in bytes, at which no extent is rounded, and not finer than 2^32 bits allow. */
+  /** The coarsest granularity in bytes, up to the default, that rounds no range; coarser if the bitmap would exceed 2^32 bits. */
   granularityFor(size: bigint): number {
     let edges = BigInt(DEFAULT_GRANULARITY);
     for (let index = 0; index < this.#count; index++) {
@@ -73,13 +73,13 @@ export class RangeList {
   }
 
   /**
-   * The bitmap of a disk: clean is what extents call clean and no other one calls dirty, rounded inward.
-   * @throws {QdbError} USAGE when an extent ends past the disk, and for a shape that the format does not have; LIMIT
+   * Makes the bitmap of a disk. A bit is clean only where ranges call all of it clean and none calls it dirty.
+   * @throws {QdbError} USAGE when a range ends past the disk, or for an invalid shape; LIMIT
    */
   toBitmap(size: bigint, granularity: number): Bitmap {
     const bitmap = Bitmap.dirty({ size, granularity });
     this.#each(false, size, (offset, length) => bitmap.unmark({ offset, length }));
-    // The dirty ones last, so that they win wherever extents overlap.
+    // The dirty ranges last, so that they win where ranges overlap.
     this.#each(true, size, (offset, length) => bitmap.mark({ offset, length }));
     return bitmap;
   }
@@ -103,12 +103,12 @@ export class RangeList {
   }
 }
 
-/** As nbdinfo and `qdb map` write it, below 2^53. Groups: offset, length, the type of a clean one. */
+/** An object as nbdinfo and `qdb map` write it, with numbers below 2^53. Groups: offset, length, and the type when it is clean. */
 const NBDINFO_OBJECT =
   /\n? *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
 
 /**
- * Reads a map in JSON, given in pieces of text: an array of objects, each an extent (see {@link classifyRange}).
+ * Reads a map in JSON from pieces of text: an array of objects, each a range (see {@link classifyRange}).
  * @throws {QdbError} USAGE with the place in the JSON, and what reading throws
  */
 export async function readDiskMap(

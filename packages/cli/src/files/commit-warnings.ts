@@ -1,10 +1,10 @@
 import { type CommitReport, type Growth, type Problem, quote } from "@qdb/format";
 import { warn } from "../shell/output.ts";
 
-/** Bitmaps that a warning names at most. */
+/** Most bitmaps that are named one by one. */
 const MOST_NAMED = 8;
 
-/** Says what a commit left behind that its user has to know. */
+/** Warns of bitmaps that the commit made all dirty, and of a file that grows with each commit. */
 export function warnOfDamage(path: string, { madeDirty, growth }: CommitReport): void {
   for (const problem of madeDirty.slice(0, MOST_NAMED)) {
     warn(`nothing told which bits of ${named(problem)} were right, so that all of it is dirty now`);
@@ -14,7 +14,7 @@ export function warnOfDamage(path: string, { madeDirty, growth }: CommitReport):
   warnOfGrowth(path, growth);
 }
 
-/** Says why a file grows with every commit, and what ends it. */
+/** Warns that a file grows with every commit, and says how to stop it. */
 export function warnOfGrowth(path: string, growth: Growth | undefined): void {
   if (growth === undefined) return;
   const { problem, bitmaps, repairable } = growth;

@@ -4,21 +4,21 @@ import { isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/format/internal
 import type { Call } from "../shell/command.ts";
 import { parseSize, percent, shortSize } from "../shell/size.ts";
 
-/** Granularity of a bitmap that nobody gave one, in bytes. */
+/** Default granularity of a new bitmap, in bytes. */
 export const DEFAULT_GRANULARITY = 64 * 1024;
 
-/** A bitmap that a command made, to be put into a file. */
+/** A bitmap that a command has made and will store in a file. */
 export interface NewBitmap {
   readonly name: string;
   readonly bits: Bitmap;
   readonly isEnabled: boolean;
-  /** Whether only the program that collected it has the true bits: it is listed, and its bits are refused (spec §3, Flags). */
+  /** Whether the bits may be outdated (flag `in_use`). Such a bitmap is listed, but its bits cannot be read (spec §3, Flags). */
   readonly isInUse: boolean;
-  /** Extra-data records beside its id and the time it was made. */
+  /** Extra-data records other than the id and the creation time. */
   readonly records: BitmapContents["extraData"];
 }
 
-/** Refuses a name that no bitmap can have (spec §3). @throws {QdbError} USAGE */
+/** Refuses an invalid bitmap name (spec §3). @throws {QdbError} USAGE */
 export function requireBitmapName(name: string): string {
   const bytes = Buffer.from(name);
   if (isBitmapName(bytes)) return name;
@@ -29,25 +29,25 @@ export function requireBitmapName(name: string): string {
   );
 }
 
-/** The value of an option that gives a granularity, in bytes. @throws {QdbError} USAGE */
+/** The value of --granularity in bytes; undefined when it is not given. @throws {QdbError} USAGE */
 export function granularityOf(call: Pick<Call, "value">): number | undefined {
   const text = call.value("granularity");
   return text === undefined ? undefined : parseGranularity(text, "--granularity");
 }
 
-/** A granularity in bytes; `option` says in messages where it was given. @throws {QdbError} USAGE */
+/** Parses a granularity in bytes; `option` names the option in messages. @throws {QdbError} USAGE */
 export function parseGranularity(text: string, option: string): number {
   const granularity = Number(parseSize(text, option));
   if (isGranularity(granularity)) return granularity;
   throw new QdbError("USAGE", `${option} ${quote(text)} is no power of two from 512 to 2G`);
 }
 
-/** A bitmap as a new file holds it. */
+/** A bitmap as content of a new file. */
 export function contentsOf(bitmap: NewBitmap): BitmapContents {
   return { ...storedForm(bitmap), nameBytes: new TextEncoder().encode(bitmap.name) };
 }
 
-/** A bitmap as it is stored: with an id of its own and the time it was made. */
+/** A bitmap as it is added to a file: with a new id and the current time as its creation time. */
 export function storedForm({ name, bits, isEnabled, isInUse, records }: NewBitmap): Parameters<Edits["add"]>[0] {
   return {
     name,
@@ -61,7 +61,7 @@ export function storedForm({ name, bits, isEnabled, isInUse, records }: NewBitma
   };
 }
 
-/** A new bitmap for people: `"daily": 256 KiB of 16 MiB dirty (1.56 %), granularity 64 KiB, enabled`. */
+/** One line about a new bitmap: `"daily": 256 KiB of 16 MiB dirty (1.56 %), granularity 64 KiB, enabled`. */
 export function newBitmapLine({ name, bits, isEnabled, isInUse }: NewBitmap): string {
   const dirty = bits.dirtyBytes();
   const share = bits.size === 0n ? "" : ` (${percent(dirty, bits.size)})`;

@@ -5,20 +5,20 @@ import { createFile, nodeDigests } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
 import { requireFile } from "./open-qdb.ts";
 
-/** log2 of the cluster size that new files get when nothing else is said. */
+/** log2 of the default cluster size of new files. */
 export const CLUSTER_BITS = 12;
 
-/** A new 16-byte identity. */
+/** A new random file_id. */
 export function randomFileId(): Uint8Array {
   return fromUuid(randomUUID());
 }
 
-/** A new writer_id. */
+/** A new random writer_id. */
 export function randomWriterId(): Uint8Array {
   return randomBytes(16);
 }
 
-/** A new full file without a bitmap. */
+/** The contents of a new full file without bitmaps. */
 export function emptyContents(clusterBits: number = CLUSTER_BITS): FileContents {
   return {
     form: "full",
@@ -31,11 +31,11 @@ export function emptyContents(clusterBits: number = CLUSTER_BITS): FileContents 
   };
 }
 
-/** Refuses a target that is there already, before any work is done for it; creation looks again. @throws {QdbError} ALREADY_EXISTS, USAGE */
+/** Refuses a target that exists, before any work is done. Creating the file checks again. @throws {QdbError} ALREADY_EXISTS, USAGE */
 export function requireNewFile(path: string): void {
   requireFile(path);
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  // A block device is written to where it does not hold a file yet: creation sees to it.
+  // A block device may exist. Creating the file checks that it does not hold a QDB file yet.
   if (stats === undefined || stats.isSymbolicLink() || stats.isBlockDevice()) return;
   throw new QdbError(
     "ALREADY_EXISTS",
@@ -43,7 +43,7 @@ export function requireNewFile(path: string): void {
   );
 }
 
-/** Makes a new QDB file, whole or not at all. @throws {QdbError} as `writeImage` and `createFile` */
+/** Creates a QDB file, completely or not at all. @throws {QdbError} as `writeImage` and `createFile` */
 export async function writeNewFile(path: string, contents: FileContents, call: Call): Promise<void> {
   const image = writeImage(contents, nodeDigests);
   const progress = call.progress("writing");

@@ -3,7 +3,7 @@ import { type FileChunk, QdbError, quote } from "@qdb/format";
 import { createFile } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
 
-/** Refuses an output that is there already, a device too, before any work is done for it. `-` is standard output. @throws {QdbError} ALREADY_EXISTS */
+/** Refuses an output that exists, devices included, before any work is done. `-` is standard output. @throws {QdbError} ALREADY_EXISTS */
 export function requireNewOutput(out: string): void {
   if (out === "-" || statSync(out, { throwIfNoEntry: false }) === undefined) return;
   throw new QdbError(
@@ -13,8 +13,8 @@ export function requireNewOutput(out: string): void {
 }
 
 /**
- * Writes to standard output, or makes a new file, whole or not at all. `pieces` makes the bytes anew at each call, always the
- * same ones: of a file the length is found out first.
+ * Writes bytes to standard output, or creates a file with them, completely or not at all. `pieces` must produce the same bytes at
+ * each call, because for a file it is called once more to find out the length.
  * @throws {QdbError} as making a file
  */
 export async function writeOutput(out: string, pieces: () => Iterable<Uint8Array>, call: Call): Promise<void> {
@@ -42,7 +42,7 @@ export async function writeOutput(out: string, pieces: () => Iterable<Uint8Array
   }
 }
 
-/** The same pieces, with a turn for signals between them. @throws {QdbError} ABORTED */
+/** The same pieces, with a pause between them in which signals are handled. @throws {QdbError} ABORTED */
 async function* breathing(pieces: Iterable<Uint8Array>, { signal }: Call): AsyncGenerator<Uint8Array, void> {
   for (const piece of pieces) {
     yield piece;

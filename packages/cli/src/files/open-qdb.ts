@@ -18,7 +18,7 @@ import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 import { inFile } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
 
-/** Does work on a QDB file; errors of the file name it and say what to do. @throws {QdbError} as the work */
+/** Runs work on a QDB file. Adds the name of the file and advice to its errors. @throws {QdbError} as the work */
 export async function about<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -27,7 +27,7 @@ export async function about<T>(path: string, work: () => T | Promise<T>): Promis
   }
 }
 
-/** Does work with what is open, and closes it. Of two errors the work's is the one to report: it knows what state a file is in. @throws {QdbError} as the work, or as closing */
+/** Runs work with something open, then closes it. An error of the work takes precedence over one of closing. @throws {QdbError} as the work, or as closing */
 export async function closing<T>(opened: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
   let result: T;
   try {
@@ -40,7 +40,7 @@ export async function closing<T>(opened: { close(): Promise<void> }, work: () =>
   return result;
 }
 
-/** Refuses `-` where only a file will do. @throws {QdbError} USAGE */
+/** Refuses `-` where standard input or output is not possible. @throws {QdbError} USAGE */
 export function requireFile(path: string): void {
   if (path !== "-") return;
   throw new QdbError(
@@ -49,7 +49,7 @@ export function requireFile(path: string): void {
   );
 }
 
-/** Opens a QDB file for reading; warns where it is read through its mirror. @throws {QdbError} as `openQdb` */
+/** Opens a QDB file for reading. Warns when it is read by its mirror header. @throws {QdbError} as `openQdb` */
 export async function openFile(
   path: string,
   { signal }: Pick<Call, "signal">,
@@ -64,7 +64,7 @@ export async function openFile(
   return about(path, () => openQdb(path, { signal, onMirror, ...options }));
 }
 
-/** Opens a QDB file for changes; warns where it is opened through its mirror. @throws {QdbError} as `openQdbEditor` */
+/** Opens a QDB file for changes. Warns when it is opened by its mirror header. @throws {QdbError} as `openQdbEditor` */
 export async function openEditor(path: string, options: EditorOpenOptions = {}): Promise<QdbEditor> {
   requireFile(path);
   const editor = await openQdbEditor(path, options);
@@ -73,14 +73,14 @@ export async function openEditor(path: string, options: EditorOpenOptions = {}):
   return editor;
 }
 
-/** Says that a file was read through its mirror, and what may be wrong with that. */
+/** Warns that a file was read by its mirror header, and what that can mean for its bits. */
 export function warnOfMirror(path: string, advice: string): void {
   warn(
     `the header of ${quote(path)} is damaged or cannot be read, and its mirror was used: bits that show as clean can be those of a change that was never acknowledged; ${advice}`,
   );
 }
 
-/** What is done with bits that were found through a mirror, as the call has it. */
+/** Whether bits may be read by a mirror header, according to the options of the call. */
 export function mirrorOptions(call: Pick<Call, "has">): MirrorOptions {
   return { acceptMirror: call.has(HEADER_DAMAGE.long) };
 }
@@ -90,7 +90,7 @@ export function diskOf(entry: BitmapEntry): DiskOfBitmap {
   return { label: entry.label, records: entry.parseRecords() };
 }
 
-/** Refuses a bitmap whose disk is another one, changed, or cannot be looked at, unless told. @throws {QdbError} WRONG_DISK, IO */
+/** Refuses a bitmap whose disk is another one, has changed, or cannot be accessed, unless --ignore-disk-change is given. @throws {QdbError} WRONG_DISK, IO */
 export function requireSameDisk(bitmap: DiskOfBitmap, call: Pick<Call, "has">): void {
   if (call.has(DISK_CHANGE.long)) return;
   try {
@@ -100,7 +100,7 @@ export function requireSameDisk(bitmap: DiskOfBitmap, call: Pick<Call, "has">): 
   }
 }
 
-/** The error about a bitmap's disk, with the option that overrules it. */
+/** Adds the option that overrides the check of the disk to its error. */
 export function insisting(error: unknown): unknown {
   if (!isQdbError(error)) return error;
   const message = `${error.message}, or insist with --${DISK_CHANGE.long}`;

@@ -3,7 +3,7 @@ import { detectForeignImage, type StampedDisk } from "@qdb/io-node";
 import type { Call, OptionSpec } from "../shell/command.ts";
 import type { NewBitmap } from "./new-bitmaps.ts";
 
-/** Of every command that reads or writes the bytes of disk images. */
+/** Option of every command that reads or writes the content of disk images. */
 export const IMAGE_FORMAT: OptionSpec = {
   long: "format",
   short: "f",
@@ -13,7 +13,7 @@ export const IMAGE_FORMAT: OptionSpec = {
 };
 
 /**
- * Refuses an image of a format whose bytes are not the disk's.
+ * Refuses an image that is not raw.
  * @throws {QdbError} NOT_SUPPORTED, and what opening and reading the image throw
  */
 export function requireRaw(path: string, advice: string): void {
@@ -25,14 +25,14 @@ export function requireRaw(path: string, advice: string): void {
   );
 }
 
-/** The same for images that --format can say to be raw. @throws {QdbError} NOT_SUPPORTED, and what opening and reading them throw */
+/** Refuses images that are not raw, unless --format=raw is given. @throws {QdbError} NOT_SUPPORTED, and what opening and reading them throw */
 export function requireRawImages(paths: readonly string[], call: Pick<Call, "value">): void {
   if (call.value(IMAGE_FORMAT.long) === "raw") return;
   for (const path of paths)
     requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
 }
 
-/** Records 1 and 2 (spec §3): which disk a bitmap is of, and how it was. */
+/** Records 1 and 2 (spec §3): the path and the stamp of a disk. */
 export function diskRecords({ path, stamp }: StampedDisk): NewBitmap["records"] {
   return [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
 }

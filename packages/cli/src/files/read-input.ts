@@ -2,10 +2,10 @@ import { close, createReadStream, fstatSync, open, read } from "node:fs";
 import { isQdbError, QdbError, quote } from "@qdb/format";
 import { reasonOf } from "@qdb/io-node";
 
-/** Bytes of one piece. */
+/** Size of a piece in bytes. */
 const PIECE = 1024 * 1024;
 
-/** Node's own calls, but a read that a signal interrupts is made again. */
+/** Node's file calls, except that a read interrupted by a signal is repeated. */
 const CALLS = {
   open,
   close,
@@ -19,7 +19,7 @@ const CALLS = {
 type ReadDone = (error: NodeJS.ErrnoException | null, count: number, buffer: Uint8Array) => void;
 
 /**
- * The bytes of a file or a pipe from its start, in pieces; `-` is standard input.
+ * Reads a file or pipe from its start in pieces; `-` is standard input.
  * @throws {QdbError} NOT_FOUND, USAGE for a directory, IO, ABORTED
  */
 export async function* readInput(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
@@ -44,7 +44,7 @@ function streamOf(path: string): AsyncIterable<Uint8Array> & { destroy(error: Er
   return createReadStream("", { fd: 0, autoClose: false, highWaterMark: PIECE, fs: CALLS });
 }
 
-/** The same as text. @throws {QdbError} the same; USAGE for what is not UTF-8 */
+/** Like {@link readInput}, as text. @throws {QdbError} as {@link readInput}; USAGE for bytes that are not UTF-8 */
 export async function* readText(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (piece?: Uint8Array): string => {
@@ -58,7 +58,7 @@ export async function* readText(path: string, signal: AbortSignal): AsyncGenerat
   yield decode();
 }
 
-/** An input for messages. */
+/** The name of an input for messages. */
 export function inputName(path: string): string {
   return path === "-" ? "standard input" : quote(path);
 }

@@ -8,10 +8,10 @@ import { contentsOf, type NewBitmap, storedForm } from "./new-bitmaps.ts";
 import { emptyContents, writeNewFile } from "./new-file.ts";
 import { about, openEditor, requireFile } from "./open-qdb.ts";
 
-/** What is to be done where a bitmap of the name is there already. */
+/** What to do with a new bitmap whose name is taken. */
 export type NameRule = "refuse" | "merge" | "replace";
 
-/** The file that new bitmaps go into: one that is made for them, or one that is there and, from its opening on, locked. */
+/** The file that new bitmaps are stored in: a new one, or an existing one that is locked while it is open. */
 export class TargetFile {
   readonly #path: string;
   readonly #call: Call;
@@ -24,7 +24,7 @@ export class TargetFile {
   }
 
   /**
-   * Looks whether the file is there, and opens it then: before any work is done for it, so that none is done in vain.
+   * Opens the file if it exists. Call this before any long work, so that none is done for a file that cannot be opened.
    * @throws {QdbError} as `openQdbEditor`
    */
   static async open(path: string, call: Call): Promise<TargetFile> {
@@ -33,14 +33,14 @@ export class TargetFile {
     return new TargetFile(path, call, editor);
   }
 
-  /** @throws {QdbError} ALREADY_EXISTS when a bitmap of the name is there */
+  /** Checks that a name is free. @throws {QdbError} ALREADY_EXISTS when it is taken */
   requireFree(name: string, advice: string): void {
     if (this.#editor?.edits.has(name) !== true) return;
     throw new QdbError("ALREADY_EXISTS", `${quote(this.#path)} holds a bitmap ${quote(name)} already; ${advice}`);
   }
 
   /**
-   * Puts bitmaps into the file, all of them in one commit, and gives them as they are there.
+   * Stores all bitmaps in one commit, and returns them as they are stored, that is, after merging.
    * @throws {QdbError} ALREADY_EXISTS, SIZE_MISMATCH, INCONSISTENT; as making a file or committing to one
    */
   async store(bitmaps: readonly NewBitmap[], rule: NameRule): Promise<readonly NewBitmap[]> {
@@ -56,7 +56,7 @@ export class TargetFile {
     return stored;
   }
 
-  /** Closes the file, and with it the lock. */
+  /** Closes the file and releases its lock. */
   async close(): Promise<void> {
     await this.#editor?.close();
   }
@@ -73,7 +73,7 @@ export class TargetFile {
   }
 }
 
-/** Adds the dirt of a bitmap to the one of its name, which keeps its granularity, flags and records. */
+/** Merges a bitmap into the one of the same name, which keeps its granularity, flags and records. */
 async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> {
   const { name, bits, isInUse } = bitmap;
   const { size } = editor.shape(name);
@@ -96,7 +96,7 @@ async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> 
   return { ...bitmap, bits: result, isEnabled };
 }
 
-/** Whether there is a file to be changed. A block device is there when a QDB file stands on it; else one is made on it. */
+/** Whether there is a QDB file to open. A block device counts when it holds one; otherwise a file is created on it. */
 function isThere(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats !== undefined && (!stats.isBlockDevice() || hasMagic(firstBytes(path, 4)));

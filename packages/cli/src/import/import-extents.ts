@@ -6,7 +6,7 @@ import { inputName, readText } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
-/** A map in JSON: what nbdinfo --map, qemu-img map, oVirt and `qdb map` print. */
+/** Imports a map in JSON, as nbdinfo --map, qemu-img map, oVirt and `qdb map` print it. */
 export const importExtents: Importer = async (request) => {
   refuseOptions(request, "extents", ["inconsistent"]);
   const name = requireBitmapName(onlyName(request, "extents"));

@@ -6,17 +6,17 @@ import { importQcow2 } from "./import-qcow2.ts";
 import { importRawBits } from "./import-raw-bits.ts";
 import type { Importer } from "./request.ts";
 
-/** The formats that can be read, by their names. */
+/** The import formats by their names. */
 export const IMPORTERS: ReadonlyMap<string, Importer> = new Map([
   ["qcow2", importQcow2],
   ["raw-bits", importRawBits],
   ["extents", importExtents],
 ]);
 
-/** Bytes that are looked at. */
+/** Number of bytes that are examined. */
 const LOOK = 512;
 
-/** The format of a source by its first bytes. @throws {QdbError} USAGE when they do not tell; what opening and reading throw */
+/** Detects the format of a source by its first bytes. @throws {QdbError} USAGE for an unknown format; as opening and reading the source */
 export function detectFormat(path: string): string {
   const say = `say it with --from: ${[...IMPORTERS.keys()].join(", ")}`;
   if (path === "-") throw new QdbError("USAGE", `the format of standard input is not looked for; ${say}`);

@@ -8,10 +8,10 @@ import { warn } from "../shell/output.ts";
 import type { ProgressReporter } from "../shell/progress.ts";
 import { aboutSource, type Importer, type ImportRequest, refuseOptions } from "./request.ts";
 
-/** Most bytes of bits that one import holds: a small hostile image can claim 512 MiB for each of 65535 bitmaps. */
+/** Most bytes of bits that one import reads. A small hostile image can claim 512 MiB for each of 65535 bitmaps. */
 const MAX_TOTAL_BYTES = 2 ** 30;
 
-/** The bitmaps of a qcow2 image, all of them or those that -B names, in its order or in that of -B. */
+/** Imports the bitmaps of a qcow2 image: all in the order of the image, or those given with -B in that order. */
 export const importQcow2: Importer = async (request) => {
   refuseOptions(request, "qcow2", ["dirty"]);
   if (request.source === "-") throw new QdbError("USAGE", "a qcow2 image cannot come from standard input; name a file");
@@ -31,7 +31,7 @@ export const importQcow2: Importer = async (request) => {
   }
 };
 
-/** A bitmap that was read, and why it is all dirty when that is not what the image says. */
+/** A bitmap that was read. `doubt` says why all of it is dirty although the image does not say so. */
 interface ReadBitmap {
   readonly bitmap: NewBitmap;
   readonly doubt?: string;
@@ -67,12 +67,12 @@ function* readBitmaps(
   return result;
 }
 
-/** @throws {QdbError} what is wrong with the shape of a bitmap */
+/** @throws {QdbError} the problem of the shape of a bitmap */
 function requireShape({ shapeProblem }: Qcow2Bitmap): void {
   if (shapeProblem !== undefined) throw QdbError.from(shapeProblem);
 }
 
-/** @throws {QdbError} the bitmap's problem, unless that is INCONSISTENT or such bitmaps are to become all dirty */
+/** @throws {QdbError} the problem of the bitmap, unless it is INCONSISTENT or --inconsistent=mark-all is given */
 function* readBitmap(
   bitmap: Qcow2Bitmap,
   name: string,
@@ -99,11 +99,11 @@ function* readBitmap(
 
 interface Choice {
   readonly bitmap: Qcow2Bitmap;
-  /** The name that it is to have. */
+  /** Its new name. */
   readonly name: string;
 }
 
-/** The bitmaps to be imported, with their new names. @throws {QdbError} NOT_FOUND, USAGE */
+/** The bitmaps to import, with their new names. @throws {QdbError} NOT_FOUND, USAGE */
 function chooseBitmaps({ bitmaps }: Qcow2Index, names: readonly string[]): Choice[] {
   if (bitmaps.length === 0) throw new QdbError("NOT_FOUND", "the image holds no bitmaps");
   if (names.length === 0) return bitmaps.map((bitmap) => ({ bitmap, name: ownName(bitmap) }));
@@ -124,7 +124,7 @@ function ownName(bitmap: Qcow2Bitmap): string {
   );
 }
 
-/** `NAME` or `NAME=NEW`. Names may hold a = themselves, so the image's own names say where NAME ends. @throws {QdbError} NOT_FOUND, USAGE */
+/** Parses `NAME` or `NAME=NEW`. A name may contain `=`, so the names in the image decide where NAME ends. @throws {QdbError} NOT_FOUND, USAGE */
 function chooseBitmap(byLabel: ReadonlyMap<string, Qcow2Bitmap>, text: string): Choice {
   const ends = [...text.matchAll(/=/g)].map(({ index }) => index);
   const found = [...ends, text.length].flatMap((end) => {

@@ -7,28 +7,28 @@ import { inputName } from "../files/read-input.ts";
 import type { Call } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/** What an import is asked to do, whatever the source's format. */
+/** The options of an import, for all formats. */
 export interface ImportRequest {
   readonly call: Call;
   /** A path, or `-` for standard input. */
   readonly source: string;
-  /** Values of -B, in order. */
+  /** The values of -B, in order. */
   readonly names: readonly string[];
-  /** Bytes a bit, when told. */
+  /** Granularity in bytes, when given. */
   readonly granularity: number | undefined;
-  /** Bytes of the disk, when told or taken from `disk`. */
+  /** Size of the disk in bytes, when given or taken from `disk`. */
   readonly size: bigint | undefined;
-  /** The disk to bind the bitmaps to. */
+  /** The disk to record in the bitmaps. */
   readonly disk: StampedDisk | undefined;
   readonly allocation: AllocationRule | undefined;
-  /** Whether bitmaps whose bits cannot be trusted become all dirty, and usable. */
+  /** Whether to mark bitmaps whose bits cannot be trusted as all dirty, so that they can be used. */
   readonly markInconsistent: boolean;
 }
 
-/** Reads one format: gives all the bitmaps that are to be put into the file. */
+/** Reads a source of one format and returns the bitmaps to store. */
 export type Importer = (request: ImportRequest) => Promise<readonly NewBitmap[]>;
 
-/** @throws {QdbError} USAGE; what looking at the disk throws */
+/** The request that a call makes. @throws {QdbError} USAGE; as {@link lookAtDisk} */
 export function requestOf(call: Call, source: string): ImportRequest {
   const diskPath = call.value("disk");
   const sizeText = call.value("size");
@@ -56,7 +56,7 @@ function allocationOf(value: string | undefined): AllocationRule | undefined {
   return value === "data" || value === "local" || value === "nodata" ? value : undefined;
 }
 
-/** The one name of -B that sources without names of their own need. @throws {QdbError} USAGE */
+/** The name given with -B, for a format that has no names. @throws {QdbError} USAGE */
 export function onlyName({ names }: ImportRequest, format: string): string {
   const [name, ...more] = names;
   if (name !== undefined && more.length === 0) return name;
@@ -66,14 +66,14 @@ export function onlyName({ names }: ImportRequest, format: string): string {
   );
 }
 
-/** Refuses options that mean nothing to a format, rather than to let the user believe that they did something. @throws {QdbError} USAGE */
+/** Refuses options that have no effect for a format. @throws {QdbError} USAGE */
 export function refuseOptions({ call }: ImportRequest, format: string, options: readonly string[]): void {
   const given = options.find((option) => call.has(option));
   if (given === undefined) return;
   throw new QdbError("USAGE", `--${given} does not go with ${format}; try: qdb import --help`);
 }
 
-/** Does work on the source; its errors name it. @throws {QdbError} as the work */
+/** Runs work on the source. Adds the name of the source to its errors. @throws {QdbError} as the work */
 export async function aboutSource<T>({ source }: Pick<ImportRequest, "source">, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -4,25 +4,25 @@ import { errorLine, whereJson } from "../shell/errors.ts";
 import { type Json, jsonLine, jsonText } from "../shell/json.ts";
 import type { Colors } from "../shell/output.ts";
 
-/** Puts out what a check finds, finding by finding. */
+/** Prints the findings of a check one by one. */
 export interface CheckPrinter {
-  /** `repaired` is given by a repair: whether it put the finding right. */
+  /** Prints a finding. A repair says in `repaired` whether it repaired it. */
   finding(finding: Finding, repaired?: boolean): void;
-  /** What the file is like now. */
+  /** Prints the summary. */
   end(summary: CheckSummary): void;
 }
 
-/** The printer that the call asks for. */
+/** The printer for the output format of the call. */
 export function checkPrinter(path: string, call: Call): CheckPrinter {
   return call.json ? new JsonPrinter(path, call) : new TextPrinter(path, call);
 }
 
-/** Whether there is nothing worse than what is harmless. */
+/** Whether all findings are harmless. */
 export function isClean({ corrupt, unsafe, leak }: CheckSummary["counts"]): boolean {
   return corrupt + unsafe + leak === 0;
 }
 
-/** The document of `spec/schema/check.schema.json`; a finding leaves when it is found. */
+/** Prints the document of `spec/schema/check.schema.json`, each finding as soon as it is found. */
 class JsonPrinter implements CheckPrinter {
   readonly #call: Call;
   #separator = "\n";

@@ -1,17 +1,17 @@
-// What is known of a bitmap's disk, as `qdb info` gives it in JSON, and the words for it.
+// The state of the disk of a bitmap, as `qdb info` prints it in JSON and in text.
 import type { BitmapEntry } from "@qdb/format";
 import { type DiskState, diskState } from "@qdb/io-node";
 import { diskOf } from "../files/open-qdb.ts";
 
-/** Part of what is said of a bitmap (`spec/schema/info.schema.json`); all undefined where there is no stamp to compare with. */
+/** Part of the document for a bitmap (`spec/schema/info.schema.json`). All properties are undefined when the bitmap has no disk stamp. */
 export type DiskInfo = {
   readonly disk_state: Exclude<DiskState["kind"], "unstamped"> | undefined;
   readonly disk_error: { readonly code: string; readonly message: string } | undefined;
-  /** Undefined where a change would not be seen. */
+  /** Undefined where a change cannot be detected. */
   readonly changed_since: boolean | undefined;
 };
 
-/** Looks at the disk of a bitmap. */
+/** Compares the disk of a bitmap with its stamp. */
 export function diskInfo(entry: BitmapEntry): DiskInfo {
   const state = diskState(diskOf(entry));
   const { kind } = state;
@@ -29,7 +29,7 @@ const CHANGES: Readonly<Record<Exclude<DiskState["kind"], "unstamped" | "unreada
   changed: "yes, the disk is another one or was changed",
 };
 
-/** Whether the disk changed, for people: on one line, with paths quoted. Undefined where there is no stamp to compare with. */
+/** Says on one line whether the disk changed; paths are quoted. Undefined when the bitmap has no disk stamp. */
 export function changeText({ disk_state: state, disk_error: error }: DiskInfo): string | undefined {
   if (error !== undefined) return `unknown, ${error.message}`;
   return state === undefined || state === "unreadable" ? undefined : CHANGES[state];

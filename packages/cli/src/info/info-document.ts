@@ -1,4 +1,4 @@
-// What `qdb info` says of a file, as its JSON document (`spec/schema/info.schema.json`) has it. The human form is made from the same.
+// The document that `qdb info --output=json` prints (`spec/schema/info.schema.json`). The text form is made from it too.
 import {
   type BitmapEntry,
   type CountedBitmap,
@@ -23,7 +23,7 @@ export type FeatureInfo = { readonly bit: number; readonly name: string | undefi
 /** A header extension. */
 export type ExtensionInfo = { readonly type: string; readonly name: string | undefined; readonly length: number };
 
-/** A bitmap. Sizes and times that can pass 2^53 are strings. */
+/** A bitmap. Sizes and times that can exceed 2^53 are strings. */
 export type BitmapInfo = {
   readonly name: string | undefined;
   readonly name_hex: string | undefined;
@@ -62,19 +62,19 @@ export type FileInfo = {
   readonly extensions: readonly ExtensionInfo[];
   readonly header_source: "primary" | "mirror";
   readonly unprotected: boolean;
-  /** Made one by one, each time that they are gone through: a file can have tens of thousands. */
+  /** Produced one by one at each iteration, since a file can have tens of thousands. */
   readonly bitmaps: Iterable<BitmapInfo>;
 };
 
-/** What is known of a file from elsewhere than its bytes. */
+/** Properties of a file that its bytes do not tell. */
 export interface Circumstances {
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Whether a live writer has the file open: what is in use then is so because of that one. */
+  /** Whether a running writer has the file open. Bitmaps with the flag in_use are in use then, and inconsistent otherwise. */
   readonly hasWriter: boolean;
 }
 
-/** What is said of a file whose bitmaps were counted. */
+/** The document for a file whose bitmaps were counted. */
 export function fileInfo(
   filename: string,
   index: QdbIndex,
@@ -163,7 +163,7 @@ function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: bo
   return entry.has("enabled") ? "ok" : "disabled";
 }
 
-/** Space that a bitmap owns; preallocated clusters too. */
+/** Space that a bitmap takes in the file, preallocated clusters included. */
 function storedSpace(
   { map }: CountedBitmap,
   { form, clusterSize }: QdbIndex,

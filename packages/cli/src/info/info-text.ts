@@ -43,7 +43,7 @@ function featureLines(title: string, features: readonly FeatureInfo[]): string[]
   ];
 }
 
-/** How a bitmap is named where people read it: its name, or `hex:` and its bytes where they are not UTF-8. */
+/** The name of a bitmap for people: quoted, or `hex:` and its bytes when they are not UTF-8. */
 function shownName({ name, name_hex }: BitmapInfo): string {
   return name === undefined ? `hex:${name_hex}` : quote(name);
 }
@@ -79,7 +79,7 @@ function dirtyText({ dirty_bytes, dirty_percent }: BitmapInfo): string | undefin
   return `${longSize(BigInt(dirty_bytes))}, ${percentText(dirty_percent)}`;
 }
 
-/** Two decimals; what is dirty, but rounds to nothing, or not all, but rounds to all, is not shown as such. */
+/** A percentage with two decimals. It is shown as 0 or 100 only when it is exactly that. */
 function percentText(percent: number): string {
   if (percent > 0 && percent < 0.01) return "less than 0.01 %";
   if (percent < 100 && percent > 99.99) return "more than 99.99 %";
@@ -106,7 +106,7 @@ function createdText({ created, age_seconds: age }: BitmapInfo): string | undefi
   return created === undefined || age === undefined ? undefined : `${dateText(created)}, ${ageText(age)}`;
 }
 
-/** A time in ns since the epoch. */
+/** Formats a time given in ns since the epoch. */
 function dateText(ns: string): string {
   return new Date(Number(BigInt(ns) / 1_000_000n)).toISOString().replace(/\.000Z$/, "Z");
 }

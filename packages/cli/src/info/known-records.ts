@@ -1,6 +1,6 @@
 import { type BitmapEntry, type DiskStamp, decodeRecord } from "@qdb/format";
 
-/** The records of a bitmap by their kind; those that break their own rule are not among them. */
+/** The decoded records of a bitmap. Invalid records are left out. */
 export interface KnownRecords {
   readonly disk?: string;
   readonly stamp?: DiskStamp;

@@ -1,11 +1,11 @@
-// Digits and short texts straight into bytes: a map of a random bitmap is hundreds of megabytes of them, and strings would take seconds.
+// Writes digits and short texts directly into bytes. A map can be hundreds of megabytes long; building it from strings takes seconds more.
 
-/** Writes a number at an offset and gives the offset behind it. */
+/** Writes a number at an offset of a buffer and returns the offset after it. */
 export type PutNumber = (at: number, value: number) => number;
 
 /**
- * Makes what writes whole numbers from 0 to 2^53 - 1 in decimal into a view; up to three bytes behind one may be overwritten too.
- * A closure over the view, because what is constant in a closure is constant to V8 too: this makes it twice as fast.
+ * Returns a function that writes whole numbers from 0 to 2^53 - 1 in decimal. It may also overwrite up to three bytes after the
+ * number. A closure is used because V8 treats its variables as constants, which makes this twice as fast as a class.
  */
 export function decimalWriter(view: DataView): PutNumber {
   const E4 = 10_000;
@@ -16,9 +16,9 @@ export function decimalWriter(view: DataView): PutNumber {
     return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
   });
 
-  // `| 0` keeps numbers in integer registers; everything here but the value of the last function is below 2^31.
+  // `| 0` keeps numbers in integer registers. All numbers are below 2^31, except for the parameter of the returned function.
 
-  /** Up to four digits without leading zeros. */
+  /** Writes up to four digits, without leading zeros. */
   const putStart: PutNumber = (at, value) => {
     const digits = value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
     view.setInt32(at, (quads[value] as number) << (32 - 8 * digits));
@@ -35,7 +35,7 @@ export function decimalWriter(view: DataView): PutNumber {
 
   return (at, value) => {
     if (value < E8) return putBelowE8(at, value | 0);
-    // The quotient is below 2^27: what rounding does to it never reaches the next whole number.
+    // The quotient is below 2^27, so rounding cannot reach the next whole number.
     const high = (value / E8) | 0;
     const low = (value - high * E8) | 0;
     const next = putBelowE8(at, high);
@@ -46,7 +46,7 @@ export function decimalWriter(view: DataView): PutNumber {
   };
 }
 
-/** Number of decimal digits of a whole number, 10 for all that have more. */
+/** Number of decimal digits of a whole number, but at most 10. */
 export function decimalDigits(value: number): number {
   if (value >= 1e9) return 10;
   if (value < 1e4) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
@@ -54,7 +54,7 @@ export function decimalDigits(value: number): number {
   return value < 1e8 ? 8 : 9;
 }
 
-/** The bytes of an ASCII text as big-endian doubles, to be written eight at a time; ASCII never makes a NaN, so they keep the bytes as they are. */
+/** The bytes of an ASCII text as big-endian doubles, so that eight can be written at a time. ASCII bytes never form a NaN, which could change them. */
 export function wordsOf(text: string): Float64Array {
   const view = new DataView(new ArrayBuffer(Math.ceil(text.length / 8) * 8));
   for (let index = 0; index < text.length; index++) view.setUint8(index, text.charCodeAt(index));

@@ -1,10 +1,10 @@
 import type { Bitmap } from "@qdb/format";
 import { ExtentPrinter } from "./extent-printer.ts";
 
-/** Gives the bytes of a bitmap in one format, in pieces. */
+/** Converts a bitmap to one format, in pieces of bytes. */
 export type Exporter = (bits: Bitmap) => Iterable<Uint8Array>;
 
-/** The formats that can be written, by their names. */
+/** The export formats by their names. */
 export const EXPORTERS: ReadonlyMap<string, Exporter> = new Map<string, Exporter>([
   ["raw-bits", rawBits],
   ["extents", extents],
@@ -12,16 +12,16 @@ export const EXPORTERS: ReadonlyMap<string, Exporter> = new Map<string, Exporter
 
 const PIECE = 1024 * 1024;
 
-/** The bits as plain bytes, least significant bit first, ceil(bits / 8) of them; zero behind the last bit. */
+/** The bits as ceil(bits / 8) plain bytes, least significant bit first; padding bits are zero. */
 function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
   const length = Math.ceil(bits.bitCount / 8);
   for (let at = 0; at < length; at += PIECE) yield bits.bytesAt(at, Math.min(PIECE, length - at));
 }
 
-/** What `qdb map --output=json` prints. */
+/** The same text as `qdb map --output=json`. */
 function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   const printed: Uint8Array[] = [];
-  // What the printer hands out is overwritten by what it prints next.
+  // A copy, since the printer reuses its buffer.
   const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
   const printer = new ExtentPrinter(sink, "json", bits);
   for (const batch of bits.extents()) {

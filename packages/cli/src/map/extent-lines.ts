@@ -1,22 +1,22 @@
-// The lines of a map as nbdinfo prints them, put into a buffer: nearly all the time of a large map is spent here.
+// Writes the lines of a map, as nbdinfo prints them, into a buffer. Printing a large map spends nearly all its time here.
 import { decimalDigits, decimalWriter, wordsOf } from "./decimal.ts";
 
 /** The texts of a map in one format. */
 export interface LineFormat {
-  /** What the first line has in place of the first characters of `before`. */
+  /** Replaces the first characters of `before` in the first line. */
   readonly begin: string;
-  /** What stands before an offset, at most 16 characters. */
+  /** Text before the offset, at most 16 characters. */
   readonly before: string;
-  /** What stands between offset and length, at most 16 characters. */
+  /** Text between offset and length, at most 16 characters. */
   readonly between: string;
-  /** Columns that each number is aligned in, at most 16; 0 where it is not. */
+  /** Width in columns to which numbers are right-aligned, at most 16; 0 for no alignment. */
   readonly width: number;
-  /** What ends the line of a clean or a dirty extent: the two have the same length, at most 40 characters. */
+  /** Text after the length of a clean or dirty extent. Both texts have the same length, at most 40 characters. */
   readonly clean: string;
   readonly dirty: string;
-  /** What follows the last line. */
+  /** Text after the last line. */
   readonly end: string;
-  /** The whole of a map without an extent. */
+  /** The complete text of a map without extents. */
   readonly none: string;
 }
 
@@ -32,7 +32,7 @@ export const HUMAN: LineFormat = {
   none: "",
 };
 
-/** The JSON. Each line has the comma of the line before it. */
+/** The JSON. Each line begins with the comma after the previous one. */
 export const JSON_LINES: LineFormat = {
   begin: "[",
   before: ',\n{ "offset": ',
@@ -44,13 +44,13 @@ export const JSON_LINES: LineFormat = {
   none: "[\n\n]\n",
 };
 
-/** Puts a number at an offset in a buffer and gives the offset behind it. Up to 16 bytes behind it may be overwritten too. */
+/** Writes a number at an offset of a buffer and returns the offset after it. May also overwrite up to 16 bytes after it. */
 type Put<N> = (at: number, value: N) => number;
 
-/** Puts the line of an extent, bytes of the disk, at an offset in a buffer and gives the offset behind it. Up to 40 bytes behind it may be overwritten too. */
+/** Writes the line of an extent, in bytes of the disk, at an offset of a buffer and returns the offset after it. May also overwrite up to 40 bytes after it. */
 export type PutExtent<N> = (at: number, offset: N, length: N, isDirty: boolean) => number;
 
-/** Makes what puts numbers below 2^53 in decimal, aligned as the format has it. */
+/** Returns a function that writes numbers below 2^53 in decimal, aligned as the format requires. */
 export function numberWriter(view: DataView, { width }: LineFormat): Put<number> {
   const put = decimalWriter(view);
   if (width === 0) return put;
@@ -62,12 +62,12 @@ export function numberWriter(view: DataView, { width }: LineFormat): Put<number>
   };
 }
 
-/** The same for numbers of any size. */
+/** Like {@link numberWriter}, for numbers of any size. */
 export function bigintWriter(bytes: Buffer, { width }: LineFormat): Put<bigint> {
   return (at, value) => at + bytes.write(String(value).padStart(width), at, "latin1");
 }
 
-/** Makes what puts lines. Texts are written eight bytes at a time, and all of them are closed over: see {@link decimalWriter}. */
+/** Returns a function that writes lines. Texts are written eight bytes at a time, from variables of the closure: see {@link decimalWriter}. */
 export function extentWriter<N>(view: DataView, format: LineFormat, put: Put<N>): PutExtent<N> {
   const [before0 = 0, before1 = 0] = wordsOf(format.before);
   const [between0 = 0, between1 = 0] = wordsOf(format.between);

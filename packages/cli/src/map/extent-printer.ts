@@ -11,25 +11,25 @@ import {
   type PutExtent,
 } from "./extent-lines.ts";
 
-/** Bytes that come together before they are written: more than the lines of one batch. */
+/** Size of the buffer in bytes: more than the lines of one batch take. */
 const BUFFER_SIZE = 4 * 1024 * 1024;
-/** Most bytes of one extent, and what is overwritten behind it. */
+/** Most bytes of one line, with the bytes after it that may be overwritten. */
 const LINE_SIZE = 112;
-/** Numbers that are printed at a time: V8 is quick to optimise what is called often, and slow with one long loop. */
+/** Numbers that one call prints. V8 optimizes a function that is called often sooner than one long loop. */
 const PIECE = 512;
 
 /**
- * Prints extents as nbdinfo does, in its table or its JSON, dirty and clean in turn, from dirty extents in ascending order. Bytes
- * leave when the buffer is full and when `flush` is called. Offsets and lengths are exact at any size of the disk.
+ * Prints dirty extents, given in ascending order, and the clean ones between them, as the table or the JSON of nbdinfo. Bytes are
+ * written when the buffer is full and when `flush` is called. Offsets and lengths are exact for disks of any size.
  */
 export class ExtentPrinter {
   readonly #output: Pick<Output, "bytes">;
   readonly #format: LineFormat;
   readonly #granularity: number;
-  /** The window that is printed, `[start, end)` in bytes of the disk. */
+  /** The range that is printed, `[start, end)` in bytes of the disk. */
   readonly #start: bigint;
   readonly #end: bigint;
-  /** Whether every offset fits a number. */
+  /** Whether all offsets are below 2^53. */
   readonly #fits: boolean;
   readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_SIZE);
   readonly #put: PutExtent<number>;
@@ -39,7 +39,7 @@ export class ExtentPrinter {
   /** Where the next extent starts, in bytes of the disk. */
   #at: bigint;
 
-  /** `start` and `end` are bytes of the disk, the window that is printed. */
+  /** `start` and `end` are the range to print, in bytes of the disk. */
   constructor(
     output: Pick<Output, "bytes">,
     format: "human" | "json",
@@ -59,10 +59,10 @@ export class ExtentPrinter {
     this.#at = start;
   }
 
-  /** Prints a batch of dirty extents of the window. @throws {QdbError} IO */
+  /** Prints a batch of dirty extents. @throws {QdbError} IO */
   push(batch: ExtentBatch): void {
     const { runs } = batch;
-    // Each run is a dirty extent and may have a clean one before it; one more clean one, and the end, come at last.
+    // Each run has two numbers and makes at most two lines. The last clean extent and the end need room too.
     if (this.#used + (runs.length + 2) * LINE_SIZE > BUFFER_SIZE) this.flush();
     if (!this.#fits) {
       for (const { offset, length } of batch.rangesBig()) this.#putRange(offset, offset + length);
@@ -72,20 +72,20 @@ export class ExtentPrinter {
     this.#markBegin();
   }
 
-  /** Prints what is left of the window, and the end. */
+  /** Prints the rest of the range, and the end. */
   finish(): void {
     if (this.#at < this.#end) this.#putRange(this.#end, this.#end);
     this.#markBegin();
     this.#used += this.#bytes.write(this.#isEmpty ? this.#format.none : this.#format.end, this.#used, "latin1");
   }
 
-  /** Writes what was printed so far. @throws {QdbError} IO */
+  /** Writes the content of the buffer. @throws {QdbError} IO */
   flush(): void {
     this.#output.bytes(this.#bytes.subarray(0, this.#used));
     this.#used = 0;
   }
 
-  /** Dirty runs, first and last bit of each in turn; the window ends below 2^53. */
+  /** Prints dirty runs, given as first and last bit of each in turn. All offsets must be below 2^53. */
   #putRuns(runs: Uint32Array): void {
     const put = this.#put;
     const granularity = this.#granularity;
@@ -104,14 +104,14 @@ export class ExtentPrinter {
     this.#at = BigInt(at);
   }
 
-  /** A dirty range, and the clean one before it; either may be empty. */
+  /** Prints a dirty range and the clean one before it; either may be empty. */
   #putRange(dirtyStart: bigint, dirtyEnd: bigint): void {
     if (dirtyStart > this.#at) this.#used = this.#putBig(this.#used, this.#at, dirtyStart - this.#at, false);
     if (dirtyEnd > dirtyStart) this.#used = this.#putBig(this.#used, dirtyStart, dirtyEnd - dirtyStart, true);
     this.#at = dirtyEnd;
   }
 
-  /** The first line begins with another text, which is put over its beginning. */
+  /** Writes `begin` over the first characters of the first line. */
   #markBegin(): void {
     if (!this.#isEmpty || this.#used === 0) return;
     this.#isEmpty = false;

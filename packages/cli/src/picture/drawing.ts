@@ -14,10 +14,10 @@ import { doubtOf, type Picture, type Pictures, pictureOf } from "./picture.ts";
 import { Raster, type RasterSpace } from "./raster.ts";
 import { RasterStore } from "./raster-store.ts";
 
-/** Cells that the map of a bitmap of so many bits has room for, be it the only one that is shown or one of several. */
+/** The space for the map of a bitmap with so many bits, shown alone or with others. */
 export type SpaceFor = (bits: number, isOnly: boolean) => RasterSpace;
 
-/** The picture of the bitmap that was asked for. @throws {QdbError} its problem */
+/** Draws one bitmap. @throws {QdbError} its problem */
 export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
@@ -30,7 +30,7 @@ export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call)
   }
 }
 
-/** The pictures of all bitmaps of a file. That one is in error is a fact. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
+/** Draws all bitmaps of a file. A bitmap in error gets a text instead of a map. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
 export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
@@ -46,7 +46,7 @@ export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promi
   }
 }
 
-/** The pictures of a file while they are drawn: one grid, and the others kept small. */
+/** Draws the bitmaps of a file. Holds one grid; finished ones are stored in compact form. */
 class Drawing {
   readonly #store: RasterStore;
   readonly #space: (entry: BitmapEntry) => RasterSpace;
@@ -73,7 +73,7 @@ class Drawing {
       const problem = bitmap.findProblem();
       if (problem !== undefined && !isOfBitmap(problem)) throw QdbError.from(problem);
     }
-    // Once, since pictures are made several times: a disk can change meanwhile.
+    // Check the disks once: pictures are made several times, and a disk can change in between.
     const doubts = new Map<number, string>();
     for (const { entry } of bitmaps) {
       const doubt = doubtOf(entry);
@@ -100,7 +100,7 @@ class Drawing {
   }
 }
 
-/** Whether a problem says something of one bitmap, and not of reading the file. */
+/** Whether a problem is about one bitmap, not about reading the file. */
 function isOfBitmap({ code }: Problem): boolean {
   return code !== "IO" && code !== "SHORT_READ";
 }

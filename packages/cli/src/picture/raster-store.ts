@@ -2,24 +2,24 @@ import type { BitmapShape } from "@qdb/format";
 import { byteAt, itemAt, numberAt, wordAt } from "@qdb/format/internal";
 import { Grid, LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
 
-/** Bytes of one piece of the store. */
+/** Size of a piece of the store in bytes. */
 const PIECE_BYTES = 256 * 1024;
-/** Cells of a run whose length fits into the byte of its level. */
+/** Longest run whose length fits into one byte with its level. */
 const SHORT_RUN = 31;
-/** What a grid is kept as: nothing, being all clean; runs of its levels; a bit for each cell. */
+/** How a grid is stored: not at all, since it is clean; as runs of levels; as one bit for each cell. */
 const CLEAN = 0;
 const RUNS = 1;
 const BITS = 2;
 const LAST_IS_DIRTY = 4;
 
 /**
- * The grids of the bitmaps of a file, by the places of the bitmaps, kept so that they take at most four times the bytes that were
- * read for them: as runs of levels; as a bit for each cell where a cell is a granule and the runs would take more.
+ * Stores the grids of the bitmaps of a file in compact form, by the indices of the bitmaps: as runs of levels, or as one bit for
+ * each cell where a cell is one granule and that is shorter. A grid takes at most four times the bytes that were read for it.
  */
 export class RasterStore {
   readonly #kinds: Uint8Array;
   readonly #dirty: Float64Array;
-  /** Of each bitmap: which piece its grid is in, and where. */
+  /** For each bitmap, the piece that holds its grid, and the offset in it. */
   readonly #piece: Uint32Array;
   readonly #start: Uint32Array;
   readonly #pieces: Uint8Array[] = [];
@@ -32,7 +32,7 @@ export class RasterStore {
     this.#start = new Uint32Array(bitmaps);
   }
 
-  /** Keeps the grid of the bitmap at a place. */
+  /** Stores the grid of the bitmap at an index. */
   keep(position: number, raster: Raster): void {
     const { bits, last } = raster.dirty;
     const runs = runsOf(raster);
@@ -50,7 +50,7 @@ export class RasterStore {
     this.#used += bytes.length;
   }
 
-  /** The grid of the bitmap at a place, of the shape and for the space that it was made with; all clean where none was kept. */
+  /** The grid of the bitmap at an index. Shape and space must be those that it was drawn with. All clean when none was stored. */
   gridOf(position: number, shape: BitmapShape, space: RasterSpace): Grid {
     const kind = byteAt(this.#kinds, position);
     const dirty = { bits: numberAt(this.#dirty, position), last: (kind & LAST_IS_DIRTY) !== 0 };
@@ -78,7 +78,7 @@ export class RasterStore {
   }
 }
 
-/** A byte for each run: its level and its length; 0 for a longer one, whose length stands in the two bytes behind. */
+/** Encodes levels as runs. A byte holds level and length; the length is 0 for a longer run, and two bytes with it follow. */
 function runsOf(raster: Raster): Uint8Array {
   const bytes: number[] = [];
   for (let cell = 0; cell < raster.count; ) {

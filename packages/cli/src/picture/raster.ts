@@ -1,21 +1,21 @@
 import { type BitmapShape, bitsOfShape, type ExtentBatch } from "@qdb/format";
 import { dirtyBytes, numberAt, wordAt } from "@qdb/format/internal";
 
-/** How dirty a cell of a picture is: 0 nothing at all, 1 up to a third of its granules, 2 up to two thirds, 3 more, 4 all of them. */
+/** How dirty a cell is: 0 for none of its granules, 1 for up to a third, 2 for up to two thirds, 3 for more, 4 for all. */
 export type Level = 0 | 1 | 2 | 3 | 4;
 
-/** Every level, ascending. */
+/** All levels in ascending order. */
 export const LEVELS: readonly Level[] = [0, 1, 2, 3, 4];
 
-/** Cells that a picture has room for. */
+/** The space for a picture, in cells. */
 export interface RasterSpace {
   readonly columns: number;
   readonly rows: number;
 }
 
 /**
- * A bitmap as a grid of cells, row by row. A cell stands for a power of two of whole granules, the fewest with which all fit, so
- * that counts are exact, and sizes round. Only the last cell can be smaller.
+ * A bitmap as a grid of cells, row by row. A cell covers a power of two of granules, the smallest one with which all cells fit into
+ * the space. So counts are exact and cell sizes are round numbers. Only the last cell can be smaller.
  */
 export abstract class Grid {
   readonly shape: BitmapShape;
@@ -37,23 +37,23 @@ export abstract class Grid {
     this.count = Math.ceil(this.bits / bitsPerCell);
   }
 
-  /** How dirty a cell is. It is 0 only where no bit is dirty, and 4 only where all are. */
+  /** The level of a cell: 0 only when no bit is dirty, 4 only when all are. */
   abstract level(cell: number): Level;
 
   /** Number of dirty bits, and whether the last bit is one of them. */
   abstract get dirty(): { readonly bits: number; readonly last: boolean };
 
-  /** Rows that the cells take. */
+  /** Number of rows. */
   get rows(): number {
     return Math.ceil(this.count / this.columns);
   }
 
-  /** Bytes of the disk that a whole cell stands for. */
+  /** Bytes of the disk that a cell covers. */
   get bytesPerCell(): bigint {
     return BigInt(this.bitsPerCell) * BigInt(this.shape.granularity);
   }
 
-  /** Where a row begins, in bytes of the disk. */
+  /** Offset on the disk where a row begins, in bytes. */
   rowOffset(row: number): bigint {
     return BigInt(row * this.columns) * this.bytesPerCell;
   }
@@ -65,7 +65,7 @@ export abstract class Grid {
     return Array.from({ length }, (_, index) => this.level(start + index));
   }
 
-  /** All dirty bytes of the disk, the last granule clipped to it. */
+  /** Number of dirty bytes of the disk; the last granule is clipped to its size. */
   get dirtyBytes(): bigint {
     const { bits, last } = this.dirty;
     return dirtyBytes(bits, this.shape, { last });
@@ -83,7 +83,7 @@ export class Raster extends Grid {
     this.#dirty = new Float64Array(this.count);
   }
 
-  /** Adds dirty extents; each bit is given once. */
+  /** Adds dirty extents. Each bit must be added only once. */
   add({ runs }: ExtentBatch): void {
     for (let index = 0; index < runs.length; index += 2) this.#addRun(wordAt(runs, index), wordAt(runs, index + 1) + 1);
   }

@@ -9,13 +9,13 @@ const MAP_WIDTH = 768;
 const MARGIN = 24;
 const MAP_LEFT = WIDTH - MARGIN - MAP_WIDTH;
 const LINE = 20;
-/** Characters of a line of text that surely fit. */
+/** Number of characters that fit on a line in any font. */
 const LONGEST_NAME = 48;
 const LONGEST_PROBLEM = 118;
 
 /**
- * One hue that only gets darker (in the dark, brighter) with the share that is dirty, beside a grey for clean: told apart by
- * lightness alone, so also by the colour-blind and in print.
+ * Grey for clean cells, and one hue that gets darker (in the dark theme, brighter) the more is dirty. The levels differ in lightness,
+ * so that colour-blind readers can tell them apart, also in print.
  */
 const THEMES = {
   light: {
@@ -32,7 +32,7 @@ const THEMES = {
   },
 } as const;
 
-/** The colours of a theme, without custom properties: not every program that shows an SVG knows them. */
+/** The CSS rules of a theme. No custom properties, since not every SVG viewer supports them. */
 function rulesOf({ back, text, dim, levels }: (typeof THEMES)[keyof typeof THEMES]): string {
   const cells = levels.map((color, level) => `.l${level} { fill: ${color}; }`).join(" ");
   return `text { fill: ${text}; } text.dim, text.at { fill: ${dim}; } .back { fill: ${back}; } .grid { stroke: ${back}; } ${cells}`;
@@ -47,14 +47,14 @@ ${rulesOf(THEMES.dark)}
 }
 `;
 
-/** The cells that a map in an SVG has room for. Few bits get larger cells. */
+/** The space for a map in an SVG. A bitmap with few bits gets larger cells. */
 export function svgSpace(bits: number): RasterSpace {
   return bits <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
 }
 
 /**
- * Pictures of bitmaps as one SVG file without scripts and without anything from elsewhere, in pieces of text. `file` is a name for
- * its title.
+ * One SVG file with the pictures of all bitmaps, in pieces of text. It has no scripts and no external resources. `file` is the name
+ * in its title.
  */
 export function* svgOf(file: string, pictures: Pictures): Generator<string, void> {
   let height = MARGIN + 2 * LINE;
@@ -83,18 +83,18 @@ function summaryOf({ doubt, map }: Picture): string {
   return doubt === undefined ? summary : `${summary}; ${doubt}`;
 }
 
-/** Height of a picture with its heading. */
+/** Height of a picture with its heading, in px. */
 function heightOf({ doubt, map }: Picture): number {
   const lines = (doubt === undefined ? 2 : 3) * LINE;
   return hasMap(map) ? lines + 6 + map.rows * sideOf(map) : lines;
 }
 
-/** Width and height of a cell. */
+/** Width and height of a cell in px. */
 function sideOf({ columns }: Grid): number {
   return MAP_WIDTH / columns;
 }
 
-/** Title, name and facts, and what makes the map doubtful; `height` is where the next line begins. */
+/** Title and name of a bitmap, its properties, and why its map is doubtful. `height` is the height of these lines in px. */
 function heading(picture: Picture, top: number): { readonly text: string; readonly height: number } {
   const { doubt } = picture;
   const lines = [
@@ -134,7 +134,7 @@ function mapPanel(picture: Picture, raster: Grid, top: number): string {
   return parts.join("\n");
 }
 
-/** One path a level; cells of one level that stand side by side are one rectangle. */
+/** One path for each level. Adjacent cells of the same level in a row are one rectangle. */
 function levelPaths(raster: Grid, side: number, top: number): string[] {
   const paths = LEVELS.map(() => "");
   for (let row = 0; row < raster.rows; row++) {
@@ -181,7 +181,7 @@ const XML_ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** A text as character data of XML; control characters must have been escaped before (`quote`). */
+/** Escapes a text for XML. Control characters must be escaped by `quote` first. */
 function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => XML_ESCAPES[character] ?? character);
 }

@@ -3,37 +3,37 @@ import { shortSize } from "../shell/size.ts";
 import { dirtyLine, factsLine, hasMap, type Picture } from "./picture.ts";
 import { type Grid, LEVELS, type Level, type RasterSpace } from "./raster.ts";
 
-/** How a grid is put on a terminal. */
+/** How to print a grid on a terminal. */
 export interface TextStyle {
-  /** Characters of the levels 0 to 4. */
+  /** Characters for the levels 0 to 4. */
   readonly glyphs: readonly [string, string, string, string, string];
   readonly colors: Colors;
 }
 
-/** Characters of the levels. Those of Unicode fill as much of their cell as the level says. */
+/** Characters for the levels. The Unicode ones fill more of their cell the higher the level is. */
 export const GLYPHS = {
   unicode: ["·", "░", "▒", "▓", "█"],
   ascii: [".", "-", "+", "*", "#"],
 } as const;
 
-/** Columns that offsets and the space behind them take. */
+/** Columns for the offset of a row and the space after it. */
 const LABEL_WIDTH = 10;
-/** Columns come in multiples of it, so that rows begin at round offsets. */
+/** The number of cells in a row is a multiple of this, so that rows begin at round offsets. */
 const COLUMN_UNIT = 16;
 
-/** Whether the locale of the environment is one of UTF-8 (POSIX: LC_ALL before LC_CTYPE before LANG). */
+/** Whether the locale of the environment uses UTF-8 (POSIX: LC_ALL before LC_CTYPE before LANG). */
 export function isUtf8Locale(env: NodeJS.ProcessEnv): boolean {
   const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "");
   return /utf-?8/i.test(locale ?? "");
 }
 
-/** The cells that fit beside the offsets on lines of so many columns. */
+/** The space for a map on lines of `width` columns, next to the offsets. */
 export function textSpace(width: number, rows: number): RasterSpace {
   const room = Math.max(1, width - LABEL_WIDTH);
   return { columns: room < COLUMN_UNIT ? room : room - (room % COLUMN_UNIT), rows };
 }
 
-/** A bitmap as lines of text: facts, then the grid with the offset of each row. */
+/** A bitmap as lines of text: its properties, then the grid with the offset of each row. */
 export function pictureLines(picture: Picture, style: TextStyle): string[] {
   const { colors } = style;
   const { doubt } = picture;
@@ -52,7 +52,7 @@ function cellsText(raster: Grid, row: number, style: TextStyle): string {
   let text = "";
   let run = "";
   let last: Level = 0;
-  // One colour for each run of cells, not for each cell.
+  // Colour runs of cells, not each cell.
   for (const level of raster.rowLevels(row)) {
     if (level !== last && run !== "") {
       text += colored(run, last, style.colors);
@@ -69,7 +69,7 @@ function colored(text: string, level: Level, colors: Colors): string {
   return level === 4 ? colors.red(text) : colors.yellow(text);
 }
 
-/** What the characters mean. */
+/** The legend of the characters. */
 export function legendLine({ glyphs, colors }: TextStyle): string {
   const words = ["clean", "some dirty", "over 1/3", "over 2/3", "all dirty"] as const;
   return LEVELS.map((level) => `${colored(glyphs[level], level, colors)} ${words[level]}`).join("   ");

@@ -2,28 +2,28 @@ import { parseArgs } from "node:util";
 import { QdbError, quote } from "@qdb/format";
 import { type CommandSpec, type GivenOption, HELP, type OptionSpec } from "./command.ts";
 
-/** What was given to a command. */
+/** The parsed arguments of a command. */
 export interface ParsedArgs {
   readonly operands: readonly string[];
-  /** In the order given. */
+  /** Options in the order given. */
   readonly given: readonly GivenOption[];
-  /** Whether --help is among them: then nothing else was looked at. */
+  /** Whether --help was given. Nothing else is parsed then. */
   readonly help: boolean;
 }
 
-/** The error of a wrong command line, with the way to the help. */
+/** The error for a wrong command line. The message refers to --help. */
 export function usageError(command: string, message: string): QdbError {
   return new QdbError("USAGE", `${message}; try: qdb ${command} --help`);
 }
 
-/** Reads a command line as the command declares it. @throws {QdbError} USAGE */
+/** Parses a command line by the declaration of the command. @throws {QdbError} USAGE */
 export function parseCommandLine(spec: CommandSpec, args: readonly string[]): ParsedArgs {
   const options = [...spec.options, HELP];
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(options.map((option) => [option.long, shapeOf(option)])),
     allowPositionals: true,
-    // Our own words for what is wrong: strict mode throws at the first thing, without the way to the help.
+    // Not strict: the errors of parseArgs do not refer to --help.
     strict: false,
     tokens: true,
   });
@@ -38,11 +38,11 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
     const name = token.rawName;
     if (option === undefined) throw unknownOption(spec.name, name, args[token.index]);
     if (option === HELP && !name.startsWith("--")) {
-      // -dash is more often a name than four options, one of which is -h.
+      // "-dash" is more likely a file name than four options, one of which is -h.
       throw usageError(spec.name, `option -h stands alone, ${quote(args[token.index] ?? name)} is given; ${DASHED}`);
     }
     const isNext = token.value !== undefined && token.inlineValue === false;
-    // Such a value is more often a forgotten one; who means it writes it behind =.
+    // The value was probably forgotten. A value that begins with a dash can be written after "=".
     if (isNext && token.value.length > 1 && token.value.startsWith("-")) {
       throw usageError(
         spec.name,
@@ -61,7 +61,7 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
 
 const DASHED = "put names that begin with a dash after --";
 
-/** Whether an argument asks for help: no other spelling does, so that nothing else ends with 0 and nothing done. */
+/** Whether an argument asks for help. Other spellings are refused, since help exits with 0 and does nothing. */
 function isHelp(argument: string | undefined): boolean {
   return argument === `--${HELP.long}` || argument === `-${HELP.short}`;
 }
@@ -72,7 +72,7 @@ function unknownOption(command: string, name: string, argument: string | undefin
   return usageError(command, `unknown option ${quote(name)}${place}; ${DASHED}`);
 }
 
-/** An optional value stands behind `=` only, so the parser must not take the next argument for it. */
+/** The option for parseArgs. One with an optional value is a boolean, so that the next argument is not taken for the value. */
 function shapeOf(option: OptionSpec): { type: "boolean" | "string"; short?: string } {
   const type = option.value === undefined || option.optionalValue === true ? "boolean" : "string";
   return option.short === undefined ? { type } : { type, short: option.short };

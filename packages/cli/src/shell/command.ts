@@ -1,15 +1,15 @@
 import type { Output } from "./output.ts";
 import type { ProgressReporter } from "./progress.ts";
 
-/** An option of a command. What stands here is all that parsing, `--help`, man pages and completions know of it. */
+/** An option of a command. Parsing, `--help`, man pages and completions all use this description. */
 export interface OptionSpec {
   /** Name without the dashes. */
   readonly long: string;
   /** One letter. */
   readonly short?: string;
-  /** Placeholder of its value, in capitals; without it the option takes none. */
+  /** Placeholder of its value, in capitals. An option without it takes no value. */
   readonly value?: string;
-  /** The value may be left out, and is given as `--long=value` only. */
+  /** The value is optional, and must be given as `--long=value`. */
   readonly optionalValue?: boolean;
   /** The option may be given several times. */
   readonly repeatable?: boolean;
@@ -18,7 +18,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-/** A command. Everything but `run` is data, from which help, man pages and completions are made. */
+/** A command. Everything except `run` is data for help, man pages and completions. */
 export interface CommandSpec {
   readonly name: string;
   /** One line without a full stop, for `qdb --help`. */
@@ -30,22 +30,22 @@ export interface CommandSpec {
   readonly operands: { readonly min: number; readonly max: number; readonly names: readonly string[] };
   readonly options: readonly OptionSpec[];
   readonly examples: readonly (readonly [command: string, what: string])[];
-  /** Exit code of wrong usage where it is not 2: `check` has 1, as its peer. */
+  /** Exit code of wrong usage, where it is not 2. `check` uses 1, like qemu-img check. */
   readonly usageExitCode?: number;
-  /** Does the work and gives the exit code. @throws {QdbError} what becomes the error line; exit code 1, of USAGE 2 */
+  /** Runs the command and returns its exit code. @throws {QdbError} printed as the error line; the exit code is 1, or 2 for USAGE */
   run(call: Call): Promise<number>;
 }
 
-/** An option as it was given. */
+/** An option as it was given on the command line. */
 export interface GivenOption {
   readonly long: string;
   readonly value: string | undefined;
 }
 
-/** What a command is called with: its parsed arguments and what it talks to. */
+/** What a command runs with: its parsed arguments, its output, progress and signals. */
 export interface Call {
   readonly operands: readonly string[];
-  /** Every option in the order given, for commands whose options are actions. */
+  /** All options in the order given, for commands whose options are actions. */
   readonly given: readonly GivenOption[];
   /** Whether an option was given. */
   has(long: string): boolean;
@@ -53,16 +53,16 @@ export interface Call {
   value(long: string): string | undefined;
   /** All values of an option, in order. */
   values(long: string): readonly string[];
-  /** Whether the output is to be JSON (`--output=json`). */
+  /** Whether to print JSON (`--output=json`). */
   readonly json: boolean;
   readonly output: Output;
-  /** Starts to show the progress of long work; `label` says what is done. */
+  /** Starts to show the progress of long work; `label` names the work. */
   progress(label: string): ProgressReporter;
   /** Aborted by SIGINT, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal;
 }
 
-/** Of every command that prints facts. */
+/** Option of every command that prints a result as text or JSON. */
 export const OUTPUT: OptionSpec = {
   long: "output",
   value: "FORMAT",
@@ -70,7 +70,7 @@ export const OUTPUT: OptionSpec = {
   help: "what to print: human (the default) or json",
 };
 
-/** Of every command that can take long. */
+/** Options of every command that can take long. */
 export const PROGRESS: readonly OptionSpec[] = [
   {
     long: "progress",
@@ -83,17 +83,17 @@ export const PROGRESS: readonly OptionSpec[] = [
   { long: "quiet", short: "q", help: "show no progress" },
 ];
 
-/** Of every command that uses the bits of a bitmap whose disk can have changed. */
+/** Option of every command that uses the bits of a bitmap whose disk may have changed. */
 export const DISK_CHANGE: OptionSpec = {
   long: "ignore-disk-change",
   help: "use the bitmap although its disk is another one, has changed since it was stored, or cannot be looked at",
 };
 
-/** Of every command that takes what a bitmap calls clean for unchanged. */
+/** Option of every command that relies on clean bits. */
 export const HEADER_DAMAGE: OptionSpec = {
   long: "ignore-header-damage",
   help: "use the bitmap although the file's header is damaged and was read from its mirror",
 };
 
-/** Of every command. */
+/** Option of every command. */
 export const HELP: OptionSpec = { long: "help", short: "h", help: "show this help" };

@@ -2,18 +2,18 @@ import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/f
 import { HEADER_DAMAGE } from "./command.ts";
 import type { Json } from "./json.ts";
 
-/** What any thrown value is to be reported as; what no code of ours stands for is IO, with the system's words. */
+/** The problem to report for any thrown value. Errors without a code of ours are reported as IO. */
 export function problemOf(error: unknown): Problem {
   if (isQdbError(error)) return error;
   return { code: "IO", message: `unexpected: ${error instanceof Error ? error.message : String(error)}`, where: {} };
 }
 
-/** A text on one line, with everything that could act on a terminal escaped: a net below `quote`, whose quotes it leaves alone. */
+/** Escapes everything that could break the line or act on a terminal. A second safeguard after `quote`, whose output it leaves unchanged. */
 export function oneLine(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => quote(character).slice(1, -1));
 }
 
-/** The error line without its `qdb: `. What `where` knows is added, as far as the message does not say it already. */
+/** The error line without the prefix `qdb: `. Adds the parts of `where` that the message does not contain. */
 export function errorLine({ code, message, where }: Omit<Problem, "code"> & { readonly code: string }): string {
   const parts = [
     where.bitmap === undefined ? "" : describeWhere({ bitmap: where.bitmap }),
@@ -25,18 +25,18 @@ export function errorLine({ code, message, where }: Omit<Problem, "code"> & { re
   return oneLine(`[${code}] ${message}${news.length === 0 ? "" : ` (${news.join(", ")})`}`);
 }
 
-/** `where` as JSON: offsets past 2^53 are strings (`spec/schema/error.schema.json`). */
+/** `where` as JSON; offsets from 2^53 on are strings (`spec/schema/error.schema.json`). */
 export function whereJson({ structure, field, offset, bitmap }: Problem["where"]): Json {
   const exact = offset === undefined || Number.isSafeInteger(Number(offset)) ? offset : String(offset);
   return { structure, field, offset: typeof exact === "bigint" ? Number(exact) : exact, bitmap };
 }
 
-/** The error as the document that `--output=json` gives. */
+/** The document for an error with `--output=json`. */
 export function errorJson({ code, message, where }: Problem): Json {
   return { error: { code, message, where: whereJson(where) } };
 }
 
-/** What to do about an error of a file, where its message does not say so. */
+/** What to do about an error of a file, appended to messages that do not say it. */
 const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
   BAD_MAGIC: "check the name; qdb import reads other formats",
   UNSUPPORTED_VERSION: "use a newer qdb",
@@ -51,7 +51,7 @@ const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
   NOT_FOUND: "qdb info lists its bitmaps",
 };
 
-/** The same error, naming the file that it is about and what to do. */
+/** The same error with the name of the file and what to do about it. */
 export function inFile(path: string, error: unknown): unknown {
   if (!isQdbError(error)) return error;
   const name = quote(path);

@@ -1,9 +1,9 @@
 import { quoteJson } from "@qdb/format";
 
-/** What can be printed as JSON; what is undefined is left out. 64-bit values are strings before they come here. */
+/** A value that can be printed as JSON. Undefined properties are left out. 64-bit integers must be given as strings. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-/** JSON text, indented by two spaces, and harmless on any terminal. */
+/** JSON text, indented by two spaces, with everything escaped that could act on a terminal. */
 export function jsonText(value: Json, indent = ""): string {
   if (typeof value === "string") return quoteJson(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -18,8 +18,8 @@ export function jsonText(value: Json, indent = ""): string {
 }
 
 /**
- * The text of {@link jsonText} for an object of which some values are lists that are made as they are printed: in pieces, so that
- * a document with tens of thousands of items is never held whole.
+ * The text of {@link jsonText} in pieces, for an object whose lists may be iterables. Their items are printed as they are produced,
+ * so that a document with tens of thousands of items never has to fit into memory.
  */
 export function* jsonPieces(value: {
   readonly [key: string]: Json | Iterable<Json> | undefined;

@@ -2,23 +2,23 @@ import { writeSync } from "node:fs";
 import { QdbError } from "@qdb/format";
 import pc from "picocolors";
 
-/** Bytes that come together before they are written. */
+/** Size of the output buffer in bytes. */
 const BUFFER_SIZE = 1024 * 1024;
 
-/** Colours of the terminal; each gives the text as it is where colours are off. */
+/** Functions that colour text for the terminal; they return it unchanged where colours are off. */
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** The reader of standard output has gone away: no error to speak of. */
+/** Thrown when the reader of standard output has closed the pipe. Not reported as an error. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
 }
 
-/** Whether a stream gets colours: a terminal that has them, and nobody said NO_COLOR. */
+/** Whether to use colours: on a terminal that supports them, unless NO_COLOR is set. */
 export function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv = process.env): boolean {
   return isTerminal && (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
 }
 
-/** Standard output: buffered, written synchronously, in big pieces. Everything from outside must have gone through `quote` or `quoteJson`. */
+/** Buffered standard output, written synchronously in large pieces. Text from outside must be escaped by `quote` or `quoteJson` first. */
 export class Output {
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
@@ -32,29 +32,29 @@ export class Output {
     this.colors = pc.createColors(wantsColor(isTerminal));
   }
 
-  /** Columns of the terminal, 80 where there is none. */
+  /** Columns of the terminal; 80 when standard output is no terminal. */
   get columns(): number {
     return this.isTerminal ? (process.stdout.columns ?? 80) : 80;
   }
 
-  /** Whether something was written already, and cannot be taken back. */
+  /** Whether something was written already, so that {@link discard} cannot remove it. */
   get hasLeft(): boolean {
     return this.#hasLeft;
   }
 
-  /** Puts a text out. @throws {QdbError} IO; {BrokenPipe} */
+  /** Prints a text. @throws {QdbError} IO; {BrokenPipe} */
   text(text: string): void {
     // UTF-8 takes at most three bytes for each unit of a string.
     if (text.length * 3 <= BUFFER_SIZE - this.#used) this.#used += this.#buffer.write(text, this.#used, "utf8");
     else this.bytes(Buffer.from(text, "utf8"));
   }
 
-  /** Puts a line out. @throws {QdbError} IO; {BrokenPipe} */
+  /** Prints a line. @throws {QdbError} IO; {BrokenPipe} */
   line(text = ""): void {
     this.text(`${text}\n`);
   }
 
-  /** Puts bytes out; they may be changed when this returns. @throws {QdbError} IO; {BrokenPipe} */
+  /** Prints bytes. The caller may reuse them when this returns. @throws {QdbError} IO; {BrokenPipe} */
   bytes(bytes: Uint8Array): void {
     if (bytes.length > BUFFER_SIZE - this.#used) this.flush();
     if (bytes.length > BUFFER_SIZE / 2) {
@@ -66,7 +66,7 @@ export class Output {
     }
   }
 
-  /** Writes what has come together. @throws {QdbError} IO; {BrokenPipe} */
+  /** Writes the content of the buffer. @throws {QdbError} IO; {BrokenPipe} */
   flush(): void {
     const used = this.#used;
     this.#used = 0;
@@ -75,7 +75,7 @@ export class Output {
     writeAll(1, this.#buffer.subarray(0, used));
   }
 
-  /** Forgets what was not written yet. */
+  /** Discards the content of the buffer. */
   discard(): void {
     this.#used = 0;
   }
@@ -94,22 +94,22 @@ export function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
         const name = fd === 1 ? "standard output" : "standard error";
         throw new QdbError("IO", `cannot write to ${name}: ${String(code)}`, {}, { cause: error });
       }
-      // A pipe that another process made non-blocking, and whose reader is slow.
+      // The pipe is non-blocking, because another process made it so, and full. Wait.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
     }
   }
 }
 
-/** Writes a line to standard error, and forgets what cannot be written: there is nowhere else to say so. */
+/** Writes a line to standard error. Ignores errors, since there is nowhere else to report them. */
 export function complain(line: string): void {
   try {
     writeAll(2, Buffer.from(`${line}\n`, "utf8"));
   } catch {
-    // Nobody listens.
+    // Standard error is closed.
   }
 }
 
-/** Writes a warning to standard error: the work goes on. Everything from outside in it must have gone through `quote`. */
+/** Writes a warning to standard error. Text from outside must be escaped by `quote` first. */
 export function warn(message: string): void {
   complain(`qdb: warning: ${message}`);
 }

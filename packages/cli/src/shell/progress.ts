@@ -3,15 +3,15 @@ import type { SingleBar } from "cli-progress";
 import { jsonLine } from "./json.ts";
 import { complain } from "./output.ts";
 
-/** Shows how far long work is. */
+/** Shows the progress of long work. */
 export interface ProgressReporter {
-  /** Takes what is done and what there is to do, in the same unit; bound, to be handed on as it is. */
+  /** Takes the amount done and the total, in the same unit. Needs no `this`. */
   readonly onProgress: Progress;
-  /** Takes the progress away (a bar) or says that it ended (JSON); to be called in any case. */
+  /** Ends the display; must be called even after an error. */
   end(): void;
 }
 
-/** `bar`: on standard error, once work takes long; `forced`: the same at once; `json`: one object a line there; `none`. */
+/** Where progress goes. `bar`: a bar on standard error, for work that takes long; `forced`: a bar from the start; `json`: one object a line on standard error; `none`. */
 export type ProgressMode = "bar" | "forced" | "json" | "none";
 
 /** Milliseconds between two reports. */
@@ -21,12 +21,12 @@ const PATIENCE_MS = 300;
 
 type BarLibrary = Pick<typeof import("cli-progress"), "SingleBar" | "Presets">;
 
-/** The library behind the bars; loaded when the first bar is to be seen, since few calls show one. */
+/** Loads the library for bars when the first bar is shown, since few calls show one. */
 async function loadBars(): Promise<BarLibrary> {
   return (await import("cli-progress")).default;
 }
 
-/** Makes what starts reporters in a mode. */
+/** Returns the function that starts progress reporters in a mode. */
 export async function progressStarter(mode: ProgressMode): Promise<(label: string) => ProgressReporter> {
   switch (mode) {
     case "none":
@@ -42,7 +42,7 @@ export async function progressStarter(mode: ProgressMode): Promise<(label: strin
   }
 }
 
-/** Hands reports on ten times a second; the last one always. */
+/** Limits reports to ten a second; always passes on the last one. */
 function throttled(report: (done: number, total: number) => void): Progress {
   let next = 0;
   return (done, total) => {
@@ -94,10 +94,10 @@ class BarProgress implements ProgressReporter {
     }
   }
 
-  /** A bar that nobody asked for goes away when the work is done. */
+  /** Starts the bar; `clearOnComplete` removes it at the end, for a bar without `--progress`. */
   #start(library: BarLibrary, clearOnComplete: boolean): void {
     const isTerminal = process.stderr.isTTY === true;
-    // Nobody looks any more: no reason to end the work.
+    // Standard error was closed. The work goes on.
     process.stderr.on("error", () => undefined);
     const format = `${this.#label} [{bar}] {percentage} %, {eta_formatted} left`;
     const options = { format, stream: process.stderr, hideCursor: isTerminal, noTTYOutput: true, clearOnComplete };

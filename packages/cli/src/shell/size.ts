@@ -5,8 +5,8 @@ const POWERS = "KMGTPE";
 const SIZE = /^([0-9]+)([kmgtpe]?)$/i;
 
 /**
- * A size in bytes: digits, with k, M, G, T, P, E for powers of 1024 in either case; exact at any size.
- * `option` says in messages where it was given.
+ * Parses a size in bytes: digits, optionally with k, M, G, T, P or E for powers of 1024, in either case. Exact at any size.
+ * `option` names the option in messages.
  * @throws {QdbError} USAGE
  */
 export function parseSize(text: string, option: string): bigint {
@@ -22,17 +22,17 @@ export function parseSize(text: string, option: string): bigint {
   return BigInt(itemAt(match, 1)) << BigInt(unit === "" ? 0 : 10 * (POWERS.indexOf(unit) + 1));
 }
 
-/** A size as qemu-img writes it, three digits: `16 GiB`. */
+/** A size in the style of qemu-img, with three digits: `16 GiB`. */
 export function shortSize(bytes: bigint): string {
   let power = 0;
-  // From 1000 on the next unit is taken, so that there are never four digits.
+  // Take the next unit from 1000 on, so that there are never four digits.
   while (power < POWERS.length && bytes >= 1000n << BigInt(10 * power)) power++;
   const value = Number(bytes) / 1024 ** power;
   const unit = power === 0 ? "B" : `${POWERS.charAt(power - 1)}iB`;
   return `${threeDigits(value)} ${unit}`;
 }
 
-/** A number from 0.9 to 1000 (or 0) as printf's %.3g has it: a tie goes to the even digit. */
+/** Rounds 0 or a number from 0.9 to 1000 as %.3g of printf does, ties to even. */
 function threeDigits(value: number): number {
   const scale = value < 1 ? 1000 : value < 10 ? 100 : value < 100 ? 10 : 1;
   const scaled = value * scale;
@@ -40,12 +40,12 @@ function threeDigits(value: number): number {
   return (scaled - below === 0.5 ? below + (below % 2) : Math.round(scaled)) / scale;
 }
 
-/** A size as qemu-img info writes it: `16 GiB (17179869184 bytes)`. */
+/** A size in the style of qemu-img info: `16 GiB (17179869184 bytes)`. */
 export function longSize(bytes: bigint): string {
   return `${shortSize(bytes)} (${bytes} bytes)`;
 }
 
-/** A share in percent, three digits. It is 0 only of nothing, and 100 only of everything. */
+/** A share in percent with three digits. It is shown as 0 or 100 only when it is exactly that. */
 export function percent(part: bigint, whole: bigint): string {
   if (part === 0n) return "0 %";
   if (part === whole) return "100 %";
