@@ -4,7 +4,7 @@ import { MAX_FILE_OFFSET } from "../limits.ts";
 import { hasLength } from "../maps/l1-ranges.ts";
 import type { FileState } from "../maps/load-maps.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
-import { type Plan, pieceAt, readEach } from "../ports/plan.ts";
+import { type Plan, tryReadRange } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import { L1_ENTRY, l1Offset } from "../records/l1.ts";
 import type { UsedSpace } from "./used-space.ts";
@@ -56,7 +56,7 @@ function* readOffsets(ranges: ByteRange[], visit: (offset: number) => void): Pla
   for (const { offset, length } of ranges) {
     const end = offset + length;
     for (let at = Math.max(offset, done); at < end; at += PIECE) {
-      const bytes = pieceAt(yield* readEach([{ offset: at, length: Math.min(PIECE, end - at) }]), 0);
+      const bytes = yield* tryReadRange(at, Math.min(PIECE, end - at));
       if (!(bytes instanceof Uint8Array)) continue;
       // The file may end inside a word. When it grows, the missing bytes read as zeros.
       const words = new Uint8Array(alignUp(bytes.length, L1_ENTRY.size));

@@ -57,9 +57,9 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
   let first: DumpSummary["first"];
   let done = 0;
   let unstored = 0;
-  for (const [position, bitmap] of mapped.entries()) {
+  for (const [at, bitmap] of mapped.entries()) {
     const { entry, map } = bitmap;
-    yield* put(`${position === 0 ? "" : ","}\n    ${text(entryJson(entry, index)).slice(0, -1)}, `);
+    yield* put(`${at === 0 ? "" : ","}\n    ${text(entryJson(entry, index)).slice(0, -1)}, `);
     const problem = yield* verified(bitmap);
     if (problem !== undefined || map === undefined) {
       errors++;

@@ -2,7 +2,7 @@ import { type Problem, QdbError } from "../errors.ts";
 import { align8, fileOffset } from "../layout/numbers.ts";
 import { MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, pieceAt, readEach, readRange } from "../ports/plan.ts";
+import { type Plan, readRange, tryReadRange } from "../ports/plan.ts";
 import { BITMAP_ENTRY, BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
 import type { Header } from "../records/header.ts";
 import { l1AreaSize } from "../records/l1.ts";
@@ -140,7 +140,7 @@ function missingAt(bytes: Uint8Array, at: number): number {
 
 /** Reads `least` bytes, and up to `DRAFT_STEP` if they can be read: a bad sector behind the table is no error of the table. */
 function* readAhead(offset: number, least: number, most: number): Plan<Uint8Array> {
-  const ahead = pieceAt(yield* readEach([{ offset, length: Math.min(most, Math.max(least, DRAFT_STEP)) }]), 0);
+  const ahead = yield* tryReadRange(offset, Math.min(most, Math.max(least, DRAFT_STEP)));
   return ahead instanceof Uint8Array ? ahead : yield* readRange(offset, Math.min(most, least));
 }
 

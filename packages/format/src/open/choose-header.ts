@@ -1,10 +1,10 @@
-import { isQdbError, QdbError } from "../errors.ts";
+import { QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
 import { u32, viewOf } from "../layout/fields.ts";
 import { fileOffset, isInside } from "../layout/numbers.ts";
 import { HEADER_AREA_SIZE, isClusterBits, MAX_CLUSTER_BITS, MAX_TABLE_SIZE } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { type Plan, readRange } from "../ports/plan.ts";
+import { type Plan, tryReadRange } from "../ports/plan.ts";
 import {
   DRAFT_HEADER,
   DRAFT_HEADER_LENGTH,
@@ -40,28 +40,18 @@ const SECTOR = 512;
 /** Reads a header area up to the end of the file or the first sector that cannot be read. */
 export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   const length = Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset));
-  const whole = yield* tryRead(offset, length);
+  const whole = yield* tryReadRange(offset, length);
   if (whole instanceof Uint8Array) return { bytes: whole };
   // The bytes before the bad sector still tell whether the file is a draft, or of this format at all.
   const area = new Uint8Array(length);
   let have = 0;
   while (have < length) {
-    const sector = yield* tryRead(offset + have, Math.min(SECTOR, length - have));
+    const sector = yield* tryReadRange(offset + have, Math.min(SECTOR, length - have));
     if (!(sector instanceof Uint8Array)) return { bytes: area.subarray(0, have), unread: sector };
     area.set(sector, have);
     have += sector.length;
   }
   return { bytes: area };
-}
-
-/** Reads a range, or returns the error of reading it. */
-function* tryRead(offset: number, length: number): Plan<Uint8Array | QdbError> {
-  try {
-    return yield* readRange(offset, length);
-  } catch (error) {
-    if (isQdbError(error, "IO", "SHORT_READ")) return error;
-    throw error;
-  }
 }
 
 /** Whether the bytes are a whole header area with good magic and checksum. */
@@ -163,7 +153,7 @@ function* readGoodTable(
   const offset = fileOffset(header.bitmapsOffset);
   const length = header.bitmapsSize;
   if (length > MAX_TABLE_SIZE || !isInside(offset, length, fileSize)) return undefined;
-  const table = yield* tryRead(offset, length);
+  const table = yield* tryReadRange(offset, length);
   if (!(table instanceof Uint8Array)) return unreadError("the bitmap table of a mirror", offset, table);
   return crc32(table) === header.tableChecksum ? table : undefined;
 }

@@ -54,6 +54,16 @@ export function* readRange(offset: number, length: number): Plan<Uint8Array> {
   return pieceAt(yield* read([{ offset, length }]), 0);
 }
 
+/** Reads one range of bytes, or returns the error if it cannot be read. */
+export function* tryReadRange(offset: number, length: number): Plan<Uint8Array | QdbError> {
+  try {
+    return yield* readRange(offset, length);
+  } catch (error) {
+    if (isQdbError(error, "IO", "SHORT_READ")) return error;
+    throw error;
+  }
+}
+
 /** A piece of the answer to a step. @throws {Error} if the driver gave fewer pieces */
 export function pieceAt<P>(pieces: readonly P[], at: number): P {
   const piece = pieces[at];
@@ -73,14 +83,7 @@ export function* readEach(ranges: readonly ByteRange[]): Plan<readonly (Uint8Arr
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }
   const result: (Uint8Array | QdbError)[] = [];
-  for (const { offset, length } of ranges) {
-    try {
-      result.push(yield* readRange(offset, length));
-    } catch (error) {
-      if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
-      result.push(error);
-    }
-  }
+  for (const { offset, length } of ranges) result.push(yield* tryReadRange(offset, length));
   return result;
 }
 
