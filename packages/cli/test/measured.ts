@@ -26,7 +26,7 @@ export function measured(args: readonly string[]): Usage {
   return JSON.parse(stdout);
 }
 
-/** OpenBitmap that never changes: a start of Node, and 2^25 steps over 32 MiB. */
+/** Work that never changes: a start of Node, and 2^25 steps over 32 MiB. */
 const WORK = `const words = new Uint32Array(1 << 23);
 let x = 1;
 for (let pass = 0; pass < 4; pass++)

@@ -61,7 +61,7 @@ export function headerError(field: keyof Qcow2Header, code: Problem["code"], mes
 }
 
 /**
- * Reads a header of version 2 or 3; the fields behind byte 72 of a version 2 header are zero.
+ * Decodes a header of version 2 or 3. In version 2, the fields from byte 72 on are zero.
  * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION
  */
 export function decodeHeader(bytes: Uint8Array): Qcow2Header {

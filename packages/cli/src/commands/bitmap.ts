@@ -15,7 +15,7 @@ const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]]
   ["source-file", ["merge", "intersect", "subtract", "xor"]],
 ];
 
-/** `qdb bitmap`: changes of one bitmap, committed together. */
+/** `qdb bitmap`: changes one bitmap, in one commit. */
 export const command: CommandSpec = {
   name: "bitmap",
   summary: "add, remove or change a bitmap of a QDB file",

@@ -5,7 +5,7 @@ import { about, closing, openEditor, requireFile, warnOfMirror } from "../files/
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
-/** `qdb check`: every finding. */
+/** `qdb check`: prints every finding, or repairs the file. */
 export const command: CommandSpec = {
   name: "check",
   summary: "look for damage and list every finding, or repair it",

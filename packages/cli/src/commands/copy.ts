@@ -5,7 +5,7 @@ import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { shortSize } from "../shell/size.ts";
 
-/** `qdb copy`: the dirty extents from one image onto another. */
+/** `qdb copy`: copies the dirty extents of one image onto another. */
 export const command: CommandSpec = {
   name: "copy",
   summary: "copy the dirty extents from one raw image onto another",

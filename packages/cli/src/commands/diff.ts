@@ -6,10 +6,10 @@ import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images
 import { TargetFile } from "../files/target-file.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** Name of the bitmap when none is given. */
+/** Default name of the bitmap. */
 const DEFAULT_NAME = "diff";
 
-/** `qdb diff`: a bitmap of what differs between two images. */
+/** `qdb diff`: makes a bitmap of the differences between two images. */
 export const command: CommandSpec = {
   name: "diff",
   summary: "make a bitmap of what differs between two raw images",

@@ -2,7 +2,7 @@ import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
 import { about, closing, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** `qdb dump`: the JSON form. */
+/** `qdb dump`: prints the JSON form of a file. */
 export const command: CommandSpec = {
   name: "dump",
   summary: "write a QDB file as JSON, which load takes back",

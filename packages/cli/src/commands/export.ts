@@ -4,7 +4,7 @@ import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../file
 import { EXPORTERS } from "../map/export-formats.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
-/** `qdb export`: a bitmap for other systems. */
+/** `qdb export`: writes a bitmap in a format of other programs. */
 export const command: CommandSpec = {
   name: "export",
   summary: "write a bitmap in a format of other systems",

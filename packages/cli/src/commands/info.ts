@@ -6,7 +6,7 @@ import { infoLines } from "../info/info-text.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 import { jsonPieces } from "../shell/json.ts";
 
-/** `qdb info`: what a file says. */
+/** `qdb info`: prints header and bitmaps of a file. */
 export const command: CommandSpec = {
   name: "info",
   summary: "tell what a QDB file holds",

@@ -7,7 +7,7 @@ import { parseSize } from "../shell/size.ts";
 /** Most bytes of runs that are held until all bits are verified, which bounds memory (spec §7.4). A larger map is read twice. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
-/** `qdb map`: the extents of a bitmap. */
+/** `qdb map`: prints the extents of a bitmap. */
 export const command: CommandSpec = {
   name: "map",
   summary: "list the extents of a bitmap, dirty and clean",

@@ -12,7 +12,7 @@ import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 const ROWS = { single: 16, many: 8 } as const;
 const WIDTHS = { min: 20, max: 1000 } as const;
 
-/** `qdb show`: bitmaps as pictures. */
+/** `qdb show`: draws bitmaps. */
 export const command: CommandSpec = {
   name: "show",
   summary: "show the map of a bitmap as a picture",

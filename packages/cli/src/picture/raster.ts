@@ -22,7 +22,7 @@ export abstract class Grid {
   /** Number of bits of the bitmap. */
   readonly bits: number;
   readonly columns: number;
-  /** Bits a cell, a power of two. */
+  /** Number of bits of a cell, a power of two. */
   readonly bitsPerCell: number;
   /** Number of cells: ceil(bits / bitsPerCell). */
   readonly count: number;

@@ -23,7 +23,7 @@ export interface CommandSpec {
   readonly name: string;
   /** One line without a full stop, for `qdb --help`. */
   readonly summary: string;
-  /** What follows `qdb NAME`, one line for each way to call it. */
+  /** Arguments after `qdb NAME`, one line for each way to call the command. */
   readonly synopsis: readonly string[];
   /** Paragraphs. */
   readonly description: readonly string[];

@@ -16,7 +16,7 @@ export type ProgressMode = "bar" | "forced" | "json" | "none";
 
 /** Milliseconds between two reports. */
 const INTERVAL_MS = 100;
-/** OpenBitmap that takes less, in ms, shows no bar that was not asked for. */
+/** Time in ms after which work gets a bar without `--progress`. */
 const PATIENCE_MS = 300;
 
 type BarLibrary = Pick<typeof import("cli-progress"), "SingleBar" | "Presets">;

@@ -7,10 +7,10 @@ import { requireWritableHost } from "../system/writable-host.ts";
 import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
 import { WatchedImage } from "./watched-image.ts";
 
-/** Dirty extents of one disk in ascending order: a bitmap, or batches as bitmaps and files give them out. */
+/** Dirty extents of one disk in ascending order: a bitmap, or the batches of `extents()` of a bitmap or file. */
 export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 
-/** What {@link copyExtents} takes. */
+/** Options of {@link copyExtents}. */
 export interface CopyOptions extends LongCallOptions {
   /** The bitmap that the extents come from. The source must match its disk stamp (spec §3, record 2). */
   readonly disk?: DiskOfBitmap;
@@ -30,7 +30,7 @@ const PIECE = 2 ** 20;
  * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
  * WRONG_DISK when the source, as it was opened, is not the disk of `options.disk`; then nothing was written;
  * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the copy must be repeated then);
- * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; and what the extents and opening throw
+ * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; as opening the files and as the extents
  */
 export async function copyExtents(
   extents: Extents | (() => Promise<Extents>),

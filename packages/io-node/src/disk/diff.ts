@@ -2,9 +2,9 @@ import { Bitmap, type DiskStamp } from "@qdb/format";
 import { LongCall, type LongCallOptions } from "../system/long-call.ts";
 import { WatchedImage } from "./watched-image.ts";
 
-/** What {@link diffImages} takes. */
+/** Options of {@link diffImages}. */
 export interface DiffOptions extends LongCallOptions {
-  /** Bytes a bit: a power of two, 512..2^31. */
+  /** Granularity in bytes: a power of two, 512..2^31. */
   readonly granularity: number;
   /** A stamp of `current`, taken before. The file that is opened must match it. */
   readonly stamp?: DiskStamp;
@@ -17,7 +17,7 @@ const WINDOW = 256 * 1024;
  * Compares two raw images (files or block devices) and returns a bitmap of the differences, for a disk of `current`'s size.
  * Where `current` is longer, everything from the granule that holds the end of `base` is dirty. Where `base` is longer, the last
  * granule is dirty if `current` ends inside it. Progress counts bytes of the part that both have.
- * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile, or `current` after its stamp; USAGE, LIMIT for an impossible granularity; ABORTED; and what opening and reading throw
+ * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile, or `current` after its stamp; USAGE, LIMIT for an invalid granularity; ABORTED; as opening and reading the images
  */
 export async function diffImages(base: string, current: string, options: DiffOptions): Promise<Bitmap> {
   const old = new WatchedImage(base);

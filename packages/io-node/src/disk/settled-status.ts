@@ -10,8 +10,8 @@ const COARSE_GRAIN_MS = 2025;
 const MAX_LOOKS = 4;
 
 /**
- * FileStatus of a file that was left alone for long enough that the next write to it shows in its mtime, which is waited for: two
- * writes in one tick of the clock have the same. `isSettled` is false for a file that was written to again each time.
+ * Waits until a file was not written for long enough that the next write changes its mtime, since two writes in one tick of the
+ * clock get the same mtime. Returns the status; `isSettled` is false when the file kept being written.
  */
 export function settledStatus(look: () => FileStatus): { readonly status: FileStatus; readonly isSettled: boolean } {
   let status = look();
@@ -27,6 +27,6 @@ function millisecondsToWait({ kind, mtimeNs }: FileStatus): number {
   if (kind === "block") return 0;
   const grain = mtimeNs % 1_000_000_000n === 0n ? COARSE_GRAIN_MS : GRAIN_MS;
   const wait = Number(mtimeNs / 1_000_000n) + grain - Date.now();
-  // A time that somebody set to the future is not waited for.
+  // Do not wait for an mtime that was set to the future.
   return wait > 2 * grain ? 0 : Math.max(0, wait);
 }

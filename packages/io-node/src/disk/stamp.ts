@@ -11,9 +11,9 @@ export interface StampedDisk {
 }
 
 /**
- * Looks at a disk image for records 1 and 2 (spec §3): its path, and its length in bytes, of a regular file its mtime in ns and
- * inode too. To be called before the disk is read: what changes in between then shows as a difference. A disk that was written
- * to a moment ago is waited for, up to 2 s, so that a write right after shows too.
+ * Returns path and stamp of a disk image for records 1 and 2 (spec §3). The stamp is the length in bytes, for a regular file also
+ * mtime in ns and inode. Call it before reading the disk, so that later changes differ from the stamp. Waits up to 2 s when the
+ * disk was written a moment ago, so that a further write changes its mtime.
  * @throws {QdbError} NOT_FOUND; USAGE for a directory and the like; NOT_SUPPORTED when the absolute path is not UTF-8, or the
  * length of a device cannot be found out; LIMIT; IO
  */
@@ -28,8 +28,8 @@ export function stampOf({ kind, size, mtimeNs, file }: FileStatus): DiskStamp {
 }
 
 /**
- * Whether a disk is another than when it was stamped, or has changed since. A device where a file was, or the
- * reverse, is a difference too. That nothing differs proves nothing (spec §3).
+ * Whether a disk differs from its stamp: it is another one, or has changed. A device in place of a file, or the reverse, is a
+ * difference too. Without a difference the disk may still have changed (spec §3).
  */
 export function stampDiffers(stamp: DiskStamp, status: FileStatus): boolean {
   const now = stampOf(status);

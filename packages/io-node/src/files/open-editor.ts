@@ -3,7 +3,7 @@ import { fromUuid, type Limits, type MirrorOptions, QdbEditor } from "@qdb/forma
 import { nodeDigests } from "../system/digests.ts";
 import { openFileStore } from "./file-store.ts";
 
-/** What {@link openQdbEditor} takes. */
+/** Options of {@link openQdbEditor}. */
 export interface EditorOpenOptions extends Limits, MirrorOptions {
   /** Open for a repair: also a file whose primary header has bad magic. */
   readonly repair?: boolean;

@@ -44,7 +44,7 @@ function blockDeviceSize(numbers: string, path: string): bigint {
   }
 }
 
-/** Which file of the machine it is: see {@link FileStatus.key}. */
+/** The key of a file: see {@link FileStatus.key}. */
 export function keyOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `block ${deviceNumbers(u64(stats.rdev))}` : `file ${u64(stats.dev)} ${u64(stats.ino)}`;
 }
@@ -74,7 +74,7 @@ function addressable(size: bigint, path: string): bigint {
   throw new QdbError("LIMIT", `${quote(path)} has ${size} bytes; 2^53 - 1 is the most that can be addressed`);
 }
 
-/** FileStatus about what a path leads to, without opening it. @throws {QdbError} NOT_FOUND, IO, and what {@link statusOf} throws */
+/** Status of the file at a path, without opening it. @throws {QdbError} NOT_FOUND, IO; as {@link statusOf} */
 export function statusAt(path: string): FileStatus {
   try {
     return statusOf(statSync(path, { bigint: true }), path);
@@ -83,7 +83,7 @@ export function statusAt(path: string): FileStatus {
   }
 }
 
-/** Whether a path leads to the file of a {@link FileStatus.key}. @throws {QdbError} IO where that cannot be seen */
+/** Whether a path leads to the file with a {@link FileStatus.key}. @throws {QdbError} IO when the path cannot be looked up */
 export function leadsTo(path: string, key: string): boolean {
   try {
     return keyOf(statSync(path, { bigint: true })) === key;
@@ -94,7 +94,7 @@ export function leadsTo(path: string, key: string): boolean {
   }
 }
 
-/** The same, undefined where the path leads to nothing. */
+/** Like {@link statusAt}; undefined when there is no file at the path. */
 export function statusIfThere(path: string): FileStatus | undefined {
   try {
     return statusOf(statSync(path, { bigint: true }), path);

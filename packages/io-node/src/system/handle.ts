@@ -151,7 +151,7 @@ export class Handle {
     }
   }
 
-  /** Makes the file `length` bytes long; new bytes are a hole of zeros. @throws {QdbError} IO */
+  /** Sets the length of the file in bytes; added bytes read as zeros. @throws {QdbError} IO */
   truncate(length: number): void {
     this.#call("write", (fd) => ftruncateSync(fd, length));
   }
