@@ -35,7 +35,7 @@ const HOLLOW = (() => {
   return store.bytes;
 })();
 
-/** An operation in a word. */
+/** A short text for an operation. */
 function word(op: Op): string {
   if (op.kind === "flush") return "flush";
   if (op.kind === "truncate") return `cut ${op.length}`;
@@ -46,7 +46,7 @@ function word(op: Op): string {
 
 const words = (store: MemoryStore): string[] => store.log.map(word);
 
-/** Runs of clusters and so on count as one. */
+/** Replaces runs of equal operations by one. */
 const brief = (store: MemoryStore): string[] => words(store).filter((one, at, all) => one !== all[at - 1]);
 
 const FENCE = ["flush", "write primary", "flush"];
@@ -61,7 +61,7 @@ describe("order", () => {
     const edits = editsOf(session);
     edits.rename("a", "c");
     commit(store, session, edits);
-    // Nothing but the table, and zeros to the end of its block: the bits stay where they are.
+    // Only the table is written, and zeros to the end of its block. The bits stay where they are.
     expect(brief(store)).toEqual([...FENCE, ...COMMIT]);
     expect(store.changes.flatMap((op) => (op.kind === "write" ? [op.bytes.length] : []))).toEqual([
       4096, 512, 3584, 4096, 4096,
@@ -71,7 +71,7 @@ describe("order", () => {
     flip(store, session, "b", true, 20, 30);
     expect(brief(store).filter((one) => one !== "read space")).toEqual(COMMIT);
     const places = store.changes.flatMap((op) => (op.kind === "write" ? [op] : []));
-    // Data and L1 area, then the table, in whole clusters, and zeros to the end of the block; a header area by one write of 4096 bytes.
+    // Data and L1 area, then the table, in whole clusters, then zeros to the end of the block. A header area is one write of 4096 bytes.
     expect(places.map(({ bytes }) => bytes.length)).toEqual([512, 512, 512, 2560, 4096, 4096]);
     const [mirror, primary] = places.slice(-2);
     expect(primary?.bytes).toEqual(mirror?.bytes);
@@ -111,7 +111,7 @@ describe("order", () => {
     expect(torn.changes.map(word)).toEqual(["flush"]);
     const bad = new MemoryStore(edit(START, [100, be(99, 1)]));
     const session = openSession(bad);
-    // Read once: a page that a failed flush left behind may come back older.
+    // The mirror is read once: after a failed flush a later read may return older bytes.
     expect(words(bad).filter((one) => one === "read mirror")).toEqual(["read mirror"]);
     runSync(session.fence(), bad);
     expect(bad.changes.map(word)).toEqual(FENCE);
@@ -142,7 +142,7 @@ const u64 = (bytes: Uint8Array, at: number): number =>
   Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at));
 const u32 = (bytes: Uint8Array, at: number): number => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
 
-/** Blocks of 4096 bytes that a file's header reaches, by a walk of its own. */
+/** The blocks of 4096 bytes that a header reaches, found without the code under test. */
 function blocksInUse(bytes: Uint8Array): Set<number> {
   const cluster = 2 ** u32(bytes, 8);
   const used = new Set<number>();
@@ -166,7 +166,7 @@ function blocksInUse(bytes: Uint8Array): Set<number> {
   return used;
 }
 
-/** Watches a store: I1, I2, and where space is taken. */
+/** Checks every operation of a store: I1, I2, and that only free space is written. */
 function watch(store: MemoryStore): { readonly broken: string[]; readonly seen: { commits: number } } {
   const broken: string[] = [];
   const seen = { commits: 0 };
@@ -265,7 +265,7 @@ describe("failures", () => {
       if (old_) expect(seen).toBe(old);
       if (stored) expect(seen).toBe(next);
       said.push(old_ ? "old" : unknown ? "unknown" : "stored");
-      // Nothing more reaches the store, and nothing counts as done.
+      // No more operation reaches the store, and no call succeeds.
       store.before = () => undefined;
       const length = store.log.length;
       for (const call of [
@@ -306,13 +306,13 @@ describe("failures", () => {
 
     const shared = new MemoryStore(START);
     const [one, two] = [openSession(shared), openSession(shared)];
-    // The fence looks at nothing again: until it is done, the lock alone keeps a second writer out.
+    // The fence does not read the primary again: until then only the lock keeps a second writer out.
     for (const session of [one, two]) runSync(session.fence(), shared);
     flip(shared, two, "b", true, 20, 30);
     const header = shared.bytes.slice(0, 4096);
     const error = errorOf(() => flip(shared, one, "a", true, 20, 30));
     expect([error.code, /another writer/.test(error.message)]).toEqual(["POISONED", true]);
-    // What it wrote may have gone over the other's: that is not said to be the old state.
+    // Its writes may have overwritten those of the other writer, so the message does not promise the old state.
     expect(error.message).not.toMatch(/old state/);
     expect(shared.bytes.slice(0, 4096)).toEqual(header);
   });
@@ -340,7 +340,7 @@ describe("failures", () => {
     const before = new MemoryStore(last(2n ** 64n - 2n));
     flip(before, openSession(before), "a", true, 20, 30);
     expect(check(before.bytes).findings).toEqual([]);
-    // The file is far too long, but the generation that packing it would take is not there.
+    // The file is too long, but there is no further generation for packing it.
     const long = Array.from({ length: 300 }, (_, at) => at * 4096);
     const full = fileOf({ a: bitmap(4096 * 300, long.slice(-1)), b: bitmap(4096 * 300, long) });
     const grown = new MemoryStore(sealed(edit(full, [56, be(2n ** 64n - 2n, 8)])));
@@ -445,7 +445,7 @@ describe("files in error", () => {
       expect(again.state.mapped.map((bitmap) => bitmap.findProblem()?.code)).toEqual(
         session.state.mapped.map((bitmap) => bitmap.findProblem()?.code),
       );
-      // With the bitmap goes the doubt.
+      // Once the damaged bitmap is removed, the file can be cut.
       const edits = editsOf(again);
       edits.remove("u");
       commit(store, again, edits);
@@ -482,7 +482,7 @@ describe("files in error", () => {
 
 describe("the name", () => {
   const lost = new QdbError("PATH_CHANGED", "the file has lost its name");
-  /** A store that has a path, and says in its log when it is asked about it. */
+  /** A store that has a path, and logs each check of it. */
   const named = (store: MemoryStore, confirmSync: () => void): SyncStore => ({
     get size() {
       return store.size;

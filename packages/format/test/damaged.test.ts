@@ -1,4 +1,4 @@
-// What is changed beside a damaged bitmap: nothing of the others is lost, and there is a way back (spec §5, Files in error).
+// Changes of a file with a damaged bitmap: no bit of the others is lost, and the file can be repaired (spec §5, Files in error).
 import {
   type Bitmap,
   bitmapPlan,
@@ -31,7 +31,7 @@ import { errorOf, rejection } from "./support/errors.ts";
 
 const H = 4096;
 
-/** What a file says of a bitmap: its dirty bits, or the code of what is wrong with it. */
+/** The state of a bitmap: its dirty bits, or the code of its problem. */
 type Said = ReadonlySet<number> | string;
 
 function dirtyOf(bits: Bitmap): ReadonlySet<number> {
@@ -61,7 +61,7 @@ function said(bytes: Uint8Array): ReadonlyMap<string, Said> {
   );
 }
 
-/** Expects that a bitmap says no less than the truth, or nothing at all. */
+/** Expects that a bitmap has at least the true dirty bits, or that its bits are refused. */
 function expectNoLoss(now: Said | undefined, truth: Iterable<number>, label: string): void {
   if (now === undefined || typeof now === "string") return;
   expect(
@@ -122,7 +122,7 @@ describe("an edit after the file was cut", () => {
           }
           for (const [label, now] of after)
             if (!["A", "B", "C"].includes(label)) expect(typeof now, `${label} is good`).toBe("object");
-          // The file stays writable, and can be put right.
+          // The file stays writable, and can be repaired.
           const again = await openEditor(store);
           again.edits.add({ name: "later", bits: bitmap(100, [7]), flags: 0, extraData: [] });
           await again.commit();
@@ -143,7 +143,7 @@ describe("where new space lies while a bitmap is damaged", () => {
   const size = 512n * 4096n * 4n;
   const good: HandBitmap = { name: "v", size, granularity: 512, clusters: [rep(7, 512), "zeros", "zeros", "zeros"] };
 
-  /** Bitmap u names these clusters, the rest is good; the file has the length given, or ends behind its last cluster. */
+  /** A file in which bitmap u refers to these clusters, and all else is good. Without a length it ends behind its last cluster. */
   function naming(places: readonly number[], over: Partial<HandBitmap> = {}, spec: HandFile = {}): Uint8Array {
     const clusters = places.map((place) => ({ descriptor: BigInt(place), crc: 9 }));
     const bits = 4096n * BigInt(places.length);
@@ -209,7 +209,7 @@ describe("where new space lies while a bitmap is damaged", () => {
       expect(start).toBeGreaterThanOrEqual(area + 1200);
       for (const place of places) expect(end <= place || start >= place + 512).toBe(true);
     }
-    // The file is longer now: the area is whole, and says what it said before the file was cut.
+    // The file is longer now, so that the L1 area is complete again, as before the file was cut.
     expect(said(store.bytes).get("u")).toEqual(new Set());
     expect(check(store.bytes).findings).toEqual([]);
   });
@@ -293,7 +293,7 @@ describe("two structures own one cluster", () => {
   const truth = { a: [3, 4096], b: [9, 5000], c: [11] };
   const made = fileOf({ a: bitmap(8192, truth.a), b: bitmap(8192, truth.b), c: bitmap(3000, truth.c) });
 
-  /** The file with another L1 entry in b, its checksums made right. */
+  /** The file with another L1 entry in b, and matching checksums. */
   function overlapped(descriptor: (a: number, c: number) => number, flags = 0): Uint8Array {
     const [a, b, c] = openSession(new MemoryStore(made)).state.mapped.map(({ map }) => map);
     if (a === undefined || b === undefined || c === undefined) throw new Error("a file that was made is good");
@@ -302,7 +302,7 @@ describe("two structures own one cluster", () => {
     return relinked(edit(made, [b.areaOffset, area]), 1, area, flags);
   }
 
-  /** The checksums upwards of an L1 area that changed. */
+  /** Computes the checksums that depend on an L1 area. */
   function relinked(bytes: Uint8Array, position: number, area: Uint8Array, flags: number): Uint8Array {
     const crc32 = ZLIB.crc32 ?? (() => 0);
     const at = 2 * H + position * 48;
@@ -322,7 +322,7 @@ describe("two structures own one cluster", () => {
   };
 
   describe.each(Object.entries(cases))("%s", (title, [bytes, concerned]) => {
-    // A preallocated cluster reads as zeros, whatever else stands in it.
+    // A preallocated cluster reads as zeros, whatever bytes it has.
     const right = title.includes("preallocated") ? { ...truth, b: [5000] } : truth;
     const names = ["a", "b", "c"] as const;
     const bystanders = names.filter((name) => !concerned.includes(name));
@@ -383,13 +383,13 @@ describe("two structures own one cluster", () => {
         const now = expectWhole(store, [name]);
         if (action === "markAll") expect((now.get(name) as ReadonlySet<number>).size).toBe(name === "c" ? 3000 : 8192);
         if (action === "mark") expect(now.get(name)).toEqual(new Set([...truth[name], 77]));
-        // What the one that is gone shared is the other's alone: its checksums say whether it is right.
+        // The other bitmap owns the shared clusters alone now. Its checksums say whether they are its own.
         if (isConcerned) {
           for (const other of concerned.filter((one) => one !== name))
             expect(now.get(other), other).not.toBe("OVERLAP");
           expect(report.growth).toBeUndefined();
         } else {
-          // With the table, what lay over it has its clusters alone.
+          // The table moved, so that a bitmap that overlapped it owns its clusters alone.
           const isAlone = concerned.length === 1 && bytes === cases["data of b over the table"]?.[0];
           expect(report.growth?.bitmaps).toBe(isAlone ? undefined : concerned.length);
           expect(report.growth?.repairable).toBe(isAlone ? undefined : true);
@@ -397,7 +397,7 @@ describe("two structures own one cluster", () => {
             for (const { entry } of editor.state.mapped)
               if (concerned.includes(entry.label)) expect(entry.bytes).toEqual(old.get(entry.label));
         }
-        // What the session knows is what the next one finds.
+        // The state of the session is the one that the next session reads.
         const next = openSession(store).state.mapped;
         expect(editor.state.mapped.map((one) => one.findProblem())).toEqual(next.map((one) => one.findProblem()));
       }
@@ -441,7 +441,7 @@ describe("two structures own one cluster", () => {
       8192,
     ]);
     expect(check(store.bytes).findings).toEqual([]);
-    // One that nothing can make dirty has to be removed.
+    // A bitmap beyond repair has to be removed.
     const unknown = relinked(moved, 1, moved.slice(2 * H, 2 * H + 24), 0x8000);
     const other = new MemoryStore(unknown);
     const session = openSession(other);
@@ -477,7 +477,7 @@ describe("two structures own one cluster", () => {
       const { madeDirty } = await editor.commit();
       const now = said(store.bytes);
       expect(now.get("c")).toEqual(new Set(truth.c));
-      // Of a the checksum is not right: its entries name nothing.
+      // The checksum of a does not match, so that its entries refer to nothing.
       expect(madeDirty.map(({ where }) => where.bitmap)).toEqual(left === "b" ? ["b"] : []);
       if (left === "b") expect((now.get("b") as ReadonlySet<number>).size).toBe(8192);
       else expect(now.get("a")).toBe("BAD_CHECKSUM");
@@ -540,7 +540,7 @@ describe("a draft, whose bits no checksum proves", () => {
       if (name !== "c") expect(now.get("c")).toEqual(good);
       expect(check(store.bytes).findings).toEqual([]);
     }
-    // Without a change there is no rewrite, and nothing is said.
+    // Without a change there is no rewrite and no message.
     const store = new MemoryStore(bytes);
     expect((await (await openEditor(store)).commit()).madeDirty).toEqual([]);
     expect(store.bytes).toEqual(bytes);

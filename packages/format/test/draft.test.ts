@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, join, rep, tlv, utf8 } from "./hand.ts";
 import { check, dirtyRuns, fileError, found, index, problem, problems, readOne } from "./reading.ts";
 
-/** A file in draft form, typed in by hand: clusters of 512 bytes, two bitmaps, an extension and a record that nobody knows. */
+/** A file in draft form, typed in by hand: clusters of 512 bytes, two bitmaps, an unknown extension and an unknown record. */
 function draftFile(): Uint8Array {
   const header = hex(`
     51 44 42 00 00 00 00 01 00 00 00 09 00 00 00 02   | magic, version 1, cluster_bits 9, nb_bitmaps 2

@@ -1,4 +1,4 @@
-// Every action on a file's bitmaps against a plain model: sets of bit numbers, flags, records.
+// Every action on the bitmaps of a file, compared with a model: sets of bit numbers, flags, records.
 import { Bitmap, bytesSource, type FileContents, FLAG, QdbEditor, QdbFile, RECORD, type Tlv, toHex } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { file, join, rep, tlv } from "./hand.ts";
@@ -21,7 +21,7 @@ const bitsOf = ({ size, granularity }: Pick<Model, "size" | "granularity">): num
 
 const text = (value: string): string => hexOf(utf8(value));
 
-/** Bits of a model at another granularity, said byte range by byte range. */
+/** Bits of a model at another granularity, computed from the byte range of each bit. */
 function regranulated(model: Model, granularity: number): Set<number> {
   const result = new Set<number>();
   for (const bit of model.dirty) {
@@ -36,7 +36,7 @@ interface World {
   readonly models: Model[];
   readonly dice: () => number;
   readonly editor: QdbEditor;
-  /** Bitmaps that got a new point since the last commit. */
+  /** Bitmaps that got a new id since the last commit. */
   readonly points: Set<string>;
   next: number;
 }
@@ -52,7 +52,7 @@ const frozenOf = (world: World, model: Model): Model | undefined =>
   world.models.find((other) => other.records.get(RECORD.successor) === text(model.name));
 const isBound = (world: World, model: Model): boolean => isFrozen(model) || frozenOf(world, model) !== undefined;
 
-/** The chain after bits were removed: the model cannot know the new id, the test reads it. */
+/** Updates the chain after bits were removed. The model cannot know the new id, so the test reads it. */
 function pointOf(world: World, model: Model): void {
   const old = model.records.get(RECORD.id);
   const now = world.editor.edits.records(model.name);
@@ -300,7 +300,7 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   },
 };
 
-/** What the file says, and what the model says. */
+/** Compares the bitmaps of the file with those of the model. */
 async function compare(
   store: MemoryStore,
   models: readonly Model[],
@@ -331,7 +331,7 @@ async function compare(
     });
   }
   expect(check(bytes).findings).toEqual([]);
-  // A whole-file writer's file of the same contents says the same, but for places.
+  // A file with the same contents that is written whole differs only in the places of its structures.
   const whole = fileOf({}, { clusterBits, allOnes, bitmaps: contents });
   const said = (of: Uint8Array): unknown =>
     JSON.parse(dump(of).text).bitmaps.map(
@@ -342,7 +342,7 @@ async function compare(
 
 const bystander = (): Bitmap => bitmap(9000, [3, 4096, 8999]);
 
-/** The bytes that stand for a bitmap: its entry, and those of its clusters. */
+/** The bytes of a bitmap: those of its entry and of its clusters. */
 function bytesOf(bytes: Uint8Array, name: string): string {
   const source = view(bytes)
     .split("\n")
@@ -398,7 +398,7 @@ test.each([
       world.points.clear();
       await compare(store, [keep, ...world.models], clusterBits, allOnes);
       expect(bytesOf(store.bytes, "bystander")).toBe(before);
-      // Nothing moves it but packing, which these files are too short for.
+      // Only packing moves it, and these files are too short to be packed.
       expect(entryBytes(store.bytes, "bystander")).toBe(raw);
     }
   }
@@ -547,7 +547,7 @@ describe("rules", () => {
       (one) => one.edits.replace({ name: "a", bits: bitmap(BITS), flags: 0, extraData: [] }),
       (one) => one.read(one.edits.release("b", "done")),
     ]);
-    // Not even by the back door.
+    // Other calls that would separate them are refused by the rules of the entry.
     await refusals(frozen, "BAD_FIELD", [
       (one) => one.change("next", (bits) => bits.resize(512n * 10n), false),
       (one) => one.edits.setRecord("b", { kind: "successor", text: "a" }),
@@ -607,7 +607,7 @@ describe("rules", () => {
     editor.edits.remove("d");
     await editor.commit();
     expect(view(store.bytes)).toMatch(/^e\|.*\|ok\|[0-9a-f]+$/);
-    // A name that is no UTF-8 is shown as hex: another bitmap may be called so.
+    // The label of a name that is not UTF-8 is hex, and can be the name of another bitmap.
     const twins = hand([
       { ...one, name: Uint8Array.of(0xff) },
       { ...one, name: "hex:ff" },
@@ -646,11 +646,11 @@ describe("rules", () => {
       .map((line) => line.split("|"));
     expect(lines.map((line) => line.at(-1))).toEqual(["0000", "0000", "0000"]);
     const [records = ""] = lines.map((line) => line[4]);
-    // Parent first, as it was; its value is the id that the file had.
+    // The parent keeps its place before the id. Its value is the id that the file had.
     expect(records.slice(0, 48)).toBe(`0000000400000010${"01".repeat(16)}`);
     expect(records.slice(48, 64)).toBe("0000000300000010");
     expect(records.slice(64)).not.toBe("01".repeat(16));
-    // Without an id there is no chain; a broken one is a record of unknown meaning, which nobody drops.
+    // Without an id there is no chain. An id of a wrong length is an unknown record, which is kept.
     const kept = `0000000300000005${"01".repeat(5)}0000000000000400000010${"02".repeat(16)}`;
     expect(lines.slice(1).map((line) => line[4])).toEqual(["", kept]);
   });
@@ -748,7 +748,7 @@ describe("a draft file", () => {
     await editor.change("a", (bits) => (bits.mark({ offset: 0, length: 1 }), bits), false);
     await editor.commit();
     expect(store.log.filter(({ kind }) => kind !== "read").map(({ kind }) => kind)).toEqual(["flush", "replace"]);
-    // The handle goes on with the file that is there now.
+    // The editor goes on with the new file.
     await editor.change("b", (bits) => (bits.mark({ offset: 0, length: 1 }), bits), false);
     await editor.commit();
     const read = await QdbFile.open(bytesSource(store.bytes));
@@ -775,7 +775,7 @@ describe("a draft file", () => {
       ["UNPROTECTED", false],
       ["LEAK", false],
     ]);
-    // What was found counts only once it is known to be on the disk.
+    // Success is reported only once the state that was found is on the disk.
     expect(store.changes).toEqual([{ kind: "flush" }]);
     expect(store.bytes).toEqual(bytes);
   });

@@ -26,7 +26,7 @@ describe("an element that is not there is never zero", () => {
     expect(itemAt([undefined], 0)).toBeUndefined();
   });
 
-  // A source of one word for a target of two: what is missing must neither clear the second word (AND) nor leave it as it is.
+  // The source has one word, the target two: the missing word must neither clear the second one (AND) nor leave it as it is.
   test.each([
     ["OR", orWords],
     ["AND", andWords],

@@ -19,7 +19,7 @@ test("the document of the refusals loads", () => {
 });
 
 describe("load refuses", () => {
-  /** The same error whatever the pieces are that the text comes in. */
+  /** Expects the same error however the text is cut into pieces. */
   function refusal(text: string): QdbError {
     const error = expectCode("USAGE", () => load(text));
     for (const size of [1, 7]) {
@@ -179,7 +179,7 @@ describe("load refuses", () => {
         try {
           const contents = load(text, 64);
           expect(writeImage(contents).length).toBeGreaterThan(0);
-          // What loads is JSON, and what its schema allows.
+          // A text that loads is JSON and matches the schema.
           expect(validator("qdb-load")(JSON.parse(text)), text).toBe(true);
         } catch (error) {
           if (!(error instanceof QdbError)) throw error;

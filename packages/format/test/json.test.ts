@@ -24,7 +24,7 @@ function bytesOf(contents: FileContents): Uint8Array {
   return imageBytes(writeImage(contents));
 }
 
-/** The same file without the bitmaps that cannot be loaded: those of a collector, and the frozen ones that need them. */
+/** The same contents without in_use flags: the bits of an inconsistent bitmap cannot be loaded. */
 function loadable(contents: FileContents): FileContents {
   const bitmaps = contents.bitmaps.map(({ flags, ...rest }) => ({ ...rest, flags: flags & ~FLAG.in_use }));
   return { ...contents, bitmaps };
@@ -42,7 +42,7 @@ describe("both ways", () => {
         const { text, errors } = dump(bytesOf(contents));
         expect(validate(JSON.parse(text)), JSON.stringify(validate.errors)).toBe(true);
         expect(errors).toBe(contents.bitmaps.filter(({ flags }) => (flags & FLAG.in_use) !== 0).length);
-        // Nothing but line feeds acts on a terminal, whatever the names are.
+        // Line feeds are the only control characters, whatever the names are.
         expect(text).not.toMatch(/[^\P{C}\n]/u);
       }),
       runs(120),
@@ -230,7 +230,7 @@ describe("dump", () => {
     const bytes = bytesOf(plainContents([bad, good]));
     const place = bytes.findIndex((byte, at) => at > 8192 + 512 && byte === 0x1e);
     expect(place).toBeGreaterThan(0);
-    // Bits 5000..5004 are byte 113 of the second cluster: clearing them is lost dirt, unless the checksum tells.
+    // Bits 5000..5004 are in byte 113 of the second cluster. If they are cleared, the checksum must not match.
     const lost = place + 512 + (5000 - 4096) / 8;
     expect(bytes[lost]).toBe(0x1f);
     bytes[lost] = 0;
@@ -266,7 +266,7 @@ describe("dump", () => {
     const entry = 40 + 16 + 8;
     bytes.set([0xff, 0xfe], 8192 + 56);
     bytes.set([0x80, 0x0d], 8192 + entry + 24);
-    // The record of the third claims more than there is.
+    // The record of the third has a length past the end.
     bytes.set([0, 0, 0, 9], 8192 + 2 * entry + 44);
     reseal(bytes);
     const form = JSON.parse(dump(bytes).text);
@@ -282,7 +282,7 @@ describe("dump", () => {
   });
 });
 
-/** Puts the checksums of a full file with clusters of 512 bytes right, header and mirror alike. */
+/** Computes the checksums of header and mirror in a full file with clusters of 512 bytes. */
 function reseal(bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer);
   const offset = Number(view.getBigUint64(16));

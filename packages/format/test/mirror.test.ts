@@ -1,4 +1,4 @@
-// What is read through the mirror can be a commit that was never acknowledged: said, and refused to who relies on what is clean.
+// A file that is read by its mirror can be in the state of an unacknowledged commit: readers say so, and refuse clean bits by default.
 import { bytesSource, isQdbError, type OpenOptions, QdbFile, type QdbIndex, type SyncByteSource } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, rep } from "./hand.ts";
@@ -14,7 +14,7 @@ const CUT_OFF = (() => {
   const store = new MemoryStore(START);
   const session = openSession(store);
   store.before = (op) => {
-    // The second write of the primary: the first one is the fence's.
+    // The second write of the primary; the first one is part of the fence.
     if (
       op.kind === "write" &&
       op.offset === 0 &&
@@ -25,7 +25,7 @@ const CUT_OFF = (() => {
   expect(() => flip(store, session, "a", false, 0, 9000)).toThrow("killed");
   return store.bytes;
 })();
-/** Then a byte of the primary rots: what was cleared, and never acknowledged, shows as clean. */
+/** Then a byte of the primary changes: bits that the unacknowledged commit cleared show as clean. */
 const ROTTEN = edit(CUT_OFF, [100, be(0x55, 1)]);
 
 const open = (bytes: Uint8Array, options: OpenOptions = {}): Promise<QdbFile> =>
@@ -68,7 +68,7 @@ describe("a reader", () => {
     const opened = await open(ROTTEN, { onMirror });
     expect(opened.index.headerSource).toBe("mirror");
     expect(told).toEqual([opened.index]);
-    // What proves nothing goes on.
+    // Calls whose results do not serve as a backup are allowed: counts and dumps.
     expect((await opened.count()).map(({ dirty: found }) => found?.bits)).toEqual([0, 1]);
     expect((await opened.bitmap("b").count()).bits).toBe(1);
     for await (const text of opened.dump()) expect(text).not.toContain('"error"');
@@ -152,7 +152,7 @@ describe("a repair", () => {
       const generation = (bytes: Uint8Array): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(56);
       expect(generation(op.bytes)).toBe(generation(CUT_OFF) + 1n);
     }
-    // Whatever happens to one of the two headers now, the other says the same.
+    // Header and mirror are the same now, so that either may be damaged.
     for (const at of [100, H + 100]) expect(view(edit(store.bytes, [at, be(0x55, 1)]))).toBe(view(START));
     for (const at of [100, H + 100]) expect(check(edit(store.bytes, [at, be(0x55, 1)])).complete).toBe(true);
   });

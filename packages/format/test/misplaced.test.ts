@@ -1,12 +1,12 @@
-// References that lead anywhere, their checksums made right: over other bitmaps, the table, the header, behind the end. Whatever is done
-// beside them, no good bitmap changes or comes into error, and nothing is written inside the file (spec §5, Files in error).
+// References to wrong places, with matching checksums: into other bitmaps, the table, the header, behind the end. Whatever is done to
+// the file, no good bitmap changes or comes into error, and nothing is written inside the file (spec §5, Files in error).
 import { crc32 } from "node:zlib";
 import { type Bitmap, bitmapPlan, bytesSource, isQdbError, loadMaps, QdbError, readIndex, runSync } from "@qdb/format";
 import { expect, test } from "vitest";
 import { be, edit } from "./hand.ts";
 import { bitmap, fileOf, hexOf, MemoryStore, openEditor, openSession, random, ZLIB } from "./store.ts";
 
-/** Of each bitmap its bits in hex, or the code of its error. */
+/** For each bitmap its bits in hex, or the code of its error. */
 function said(bytes: Uint8Array): ReadonlyMap<string, string> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
@@ -33,7 +33,7 @@ const u64 = (bytes: Uint8Array, at: number): number =>
   at + 8 > bytes.length ? 0 : Number(new DataView(bytes.buffer).getBigUint64(at));
 const u32 = (bytes: Uint8Array, at: number): number => new DataView(bytes.buffer).getUint32(at);
 
-/** The file with one reference of a bitmap led astray: an L1 entry, or the place of the L1 area. */
+/** The file with one wrong reference: an L1 entry, or the offset of an L1 area. */
 function misled(bytes: Uint8Array, names: readonly string[], dice: () => number): Uint8Array {
   const pick = (count: number): number => Math.floor(dice() * count);
   const cluster = 2 ** u32(bytes, 8);
@@ -59,7 +59,7 @@ function misled(bytes: Uint8Array, names: readonly string[], dice: () => number)
   return edit(next, [Math.max(4096, cluster), next.slice(0, 4096)]);
 }
 
-/** Gives the number of bitmaps that became dirty for the sake of others. */
+/** Returns the number of bitmaps that became dirty to keep others good. */
 async function act(store: MemoryStore, name: string, verb: string, dice: () => number): Promise<number> {
   const editor = await openEditor(store, { repair: verb === "repair" });
   if (verb === "repair") {
@@ -83,7 +83,7 @@ async function act(store: MemoryStore, name: string, verb: string, dice: () => n
       extraData: [],
     });
   const dirtied = verb === "repair" ? 0 : (await editor.commit()).madeDirty.length;
-  // What the session knows is what the next one finds.
+  // The state of the session is the one that the next session reads.
   const states = (mapped: typeof editor.state.mapped): unknown[] =>
     mapped.map((one) => [one.entry.label, one.map !== undefined, one.findProblem()?.code]);
   expect(states(editor.state.mapped)).toEqual(states(openSession(store).state.mapped));
@@ -135,13 +135,13 @@ test("500 files with references that lead anywhere", { timeout: 180_000 }, async
         expect(store.bytes, label).toEqual(was);
       }
       count(`${verb} ${outcome}`);
-      // There is always space and a way back.
+      // There is always free space, and the file can be repaired.
       if (verb === "add" || verb === "repair" || verb === "remove") expect(outcome, label).toBe("done");
       const now = said(store.bytes);
       for (const [one, bits] of before)
         if (isGood(bits) && one !== name) expect(now.get(one), `${label}: ${one}`).toBe(bits);
       if (outcome === "done" && verb === "mark all") expect(isGood(now.get(name)), label).toBe(true);
-      // Behind the end, but for the commits that pack the file once all is good.
+      // Writes are behind the end, except those of commits that pack the file once no bitmap is damaged.
       const space = 2 * Math.max(4096, 2 ** clusterBits);
       const writes = store.changes.flatMap((op) => (op.kind === "write" ? [op] : []));
       const first = writes.slice(

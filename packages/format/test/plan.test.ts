@@ -37,7 +37,7 @@ function bytesOf(contents: FileContents): Uint8Array {
   return imageBytes(writeImage(contents));
 }
 
-/** A plan that tells what happens to it. */
+/** A plan that logs what happens to it. */
 function* telling(log: string[], steps = 3): Plan<string, number> {
   try {
     for (let step = 0; step < steps; step++) {
@@ -54,7 +54,7 @@ function* telling(log: string[], steps = 3): Plan<string, number> {
   }
 }
 
-/** A plan without what it puts out. */
+/** A plan without the values that it puts out. */
 function dropPuts<T, O>(plan: Plan<T, O>): Plan<T> {
   return mapPut<T, O, never>(plan, () => undefined);
 }
@@ -234,7 +234,7 @@ describe("errors", () => {
     const expected = { puts: ["again", "again", "got 8"], result: 3 };
     expect(collectSync(streamSync(stubborn(log), failing(2)))).toEqual(expected);
     expect(await collect(stream(stubborn(log), failing(2)))).toEqual(expected);
-    // Through plans that change what it puts out, too.
+    // Also through plans that map its values.
     const loud = (): Plan<number, string> => mapPut(stubborn(log), (word) => word.toUpperCase());
     expect(collectSync(streamSync(loud(), failing(1)))).toEqual({ puts: ["AGAIN", "GOT 8"], result: 2 });
     expect(runSync(dropPuts(stubborn(log)), failing(3))).toBe(4);

@@ -1,5 +1,5 @@
-// What a repair stores for bitmaps in which something cannot be trusted, beside a model: clusters with bad checksums, tails, areas
-// that take several pieces, with all-ones clusters and without.
+// What a repair stores for damaged bitmaps, compared with a model: clusters with bad checksums, bits behind the end, L1 areas that
+// take several pieces, with and without all-ones clusters.
 import { crc32 } from "node:zlib";
 import { type Bitmap, bitmapPlan, bytesSource, loadMaps, readIndex, runSync } from "@qdb/format";
 import { describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { file, type HandBitmap, type HandCluster } from "./hand.ts";
 import { check } from "./reading.ts";
 import { MemoryStore, openEditor, random, ZLIB } from "./store.ts";
 
-/** The bits of the bitmaps of a file, by their names; all of them must be good. */
+/** The bits of all bitmaps of a file, by name. All of them must be good. */
 function bitsOf(bytes: Uint8Array): Map<string, Bitmap> {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);
@@ -25,7 +25,7 @@ function bitsOf(bytes: Uint8Array): Map<string, Bitmap> {
 
 interface Made {
   readonly bitmap: HandBitmap;
-  /** Every bit that is to be dirty after the repair. */
+  /** For each bit, whether it must be dirty after the repair. */
   readonly dirty: readonly boolean[];
 }
 
@@ -50,7 +50,7 @@ function made(random: () => number, name: string, clusterSize: number, allOnes: 
     const set = (n: number): void => {
       data[n >> 3] = (data[n >> 3] ?? 0) | (1 << (n % 8));
     };
-    // Lone bits, none, or all of them: what stays once a tail is gone can be plain.
+    // Single bits, none, or all: after trimming, a cluster can be uniform.
     const share = [0.1, 0, 1][below(3)] ?? 0;
     for (let n = 0; n < own; n++) if (random() < share) set(n);
     if (kind === 1) {
@@ -108,7 +108,7 @@ describe.each([true, false])("all-ones clusters: %s", (allOnes) => {
       const found = bitsOf(store.bytes);
       expect([found.get("d")?.bitCount, found.get("d")?.count()]).toEqual([Number(bits), Number(bits)]);
       expect(found.get("good")?.count()).toBe(1024);
-      // Ones are stored only where the file has no other way to say them.
+      // A cluster of ones is stored only in a file without all-ones clusters.
       expect(store.bytes.length > Number(bits) / 8).toBe(!allOnes || bits < 2n ** 20n || bits === 0n);
     },
   );
@@ -134,7 +134,7 @@ test("more than may be stored: refused before anything is written", async () => 
   const clusters = new Array<HandCluster>(8).fill("zeros");
   const damaged = { size: 8n * 4096n * 512n, granularity: 512, clusters, l1Checksum: 7 };
   const bytes = file({ header: { incompatible: 0n }, bitmaps: ["a", "b"].map((name) => ({ ...damaged, name })) });
-  // Of each a block for the L1 area, and eight clusters.
+  // For each bitmap one block for the L1 area, and eight clusters.
   const needed = 2 * (4096 + 8 * 512);
   const store = new MemoryStore(bytes);
   const refused = await openEditor(store, { repair: true, maxRepairBytes: needed - 1 });

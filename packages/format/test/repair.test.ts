@@ -1,4 +1,4 @@
-// Repair: every damage that can be put right, in turn and in pairs; what cannot is left alone, and said (spec §7.3).
+// Repair (spec §7.3): every damage that can be repaired, alone and in pairs. Other damage is left as it is, and reported.
 import { bitmapPlan, bytesSource, FLAG, loadMaps, readIndex, runSync, type SyncStore } from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, join, rep, sealed, tlv, utf8 } from "./hand.ts";
@@ -10,7 +10,7 @@ const CLUSTER = 1024;
 const H = 4096;
 const PER = CLUSTER * 8;
 
-/** Data clusters with a few bits, another in each. */
+/** Data clusters with a few dirty bits, different in each. */
 const data = (seed: number): Uint8Array =>
   rep(0, CLUSTER)
     .with(seed, 0x21)
@@ -24,19 +24,19 @@ const GOOD: HandBitmap = {
 };
 
 interface Damage {
-  /** What its own bitmap is in place of a good one. */
+  /** The damaged bitmap. */
   readonly bitmap?: HandBitmap;
-  /** Done to the finished file. */
+  /** Changes the finished file. */
   readonly bytes?: (bytes: Uint8Array) => Uint8Array;
-  /** Bytes of a data cluster of its own bitmap that are changed. */
+  /** A data cluster of the damaged bitmap whose bytes are changed. */
   readonly cluster?: number;
-  /** The cluster of its own bitmap that cannot be read. */
+  /** The cluster of the damaged bitmap that cannot be read. */
   readonly unreadable?: number;
-  /** What of its own bitmap becomes dirty: a cluster, or all. */
+  /** The part of the damaged bitmap that becomes dirty: a cluster, or all. */
   readonly dirties?: number | "all";
   readonly header?: "primary" | "mirror";
   readonly extensions?: keyof typeof EXTENSIONS;
-  /** The code that check gives it. */
+  /** The code of the finding. */
   readonly code: string;
 }
 
@@ -101,14 +101,14 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
 };
 const NAMES = Object.keys(DAMAGES);
 
-/** What stands in every file beside: it stays as it is, and check says so before and after. */
+/** Bitmaps in every file that a repair leaves as they are. A check lists them before and after it. */
 const KEPT: readonly HandBitmap[] = [
   { ...GOOD, name: "collecting", flags: FLAG.in_use | FLAG.enabled },
   { ...GOOD, name: "from the future", flags: 0x4000 },
 ];
 const STAYS = ["INCONSISTENT", "UNSUPPORTED_FEATURE"];
 
-/** A file with some damages, each of a bitmap on a bitmap of its own; `good` ones stand there without their damage. */
+/** A file with some damages, each on a bitmap of its own. Bitmaps of the damages in `good` are there undamaged. */
 function damaged(
   names: readonly string[],
   good: readonly string[] = [],
@@ -157,7 +157,7 @@ function maps(bytes: Uint8Array) {
   return runSync(loadMaps(index, index.table.entries, ZLIB), source);
 }
 
-/** The dirty bits of every bitmap; `undefined` where they are refused for what they are. */
+/** The dirty bits of every bitmap; undefined for a bitmap whose bits are refused. */
 function bitsOf(bytes: Uint8Array): Map<string, ReturnType<typeof bitmap> | undefined> {
   const source = bytesSource(bytes);
   return new Map(
@@ -168,7 +168,7 @@ function bitsOf(bytes: Uint8Array): Map<string, ReturnType<typeof bitmap> | unde
   );
 }
 
-/** A store over a file some of whose clusters cannot be read until they are written. */
+/** A store in which some clusters cannot be read until they are written. */
 function patchy(store: MemoryStore, bad: readonly number[]): SyncStore {
   const left = new Set(bad);
   return {
@@ -190,7 +190,7 @@ function patchy(store: MemoryStore, bad: readonly number[]): SyncStore {
 
 const WHOLE = bitsOf(damaged([], NAMES).bytes);
 
-/** What a repair does where nothing can be put right: what was found counts only once it is known to be on the disk (spec §5, step 2). */
+/** The operations of a repair that finds nothing to repair: it ensures that the state is on the disk (spec §5, step 2). */
 const FENCE = ["flush", "write 4096 at 0", "flush"];
 const stepsOf = (store: MemoryStore, from = 0): string[] =>
   store.changes.slice(from).map((op) => (op.kind === "write" ? `write ${op.bytes.length} at ${op.offset}` : op.kind));
@@ -204,7 +204,7 @@ async function repaired(names: readonly string[]): Promise<void> {
   const said = names.join(" + ");
   expect(report.written, said).toBe(true);
   for (const name of names) {
-    // With an L1 area that is bad, nobody can tell where the file ends.
+    // While an L1 area is damaged, the end of the used space is unknown.
     if (
       name === "leak" &&
       names.some((other) => DAMAGES[other]?.dirties === "all" || other.includes("offset of nothing"))
@@ -350,7 +350,7 @@ describe("not repairable: left alone byte for byte, and said", () => {
       "PADDING false",
       "LEAK false",
     ]);
-    // It has no mirror that the fence could write the primary from.
+    // The fence has no mirror from which it could restore the primary.
     expect([report.written, stepsOf(store)]).toEqual([false, ["flush"]]);
   });
 

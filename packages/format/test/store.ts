@@ -1,5 +1,5 @@
-// Files in memory for the tests of what writes: they keep every operation, fail or stop where they are told, and show what was
-// on the disk when. And what reads such a file back into plain values.
+// Files in memory for tests of code that writes. They log every operation, fail or stop at a given one, and know which bytes were on
+// the disk at each time. Also functions that read such a file into plain values.
 import { crc32 } from "node:zlib";
 import {
   type AnyStore,
@@ -28,7 +28,7 @@ import {
 
 export const ZLIB: Digests = { crc32 };
 
-/** An operation as a store saw it. */
+/** An operation of a store. */
 export type Op =
   | { readonly kind: "read"; readonly offset: number; readonly length: number }
   | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
@@ -43,11 +43,11 @@ export function io(what: string): QdbError {
   return new QdbError("IO", what);
 }
 
-/** A file in memory. What it hands out are copies: bytes kept do not change when the file does. */
+/** A file in memory. Reads return copies, which do not change with the file. */
 export class MemoryStore implements SyncStore {
   #bytes: Uint8Array;
   readonly log: Op[] = [];
-  /** Seen before each operation is done; what it throws is the operation's failure. */
+  /** Called before each operation. If it throws, the operation fails with that error. */
   before: (op: Op) => void = () => undefined;
 
   constructor(bytes: Uint8Array) {
@@ -62,7 +62,7 @@ export class MemoryStore implements SyncStore {
     return this.#bytes.slice();
   }
 
-  /** Everything but the reads. */
+  /** All operations except reads. */
   get changes(): Change[] {
     return this.log.filter((op): op is Change => op.kind !== "read" && op.kind !== "replace");
   }
@@ -99,7 +99,7 @@ export class MemoryStore implements SyncStore {
   }
 }
 
-/** The bytes with some written over; the file grows where it must. */
+/** A copy of a file with bytes overwritten; it grows if needed. */
 export function written(bytes: Uint8Array, offset: number, piece: Uint8Array): Uint8Array {
   const target = offset + piece.length > bytes.length ? new Uint8Array(offset + piece.length) : bytes;
   if (target !== bytes) target.set(bytes);
@@ -107,7 +107,7 @@ export function written(bytes: Uint8Array, offset: number, piece: Uint8Array): U
   return target;
 }
 
-/** A store over a file in memory that answers later. */
+/** An asynchronous store over a file in memory. */
 export function asyncStore(store: MemoryStore): Store {
   const later = async <T>(call: () => T): Promise<T> => {
     await Promise.resolve();
@@ -125,7 +125,7 @@ export function asyncStore(store: MemoryStore): Store {
   };
 }
 
-/** Fails the n-th operation (from 0) that is no read, and all behind it. */
+/** Fails the n-th operation that is not a read, counted from 0, and all that follow. */
 export function failFrom(store: MemoryStore, n: number): void {
   let at = 0;
   store.before = (op) => {
@@ -133,7 +133,7 @@ export function failFrom(store: MemoryStore, n: number): void {
   };
 }
 
-/** Numbers that look random and are the same each time. */
+/** Pseudo-random numbers, the same in each run. */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -144,7 +144,7 @@ export function random(seed: number): () => number {
   };
 }
 
-/** Ids of 16 bytes, each another one. */
+/** Returns a different id of 16 bytes at each call. */
 export function ids(): () => Uint8Array {
   let next = 1;
   return () => {
@@ -212,7 +212,7 @@ export function flip(
   commit(store, session, edits);
 }
 
-/** Everything that a file says of its bitmaps, in one text; an error of the file in its place. */
+/** The bitmaps of a file as one text; the error, if the file has one. */
 export function view(bytes: Uint8Array): string {
   const source = bytesSource(bytes);
   try {
@@ -273,7 +273,7 @@ export function fileOf(bitmaps: Readonly<Record<string, Bitmap>>, over: Partial<
   );
 }
 
-/** Length in bytes of the canonical file that says the same. */
+/** Length in bytes of the canonical file with the same contents. */
 export function canonicalLength(bytes: Uint8Array): number {
   const source = bytesSource(bytes);
   const index = runSync(readIndex(bytes.length, ZLIB), source);

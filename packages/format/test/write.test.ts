@@ -29,12 +29,12 @@ function bytesOf(contents: FileContents): Uint8Array {
   return imageBytes(writeImage(contents));
 }
 
-/** Contents as plain values; bits by what they say. */
+/** Contents as plain values, without the bits. */
 function plain({ extensions, bitmaps, ...rest }: FileContents): unknown {
   const tlv = ({ type, data }: Tlv): unknown => [type, [...data]];
   return {
     ...rest,
-    // A draft has no place for its identity.
+    // A draft has neither file id nor writer id.
     fileId: rest.form === "full" ? [...rest.fileId] : [],
     writerId: rest.form === "full" ? [...rest.writerId] : [],
     extensions: extensions.map(tlv),
