@@ -1,3 +1,4 @@
+import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { hasLoneSurrogate } from "../layout/text.ts";
 import { quote } from "../quote.ts";
@@ -81,7 +82,7 @@ export class JsonScanner {
 
   #position(): { readonly line: number; readonly column: number } {
     const lines = this.#text.slice(0, this.#at).split("\n");
-    const last = lines.at(-1) ?? "";
+    const last = itemAt(lines, lines.length - 1);
     return {
       line: this.#line + lines.length - 1,
       column: (lines.length === 1 ? this.#column : 1) + last.length,
