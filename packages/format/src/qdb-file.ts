@@ -75,7 +75,10 @@ export class QdbFile {
     return new StoredBitmap(this, findBitmap(this.#index, name));
   }
 
-  /** Counts the dirty bits of every bitmap. A bitmap that cannot be used has a problem in place of a count. @throws {QdbError} ABORTED, LOCKED */
+  /**
+   * Counts the dirty bits of every bitmap. A bitmap that cannot be used has a problem in place of a count.
+   * @throws {QdbError} ABORTED, LOCKED
+   */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
     return this.runWithRetry((index) => countAllPlan(index, this.#digests, options.onProgress), options);
   }
@@ -101,7 +104,8 @@ export class QdbFile {
   /**
    * Reads every bitmap into memory. Thousands of small bitmaps take four rounds of reads, opening included. A bitmap that cannot be used
    * has its problem in place of its bits.
-   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is not accepted
+   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is
+   * not accepted
    */
   async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
     const { maxBitmapBytes } = this.#options;
@@ -114,7 +118,10 @@ export class QdbFile {
     }, options);
   }
 
-  /** Checks every rule of a file and yields every finding. Throws only what keeps the check from going on. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+  /**
+   * Checks every rule of a file and yields every finding. Throws only what keeps the check from going on.
+   * @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED
+   */
   static check(
     source: AnySource,
     options: OpenOptions & Pick<BitOptions, "onProgress"> = {},
@@ -194,7 +201,10 @@ export class StoredBitmap {
     return { size, granularity };
   }
 
-  /** Yields the dirty extents in ascending order, in batches. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk */
+  /**
+   * Yields the dirty extents in ascending order, in batches.
+   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk
+   */
   async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     const { entry } = this;
     const accepted = this.#file.options;
@@ -206,7 +216,10 @@ export class StoredBitmap {
     yield* this.#file.streamWithRetry(plan, ({ runs }) => runs.byteLength, options);
   }
 
-  /** Counts the dirty bits, and the bytes of the disk, or of `within`, that they stand for. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk */
+  /**
+   * Counts the dirty bits, and the bytes of the disk, or of `within`, that they stand for.
+   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk
+   */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
     const { entry } = this;
     const digests = this.#file.options.digests;
@@ -215,7 +228,10 @@ export class StoredBitmap {
     }, options);
   }
 
-  /** Reads all bits into memory. There is no option `within`: the bits outside of it would look clean. @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes` */
+  /**
+   * Reads all bits into memory. There is no option `within`: the bits outside of it would look clean.
+   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes`
+   */
   async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
     const { entry } = this;
     const accepted = this.#file.options;

@@ -70,7 +70,10 @@ export class Bitmap implements BitmapShape {
     return kernel.viewAsBytes(this.#words, start, length);
   }
 
-  /** Merges words of bits, from bit `base` on, a multiple of 32 (OR). Bits behind the last one are ignored. For filling a bitmap piece by piece. */
+  /**
+   * Merges words of bits, from bit `base` on, a multiple of 32 (OR). Bits behind the last one are ignored. For filling a bitmap piece by
+   * piece.
+   */
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = base / 32;
     kernel.orWords(this.#words.subarray(at, at + words.length), words);
@@ -125,7 +128,10 @@ export class Bitmap implements BitmapShape {
     return kernel.nextBit(this.#words, from, this.bitCount, false);
   }
 
-  /** The dirty extents in ascending order, in batches of bit numbers, clipped to `within`. @throws {QdbError} USAGE for a range outside the disk */
+  /**
+   * The dirty extents in ascending order, in batches of bit numbers, clipped to `within`.
+   * @throws {QdbError} USAGE for a range outside the disk
+   */
   *extents(options: { readonly within?: DiskRange } = {}): Generator<ExtentBatch, void> {
     const within = options.within ?? { offset: 0, length: this.size };
     const { first, end } = bitsOutward(within, this);
@@ -146,7 +152,10 @@ export class Bitmap implements BitmapShape {
     yield* collector.finish(end).map(batch);
   }
 
-  /** Adds the dirty bits of another bitmap (OR). If its granularity differs, its dirty bits are rounded outward. @throws {QdbError} SIZE_MISMATCH for another disk size */
+  /**
+   * Adds the dirty bits of another bitmap (OR). If its granularity differs, its dirty bits are rounded outward.
+   * @throws {QdbError} SIZE_MISMATCH for another disk size
+   */
   merge(other: Bitmap): void {
     if (other.size !== this.size) throw sizeMismatch(this, other);
     kernel.orWords(this.#words, other.regranulate(this.granularity).#words);
@@ -186,7 +195,10 @@ export class Bitmap implements BitmapShape {
     return new Bitmap(this, this.#words.slice());
   }
 
-  /** A bitmap of another granularity that covers at least the same dirty bytes. Returns this bitmap if it has that granularity. @throws {QdbError} USAGE, LIMIT */
+  /**
+   * A bitmap of another granularity that covers at least the same dirty bytes. Returns this bitmap if it has that granularity.
+   * @throws {QdbError} USAGE, LIMIT
+   */
   regranulate(granularity: number): Bitmap {
     if (granularity === this.granularity) return this;
     const shape = { size: this.size, granularity };

@@ -20,7 +20,9 @@ function spreadPairs(half: number): number {
   return value | (value << 1);
 }
 
-/** Bits at a granularity 2^steps coarser: a coarse bit is dirty if any of its fine bits is. `length` is the number of words of the result. */
+/**
+ * Bits at a granularity 2^steps coarser: a coarse bit is dirty if any of its fine bits is. `length` is the number of words of the result.
+ */
 export function coarsen(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {

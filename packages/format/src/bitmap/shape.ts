@@ -27,7 +27,10 @@ export function isShape({ size, granularity }: BitmapShape): boolean {
   return isGranularity(granularity) && isSize && size <= BigInt(MAX_BITS) * BigInt(granularity);
 }
 
-/** Number of bits of a shape, ceil(size / granularity). @throws {QdbError} USAGE for a size or granularity that the format does not allow, LIMIT above 2^32 bits */
+/**
+ * Number of bits of a shape, ceil(size / granularity).
+ * @throws {QdbError} USAGE for a size or granularity that the format does not allow, LIMIT above 2^32 bits
+ */
 export function bitsOfShape({ size, granularity }: BitmapShape): number {
   if (!isGranularity(granularity)) {
     throw new QdbError("USAGE", `granularity ${granularity} is no power of two from 512 to 2147483648`, {
@@ -87,7 +90,10 @@ export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
   return { first: Number(start / granularity), end: Number((end - 1n) / granularity) + 1 };
 }
 
-/** The bits whose granule, clipped to the disk, lies inside a range. Rounded inward, as needed for marking clean. @throws {QdbError} USAGE */
+/**
+ * The bits whose granule, clipped to the disk, lies inside a range. Rounded inward, as needed for marking clean.
+ * @throws {QdbError} USAGE
+ */
 export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
   const [start, end] = bounds(range, shape);
   const granularity = BigInt(shape.granularity);

@@ -3,9 +3,10 @@ import * as kernel from "../bitmap/words.ts";
 import type { Sha256 } from "../ports/digest.ts";
 import type { BitVisitor } from "./cluster-windows.ts";
 
+/** Maximum length in bytes of the block of equal bytes that is hashed, again and again, for a run of zeros or ones. */
 const BLOCK = 64 * 1024;
 
-/** A visitor that computes the SHA-256 of a bitmap's bits: ceil(bitCount / 8) bytes, with zeros behind the last bit (spec §6). */
+/** A visitor that computes the SHA-256 of all bits of a bitmap: ceil(bitCount / 8) bytes, with zeros after the last bit (spec §6). */
 export class BitsHasher implements BitVisitor {
   readonly #sha256: Sha256;
   readonly #bytes: number;
@@ -33,16 +34,17 @@ export class BitsHasher implements BitVisitor {
     const whole = Math.floor(end / 8);
     this.#ones ??= this.#block().fill(0xff);
     this.#repeat(this.#ones, whole);
+    // A run that ends inside a byte ends at the last bit of the bitmap.
     if (end % 8 === 0) return;
     this.#sha256.update(Uint8Array.of((1 << this.#tailBits) - 1));
     this.#done++;
   }
 
   pushClean(): void {
-    // The zeros are hashed when the next dirty bits, or the end, tell how many there are.
+    // The number of zeros is known only when the next dirty bits arrive, or at the end. They are hashed then.
   }
 
-  /** Ends the digest; returns it in hex digits. */
+  /** Ends the hash and returns the digest in hex digits. */
   finish(): string {
     this.#fillTo(this.#bytes);
     return this.#sha256.hex();
@@ -54,7 +56,7 @@ export class BitsHasher implements BitVisitor {
     this.#repeat(this.#zeros, byte);
   }
 
-  /** A block of zeros to hash from, no longer than the bitmap: in a file with many bitmaps most are small. */
+  /** Makes a block of zero bytes. It is no longer than the data of the bitmap, since a file can have many small bitmaps. */
   #block(): Uint8Array {
     return new Uint8Array(Math.min(BLOCK, this.#bytes));
   }

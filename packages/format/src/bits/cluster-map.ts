@@ -3,23 +3,26 @@ import type { Problem } from "../errors.ts";
 import type { ClusterKind } from "../records/l1.ts";
 
 /**
- * Where the data of one bitmap is. Each cluster of its bits has a kind, and a stored cluster has a place in the file. The code that reads
- * bits knows nothing else of the file; QDB files and qcow2 files each have an implementation.
+ * Where the bits of one bitmap are in a file, cluster by cluster: a cluster reads as zeros, reads as ones, or is stored at a file offset.
+ * The code that reads bits depends on this interface alone, so that it works for QDB files and qcow2 files, which each implement it.
  */
 export interface ClusterMap {
   readonly shape: BitmapShape;
   /** Number of bits. */
   readonly bitCount: number;
-  /** Name of the bitmap, for messages. */
+  /** Name of the bitmap, for error messages. */
   readonly label: string;
   /** Bytes per cluster. */
   readonly clusterSize: number;
-  /** Number of clusters: ceil(ceil(bitCount / 8) / clusterSize). */
+  /** Number of clusters that the bits take: ceil(ceil(bitCount / 8) / clusterSize). */
   readonly count: number;
-  /** What a cluster reads as. */
+  /** Returns whether a cluster reads as zeros, reads as ones, or is stored ("data"). */
   kind(cluster: number): ClusterKind;
-  /** File offset of a stored cluster in bytes. */
+  /** Returns the file offset of a stored cluster, in bytes. */
   offset(cluster: number): number;
-  /** Compares the bytes of a stored cluster with its checksum; returns the problem, if they do not match. */
+  /**
+   * Compares the bytes of a stored cluster with its checksum. Returns the problem if they do not match; undefined if they match, or if the
+   * cluster has no checksum.
+   */
   verify(cluster: number, bytes: Uint8Array): Problem | undefined;
 }

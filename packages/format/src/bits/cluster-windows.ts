@@ -6,36 +6,44 @@ import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
-/** Most bytes of stored clusters in a window, by default. The runs made of so many bytes fit the memory bound of spec §7.4. */
+/**
+ * By default, a window ends when its stored clusters have this many bytes. The runs of their bits then fit the memory bound of spec §7.4.
+ */
 export const WINDOW_BYTES = 256 * 1024;
-/** Most clusters in a window, stored or not. An abort signal is seen, and progress reported, after this many at the latest. */
+/** Maximum number of clusters in a window, stored or not. Progress is reported after each window. */
 const WINDOW_CLUSTERS = 65536;
 
-/** Most words in one call of a visitor. Between two calls the caller puts out the runs made so far: up to 32 bytes for each byte of bits. */
+/**
+ * Maximum number of words in one call of a visitor. The caller puts out the collected runs between two calls, since they can take 32
+ * bytes of memory for each byte of bits.
+ */
 const STEP_WORDS = 16_384;
 
-/** Receives the bits of a range of a bitmap in ascending order, without a gap. */
+/** Receives all bits of a range of a bitmap, in ascending order and without gaps: each call continues where the call before it ended. */
 export interface BitVisitor {
-  /** Receives the bits from `base` on, a multiple of 32, as words. Bits outside the range are zero. */
+  /** Receives bits as words. `base`, a multiple of 32, is the index of the first bit of the first word. Bits outside the range are zero. */
   pushWords(words: Uint32Array, base: number): void;
-  /** Receives a range of dirty bits. */
+  /** Receives bits that are all dirty. */
   pushDirty(range: BitRange): void;
-  /** All bits from `first` up to those of the next call are clean. */
+  /** Receives clean bits: all from `first` up to the first bit of the next call, or up to the end of the range. */
   pushClean(first: number): void;
 }
 
-/** Some clusters of a bitmap in a row: the ranges of the file to read for them in one round, and the bits in those bytes. */
+/**
+ * Consecutive clusters of a bitmap that are read in one round. The caller reads `ranges` and hands their bytes back, one piece for each
+ * range; the window then shows the bits in them to a visitor.
+ */
 export class Window {
-  /** The ranges of the file that hold the stored clusters. Clusters that are adjacent in the file share a range. */
+  /** The ranges of the file that hold the stored clusters, in order. Consecutive clusters that are adjacent in the file share a range. */
   readonly ranges: readonly ByteRange[];
-  /** Index of the first bit behind the window. */
+  /** Index of the bit that follows the last bit of the window. */
   readonly endBit: number;
   readonly #map: ClusterMap;
   readonly #first: number;
   readonly #end: number;
   readonly #range: BitRange;
 
-  /** Clusters `first` to `end - 1`; bits outside of `range` are left out. */
+  /** Makes a window of the clusters `first` to `end - 1`. A visitor is shown only the bits inside `range`. */
   constructor(map: ClusterMap, first: number, end: number, range: BitRange) {
     this.#map = map;
     this.#first = first;
@@ -52,7 +60,7 @@ export class Window {
     this.ranges = ranges;
   }
 
-  /** The clusters of the window that the file stores. */
+  /** Returns the indices of those clusters of the window that the file stores. */
   storedClusters(): number[] {
     const clusters: number[] = [];
     for (let cluster = this.#first; cluster < this.#end; cluster++) {
@@ -61,7 +69,7 @@ export class Window {
     return clusters;
   }
 
-  /** The stored clusters of the window with their bytes, which are not verified. `pieces` are the bytes of `ranges`. */
+  /** Yields each stored cluster of the window with its bytes, which are not verified. `pieces` has the bytes of each of `ranges`. */
   *stored(pieces: readonly Uint8Array[]): Generator<readonly [cluster: number, bytes: Uint8Array], void> {
     const { clusterSize } = this.#map;
     let range = 0;
@@ -69,7 +77,7 @@ export class Window {
     for (const cluster of this.storedClusters()) {
       const piece = pieceAt(pieces, range);
       const { length } = itemAt(this.ranges, range);
-      // A short piece would have fewer bits, and those that are missing would count as clean.
+      // If a piece is short, the bits that it lacks would count as clean.
       if (piece.length !== length)
         throw new Error(`a range of ${length} bytes was answered with ${piece.length} bytes`);
       yield [cluster, piece.subarray(at, at + clusterSize)];
@@ -80,12 +88,19 @@ export class Window {
     }
   }
 
-  /** Verifies each cluster and then shows its bits to a visitor. `pieces` are the bytes of `ranges`. @throws {QdbError} BAD_CHECKSUM */
+  /**
+   * Verifies each stored cluster and then shows its bits to a visitor. `pieces` has the bytes of each of `ranges`.
+   * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum
+   */
   visit(pieces: readonly Uint8Array[], visitor: BitVisitor): void {
     for (const _ of this.steps(pieces, visitor));
   }
 
-  /** Does what `visit` does, and yields after each 64 KiB of bits and at the end. @throws {QdbError} BAD_CHECKSUM */
+  /**
+   * Does what `visit` does, and yields after each 64 KiB of stored bits and at the end, so that the caller can take what the visitor has
+   * collected by then.
+   * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum
+   */
   *steps(pieces: readonly Uint8Array[], visitor: BitVisitor): Generator<void, void> {
     const clusterBits = this.#map.clusterSize * 8;
     const stored = this.stored(pieces);
@@ -105,7 +120,7 @@ export class Window {
         const problem = this.#map.verify(cluster, next[1]);
         if (problem !== undefined) throw QdbError.from(problem);
         const words = clippedWords(next[1], base, first, end);
-        // Words behind the range have none of its bits.
+        // Words past the end of the range have none of its bits.
         for (let at = 0; base + at * 32 < end; at += STEP_WORDS) {
           visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
           yield;
@@ -116,7 +131,7 @@ export class Window {
   }
 }
 
-/** The bytes of a cluster as words. Where bits outside [first, end) have to be cleared, the words are a copy. */
+/** Returns the bytes of a cluster as words, with the bits outside [first, end) cleared. The words are a copy if there are such bits. */
 function clippedWords(bytes: Uint8Array, base: number, first: number, end: number): Uint32Array {
   if (first === base && end === base + bytes.length * 8) return kernel.viewAsWords(bytes);
   const words = kernel.wordsFromBytes(bytes);
@@ -125,7 +140,7 @@ function clippedWords(bytes: Uint8Array, base: number, first: number, end: numbe
   return words;
 }
 
-/** Splits the clusters that have the bits of a range into windows, in order. `bytes` limits the stored bytes of a window. */
+/** Splits the clusters that have the bits of a range into windows, in order. A window ends when its stored clusters have `bytes` bytes. */
 export function* windows(
   map: ClusterMap,
   range: BitRange = { first: 0, end: map.bitCount },

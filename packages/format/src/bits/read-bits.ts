@@ -9,12 +9,12 @@ import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitVisitor, windows } from "./cluster-windows.ts";
 
-/** Receives the progress of a long call, in bits of the bitmap, or in bytes where the call works on bytes. */
+/** Receives the progress of a long call. `done` and `total` are numbers of bits, or of bytes if the call works on bytes. */
 export type Progress = (done: number, total: number) => void;
 
 /** Options of the plans that read the bits of one bitmap. */
 export interface BitOptions {
-  /** A range of the disk in bytes: only the bits that it touches are read. */
+  /** A range of the disk in bytes. Only bits whose granules overlap the range are read. The default is the whole disk. */
   readonly within?: DiskRange | undefined;
   readonly onProgress?: Progress | undefined;
 }
@@ -24,9 +24,9 @@ function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
 }
 
 /**
- * Puts out the dirty extents of a bitmap in batches. Each cluster is verified before its first extent is put out. The visitor `also`
- * receives the same bits.
- * @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk
+ * Puts out the dirty extents of a bitmap in batches. Each cluster is verified before its first extent is put out. The visitor `also`, if
+ * given, receives the bits too.
+ * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
  */
 export function* extentsPlan(
   map: ClusterMap,
@@ -47,7 +47,7 @@ export function* extentsPlan(
   for (const runs of collector.finish(range.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
 }
 
-/** A visitor that passes the bits on to two visitors. */
+/** Returns a visitor that passes the bits on to two visitors. */
 function both(first: BitVisitor, second: BitVisitor): BitVisitor {
   return {
     pushWords: (words, base) => {
@@ -67,17 +67,17 @@ function both(first: BitVisitor, second: BitVisitor): BitVisitor {
 
 /** How much of a bitmap is dirty. */
 export interface DirtyCount {
-  /** Dirty bits. */
+  /** Number of dirty bits. */
   readonly bits: number;
-  /** Dirty bytes of the disk. The last bit can stand for fewer bytes than the others. */
+  /** Number of dirty bytes of the disk. The last bit can stand for fewer bytes than the others. */
   readonly bytes: bigint;
 }
 
-/** Flags: the first, or the last bit of the range is dirty. */
+/** Flags of a counted range: FIRST is set if its first bit is dirty, LAST if its last bit is dirty. */
 const FIRST = 1;
 const LAST = 2;
 
-/** Counts of the dirty bits of bitmaps. Each takes nine bytes, since a file can have 65,535 bitmaps. */
+/** Numbers of dirty bits, one for each bitmap of a file. A number takes only nine bytes, since a file can have 65,535 bitmaps. */
 export class Counts {
   readonly #bits: Float64Array;
   readonly #ends: Uint8Array;
@@ -87,7 +87,7 @@ export class Counts {
     this.#ends = new Uint8Array(bitmaps);
   }
 
-  /** A visitor that counts the bits of a range for the bitmap of index `at`. */
+  /** Returns a visitor that counts the dirty bits of `range`, a range of the bitmap of index `at`. */
   visitor(at: number, range: BitRange): BitVisitor {
     const last = range.end - 1;
     const add = (bits: number, ends: number): void => {
@@ -106,7 +106,7 @@ export class Counts {
     };
   }
 
-  /** The count for the bitmap of index `at`. `within` is the range of the disk that was counted, unless all of it was. */
+  /** Returns the count for the bitmap of index `at`. `within` is the range of the disk that was counted; absent if all of the disk was. */
   total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
     const bits = numberAt(this.#bits, at);
     const ends = byteAt(this.#ends, at);
@@ -115,7 +115,10 @@ export class Counts {
   }
 }
 
-/** Counts the dirty bits of a bitmap, or of those that a range touches. @throws {QdbError} BAD_CHECKSUM; USAGE for a range outside the disk */
+/**
+ * Counts the dirty bits of a bitmap. With `within`, counts only bits whose granules overlap that range.
+ * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
+ */
 export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<DirtyCount> {
   const range = rangeOf(map, options.within);
   const counts = new Counts(1);
@@ -127,10 +130,13 @@ export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<Dirt
   return counts.total(map.shape, 0, options.within);
 }
 
-/** Most bytes of stored clusters that one round reads when a whole bitmap is loaded. */
+/** When a whole bitmap is loaded, a round reads stored clusters until they have this many bytes. */
 const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
 
-/** Reads a whole bitmap into memory. @throws {QdbError} BAD_CHECKSUM; LIMIT when its bits take more than `maxBitmapBytes` */
+/**
+ * Reads a whole bitmap into memory.
+ * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT if the bits take more than `maxBitmapBytes`
+ */
 export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
   const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
   const needed = Math.ceil(map.bitCount / 8);

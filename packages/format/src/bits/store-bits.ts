@@ -6,28 +6,31 @@ import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
 
-/** Allocates space of `length` bytes in the file; returns its offset, which is cluster-aligned. */
+/** Allocates `length` bytes of space in the file. Returns the file offset of the space, a multiple of the cluster size. */
 export type Allocate = (length: number) => number;
 
-/** A cluster that the file stores already with the same bytes: its file offset and its CRC-32. */
+/** A cluster in the file that already has the bytes to be stored: its file offset and the CRC-32 of its bytes. */
 export interface KnownCluster {
   readonly offset: number;
   readonly checksum: number;
 }
 
-/** The bits of a bitmap with places in the file: an L1 area, and the data clusters that its entries refer to. */
+/** What is to be written for the bits of a bitmap: an L1 area and data clusters, with the space that was allocated for them. */
 export interface StoredBits {
   /** Number of L1 entries. */
   readonly l1Size: number;
-  /** File offset of the L1 area in bytes; 0 when there are no L1 entries. */
+  /** File offset of the L1 area in bytes; 0 if there are no L1 entries. */
   readonly areaOffset: number;
   /** The bytes of the L1 area. */
   readonly area: Uint8Array;
-  /** The bytes to write: the L1 area and the data clusters, in the order in which their space was allocated. */
+  /**
+   * Yields the bytes to write: the L1 area and the data clusters, in the order in which their space was allocated. A cluster that is in the
+   * file already is left out.
+   */
   chunks(): Generator<FileChunk, void>;
 }
 
-/** Whether the first `validBits` bits of a cluster are ones and the bits behind them in the same byte are zero (spec §4). */
+/** Whether the first `validBits` bits of a cluster are ones, and the bits after them in the same byte are zeros (spec §4). */
 export function isOnes(bytes: Uint8Array, validBits: number): boolean {
   const whole = Math.floor(validBits / 8);
   for (let index = 0; index < whole; index++) if (bytes[index] !== 0xff) return false;
@@ -36,8 +39,9 @@ export function isOnes(bytes: Uint8Array, validBits: number): boolean {
 }
 
 /**
- * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored and, where the file has all-ones
- * clusters, neither is a cluster of ones (spec §4, Canonical file). `known` gives the clusters that the file stores already.
+ * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored. A cluster of ones is not stored if
+ * the file has the feature all-ones clusters (spec §4, Canonical file). `known` returns a cluster that is in the file already with the
+ * bytes it is given, or undefined; the L1 entry then refers to that cluster, and no space is allocated.
  */
 export function storeBits(
   bitmap: Bitmap,

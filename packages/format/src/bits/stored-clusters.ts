@@ -1,4 +1,4 @@
-// Reads stored clusters one by one, for check and repair: they go on behind a cluster that cannot be read.
+// Reads stored clusters for check and repair, which continue after a cluster that cannot be read.
 import { byteAt } from "../elements.ts";
 import { isQdbError, type QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -6,7 +6,9 @@ import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 
-/** Reads the stored clusters of a window; returns each with its bytes, which are not verified, or with the error of reading them. */
+/**
+ * Reads the stored clusters of a window. Returns each one with its bytes, which are not verified, or with the error of reading the bytes.
+ */
 export function* readClusters(
   map: ClusterMap,
   window: Window,
@@ -21,15 +23,18 @@ export function* readClusters(
   return clusters.map((cluster, at) => [cluster, clusterOf(pieceAt(pieces, at), map.clusterSize)] as const);
 }
 
-/** A piece that is a whole cluster, or the error of reading it. @throws {Error} where a driver gave more or fewer bytes */
+/**
+ * Returns a piece that is a whole cluster or a read error.
+ * @throws {Error} if the driver returned more or fewer bytes than a cluster has
+ */
 function clusterOf(piece: Uint8Array | QdbError, clusterSize: number): Uint8Array | QdbError {
   if (!(piece instanceof Uint8Array) || piece.length === clusterSize) return piece;
   throw new Error(`a cluster of ${clusterSize} bytes was answered with ${piece.length} bytes`);
 }
 
-/** Whether a cluster has bits that are not zero behind the last bit of the bitmap. */
+/** Whether a cluster has bits past the last bit of the bitmap that are not zero. */
 export function hasTail(map: ClusterMap, cluster: number, bytes: Uint8Array): boolean {
-  // Only the last cluster can have bytes behind the last bit. Its size is decoded each time.
+  // Only the last cluster reaches past the last bit. The others return here, since `bitCount` is decoded from the table entry each time.
   if (cluster < map.count - 1) return false;
   const validBits = map.bitCount - cluster * map.clusterSize * 8;
   if (validBits >= bytes.length * 8) return false;

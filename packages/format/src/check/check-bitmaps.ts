@@ -24,7 +24,10 @@ export interface LocatedFinding {
 export interface BitmapCheckOptions {
   /** Whether writers refuse the file, so that nothing can be repaired. */
   readonly refused: boolean;
-  /** Keep the findings of data clusters, so that {@link BitmapCheck.listFindings} has them. Each takes less memory than the bytes read for it. */
+  /**
+   * Keep the findings of data clusters, so that {@link BitmapCheck.listFindings} has them. Each takes less memory than the bytes read for
+   * it.
+   */
   readonly keep: boolean;
 }
 

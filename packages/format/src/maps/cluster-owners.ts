@@ -4,7 +4,10 @@ import type { FileGeometry } from "../open/geometry.ts";
 import { lowerBound, type OwnedRanges } from "./owned-ranges.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/** Whether an L1 entry owns a cluster: it refers to a place where a data cluster can be. A preallocated cluster is owned too. */
+/**
+ * Whether the L1 entry of `cluster` owns a cluster of the file: its offset is aligned, inside the file, and past header and mirror. An
+ * entry owns a preallocated cluster too.
+ */
 export function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeometry): boolean {
   const offset = map.offset(cluster);
   return (
@@ -15,29 +18,36 @@ export function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeo
   );
 }
 
-/** Returns a test for numbers that occur more than once. Sorts the numbers in place: hostile files repeat millions of offsets. */
+/**
+ * Returns a function that tells whether a value occurs more than once in `numbers`. Sorts `numbers` in place, since they can be millions.
+ */
 function repeated(numbers: Float64Array): (value: number) => boolean {
   numbers.sort();
   let used = 0;
   for (let index = 1; index < numbers.length; index++) {
     const value = numberAt(numbers, index);
-    // The repeated values overwrite numbers that were compared already, and need no memory of their own.
+    // Repeated values are collected at the start of the array, over numbers that were compared already, to save memory.
     if (value === numbers[index - 1] && (used === 0 || numbers[used - 1] !== value)) numbers[used++] = value;
   }
   if (used === 0) return () => false;
-  // A copy, so that the memory of all numbers can be freed.
+  // A copy, so that the array of all numbers can be freed.
   const found = numbers.slice(0, used);
   return (value) => found[lowerBound(found, value)] === value;
 }
 
-/** Finds data clusters with a second owner (another L1 entry, an L1 area, the bitmap table), and the L1 areas under such clusters. */
+/**
+ * Finds the data clusters that have a second owner (another L1 entry, an L1 area or the bitmap table), and the L1 areas that data clusters
+ * overlap.
+ */
 export class ClusterOwners {
   readonly #ranges: OwnedRanges;
   readonly #isRepeated: (offset: number) => boolean;
-  /** For each group of `ranges`: 1 if a data cluster overlaps it. Counted by group, since thousands of L1 areas can be at one place. */
+  /**
+   * For each group of `ranges`: 1 if a data cluster overlaps the group. Kept by group, since thousands of L1 areas can be at one offset.
+   */
   readonly #hit: Uint8Array;
 
-  /** `ranges` are those of the L1 areas and the bitmap table; `maps` has the maps of all L1 areas that match their checksum. */
+  /** `ranges` has the ranges of the L1 areas and of the bitmap table; `maps` has the maps of the L1 areas that match their checksum. */
   constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], layout: FileGeometry) {
     this.#ranges = ranges;
     this.#hit = new Uint8Array(ranges.groups);
@@ -56,12 +66,15 @@ export class ClusterOwners {
     this.#isRepeated = repeated(offsets.subarray(0, used));
   }
 
-  /** Whether the data cluster at a file offset has a second owner. */
+  /** Whether the data cluster at file offset `offset` has a second owner. */
   isShared(offset: number): boolean {
     return this.#isRepeated(offset) || this.#ranges.groupAt(offset) >= 0;
   }
 
-  /** Whether a data cluster overlaps the L1 area at a file offset. */
+  /**
+   * Whether a data cluster overlaps the L1 area at file offset `areaOffset`, or another structure of the group to which that L1 area
+   * belongs.
+   */
   isHit(areaOffset: number): boolean {
     return this.#hit[this.#ranges.groupAt(areaOffset)] === 1;
   }

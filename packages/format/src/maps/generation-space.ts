@@ -5,10 +5,12 @@ import type { QdbIndex } from "../open/qdb-index.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { MappedBitmap } from "./mapped-bitmap.ts";
 
-/** Space is allocated and freed in aligned blocks of this many bytes, so that committed data and new data never share a disk sector. */
+/**
+ * Space is allocated and freed in aligned blocks of this many bytes, so that committed data and new data never share a sector of the disk.
+ */
 export const BLOCK = HEADER_AREA_SIZE;
 
-/** The ranges of the file that a generation uses: header, mirror, table, L1 areas and data clusters, also preallocated ones. */
+/** Yields the ranges of the file that a generation uses: header, mirror, table, L1 areas and data clusters, preallocated ones included. */
 export function* usedRanges(index: QdbIndex, mapped: readonly MappedBitmap[]): Generator<ByteRange, void> {
   yield { offset: 0, length: index.floor };
   if (index.table.bytes.length > 0) {
@@ -25,8 +27,8 @@ export function* usedRanges(index: QdbIndex, mapped: readonly MappedBitmap[]): G
 }
 
 /**
- * File offset behind all used ranges, where the file may be cut. A multiple of 4096 and of the cluster size: the file system then has
- * no partial block to clear beside committed bytes.
+ * Returns the smallest length in bytes to which the file may be cut without losing a range in use. It is a multiple of 4096 and of the
+ * cluster size: a cut inside a block would make the file system write that block again, which can hold committed bytes.
  */
 export function endOfUse(index: QdbIndex, mapped: readonly MappedBitmap[]): number {
   let end = index.floor;
@@ -34,7 +36,7 @@ export function endOfUse(index: QdbIndex, mapped: readonly MappedBitmap[]): numb
   return alignUp(end, spaceUnit(index));
 }
 
-/** Free ranges begin and end at multiples of this many bytes. */
+/** Returns the unit of free space in bytes: free ranges begin and end at multiples of it. */
 export function spaceUnit({ clusterSize }: QdbIndex): number {
   return Math.max(BLOCK, clusterSize);
 }

@@ -6,24 +6,29 @@ import type { ByteRange } from "../ports/source.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { OwnedRanges } from "./owned-ranges.ts";
 
-/** Whether the table entry of a bitmap gives a valid length and offset for an L1 area. The area may still be past the end of the file. */
+/** Whether a table entry gives a valid length and a valid offset for an L1 area. The L1 area may still be past the end of the file. */
 export function hasArea(entry: BitmapEntry, index: QdbIndex): boolean {
   return !index.problems.isUnplaced(entry.index) && entry.l1Size !== 0;
 }
 
-/** Whether the table entry of a bitmap gives a valid length for an L1 area. */
+/** Whether a table entry gives a valid length for an L1 area. The offset may break a rule. */
 export function hasLength(entry: BitmapEntry, index: QdbIndex): boolean {
   return !index.problems.isUnsized(entry.index) && entry.l1Size !== 0;
 }
 
-/** The range of a bitmap's L1 area; undefined if the bitmap has none, or if it is not inside the file behind header and mirror. */
+/**
+ * Returns the range of a bitmap's L1 area; undefined if there is no L1 area, or if it is not inside the file and past header and mirror.
+ */
 export function l1Range(entry: BitmapEntry, index: QdbIndex): ByteRange | undefined {
   if (!hasArea(entry, index)) return undefined;
   const reference = l1Reference(entry, index);
   return checkPlace(reference, index, () => undefined) ? reference : undefined;
 }
 
-/** The ranges of the L1 areas of bitmaps, in their order, and then the range of the bitmap table. A bitmap without a range has length 0. */
+/**
+ * Returns the ranges of the L1 areas of `entries`, in their order, and after them the range of the bitmap table. If an entry has no L1 area
+ * at a valid place, its range has length 0.
+ */
 export function l1Ranges(entries: readonly BitmapEntry[], index: QdbIndex): OwnedRanges {
   const { header, table, clusterSize } = index;
   const offsets = new Float64Array(entries.length + 1);

@@ -5,7 +5,7 @@ import { L1_CHECKSUM, L1_ENTRY, l1Problem } from "../records/l1.ts";
 import { type ClusterOwners, ownsCluster } from "./cluster-owners.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/** The index of the first entry of an L1 area that breaks a rule; -1 when none does. */
+/** Returns the index of the first entry of an L1 area that breaks a rule; -1 if no entry does. */
 export function firstBrokenEntry(map: QdbClusterMap, layout: FileGeometry, owners: ClusterOwners): number {
   for (let cluster = 0; cluster < map.count; cluster++) {
     for (const _ of validateL1Entry(map, cluster, layout, owners)) return cluster;
@@ -13,7 +13,10 @@ export function firstBrokenEntry(map: QdbClusterMap, layout: FileGeometry, owner
   return -1;
 }
 
-/** Checks the rules of an L1 entry, in order (spec §4). Yields RESERVED_NOT_ZERO, BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP. */
+/**
+ * Checks the rules of an L1 entry (spec §4) and yields its problems in the order of spec §7. Their codes are RESERVED_NOT_ZERO, BAD_FIELD,
+ * MISALIGNED, OUT_OF_BOUNDS and OVERLAP.
+ */
 export function* validateL1Entry(
   map: QdbClusterMap,
   cluster: number,
@@ -43,7 +46,7 @@ export function* validateL1Entry(
   else if (owners.isShared(offset)) yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
 }
 
-/** The problems of an L1 entry's offset: misaligned, past the end of the file, or over header and mirror. */
+/** Returns the problems of an L1 entry's offset: it is not aligned, runs past the end of the file, or is in the header or the mirror. */
 function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): readonly Problem[] {
   const found: Problem[] = [];
   const reference = {
@@ -52,9 +55,9 @@ function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): r
     what: `the data cluster of L1 entry ${cluster}`,
     where: l1Problem("BAD_FIELD", map.label, map.areaOffset, cluster, "").where,
   };
-  const tell: Report = (problem) => found.push(problem);
-  // A misaligned offset owns no cluster, so that it cannot overlap one. It can still run past the end of the file.
-  const aligned = checkAligned(reference, layout, tell);
-  if (aligned || !isInside(reference.offset, reference.length, layout.fileSize)) checkPlace(reference, layout, tell);
+  const report: Report = (problem) => found.push(problem);
+  // A misaligned offset owns no cluster, and no overlap is reported for it. It can still run past the end of the file.
+  const aligned = checkAligned(reference, layout, report);
+  if (aligned || !isInside(reference.offset, reference.length, layout.fileSize)) checkPlace(reference, layout, report);
   return found;
 }

@@ -13,17 +13,18 @@ import type { OwnedRanges } from "./owned-ranges.ts";
 import { QdbClusterMap } from "./qdb-cluster-map.ts";
 import { type AreaResult, readL1Areas } from "./read-l1-areas.ts";
 
-/** A generation of a file: header and table, and the L1 areas of all bitmaps. */
+/** A generation of a file, with the L1 areas of all its bitmaps read and validated. */
 export interface FileState {
   readonly index: QdbIndex;
-  /** Every bitmap of the table, in its order. */
+  /** Every bitmap of the table, in the order of the table. */
   readonly mapped: readonly MappedBitmap[];
 }
 
 /**
- * Reads the L1 areas of bitmaps, up to 4096 in one round, and validates each once: its place, its checksum, its entries, and that every
- * cluster has one owner. Owners are header, mirror, bitmap table and the bitmaps in `entries`: a reader of one bitmap passes only that
- * one, check and writers pass all (spec §3). Makes one cluster map for each bitmap.
+ * Reads the L1 areas of the bitmaps in `entries`, up to 4096 in one round, and validates each L1 area: its place, its checksum, its
+ * entries, and that each of its clusters has one owner. The owners are the header, the mirror, the bitmap table and the bitmaps in
+ * `entries`, so that a reader of one bitmap passes one entry, and check and writers pass all of them (spec §3). Returns a bitmap for each
+ * entry, in order.
  */
 export function* loadMaps(
   index: QdbIndex,
@@ -49,19 +50,25 @@ export function* loadMaps(
 
 const NO_BYTES = new DataView(new ArrayBuffer(0));
 
-/** The cluster map of one bitmap whose bits can be used. @throws {QdbError} the bitmap's first problem */
+/**
+ * Reads the L1 area of one bitmap and returns its cluster map.
+ * @throws {QdbError} the code of the bitmap's first problem, if its bits cannot be used
+ */
 export function* readMap(index: QdbIndex, entry: BitmapEntry, digests: Digests = {}): Plan<QdbClusterMap> {
   const known = index.problems.get(entry.index);
   if (known !== undefined) throw QdbError.from(known);
   return itemAt(yield* loadMaps(index, [entry], digests), 0).requireMap();
 }
 
-/** Whether a bitmap tracks a disk of 0 bytes and has no L1 entries. If its size or granularity breaks a rule, their number is unknown. */
+/** Whether a bitmap tracks a disk of 0 bytes and has no L1 area. False if a field that gives the place of the L1 area breaks a rule. */
 function isEmpty(entry: BitmapEntry, index: QdbIndex): boolean {
   return entry.l1Size === 0 && entry.decodeFields().size === 0n && !index.problems.isUnplaced(entry.index);
 }
 
-/** Returns a function that finds the first fault of an L1 area, by its index in the lists. Bitmaps with the same fault share one object. */
+/**
+ * Returns a function that finds the first fault of the L1 area of index `at` in `ranges`. Faults of the same kind share one object if the
+ * object holds nothing of their L1 areas, to save memory.
+ */
 function faultFinder(
   index: QdbIndex,
   ranges: OwnedRanges,
@@ -83,7 +90,7 @@ function faultFinder(
   };
 }
 
-/** Every problem of the L1 areas of bitmaps: first those of places, then those of the areas themselves, then those of entries. */
+/** Yields every problem of the L1 areas of bitmaps: the problems of their places, then of reading and checksums, then of their entries. */
 export function* l1ProblemsOf(mapped: readonly MappedBitmap[]): Generator<BitmapProblem, void> {
   for (const kinds of AREA_FAULTS) {
     for (const bitmap of mapped) {
@@ -94,7 +101,7 @@ export function* l1ProblemsOf(mapped: readonly MappedBitmap[]): Generator<Bitmap
   for (const bitmap of mapped) for (const problem of bitmap.findEntryProblems()) yield { entry: bitmap.entry, problem };
 }
 
-/** The faults of an area as a whole, in the order in which their problems are listed. */
+/** The kinds of faults of an L1 area as a whole, in the order in which their problems are listed. */
 const AREA_FAULTS: readonly (readonly MappedBitmap["faultKind"][])[] = [
   ["outside"],
   ["shared"],

@@ -10,14 +10,14 @@ import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 import type { ReadFailure } from "./read-l1-areas.ts";
 
 /**
- * Why the L1 area of a bitmap cannot be used: the first fault, with what is needed to describe every problem without a new search.
+ * The first fault of an L1 area: the reason why it cannot be used. It holds what is needed to describe all problems of the L1 area later.
  *
- * - "outside": the area is not inside the file, behind header and mirror
- * - "shared": it shares a cluster with another structure
- * - "unread": it could not be read
+ * - "outside": the L1 area is not inside the file, or is in the header or the mirror
+ * - "shared": it shares a cluster with the bitmap table or with another L1 area
+ * - "unread": it cannot be read
  * - "checksum": it does not match its checksum
- * - "entries": it matches, but entries break rules; `first` is the index of the first one
- * - "hit": all entries are good, but a data cluster of a bitmap overlaps the area
+ * - "entries": it matches its checksum, but L1 entries break rules; `first` is the index of the first of them
+ * - "hit": all its entries keep the rules, but a data cluster overlaps the L1 area
  */
 export type L1Fault = { readonly owners: ClusterOwners } & (
   | { readonly kind: "outside" | "shared" | "checksum" | "hit" }
@@ -25,24 +25,24 @@ export type L1Fault = { readonly owners: ClusterOwners } & (
   | { readonly kind: "entries"; readonly first: number }
 );
 
-/** The data clusters of a bitmap cannot be used. */
+/** A fault of the data of a bitmap: a data cluster is damaged or cannot be read. */
 interface DataFault {
   readonly kind: "data";
   readonly problem: Problem;
 }
 
 /**
- * A bitmap of the table whose L1 area was read and validated. Of a problem only its kind and place are kept, and it is described when it
- * is asked for: a hostile file has 65,535 bitmaps and a million problems.
+ * A bitmap of the table after its L1 area was read and validated. Only the first fault is kept; problems are described each time they are
+ * asked for, since a hostile file can have 65,535 bitmaps and a million problems.
  */
 export class MappedBitmap {
   readonly entry: BitmapEntry;
-  /** The L1 area where it matches its checksum. Its entries can break rules: for bits use `map`. */
+  /** The L1 area if it matches its checksum; otherwise undefined. Its entries can break rules, so that bits are read through `map` only. */
   readonly area: QdbClusterMap | undefined;
   readonly #index: QdbIndex;
   #fault: L1Fault | DataFault | undefined;
 
-  /** `area` is undefined if the table entry gives no place for an L1 area, and where the fault is one of the area as a whole. */
+  /** `area` is undefined if the table entry gives no valid place for an L1 area, or if the fault is one of the L1 area as a whole. */
   constructor(index: QdbIndex, entry: BitmapEntry, area: QdbClusterMap | undefined, fault?: L1Fault) {
     this.entry = entry;
     this.area = area;
@@ -50,22 +50,25 @@ export class MappedBitmap {
     this.#fault = fault;
   }
 
-  /** What kind of fault the L1 area or the data has; undefined if none is known. The table entry can have problems all the same. */
+  /** The kind of the fault of the L1 area or of the data; undefined if none was found. The table entry can have problems in either case. */
   get faultKind(): L1Fault["kind"] | "data" | undefined {
     return this.#fault?.kind;
   }
 
-  /** The cluster map; undefined unless the L1 area and all its entries are good. The table entry or the data can have a problem all the same. */
+  /**
+   * The cluster map; undefined if the L1 area or one of its entries has a problem. The table entry and the data can have problems in either
+   * case.
+   */
   get map(): QdbClusterMap | undefined {
     return this.#fault === undefined || this.#fault.kind === "data" ? this.area : undefined;
   }
 
-  /** The cluster map of a bitmap whose bits can be used: no problem of it is known. */
+  /** The cluster map if the bits can be used; undefined if a problem of the table entry, the L1 area or the data was found. */
   get usableMap(): QdbClusterMap | undefined {
     return this.#fault !== undefined || this.#index.problems.has(this.entry.index) ? undefined : this.area;
   }
 
-  /** The cluster map of a bitmap whose bits are to be used. @throws {QdbError} the bitmap's first problem */
+  /** Returns the cluster map. @throws {QdbError} the code of the bitmap's first problem, if its bits cannot be used */
   requireMap(): QdbClusterMap {
     const { usableMap } = this;
     if (usableMap !== undefined) return usableMap;
@@ -75,28 +78,31 @@ export class MappedBitmap {
   }
 
   /**
-   * The first problem of the bitmap, in the order of spec §7: of its table entry, its L1 area, its data as far as that was read. The bits
-   * are refused while there is one.
+   * Returns the first problem of the bitmap, in the order of spec §7: of its table entry, of its L1 area, then of the data that was read so
+   * far. The bits cannot be used if there is a problem.
    */
   findProblem(): Problem | undefined {
     const problem = this.#index.problems.get(this.entry.index) ?? firstOf(this.findL1Problems());
     return problem ?? (this.#fault?.kind === "data" ? this.#fault.problem : undefined);
   }
 
-  /** The problem because of which `map` is undefined: the first one of the L1 area, or of the fields of the table entry that give its place. */
+  /**
+   * Returns the problem because of which `map` is undefined: the first problem of the L1 area, or else of the fields of the table entry
+   * that give the place of the L1 area.
+   */
   findDamage(): Problem | undefined {
     if (this.map !== undefined) return undefined;
     return firstOf(this.findL1Problems()) ?? this.#index.problems.all(this.entry.index).find(isOfPlace);
   }
 
-  /** Every problem of the L1 area and of its entries, in the order of spec §7. */
+  /** Yields every problem of the L1 area and of its entries, in the order of spec §7. */
   *findL1Problems(): Generator<Problem, void> {
     const problem = this.findAreaProblem();
     if (problem !== undefined) yield problem;
     yield* this.findEntryProblems();
   }
 
-  /** The problem of the L1 area as a whole: of its place, of reading it, or of its checksum. */
+  /** Returns the problem of the L1 area as a whole: of its place, of reading it, or of its checksum. */
   findAreaProblem(): Problem | undefined {
     const { entry } = this;
     switch (this.#fault?.kind) {
@@ -125,7 +131,10 @@ export class MappedBitmap {
     }
   }
 
-  /** The problems of the entries of an L1 area that matches its checksum, and of data clusters that overlap an area. */
+  /**
+   * Yields the problems of the L1 entries, if the L1 area matches its checksum. Then yields OVERLAP if a data cluster, of this bitmap or of
+   * another, overlaps the L1 area of this bitmap.
+   */
   *findEntryProblems(): Generator<Problem, void> {
     const fault = this.#fault;
     if (fault === undefined || fault.kind === "data") return;
@@ -138,7 +147,7 @@ export class MappedBitmap {
     yield entryProblem(entry, "l1TableOffset", "OVERLAP", "a data cluster of a bitmap lies over the L1 area");
   }
 
-  /** Adds a problem of the data clusters. Ignored if the bitmap has a fault already. */
+  /** Records a problem of a data cluster as the bitmap's fault. Does nothing if the bitmap has a fault already. */
   addDataProblem(problem: Problem): void {
     this.#fault ??= { kind: "data", problem };
   }
@@ -149,7 +158,7 @@ function firstOf(problems: Iterable<Problem>): Problem | undefined {
   return undefined;
 }
 
-/** Whether every bitmap has a map. A bitmap without one may own any cluster (spec §5, Files in error). */
+/** Whether every bitmap has a cluster map. A bitmap without a cluster map may own any cluster of the file (spec §5, Files in error). */
 export function areAllMapped(mapped: readonly MappedBitmap[]): boolean {
   return mapped.every(({ map }) => map !== undefined);
 }

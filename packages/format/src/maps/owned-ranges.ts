@@ -1,7 +1,7 @@
 import { numberAt, wordAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
 
-/** The index of the first sorted number that is not less than a value; the number of numbers if all are less. */
+/** Returns the index of the first number in `sorted` that is not less than `value`; the length of `sorted` if all are less. */
 export function lowerBound(sorted: Float64Array, value: number): number {
   let low = 0;
   let high = sorted.length;
@@ -14,18 +14,24 @@ export function lowerBound(sorted: Float64Array, value: number): number {
 }
 
 /**
- * A list of ranges of a file, each owned by one structure. Ranges that overlap, directly or through others, form a group: to which of
- * them a byte belongs is not told.
+ * A list of ranges of a file, each owned by one structure. Ranges that overlap, directly or through other ranges, form a group. A look-up
+ * by file offset finds the group, not the single range.
  */
 export class OwnedRanges {
   readonly #offsets: Float64Array;
   readonly #lengths: Float64Array;
-  /** For each group, in the order of offsets: number of ranges, first byte, end of the last range. Arrays of numbers, as a file can have 65,536 groups. */
+  /**
+   * For each group, in the order of offsets: number of ranges, first byte, end of the last range. Arrays of numbers, as a file can have
+   * 65,536 groups.
+   */
   readonly #sizes: Uint32Array;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
 
-  /** Offsets and lengths in bytes. A range owns whole clusters: its length is rounded up. A range of length 0 owns nothing. */
+  /**
+   * `offsets` and `lengths` are in bytes, one pair for each range. A range owns whole clusters, so that its length is rounded up. A range
+   * of length 0 owns nothing.
+   */
   constructor(offsets: Float64Array, lengths: Float64Array, clusterSize: number) {
     const order = new Uint32Array(offsets.length).map((_, at) => at).filter((at) => lengths[at] !== 0);
     order.sort((a, b) => numberAt(offsets, a) - numberAt(offsets, b));
@@ -47,12 +53,12 @@ export class OwnedRanges {
     this.#ends = ends.subarray(0, last + 1);
   }
 
-  /** File offset of a range, by its index in the list. */
+  /** Returns the file offset of the range of index `at`, in bytes. */
   offset(at: number): number {
     return numberAt(this.#offsets, at);
   }
 
-  /** Length of a range in bytes, by its index in the list; not rounded up. */
+  /** Returns the length of the range of index `at` in bytes, not rounded up. */
   length(at: number): number {
     return numberAt(this.#lengths, at);
   }
@@ -62,19 +68,19 @@ export class OwnedRanges {
     return this.#sizes.length;
   }
 
-  /** The group that owns the byte at a file offset; -1 when no range does. */
+  /** Returns the index of the group that owns the byte at a file offset; -1 if no range owns that byte. */
   groupAt(offset: number): number {
     const group = lowerBound(this.#starts, offset + 1) - 1;
     return group >= 0 && offset < numberAt(this.#ends, group) ? group : -1;
   }
 
-  /** Whether some bytes of the file overlap a range. */
+  /** Whether the bytes [offset, offset + length) of the file overlap a range of the list. */
   overlaps(offset: number, length: number): boolean {
     const group = lowerBound(this.#starts, offset + length) - 1;
     return group >= 0 && offset < numberAt(this.#ends, group);
   }
 
-  /** Whether a range, by its index in the list, overlaps another one. Its length must not be 0. */
+  /** Whether the range of index `at` overlaps another range. The length of the range must not be 0. */
   isShared(at: number): boolean {
     return wordAt(this.#sizes, this.groupAt(this.offset(at))) > 1;
   }

@@ -17,7 +17,7 @@ import {
   l1Problem,
 } from "../records/l1.ts";
 
-/** The properties that the cluster maps of one file share. */
+/** Properties of a file that all cluster maps of the file share. */
 export interface MapContext {
   readonly form: Form;
   /** Bytes per cluster. */
@@ -26,8 +26,8 @@ export interface MapContext {
 }
 
 /**
- * The cluster map of a QDB bitmap: its table entry and its L1 area. L1 entries are decoded on access, since an area can have a million. A
- * map has few fields, since a file can have 65,535 bitmaps.
+ * The cluster map of a QDB bitmap: its table entry and its L1 area. L1 entries are decoded on access, since an L1 area can have a million.
+ * The class has few fields, since a file can have 65,535 bitmaps.
  */
 export class QdbClusterMap implements ClusterMap {
   readonly entry: BitmapEntry;
@@ -35,7 +35,7 @@ export class QdbClusterMap implements ClusterMap {
   readonly #start: number;
   readonly #context: MapContext;
 
-  /** The L1 area of the bitmap of `entry` begins at byte `start` of the view. Areas may share a view, as each view takes memory. */
+  /** The L1 area begins at byte `start` of `view`. Several L1 areas may be in one view, since each view takes memory. */
   constructor(entry: BitmapEntry, view: DataView, start: number, context: MapContext) {
     this.entry = entry;
     this.#view = view;
@@ -43,7 +43,7 @@ export class QdbClusterMap implements ClusterMap {
     this.#context = context;
   }
 
-  /** The same L1 area for the bitmap's table entry in the next generation. */
+  /** Returns a map of the same L1 area for another table entry: that of the bitmap in the next generation. */
   withEntry(entry: BitmapEntry): QdbClusterMap {
     return new QdbClusterMap(entry, this.#view, this.#start, this.#context);
   }
@@ -69,18 +69,18 @@ export class QdbClusterMap implements ClusterMap {
     return this.entry.l1Size;
   }
 
-  /** File offset of the L1 area in bytes; 0 when the bitmap has none. */
+  /** File offset of the L1 area in bytes; 0 if the bitmap has no L1 area. */
   get areaOffset(): number {
     return fileOffset(this.entry.decodeFields().l1TableOffset);
   }
 
-  /** The bytes of the L1 area. Not a copy. */
+  /** The bytes of the L1 area, as a view: they are not copied. */
   get areaBytes(): Uint8Array {
     const { buffer, byteOffset } = this.#view;
     return new Uint8Array(buffer, byteOffset + this.#start, l1AreaSize(this.count, this.#context.form));
   }
 
-  /** The padding of the L1 area behind the checksums; no bytes in draft form. */
+  /** The padding after the checksums of the L1 area. In draft form it is empty. */
   get areaPadding(): Uint8Array {
     const checksums = this.#context.form === "full" ? this.count * L1_CHECKSUM.size : 0;
     return this.areaBytes.subarray(this.count * L1_ENTRY.size + checksums);
@@ -90,12 +90,17 @@ export class QdbClusterMap implements ClusterMap {
     return l1Kind(this.#view, entryAt(this.#start, cluster, this.count));
   }
 
-  /** The file offset in the L1 entry of a cluster, in bytes; 0 if it has none. Preallocated clusters have one too. */
+  /**
+   * Returns the file offset in the L1 entry of a cluster, in bytes; 0 if the entry has no offset. A preallocated cluster has an offset too.
+   */
   offset(cluster: number): number {
     return l1Offset(this.#view, entryAt(this.#start, cluster, this.count));
   }
 
-  /** CRC-32 of a data cluster; undefined in draft form, which has none. @throws {RangeError} past the last cluster */
+  /**
+   * Returns the CRC-32 that the L1 area has for a cluster; undefined in draft form, which has no checksums.
+   * @throws {RangeError} if `cluster` is past the last cluster
+   */
   checksum(cluster: number): number | undefined {
     if (this.#context.form === "draft") return undefined;
     const { count } = this;
@@ -103,12 +108,12 @@ export class QdbClusterMap implements ClusterMap {
     return this.#view.getUint32(entryAt(this.#start, cluster, count) + behind);
   }
 
-  /** Whether reserved bits of an L1 entry are set; bit 1 is reserved where the all-ones feature is off. */
+  /** Whether reserved bits are set in the L1 entry of a cluster. Bit 1 is reserved unless `allOnes`, the all-ones feature, is on. */
   hasReservedBits(cluster: number, allOnes: boolean): boolean {
     return hasReservedBits(this.#view, entryAt(this.#start, cluster, this.count), allOnes);
   }
 
-  /** Whether an L1 entry has bit 1, "reads as ones", together with bit 0 or a file offset. */
+  /** Whether the L1 entry of a cluster has bit 1, "reads as ones", together with bit 0 or a file offset, which the format forbids. */
   isContradictory(cluster: number): boolean {
     return isContradictory(this.#view, entryAt(this.#start, cluster, this.count));
   }
@@ -129,8 +134,9 @@ export class QdbClusterMap implements ClusterMap {
 }
 
 /**
- * The offset of an L1 entry in the view of its area. The view alone does not catch a bad index: it can hold another area behind this one.
- * @throws {RangeError} past the last entry
+ * Returns the offset of an L1 entry in the view that holds its L1 area. It checks the index, since the view does not: another L1 area can
+ * follow in the same view.
+ * @throws {RangeError} if `cluster` is past the last entry
  */
 function entryAt(start: number, cluster: number, count: number): number {
   if (!(cluster >= 0 && cluster < count)) throw new RangeError(`L1 entry ${cluster} of ${count} was asked for`);

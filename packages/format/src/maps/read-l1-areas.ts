@@ -6,28 +6,28 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import type { OwnedRanges } from "./owned-ranges.ts";
 import { type MapContext, QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/** Most L1 areas that one round reads. Each takes the memory of some objects until the round ends. */
+/** Maximum number of L1 areas that one round reads. Each takes the memory of some objects until the round ends. */
 const ROUND_AREAS = 4096;
-/** Most bytes of L1 areas that one round reads, unless a single area is longer. */
+/** Maximum number of bytes of L1 areas that one round reads. A longer L1 area is read in a round of its own. */
 const ROUND_BYTES = 16 * 1024 * 1024;
-/** Shorter areas of a round are copied into one array, since an array object takes more memory than such an area. In bytes. */
+/** L1 areas of a round that are shorter than this, in bytes, are copied into one array: an array object for each would take more memory. */
 const SMALL_AREA = 4096;
 
 /** Why an L1 area could not be read. */
 export type ReadFailure = Pick<QdbError, "code" | "message">;
 
-/** The result for one L1 area: its cluster map, the error of reading it, or "checksum" if it does not match its checksum. */
+/** The result of reading an L1 area: its cluster map, the error of reading it, or "checksum" if it does not match its checksum. */
 export type AreaResult = QdbClusterMap | ReadFailure | "checksum";
 
-/** An L1 area to be read: its bitmap's index in the list, its bitmap, its place in the file. */
+/** An L1 area to be read: the index of its bitmap in the list, the table entry of the bitmap, and the range of the file. */
 interface Asked extends ByteRange {
   readonly at: number;
   readonly entry: BitmapEntry;
 }
 
 /**
- * Reads the L1 areas of bitmaps, up to 4096 in one round. `ranges` has their places, in the order of `entries`. Areas without a
- * place, and areas that share a cluster with another structure, are not read: their result is undefined.
+ * Reads the L1 areas of bitmaps, up to 4096 in one round. `ranges` has their ranges of the file, in the order of `entries`. An L1 area
+ * whose range has length 0, or that shares a cluster with another structure, is not read, and its result is undefined.
  */
 export function* readL1Areas(
   entries: readonly BitmapEntry[],

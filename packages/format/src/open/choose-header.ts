@@ -81,7 +81,8 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
 
 /**
  * Chooses the header of a file by the opening rule of spec §2. `known` is the primary, if it was read before.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ if bytes that decide the choice cannot be read
+ * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ if bytes that decide the choice cannot be
+ * read
  */
 export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): Plan<OpenedHeader> {
   const primary = known ?? (yield* readArea(0, fileSize));

@@ -40,7 +40,10 @@ export class EntryProblems {
     }
   }
 
-  /** Whether the entry at an index of the table has a problem. @throws {RangeError} for an index that the table does not have; so do the others */
+  /**
+   * Whether the entry at an index of the table has a problem.
+   * @throws {RangeError} for an index that the table does not have; so do the others
+   */
   has(index: number): boolean {
     return this.#is(index, BROKEN);
   }

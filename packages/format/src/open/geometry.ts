@@ -53,7 +53,10 @@ export function checkAligned(reference: Reference, geometry: FileGeometry, repor
   return false;
 }
 
-/** Reports OUT_OF_BOUNDS for a reference past the end of the file, OVERLAP for one into header or mirror. Returns whether there is no problem. */
+/**
+ * Reports OUT_OF_BOUNDS for a reference past the end of the file, OVERLAP for one into header or mirror. Returns whether there is no
+ * problem.
+ */
 export function checkPlace(reference: Reference, geometry: FileGeometry, report: Report): boolean {
   const { offset, length, what } = reference;
   if (!isInside(offset, length, geometry.fileSize)) {

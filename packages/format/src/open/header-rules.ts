@@ -36,7 +36,10 @@ export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [s
   return [Math.min(start, end), end];
 }
 
-/** Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO or SHORT_READ if they go on in bytes that could not be read. */
+/**
+ * Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO or SHORT_READ if they go on in bytes that could not
+ * be read.
+ */
 export function walkExtensions(area: HeaderArea, report: Report): TlvWalk {
   const [start, end] = extensionSpace(area);
   const problems: Problem[] = [];
@@ -57,7 +60,10 @@ function whereOf(area: HeaderArea, field: keyof Header): Problem["where"] {
   return { structure: "header", field: specName(field), offset: area.offset + HEADER.fields[field][0] };
 }
 
-/** Validates version and incompatible bits: no other rule applies to a file that these exclude. Reports UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE. */
+/**
+ * Validates version and incompatible bits: no other rule applies to a file that these exclude. Reports UNSUPPORTED_VERSION,
+ * UNSUPPORTED_FEATURE.
+ */
 export function validateIdentity(area: HeaderArea, report: Report): void {
   const { header } = area;
   if (header.version !== VERSION) {

@@ -162,7 +162,10 @@ function checkSignal(signal: AbortSignal | undefined): void {
   }
 }
 
-/** Runs a plan on a synchronous source, without a turn of the event loop, and yields the values that it puts out. @throws {QdbError} ABORTED, and what plan and source throw */
+/**
+ * Runs a plan on a synchronous source, without a turn of the event loop, and yields the values that it puts out.
+ * @throws {QdbError} ABORTED, and what plan and source throw
+ */
 export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
   const steps = driveSync(plan, source, options, Number.POSITIVE_INFINITY);
   try {
@@ -199,7 +202,10 @@ export async function* stream<T, O>(
   }
 }
 
-/** Runs a plan that puts nothing out on a synchronous source, without a turn of the event loop. A plan that writes needs a store. @throws {QdbError} ABORTED, and what plan and target throw */
+/**
+ * Runs a plan that puts nothing out on a synchronous source, without a turn of the event loop. A plan that writes needs a store.
+ * @throws {QdbError} ABORTED, and what plan and target throw
+ */
 export function runSync<T>(plan: Plan<T>, target: SyncByteSource, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncStore, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSource, options: RunOptions = {}): T {
@@ -210,7 +216,10 @@ export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSou
   }
 }
 
-/** Runs a plan that puts nothing out on any source. A plan that writes needs a store. @throws {QdbError} ABORTED, and what plan and target throw */
+/**
+ * Runs a plan that puts nothing out on any source. A plan that writes needs a store.
+ * @throws {QdbError} ABORTED, and what plan and target throw
+ */
 export async function run<T>(plan: Plan<T>, target: AnySource, options?: RunOptions): Promise<T>;
 export async function run<T>(plan: Plan<T, never, ChangeStep>, target: AnyStore, options?: RunOptions): Promise<T>;
 export async function run<T>(

@@ -5,7 +5,10 @@ import { align8 } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import { hex32 } from "../layout/text.ts";
 
-/** Type and length of a header extension or extra-data record, which have the same form (spec §2 and §3). The data follows, padded to a multiple of 8. */
+/**
+ * Type and length of a header extension or extra-data record, which have the same form (spec §2 and §3). The data follows, padded to a
+ * multiple of 8.
+ */
 export const TLV_HEAD = struct("extension", 8, {
   type: [0, u32, "what the data is; 0 ends the header extensions", "QDB-EXT-001"],
   length: [4, u32, "length of the data in bytes, without padding", "QDB-EXT-002"],
@@ -120,7 +123,10 @@ export function tlvSize(items: readonly Tlv[]): number {
   return items.reduce((sum, item) => sum + TLV_HEAD.size + align8(item.data.length), 0);
 }
 
-/** Writes items one after the other from byte `at` on. Padding bytes are not written: the target has zeros there. Returns the offset behind them. */
+/**
+ * Writes items one after the other from byte `at` on. Padding bytes are not written: the target has zeros there. Returns the offset behind
+ * them.
+ */
 export function writeTlv(items: readonly Tlv[], target: Uint8Array, at: number): number {
   let next = at;
   for (const item of items) {

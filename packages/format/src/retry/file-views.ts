@@ -113,7 +113,10 @@ export async function openView(view: FileView, options: RetryOptions): Promise<Q
   return result.value;
 }
 
-/** Reads the primary again; returns whether it has the same bytes. @throws {QdbError} IO where it could be read before, and cannot be read now */
+/**
+ * Reads the primary again; returns whether it has the same bytes.
+ * @throws {QdbError} IO where it could be read before, and cannot be read now
+ */
 export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
   const { bytes, unread } = await run(readArea(0, length), source, options);
