@@ -1,6 +1,6 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
 import { about, closing, diskOf, openFile, requireSameDisk } from "../files/open-qdb.ts";
-import { ExtentPrinter } from "../map/extent-printer.ts";
+import { MapPrinter } from "../map/map-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
@@ -32,11 +32,7 @@ export const command: CommandSpec = {
     const start = sizeOption(call, "start-offset") ?? 0n;
     const most = sizeOption(call, "max-length");
     const file = await openFile(path, call, { acceptMirror: true });
-    await closing(file, () =>
-      about(path, async () => {
-        await print(file.bitmap(name), start, most, call);
-      }),
-    );
+    await closing(file, () => about(path, () => print(file.bitmap(name), start, most, call)));
     return 0;
   },
 };
@@ -55,7 +51,7 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     signal: call.signal,
     holdBytes: MAX_HELD_BYTES,
   };
-  const printer = new ExtentPrinter(call.output, call.json ? "json" : "human", shape, start, end);
+  const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
   // Print nothing before all bits are verified, since printed text cannot be taken back when a later cluster is damaged.
   let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;

@@ -37,10 +37,13 @@ export function requireNewFile(path: string): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   // A block device may exist. Creating the file checks that it does not hold a QDB file yet.
   if (stats === undefined || stats.isSymbolicLink() || stats.isBlockDevice()) return;
-  throw new QdbError(
-    "ALREADY_EXISTS",
-    `${quote(path)} exists already and is not overwritten; choose another name or remove it first`,
-  );
+  throw alreadyExists(path);
+}
+
+/** The error for a target that exists. */
+export function alreadyExists(path: string): QdbError {
+  const message = `${quote(path)} exists already and is not overwritten; choose another name or remove it first`;
+  return new QdbError("ALREADY_EXISTS", message);
 }
 
 /** Creates a QDB file, completely or not at all. @throws {QdbError} as `writeImage` and `createFile` */

@@ -1,15 +1,13 @@
 import { statSync } from "node:fs";
-import { type FileChunk, QdbError, quote } from "@qdb/format";
+import { type FileChunk, QdbError } from "@qdb/format";
 import { createFile } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
+import { alreadyExists } from "./new-file.ts";
 
 /** Refuses an output that exists, devices included, before any work is done. `-` is standard output. @throws {QdbError} ALREADY_EXISTS */
 export function requireNewOutput(out: string): void {
   if (out === "-" || statSync(out, { throwIfNoEntry: false }) === undefined) return;
-  throw new QdbError(
-    "ALREADY_EXISTS",
-    `${quote(out)} exists already and is not overwritten; choose another name or remove it first`,
-  );
+  throw alreadyExists(out);
 }
 
 /**

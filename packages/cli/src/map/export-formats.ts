@@ -1,5 +1,5 @@
 import type { Bitmap } from "@qdb/format";
-import { ExtentPrinter } from "./extent-printer.ts";
+import { MapPrinter } from "./map-printer.ts";
 
 /** Converts a bitmap to one format, in pieces of bytes. */
 export type Exporter = (bits: Bitmap) => Iterable<Uint8Array>;
@@ -23,7 +23,7 @@ function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   const printed: Uint8Array[] = [];
   // A copy, since the printer reuses its buffer.
   const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
-  const printer = new ExtentPrinter(sink, "json", bits);
+  const printer = new MapPrinter(sink, "json", bits);
   for (const batch of bits.extents()) {
     printer.push(batch);
     yield* printed.splice(0);

@@ -3,13 +3,13 @@ import { wordAt } from "@qdb/format/internal";
 import type { Output } from "../shell/output.ts";
 import {
   bigintWriter,
-  extentWriter,
   HUMAN,
   JSON_LINES,
   type LineFormat,
+  lineWriter,
   numberWriter,
-  type PutExtent,
-} from "./extent-lines.ts";
+  type PutLine,
+} from "./map-lines.ts";
 
 /** Size of the buffer in bytes: more than the lines of one batch take. */
 const BUFFER_SIZE = 4 * 1024 * 1024;
@@ -22,7 +22,7 @@ const PIECE = 512;
  * Prints dirty extents, given in ascending order, and the clean ones between them, as the table or the JSON of nbdinfo. Bytes are
  * written when the buffer is full and when `flush` is called. Offsets and lengths are exact for disks of any size.
  */
-export class ExtentPrinter {
+export class MapPrinter {
   readonly #output: Pick<Output, "bytes">;
   readonly #format: LineFormat;
   readonly #granularity: number;
@@ -32,8 +32,8 @@ export class ExtentPrinter {
   /** Whether all offsets are below 2^53. */
   readonly #fits: boolean;
   readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_SIZE);
-  readonly #put: PutExtent<number>;
-  readonly #putBig: PutExtent<bigint>;
+  readonly #put: PutLine<number>;
+  readonly #putBig: PutLine<bigint>;
   #used = 0;
   #isEmpty = true;
   /** Where the next extent starts, in bytes of the disk. */
@@ -54,8 +54,8 @@ export class ExtentPrinter {
     this.#end = end;
     this.#fits = end <= BigInt(Number.MAX_SAFE_INTEGER);
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
-    this.#put = extentWriter(view, this.#format, numberWriter(view, this.#format));
-    this.#putBig = extentWriter(view, this.#format, bigintWriter(this.#bytes, this.#format));
+    this.#put = lineWriter(view, this.#format, numberWriter(view, this.#format));
+    this.#putBig = lineWriter(view, this.#format, bigintWriter(this.#bytes, this.#format));
     this.#at = start;
   }
 

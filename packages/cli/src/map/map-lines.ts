@@ -48,7 +48,7 @@ export const JSON_LINES: LineFormat = {
 type Put<N> = (at: number, value: N) => number;
 
 /** Writes the line of an extent, in bytes of the disk, at an offset of a buffer and returns the offset after it. May also overwrite up to 40 bytes after it. */
-export type PutExtent<N> = (at: number, offset: N, length: N, isDirty: boolean) => number;
+export type PutLine<N> = (at: number, offset: N, length: N, isDirty: boolean) => number;
 
 /** Returns a function that writes numbers below 2^53 in decimal, aligned as the format requires. */
 export function numberWriter(view: DataView, { width }: LineFormat): Put<number> {
@@ -68,7 +68,7 @@ export function bigintWriter(bytes: Buffer, { width }: LineFormat): Put<bigint> 
 }
 
 /** Returns a function that writes lines. Texts are written eight bytes at a time, from variables of the closure: see {@link decimalWriter}. */
-export function extentWriter<N>(view: DataView, format: LineFormat, put: Put<N>): PutExtent<N> {
+export function lineWriter<N>(view: DataView, format: LineFormat, put: Put<N>): PutLine<N> {
   const [before0 = 0, before1 = 0] = wordsOf(format.before);
   const [between0 = 0, between1 = 0] = wordsOf(format.between);
   const [clean0 = 0, clean1 = 0, clean2 = 0, clean3 = 0, clean4 = 0] = wordsOf(format.clean);
