@@ -1,4 +1,5 @@
-// A bitmap that a commit makes all dirty. Its L1 area and data clusters are known without being held: they are made as they are written.
+// What a commit writes for a bitmap of which every bit becomes dirty. The bytes of its L1 area and data clusters are not held in memory:
+// they are generated as they are written.
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
@@ -8,10 +9,10 @@ import type { BitmapWrites, ClusterCopy, DataFields } from "./bitmap-writes.ts";
 import { chunksOf, onesCluster } from "./cluster-bytes.ts";
 import type { FreeSpace } from "./free-space.ts";
 
-/** Most bytes of a chunk, unless a single cluster is longer. */
-const PIECE = 256 * 1024;
-/** Most L1 entries in a chunk. */
-const PIECE_ENTRIES = PIECE / L1_ENTRY.size;
+/** Maximum length of a chunk in bytes. A cluster that is longer is still one chunk. */
+const CHUNK_BYTES = 256 * 1024;
+/** Maximum number of L1 entries in a chunk. */
+const CHUNK_ENTRIES = CHUNK_BYTES / L1_ENTRY.size;
 
 /** Allocates space for a bitmap of which every bit becomes dirty. @throws {QdbError} LIMIT if there is no free space */
 export function allDirtyWrites(entry: BitmapEntry, index: QdbIndex, space: FreeSpace, crc32: Crc32): BitmapWrites {
@@ -24,25 +25,31 @@ export function allDirtyWrites(entry: BitmapEntry, index: QdbIndex, space: FreeS
   return new AllDirtyBitmap({ bitCount, count, areaOffset, dataOffset, clusterSize }, crc32);
 }
 
-/** Where a bitmap of ones is stored. */
+/** Shape and place of a bitmap of ones. */
 interface AllDirtyPlace {
   readonly bitCount: number;
   /** Number of L1 entries. */
   readonly count: number;
   /** File offset of the L1 area in bytes. */
   readonly areaOffset: number;
-  /** File offset of the first data cluster in bytes; the others follow it. Undefined if the file has all-ones clusters: no data is stored. */
+  /**
+   * File offset of the first data cluster in bytes; the other clusters follow it without a gap. Undefined if the file has all-ones
+   * clusters: then no data cluster is stored.
+   */
   readonly dataOffset: number | undefined;
-  /** Bytes. */
+  /** Cluster size in bytes. */
   readonly clusterSize: number;
 }
 
-/** Holds a few numbers only: a hostile file has tens of thousands of damaged bitmaps, or four with L1 areas of 12 MiB each. */
+/**
+ * Holds only a few numbers for each bitmap, because a hostile file can have tens of thousands of damaged bitmaps, or a few with L1 areas of
+ * 12 MiB each.
+ */
 class AllDirtyBitmap implements BitmapWrites {
   readonly fields: Partial<DataFields>;
   readonly copies: readonly ClusterCopy[] = [];
   readonly #place: AllDirtyPlace;
-  /** CRC-32 of a data cluster, and of the last one, which can hold fewer bits. */
+  /** CRC-32 of every data cluster but the last. The last one has its own checksum, because the bitmap can end inside it. */
   readonly #clusterChecksum: number = 0;
   readonly #lastChecksum: number = 0;
 
@@ -54,7 +61,7 @@ class AllDirtyBitmap implements BitmapWrites {
       this.#lastChecksum = crc32(onesCluster(clusterSize, bitCount - (count - 1) * clusterSize * 8));
     }
     let l1Checksum = 0;
-    for (const piece of this.#l1Area()) l1Checksum = crc32(piece, l1Checksum);
+    for (const part of this.#l1Area()) l1Checksum = crc32(part, l1Checksum);
     this.fields = { l1TableOffset: BigInt(areaOffset), l1Size: count, l1Checksum };
   }
 
@@ -64,25 +71,25 @@ class AllDirtyBitmap implements BitmapWrites {
     if (dataOffset === undefined) return;
     const whole = Math.floor(bitCount / 8 / clusterSize);
     const end = whole * clusterSize;
-    const piece = new Uint8Array(Math.min(PIECE, end)).fill(0xff);
-    for (let at = 0; at < end; at += piece.length)
-      yield { offset: dataOffset + at, bytes: piece.subarray(0, Math.min(piece.length, end - at)) };
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end)).fill(0xff);
+    for (let at = 0; at < end; at += chunk.length)
+      yield { offset: dataOffset + at, bytes: chunk.subarray(0, Math.min(chunk.length, end - at)) };
     if (whole < count) yield { offset: dataOffset + end, bytes: onesCluster(clusterSize, bitCount - end * 8) };
   }
 
-  /** The L1 area in pieces: entries, then checksums and padding. A small one is a single piece. */
+  /** Yields the L1 area in chunks: first the entries, then the checksums and the padding. A small area is a single chunk. */
   *#l1Area(): Generator<Uint8Array, void> {
     const { count } = this.#place;
-    if (l1AreaSize(count, "full") <= PIECE) {
+    if (l1AreaSize(count, "full") <= CHUNK_BYTES) {
       const builder = new L1Builder(count, "full");
       for (let cluster = 0; cluster < count; cluster++)
         this.#setEntry(builder, cluster, cluster, this.#checksum(cluster));
       yield builder.bytes;
       return;
     }
-    for (let first = 0; first < count; first += PIECE_ENTRIES) {
-      const length = Math.min(PIECE_ENTRIES, count - first);
-      // The draft form has entries only: the checksums follow behind all of them.
+    for (let first = 0; first < count; first += CHUNK_ENTRIES) {
+      const length = Math.min(CHUNK_ENTRIES, count - first);
+      // An L1Builder of draft form writes entries without checksums. The checksums of all entries follow after the last entry.
       const builder = new L1Builder(length, "draft");
       for (let at = 0; at < length; at++) this.#setEntry(builder, at, first + at, 0);
       yield builder.bytes;
@@ -99,8 +106,8 @@ class AllDirtyBitmap implements BitmapWrites {
   *#l1Checksums(): Generator<Uint8Array, void> {
     const { count } = this.#place;
     const end = l1AreaSize(count, "full") - count * L1_ENTRY.size;
-    for (let at = 0; at < end; at += PIECE) {
-      const bytes = new Uint8Array(Math.min(PIECE, end - at));
+    for (let at = 0; at < end; at += CHUNK_BYTES) {
+      const bytes = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
       const view = new DataView(bytes.buffer);
       const first = at / L1_CHECKSUM.size;
       for (let cluster = first; cluster < count && (cluster - first) * L1_CHECKSUM.size < bytes.length; cluster++)

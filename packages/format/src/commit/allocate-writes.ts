@@ -14,7 +14,10 @@ import type { FreeSpace } from "./free-space.ts";
 
 const NO_WRITES: BitmapWrites = { fields: {}, copies: [], chunks: () => [] };
 
-/** Allocates free space for everything that the changes write. One result for each change. @throws {QdbError} LIMIT if there is none */
+/**
+ * Allocates free space for everything that a commit writes for its changes. Returns one result for each change, in the same order.
+ * @throws {QdbError} LIMIT if there is not enough free space
+ */
 export function allocateWrites(
   changes: readonly BitmapChange[],
   space: FreeSpace,
@@ -33,7 +36,10 @@ export function allocateWrites(
   });
 }
 
-/** The writes for new bits. A cluster whose bytes are the same in `original` is not written. */
+/**
+ * Allocates space for new bits and encodes their L1 area. A cluster whose bytes are the same as in `original` is not written: the new L1
+ * entry refers to the stored cluster.
+ */
 function bitsWrites(
   { from, original }: BitmapChange,
   bits: Bitmap,
@@ -103,14 +109,18 @@ function moveWrites(
 }
 
 /**
- * Number of clusters, from the first on, that can stay where they are if their bytes are the same. If the number of bits changes, the
- * last cluster cannot: the bytes behind the last bit in the file would become bits of a longer bitmap.
+ * Returns how many clusters, counted from the first, may keep their stored copy if their bytes did not change. If the number of bits
+ * changes, the last cluster of the old bitmap may not: the file can hold bits that are not zero past the old end, and they would become
+ * bits of a longer bitmap.
  */
 function comparableClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
   return bits.bitCount === original.bitCount ? map.count : Math.floor(original.bitCount / (map.clusterSize * 8));
 }
 
-/** CRC-32 of a stored cluster. @throws {Error} for a draft, which has no checksums and is never changed in place */
+/**
+ * Returns the CRC-32 of a stored cluster.
+ * @throws {Error} for an L1 area of draft form, which has no checksums; a draft is never changed in place
+ */
 function checksumOf(map: QdbClusterMap, cluster: number): number {
   const checksum = map.checksum(cluster);
   if (checksum === undefined) throw new Error("an L1 area of draft form has no checksums");

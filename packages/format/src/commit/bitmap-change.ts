@@ -2,7 +2,10 @@ import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { Tlv } from "../records/tlv.ts";
 
-/** The part of a table entry that its author chooses. The other fields say where its data is, and are set when it is stored. */
+/**
+ * The part of a table entry that the user of the library chooses. The other fields describe where the data of the bitmap is stored, and are
+ * set when it is stored.
+ */
 export interface EntryContents {
   /** UTF-8 bytes of the name. */
   readonly nameBytes: Uint8Array;
@@ -11,38 +14,50 @@ export interface EntryContents {
   readonly extraData: readonly Tlv[];
 }
 
-/** Stored clusters of a bitmap whose bits are all clean or all dirty. A move stores none of them: their L1 entries say it. */
+/**
+ * Numbers of the stored clusters of a bitmap in which all bits are zeros or all are ones. A commit that moves the bitmap does not copy
+ * these clusters: it writes L1 entries that read as zeros or ones.
+ */
 export interface UniformClusters {
   readonly zeros: ReadonlySet<number>;
   readonly ones: ReadonlySet<number>;
 }
 
-/** What a repair changes in a bitmap whose L1 area and entries are good. All other clusters stay where they are, unread. */
+/**
+ * The repair of single clusters of a bitmap whose L1 area and L1 entries are valid. All other clusters stay where they are, and are not
+ * read again.
+ */
 export interface ClusterRepair {
-  /** Clusters that failed verification, ascending. All their bits become dirty. */
+  /** Numbers of the clusters that failed verification, in ascending order. All bits of these clusters become dirty. */
   readonly dirty: readonly number[];
   /**
-   * Set if the last cluster has bits behind the end of the bitmap that are not zero: what the cluster holds once they are zero, all
-   * zeros, all ones, or bytes with this CRC-32.
+   * Set if the last cluster has bits that are not zero past the end of the bitmap. Says what the cluster holds once these bits are zero:
+   * only zeros, only ones, or bytes with this CRC-32.
    */
   readonly tail?: "zeros" | "ones" | { readonly checksum: number };
 }
 
 /**
- * What a commit does with one bitmap of the next generation. Either it is in the current generation (`from`), and the other fields
- * say what changes, or it is new, and has `entry` and `bits`.
+ * What a commit does with one bitmap. A bitmap of the current generation has `from`, and the other fields say what changes. A new bitmap
+ * has no `from`, but `entry` and `bits`.
  */
 export interface BitmapChange {
-  /** The bitmap in the current generation. */
+  /** The bitmap as it is in the current generation. */
   readonly from?: MappedBitmap;
-  /** New contents of the table entry; absent: its bytes are copied, except for the fields that say where the data is. */
+  /**
+   * New contents of the table entry. If absent, the bytes of the current entry are copied, except for the fields that describe where the
+   * data is stored.
+   */
   readonly entry?: EntryContents;
-  /** New bits; absent: L1 area and data clusters stay where they are. */
+  /** New bits. If absent, the L1 area and the data clusters stay where they are. */
   readonly bits?: Bitmap;
-  /** The bits that `from` has, if they are known: clusters in which `bits` are the same stay where they are. */
+  /** The bits of the current generation, if the caller has them in memory. Clusters in which `bits` has the same bytes are not written again. */
   readonly original?: Bitmap;
-  /** A repair of some clusters, or of the whole bitmap: all its bits become dirty. */
+  /** What is to be made dirty: some clusters, or with "all" every bit of the bitmap. */
   readonly repair?: ClusterRepair | "all";
-  /** Moves L1 area and data clusters into free space. Their bytes are copied with the checksums that they have. */
+  /**
+   * Set if the L1 area and the data clusters are to be moved into free space. The bytes of each cluster are copied without being verified,
+   * and the copy keeps the checksum of the L1 area.
+   */
   readonly move?: UniformClusters;
 }

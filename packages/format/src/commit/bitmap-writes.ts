@@ -1,30 +1,30 @@
 import type { FileChunk } from "../ports/file-image.ts";
 import type { EntryFields } from "../records/bitmap-entry.ts";
 
-/** A data cluster that is copied to another place in the file, both in bytes from its start. */
+/** A data cluster to copy to another place in the file. Both are file offsets in bytes. */
 export interface ClusterCopy {
   readonly from: number;
   readonly to: number;
-  /** Set if bits behind the end of the bitmap become zero in the copy. */
+  /** Set if bits past the end of the bitmap are to become zero in the copy. */
   readonly trim?: {
-    /** Number of bits that stay, from the first on. */
+    /** Number of bits that are kept, counted from the first bit of the cluster. */
     readonly bitCount: number;
-    /** CRC-32 of the trimmed bytes. */
+    /** CRC-32 that the cluster must have after the other bits have become zero. */
     readonly checksum: number;
   };
 }
 
-/** The fields of a table entry that describe the bitmap's data: its place, its checksum and its shape. */
+/** The fields of a table entry that describe the data of the bitmap: place and checksum of the L1 area, size and granularity. */
 export type DataFields = Pick<EntryFields, "l1TableOffset" | "l1Size" | "granularity" | "size" | "l1Checksum">;
 
-/** What a commit writes for one bitmap, apart from its table entry. Space for it is allocated. */
+/** What a commit writes for one bitmap, apart from its table entry. The space for it is allocated already. */
 export interface BitmapWrites {
-  /** Fields of the table entry that change. */
+  /** The fields of the table entry whose values change. */
   readonly fields: Partial<DataFields>;
-  /** The new L1 area; undefined if it does not change, or is too large to be held and is made as it is written. */
+  /** The bytes of the new L1 area. Undefined if the L1 area does not change, or if its bytes are generated as they are written (see `chunks`). */
   readonly l1Area?: Uint8Array;
-  /** Clusters to copy. */
+  /** Data clusters to copy within the file. */
   readonly copies: readonly ClusterCopy[];
-  /** Everything else to write. Each call makes new chunks. */
+  /** Returns everything else to write: the new L1 area and new data clusters. Each call generates the chunks again. */
   chunks(): Iterable<FileChunk>;
 }

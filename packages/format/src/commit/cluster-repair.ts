@@ -1,4 +1,5 @@
-// How a commit stores the repair of some clusters of a bitmap. Places and checksums are fixed first; bytes are made as they are written.
+// What a commit writes to repair some clusters of a bitmap. Offsets and checksums are computed first; the bytes of the clusters are
+// generated as they are written.
 import { QdbError } from "../errors.ts";
 import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
@@ -13,8 +14,9 @@ import { chunksOf, onesCluster, trimmed } from "./cluster-bytes.ts";
 import type { FreeSpace } from "./free-space.ts";
 
 /**
- * Number of bytes that a repair writes: L1 areas and, unless the file has all-ones clusters, data clusters. Known before any
- * space is allocated.
+ * Returns the number of bytes that the repairs among the changes store: L1 areas and, unless the file has all-ones clusters, data clusters
+ * of ones. Computed before any space is allocated, so that a repair can be refused. A last cluster that is copied because of its tail is
+ * not counted.
  */
 export function repairBytes(changes: readonly BitmapChange[], { clusterSize, allOnes }: QdbIndex): number {
   let bytes = 0;
@@ -27,7 +29,10 @@ export function repairBytes(changes: readonly BitmapChange[], { clusterSize, all
   return bytes;
 }
 
-/** Allocates space for a bitmap of which some clusters become dirty and all others stay. @throws {QdbError} LIMIT if there is no free space */
+/**
+ * Allocates space for a bitmap of which some clusters become dirty, and encodes its new L1 area.
+ * @throws {QdbError} LIMIT if there is not enough free space
+ */
 export function clusterRepairWrites(
   map: QdbClusterMap,
   { dirty, tail }: ClusterRepair,
@@ -40,7 +45,7 @@ export function clusterRepairWrites(
   const areaOffset = space.allocate(builder.bytes.length);
   const last = map.count - 1;
   const bitsIn = (cluster: number): number => Math.min(clusterSize * 8, map.bitCount - cluster * clusterSize * 8);
-  /** Sets place and checksum to zero: the builder leaves the checksum of a cluster that is not stored as it is. */
+  /** Sets offset and checksum of an entry to zero: `setOnes` and `setZeros` of the builder leave a checksum as it is. */
   const clear = (cluster: number): void => builder.setData(cluster, 0, 0);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   const wholeChecksum = dirty.some((cluster) => cluster !== last) && !allOnes ? crc32(onesCluster(clusterSize)) : 0;
@@ -78,7 +83,10 @@ export function clusterRepairWrites(
   };
 }
 
-/** The bytes of a cluster that is copied, as they are written. @throws {QdbError} SOURCE_CHANGED if they are not the bytes that the repair verified */
+/**
+ * Returns the bytes to write for a cluster that is copied. `bytes` are those of the source.
+ * @throws {QdbError} SOURCE_CHANGED if a trimmed cluster does not match the checksum that the repair computed when it verified the cluster
+ */
 export function copiedBytes(bytes: Uint8Array, { from, trim }: ClusterCopy, crc32: Crc32): Uint8Array {
   if (trim === undefined) return bytes;
   const result = trimmed(bytes, trim.bitCount);

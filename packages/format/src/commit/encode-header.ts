@@ -24,7 +24,11 @@ import {
 import { type Tlv, tlvSize, writeTlv } from "../records/tlv.ts";
 import type { FileContents } from "./file-contents.ts";
 
-/** The header of a new file, without place, length and checksum of the table. @throws {QdbError} BAD_FIELD, LIMIT, NOT_SUPPORTED */
+/**
+ * Returns the header of a new file. Offset, length and checksum of the bitmap table are still 0, since the table has no place yet.
+ * @throws {QdbError} BAD_FIELD for an impossible cluster_bits or an id that is not 16 bytes long; LIMIT for too many bitmaps; NOT_SUPPORTED
+ * for all-ones clusters in draft form
+ */
 export function newHeader(contents: FileContents): Header {
   const { clusterBits, bitmaps, form, allOnes } = contents;
   if (!isClusterBits(clusterBits)) {
@@ -74,8 +78,9 @@ function requireId(id: Uint8Array, field: "fileId" | "writerId"): void {
 }
 
 /**
- * The bytes of a header area, without its checksum: 4096, or the first cluster of a draft if that is smaller.
- * @throws {QdbError} BAD_FIELD, DUPLICATE_TYPE, LIMIT for extensions that cannot be stored
+ * Returns the bytes of a header area, with header and extensions but without the header checksum. The area has 4096 bytes; that of a draft
+ * has one cluster if that is shorter.
+ * @throws {QdbError} BAD_FIELD or DUPLICATE_TYPE for an extension that breaks a rule; LIMIT if the extensions do not fit
  */
 export function encodeHeaderArea(header: Header, form: Form, given: readonly Tlv[]): Uint8Array {
   const size = form === "full" ? HEADER_AREA_SIZE : Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE);
@@ -89,7 +94,7 @@ export function encodeHeaderArea(header: Header, form: Form, given: readonly Tlv
   const others = given.filter(({ type }) => type !== FEATURE_NAME_TABLE);
   const extensions = names.length === 0 ? others : [features, ...others];
   if (others.some(({ type }) => type === 0)) {
-    // Readers would take it for the end mark, and it and all behind it would be gone.
+    // A reader would take an extension of type 0 for the end mark, and would not see this extension or any after it.
     throw new QdbError("BAD_FIELD", "a header extension of type 0 cannot be stored", {
       structure: "header extension",
       field: "type",

@@ -9,7 +9,7 @@ import { tlvSize, writeTlv } from "../records/tlv.ts";
 import type { EntryContents } from "./bitmap-change.ts";
 import type { DataFields } from "./bitmap-writes.ts";
 
-/** Length of the table of a new file, in bytes. @throws {QdbError} LIMIT */
+/** Returns the length of the bitmap table of a new file, in bytes. @throws {QdbError} LIMIT if it is above 64 MiB */
 export function tableSizeOf(entries: readonly EntryContents[]): number {
   const size = entries.reduce(
     (sum, { extraData, nameBytes }) => sum + entryLength(tlvSize(extraData), nameBytes.length),
@@ -20,8 +20,9 @@ export function tableSizeOf(entries: readonly EntryContents[]): number {
 }
 
 /**
- * The bytes of the table of a new file. `fields` has the data fields of each entry.
- * @throws {QdbError} the code of the rule that an entry breaks; LIMIT
+ * Encodes the bitmap table of a new file, and applies the rules of a reader to it. `fields` has the data fields of each entry, in the order
+ * of `contents`.
+ * @throws {QdbError} LIMIT if the table is too long; else the code of the first rule that an entry breaks (see `validateEntries`)
  */
 export function encodeTable(
   contents: readonly EntryContents[],
@@ -38,17 +39,17 @@ export function encodeTable(
     at += bytes.length;
   }
   for (const { problem } of validateEntries(entries, geometry)) {
-    // A file may say that a bitmap is inconsistent (in_use).
+    // A bitmap with the flag in_use is INCONSISTENT to a reader, but it may be written.
     if (problem.code !== "INCONSISTENT") throwFirst(problem);
   }
   return table;
 }
 
-/** The bytes of a table entry, padding included. */
+/** Encodes a table entry, padding included. */
 export function encodeEntry({ nameBytes, flags, extraData }: EntryContents, fields: DataFields): Uint8Array {
   const extraDataSize = tlvSize(extraData);
   const bytes = new Uint8Array(entryLength(extraDataSize, nameBytes.length));
-  // A name longer than its u16 length field can say is refused by the rules of the entry.
+  // A name that is longer than a u16 can hold is refused when the rules of the entry are applied.
   const nameSize = Math.min(nameBytes.length, 0xffff);
   const { l1TableOffset, l1Size, granularity, size, l1Checksum } = fields;
   BITMAP_ENTRY.encode(

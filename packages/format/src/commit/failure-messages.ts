@@ -1,6 +1,6 @@
-// What the error of a failed session says about the state of the file (spec §5, Failure).
+// Texts that an error of a session ends with: they say in which state the failure leaves the file (spec §5, Failure).
 
-/** Texts for a commit that fails: while the primary is untouched, and once writing it has begun. */
+/** Texts for a commit that fails before it writes the primary, and for one that fails while or after it writes the primary. */
 export interface FailureMessages {
   readonly beforePrimary: string;
   readonly fromPrimaryOn: string;
@@ -13,10 +13,10 @@ export const CHANGE: FailureMessages = {
 };
 
 const ONLY_PACKING = "the change itself is stored; only packing the file failed";
-/** Texts for a commit that moves clusters, after the change was committed. */
+/** Texts for a commit that moves clusters to make the file shorter, after the change itself was committed. */
 export const PACKING: FailureMessages = { beforePrimary: ONLY_PACKING, fromPrimaryOn: ONLY_PACKING };
 
-/** Texts for a path that names another file or none, and for a path that cannot be looked at. */
+/** Texts for a path that names another file or no file (`changed`), and for a path that cannot be examined (`unknown`). */
 export interface PathMessages {
   readonly changed: string;
   readonly unknown: string;

@@ -3,13 +3,13 @@ import type { Form } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
 import type { EntryContents } from "./bitmap-change.ts";
 
-/** A bitmap to be written. The rules of its entry (spec §3) are checked when the file is made. */
+/** A bitmap to be written to a new file. The rules of its table entry (spec §3) are applied when the file is encoded. */
 export interface BitmapContents extends EntryContents {
   /** Size, granularity and bits. */
   readonly bits: Bitmap;
 }
 
-/** The contents of a whole file, which `writeImage` encodes. */
+/** The contents of a whole file: the input of `writeImage`. */
 export interface FileContents {
   readonly form: Form;
   /** log2 of the cluster size in bytes. */
@@ -18,9 +18,9 @@ export interface FileContents {
   readonly fileId: Uint8Array;
   /** 16 bytes; not used for a draft. */
   readonly writerId: Uint8Array;
-  /** Whether the file uses all-ones clusters (incompatible bit 0); never in draft form. */
+  /** Whether the file uses all-ones clusters (incompatible bit 0). Must be false in draft form. */
   readonly allOnes: boolean;
-  /** Header extensions. A feature name table among them is left out: the writer makes its own. */
+  /** Header extensions. A feature name table in the list is ignored: `writeImage` writes one with the names of the bits that are set. */
   readonly extensions: readonly Tlv[];
   readonly bitmaps: readonly BitmapContents[];
 }

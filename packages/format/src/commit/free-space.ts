@@ -8,19 +8,23 @@ import type { Plan } from "../ports/plan.ts";
 import { addReferencedSpace } from "./referenced-space.ts";
 import { type FreeRuns, UsedSpace } from "./used-space.ts";
 
-/** Bytes by which a file with a damaged bitmap may grow, beyond three times its length and what is referenced behind its end (spec §5, Files in error). */
+/**
+ * Part of the bound on a file with a damaged bitmap, in bytes. Such a file may end at three times the sum of its length and of the
+ * referenced blocks past its end, plus what the commit allocates, plus this allowance (spec §5, Files in error).
+ */
 const GROWTH_ALLOWANCE = 1024 * 1024;
 
-/** The length of a file, and whether it can change: a device has a fixed length. */
+/** The length of a file. It cannot change if the file is a device. */
 export interface FileLength {
-  /** Bytes. */
+  /** Length in bytes. */
   readonly size: number;
   readonly fixed: boolean;
 }
 
 /**
- * The free space of a file for one commit: all blocks that the current generation does not reach, and everything behind the end of the
- * file. If a bitmap is damaged, only space behind the end that no reference names is free (spec §5, Files in error).
+ * Returns the free space of a file for one commit: all blocks that the current generation does not use, and everything past the end of the
+ * file. If a bitmap is damaged, only the space past the end is free, without the blocks there that a reference names (spec §5, Files in
+ * error).
  */
 export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Plan<FreeSpace> {
   const { index, mapped } = state;
@@ -36,25 +40,28 @@ export function* freeSpaceOf(state: FileState, { size, fixed }: FileLength): Pla
     const free = used.freeFrom(end);
     return new FreeSpace(free, index.clusterSize, 3 * (size + free.used) + GROWTH_ALLOWANCE);
   }
-  // A device has no movable end: the end of everything that is referenced takes its place. An L1 area that cannot be read now may be
-  // readable later, and may then refer to any cluster, so that no space of the device counts as free.
+  // The end of a device is fixed, so free space begins after the last referenced range inside it. An L1 area that cannot be read now may
+  // become readable, and could then refer to any cluster: with such an area no space on the device is free.
   yield* addReferencedSpace(state, 0, used);
   const isUnread = mapped.some(({ faultKind }) => faultKind === "unread");
   const behind = Math.max(isUnread ? size : used.lastEndWithin(size), index.floor);
   return new FreeSpace(used.freeFrom(alignUp(behind, unit)), index.clusterSize, size, true);
 }
 
-/** Allocates the free space of a file, each byte at most once. */
+/** Allocates the free space of a file. Each byte is allocated at most once. */
 export class FreeSpace {
   readonly #free: FreeRuns;
-  /** For each length that was allocated: index of the first run that can hold it. Runs only shrink, so those before it are too small. */
+  /**
+   * For each length that was allocated before: index of the first free run that can be long enough. Runs only become shorter, so the runs
+   * before this one need not be searched again.
+   */
   readonly #firstRuns = new Map<number, number>();
   readonly #clusterSize: number;
   readonly #bound: number;
   readonly #isFixed: boolean;
   #allocated = 0;
 
-  /** Nothing is allocated past file offset `bound`; unless `isFixed`, the bound moves up by every byte that is allocated. */
+  /** Nothing is allocated past file offset `bound`. Unless `isFixed`, the bound grows by every byte that is allocated. */
   constructor(free: FreeRuns, clusterSize: number, bound: number, isFixed = false) {
     this.#free = free;
     this.#clusterSize = clusterSize;
@@ -63,8 +70,9 @@ export class FreeSpace {
   }
 
   /**
-   * Allocates `length` bytes, rounded up to whole clusters, at the lowest offset where they are free in one piece. Returns the offset.
-   * @throws {QdbError} LIMIT if there is no such place before the bound
+   * Allocates `length` bytes, rounded up to whole clusters, at the lowest offset with enough contiguous free space. Returns the file
+   * offset.
+   * @throws {QdbError} LIMIT if no free run before the bound is long enough
    */
   allocate(length: number): number {
     const needed = alignUp(length, this.#clusterSize);

@@ -19,16 +19,19 @@ import type { BitmapWrites } from "./bitmap-writes.ts";
 import { encodeEntry } from "./encode-table.ts";
 import type { FreeSpace } from "./free-space.ts";
 
-/** Bitmap table and header of the next generation. */
+/** Bitmap table and header area of the generation that a commit writes. */
 export interface NextGeneration {
   readonly table: Uint8Array;
-  /** File offset of the table in bytes; 0 if there is none. */
+  /** File offset of the table in bytes; 0 if the file has no bitmaps. */
   readonly tableOffset: number;
-  /** The 4096 bytes of the header area: written to the mirror first, then to the primary. */
+  /** The 4096 bytes of the header area. They are written to the mirror first, then to the primary. */
   readonly headerArea: Uint8Array;
 }
 
-/** Encodes table and header of generation N+1. @throws {QdbError} the code of the rule that a changed entry would break */
+/**
+ * Encodes bitmap table and header area of generation N+1. `index` is that of generation N.
+ * @throws {QdbError} LIMIT if the table is too long or no space is free for it; else the code of the first rule that a changed entry breaks
+ */
 export function encodeNextGeneration(
   index: QdbIndex,
   changes: readonly BitmapChange[],
@@ -59,7 +62,7 @@ export function encodeNextGeneration(
   return { table, tableOffset, headerArea };
 }
 
-/** @throws {QdbError} LIMIT for more bitmaps, or a longer table, than a file can have */
+/** Encodes the bitmap table. @throws {QdbError} LIMIT if there are more bitmaps than a file can have, or if the table is too long */
 function encodeTable(changes: readonly BitmapChange[], writes: readonly BitmapWrites[]): Uint8Array {
   const size = changes.reduce((sum, change) => sum + encodedLength(change), 0);
   if (changes.length > MAX_BITMAPS || size > MAX_TABLE_SIZE) {
@@ -78,14 +81,17 @@ function encodeTable(changes: readonly BitmapChange[], writes: readonly BitmapWr
   return table;
 }
 
-/** Bytes of an entry in the table of the next generation. */
+/** Returns the length in bytes of the entry that a change writes to the new table. */
 function encodedLength({ from, entry }: BitmapChange): number {
   if (entry !== undefined) return entryLength(tlvSize(entry.extraData), entry.nameBytes.length);
   if (from === undefined) throw new Error("a new bitmap needs an entry");
   return from.entry.length;
 }
 
-/** Writes an entry: its new contents or the bytes of this generation, with the fields that say where its data is. */
+/**
+ * Writes a table entry at offset `at` of the new table: the new contents of the change or, without new contents, a copy of the entry of
+ * generation N. The data fields (place of the L1 area, size, checksum) are overwritten with `fields`.
+ */
 function writeEntry({ from, entry }: BitmapChange, { fields }: BitmapWrites, table: Uint8Array, at: number): void {
   const before = from?.entry;
   if (entry !== undefined) {
@@ -97,7 +103,10 @@ function writeEntry({ from, entry }: BitmapChange, { fields }: BitmapWrites, tab
   }
 }
 
-/** Applies the rules of a reader to the new table. */
+/**
+ * Applies the rules of a reader to the new table.
+ * @throws {QdbError} the code of the first rule that an entry breaks, unless the entry is a copy that broke a rule before
+ */
 function validateTable(index: QdbIndex, changes: readonly BitmapChange[], table: Uint8Array): void {
   for (const { entry, problem } of validateEntries(splitEntries(changes, table, 0), index)) {
     if (problem.code !== "INCONSISTENT" && !isCopiedError(itemAt(changes, entry.index), index)) throwFirst(problem);
@@ -105,8 +114,8 @@ function validateTable(index: QdbIndex, changes: readonly BitmapChange[], table:
 }
 
 /**
- * Whether an entry in error is copied as it is: this commit did not cause the error. A commit must not bring a copied entry into error
- * by a change of another one, such as a frozen bitmap by a change of its successor.
+ * Whether a change copies an entry that broke a rule before this commit. If a copied entry broke no rule before, an error in it is the
+ * commit's own: a change of a successor, for example, can bring the frozen bitmap that names it into error.
  */
 function isCopiedError({ from, entry, bits, repair }: BitmapChange, index: QdbIndex): boolean {
   if (from === undefined || entry !== undefined || bits !== undefined || repair !== undefined) return false;
@@ -123,7 +132,7 @@ function splitEntries(changes: readonly BitmapChange[], table: Uint8Array, table
   });
 }
 
-/** The index of the file after a commit. Nothing is read: it is made from what was written. */
+/** Returns the index of the file after a commit. It is made from the bytes that were written; nothing is read. */
 export function nextIndex(
   before: QdbIndex,
   { table, tableOffset, headerArea }: NextGeneration,
@@ -136,7 +145,10 @@ export function nextIndex(
   return indexOf(opened, geometryOf(header, "full", fileSize), before.extensions, { bytes: table, entries });
 }
 
-/** The bitmaps of the file after a commit of a file without damaged bitmaps. Nothing is read. */
+/**
+ * Returns the bitmaps of the file after a commit. It is only for a file without damaged bitmaps and a commit without repairs: the maps are
+ * made from the L1 areas that were written, and nothing is read.
+ */
 export function nextMapped(
   index: QdbIndex,
   changes: readonly BitmapChange[],

@@ -1,4 +1,5 @@
-// Packing: a file that is too long for its contents is made shorter by moving its clusters (spec §5, Space).
+// Packing makes a file shorter that is too long for its contents: it moves all clusters into free space, which is allocated from the front
+// of the file (spec §5, Space).
 
 import { isOnes } from "../bits/store-bits.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -12,7 +13,7 @@ import type { Crc32 } from "../ports/digest.ts";
 import { type Plan, readRange } from "../ports/plan.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 
-/** Checksums of a cluster of zeros and of a cluster of ones. */
+/** CRC-32 of a cluster of zeros and of a cluster of ones. */
 interface UniformChecksums {
   readonly zeros: number;
   readonly ones: number;
@@ -24,18 +25,24 @@ function uniformChecksums(clusterSize: number, crc32: Crc32): UniformChecksums {
   return { zeros, ones: crc32(bytes.fill(0xff)) };
 }
 
-/** Stored clusters that may hold nothing but zeros or ones, as far as their checksums tell. */
+/**
+ * Yields the stored clusters that can be all zeros or all ones according to their checksums. A checksum is no proof, so their bytes have to
+ * be compared.
+ */
 function* maybeUniform(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Generator<number, void> {
   for (let cluster = 0; cluster < map.count; cluster++) {
     if (map.kind(cluster) !== "data") continue;
     const checksum = map.checksum(cluster);
-    // The last cluster is zero behind the last bit, so that its checksum alone does not tell whether all its bits are ones.
+    // The last cluster is zero past the last bit of the bitmap, so its checksum alone does not say whether all its bits are ones.
     const maybeOnes = allOnes && (checksum === checksums.ones || cluster === map.count - 1);
     if (checksum === checksums.zeros || maybeOnes) yield cluster;
   }
 }
 
-/** Length in bytes of the canonical file with the same contents. Clusters that may be uniform count as not stored, so it can be too small. */
+/**
+ * Returns the length in bytes that the canonical file with the same contents would have. Clusters that may be uniform are counted as not
+ * stored, so the result can be smaller than the true length, but not larger.
+ */
 export function canonicalLength(index: QdbIndex, mapped: readonly MappedBitmap[], crc32: Crc32): number {
   const { clusterSize } = index;
   const checksums = uniformChecksums(clusterSize, crc32);
@@ -49,7 +56,10 @@ export function canonicalLength(index: QdbIndex, mapped: readonly MappedBitmap[]
   return length;
 }
 
-/** Changes that move every bitmap into free space. Stored clusters that turn out to be uniform are left out. */
+/**
+ * Returns changes that move every bitmap into free space. Stored clusters that are all zeros or all ones are not copied; their L1 entries
+ * say so.
+ */
 export function* packingPlan({ index, mapped }: FileState, crc32: Crc32): Plan<BitmapChange[]> {
   const checksums = uniformChecksums(index.clusterSize, crc32);
   const changes: BitmapChange[] = [];
@@ -63,13 +73,14 @@ export function* packingPlan({ index, mapped }: FileState, crc32: Crc32): Plan<B
 
 const NOTHING_UNIFORM: UniformClusters = { zeros: new Set(), ones: new Set() };
 
-/** Reads the clusters that may be uniform, and returns those that are. */
+/** Reads the clusters that can be uniform according to their checksums, and returns those that are. */
 function* uniformClusters(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Plan<UniformClusters> {
   const zeros = new Set<number>();
   const ones = new Set<number>();
   for (const cluster of maybeUniform(map, allOnes, checksums)) {
     const bytes = yield* readRange(map.offset(cluster), map.clusterSize);
-    // Bytes that do not match their checksum may be wrong: such a cluster is copied as it is.
+    // The bytes do not match their checksum and may be wrong. The cluster is copied unchanged with its checksum, so that a reader still
+    // finds the error.
     if (map.verify(cluster, bytes) !== undefined) continue;
     const bitsLeft = map.bitCount - cluster * bytes.length * 8;
     if (isZero(bytes)) zeros.add(cluster);

@@ -12,21 +12,27 @@ import { type Plan, pieceAt, read } from "../ports/plan.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
 import type { FileLength } from "./free-space.ts";
 
-/** Most times that bitmaps are made dirty and the others judged again: each time L1 areas that shared a cluster with these become valid. */
+/**
+ * Maximum number of rounds in which bitmaps are made dirty and the others validated again. More than one round can be needed: when a bitmap
+ * becomes all dirty, it gives up its L1 area, and an L1 area that shared a cluster with that one can become valid.
+ */
 const MAX_ROUNDS = 8;
 
-/** The changes of a commit, with those added that keep good bitmaps good. */
+/** The changes of a commit, with added changes that keep good bitmaps from becoming damaged. */
 export interface SafeChanges {
   readonly changes: readonly BitmapChange[];
-  /** The problems of the bitmaps that were added: they become all dirty. */
+  /** The problems of the damaged bitmaps that the added changes make all dirty. */
   readonly madeDirty: readonly Problem[];
 }
 
 /**
- * Keeps a commit from bringing a good bitmap into error (spec §5, Files in error). A commit can make a damaged bitmap valid: its L1
- * area runs past the end, and the file becomes longer, or shares a cluster with the table or with an L1 area that is removed. If such
- * a bitmap then owned a cluster of a good one, it becomes all dirty.
- * @throws {QdbError} OVERLAP if the damaged bitmap is beyond repair; the problem of a good bitmap that can no longer be read
+ * Keeps a commit from bringing a good bitmap into error (spec §5, Files in error; such a bitmap is "read good" there).
+ *
+ * A commit can make the L1 area of a damaged bitmap valid: an area that ran past the end of the file can lie inside it when the file
+ * becomes longer, and an area that shared a cluster with the table or with a removed L1 area can become the only owner. If the damaged
+ * bitmap would then own a cluster of a good one, a change is added that makes the damaged bitmap all dirty.
+ * @throws {QdbError} OVERLAP if damaged bitmaps cannot be made all dirty, or if that does not protect the good one; else the code of the
+ * problem of a good bitmap whose L1 area can no longer be read
  */
 export function* protectGoodBitmaps(
   { index }: FileState,
@@ -34,7 +40,7 @@ export function* protectGoodBitmaps(
   length: FileLength,
   digests: Digests,
 ): Plan<SafeChanges> {
-  // The table is stored elsewhere, whatever changes, and a file can become longer.
+  // The state after the commit: the table is stored at another place whatever changes, and the file can become longer.
   const table = { ...index.table, bytes: new Uint8Array(0) };
   const after = { ...index, table, fileSize: length.fixed ? length.size : MAX_FILE_OFFSET };
   const changes = [...given];
@@ -43,20 +49,20 @@ export function* protectGoodBitmaps(
     const kept = keptBitmaps(changes);
     const entries = kept.map(({ from }) => from.entry);
     const mapped = yield* readPastEnd(loadMaps(after, entries, digests), index.fileSize);
-    const harm = firstHarm(kept, mapped);
-    if (harm === undefined) return { changes, madeDirty };
-    // A good bitmap that reads differently now was not harmed by another bitmap.
-    if (harm.code !== "OVERLAP") throw QdbError.from(harm);
+    const damage = firstDamage(kept, mapped);
+    if (damage === undefined) return { changes, madeDirty };
+    // A problem other than OVERLAP was not caused by another bitmap: the L1 area of the good bitmap reads differently than before.
+    if (damage.code !== "OVERLAP") throw QdbError.from(damage);
     const owned = clustersOfGood(kept, after);
-    const known = madeDirty.length;
+    const before = madeDirty.length;
     for (const [order, { from, at }] of kept.entries()) {
       if (from.map !== undefined || !ownsAny(itemAt(mapped, order), after, owned)) continue;
-      if (index.problems.isBeyondRepair(from.entry.index)) throw refusal(harm);
+      if (index.problems.isBeyondRepair(from.entry.index)) throw refusal(damage);
       changes[at] = { from, repair: "all" };
-      const damage = from.findDamage();
-      if (damage !== undefined) madeDirty.push(damage);
+      const problem = from.findDamage();
+      if (problem !== undefined) madeDirty.push(problem);
     }
-    if (madeDirty.length === known || round === MAX_ROUNDS) throw refusal(harm);
+    if (madeDirty.length === before || round === MAX_ROUNDS) throw refusal(damage);
   }
 }
 
@@ -65,10 +71,10 @@ function refusal({ message, where }: Problem): QdbError {
   return new QdbError("OVERLAP", what, where);
 }
 
-/** A bitmap whose L1 area stays where it is. */
+/** A bitmap whose L1 area stays where it is in this commit. */
 interface KeptBitmap {
   readonly from: MappedBitmap;
-  /** Index of its change. */
+  /** Index of the bitmap's change in the list of changes. */
   readonly at: number;
 }
 
@@ -78,16 +84,16 @@ function keptBitmaps(changes: readonly BitmapChange[]): KeptBitmap[] {
   );
 }
 
-/** The problem of the first good bitmap that would be in error after the commit. */
-function firstHarm(kept: readonly KeptBitmap[], mapped: readonly MappedBitmap[]): Problem | undefined {
+/** Returns the problem of the first good bitmap that would be damaged after the commit. `mapped` are the bitmaps as they would be read then. */
+function firstDamage(kept: readonly KeptBitmap[], mapped: readonly MappedBitmap[]): Problem | undefined {
   for (const [order, { from }] of kept.entries()) {
-    const harm = from.map === undefined ? undefined : itemAt(mapped, order).findDamage();
-    if (harm !== undefined) return harm;
+    const damage = from.map === undefined ? undefined : itemAt(mapped, order).findDamage();
+    if (damage !== undefined) return damage;
   }
   return undefined;
 }
 
-/** L1 areas and data clusters of the good bitmaps. */
+/** Returns the L1 areas and data clusters of the good bitmaps. */
 function clustersOfGood(kept: readonly KeptBitmap[], index: QdbIndex): OwnedRanges {
   const good = kept.flatMap(({ from: { entry, map } }) =>
     map === undefined || map.count === 0 ? [] : [{ entry, map }],
@@ -109,7 +115,7 @@ function clustersOfGood(kept: readonly KeptBitmap[], index: QdbIndex): OwnedRang
   return new OwnedRanges(offsets, lengths, index.clusterSize);
 }
 
-/** Whether a damaged bitmap would own one of the clusters. */
+/** Whether a damaged bitmap would own one of the clusters: by the place of its L1 area, or by an entry of it. */
 function ownsAny({ entry, area }: MappedBitmap, index: QdbIndex, clusters: OwnedRanges): boolean {
   const range = l1Range(entry, index);
   if (range !== undefined && clusters.overlaps(range.offset, range.length)) return true;
@@ -122,8 +128,9 @@ function ownsAny({ entry, area }: MappedBitmap, index: QdbIndex, clusters: Owned
 }
 
 /**
- * Runs a reading plan as if the file were longer. Bytes behind the end read as zeros, as they will after a commit that leaves them
- * unwritten. A range that begins behind the end is a short read: what is not in the file at all refers to nothing.
+ * Runs a reading plan as if the file were longer. In a range that begins inside the file, the bytes past the end are zeros, as they would
+ * be after a commit that does not write them. A range that begins past the end fails with SHORT_READ: an L1 area without any byte in the
+ * file refers to nothing.
  */
 function* readPastEnd<T>(plan: Plan<T>, fileSize: number): Plan<T> {
   let step = plan.next([]);

@@ -3,7 +3,10 @@ import { MAX_GENERATION } from "../limits.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { hasMagic } from "../records/header.ts";
 
-/** Refuses a file that cannot be committed to. @throws {QdbError} NOT_SUPPORTED for a draft; LIMIT after the last generation */
+/**
+ * Refuses a file to which no commit is possible.
+ * @throws {QdbError} NOT_SUPPORTED for a draft; LIMIT if the generation is the largest possible one
+ */
 export function refuseCommit({ form, header }: QdbIndex): void {
   if (form === "draft")
     throw new QdbError("NOT_SUPPORTED", "a draft file is never changed in place; it is rewritten whole");
@@ -16,7 +19,11 @@ export function refuseCommit({ form, header }: QdbIndex): void {
   }
 }
 
-/** Refuses a file that was opened by its mirror if its primary has no magic: it may be of another format, and only a repair replaces it. @throws {QdbError} BAD_MAGIC; IO or SHORT_READ if it cannot be read */
+/**
+ * Refuses a file that was opened by its mirror if the primary does not begin with the magic of the format. The file may then be of another
+ * format, and only a repair may overwrite its beginning.
+ * @throws {QdbError} BAD_MAGIC; IO or SHORT_READ if the primary cannot be read
+ */
 export function refuseForeignPrimary({ opened }: QdbIndex): void {
   const { bytes, unread } = opened.primary;
   if (opened.offset === 0 || hasMagic(bytes)) return;

@@ -14,9 +14,11 @@ import type { BitmapChange, ClusterRepair, EntryContents } from "./bitmap-change
 import { trimmed } from "./cluster-bytes.ts";
 
 /**
- * Decides how each bitmap of a file is repaired (spec §5 Dirt, §7.3). A cluster that cannot be trusted becomes dirty; if the L1 area
- * itself cannot be trusted, the whole bitmap does. Bits behind the end and padding become zero. in_use stays set. A bitmap that
- * dirty bits do not put right is copied byte for byte. Apart from one window of clusters, only numbers are held.
+ * Decides how each bitmap of a file is repaired (spec §5 Dirt, §7.3). A cluster that does not match its checksum or cannot be read becomes
+ * dirty; if the L1 area is damaged, the whole bitmap does. Bits past the end of a bitmap become zero, and so does padding. The flag in_use
+ * stays set. A bitmap with a problem that would remain if all its bits were dirty is copied byte for byte.
+ *
+ * Memory: at most one window of clusters is held; for everything else only numbers are kept.
  */
 export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: Digests = {}): Plan<BitmapChange[]> {
   const changes: BitmapChange[] = [];
@@ -35,7 +37,10 @@ export function* repairPlan({ index, mapped }: FileState, { crc32 = ownCrc32 }: 
   return changes;
 }
 
-/** The contents of an entry in which padding is not zero, its own or that of a record: encoded again, it is. Otherwise undefined. */
+/**
+ * Returns the contents of a table entry that has padding that is not zero, in the entry or in its records: encoding these contents again
+ * writes zeros. Undefined if all padding is zero, or if the records cannot be parsed.
+ */
 function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined {
   if (entry.extraData.length === 0 && isZero(entry.padding)) return undefined;
   const parsed = parseExtraData(entry.extraData, { fileOffset: 0, bitmap: entry.label }, () => undefined);
@@ -43,7 +48,10 @@ function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined
   return { nameBytes: entry.nameBytes, flags: entry.decodeFields().flags, extraData: parsed.records };
 }
 
-/** Verifies every stored cluster of a bitmap. Undefined if nothing is to be repaired in them or in the padding of the L1 area. */
+/**
+ * Reads and verifies every stored cluster of a bitmap. Returns undefined if there is nothing to repair in the clusters or in the padding of
+ * the L1 area.
+ */
 function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<ClusterRepair | undefined> {
   const dirty: number[] = [];
   let tail: ClusterRepair["tail"];
@@ -58,7 +66,7 @@ function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Pla
   return { dirty, ...(tail === undefined ? {} : { tail }) };
 }
 
-/** What the last cluster holds once everything behind its first `bitCount` bits is zero. */
+/** Returns what the last cluster holds once all bits after its first `bitCount` bits are zero. */
 function trimmedContents(
   bytes: Uint8Array,
   bitCount: number,

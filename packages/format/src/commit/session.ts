@@ -25,41 +25,44 @@ import { protectGoodBitmaps } from "./protect-good-bitmaps.ts";
 import { refuseCommit, refuseForeignPrimary } from "./refusals.ts";
 import { writeIntoFreeSpace } from "./write-generation.ts";
 
-/** What a session needs from its host. */
+/** What a session needs from its caller. */
 export interface SessionOptions {
   readonly digests: Digests;
-  /** 16 random bytes, new for each session. */
+  /** 16 random bytes, different for each session. */
   readonly writerId: Uint8Array;
-  /** Whether a repair was asked for: then a primary without magic is accepted if a mirror is found. */
+  /** Whether the session is for a repair. Only a repair opens a file by its mirror if the primary does not begin with the magic. */
   readonly repair: boolean;
-  /** Whether the length of the file is fixed, as that of a device: then it is never cut or packed. */
+  /** Whether the length of the file is fixed, like that of a device. A file of fixed length is never cut or packed. */
   readonly fixedSize?: boolean | undefined;
 }
 
-/** Most times that a file is packed after a commit. Two always suffice. */
+/** Maximum number of times that a file is packed after one commit. Two are always enough. */
 const MAX_PACKINGS = 3;
-/** Bytes that a file may have beyond three times its canonical length (spec §5, Space). */
+/** Number of bytes by which a file may be longer than three times its canonical length (spec §5, Space). */
 const SLACK = 64 * 1024;
 
 /**
- * A file that is open for writing, under its lock. All changes of a full file go through a session (spec §5).
+ * A file that is open for writing, under its lock. Every change of a file in full form goes through a session (spec §5).
  *
  * I1: the primary is only overwritten with bytes that the mirror holds and an fsync has covered since.
  *
- * I2: the mirror is only overwritten while the primary is known to be on the disk, and with a higher generation than the
- * primary's (creation excepted; repair too is a commit).
+ * I2: the mirror is only overwritten while the primary is known to be on the disk, and with a higher generation than the primary's
+ * (creation excepted; repair too is a commit).
  */
 export class Session {
   readonly #options: SessionOptions;
   readonly #crc32: Crc32;
   #state: FileState;
-  /** The 4096 bytes of the primary as this session read them, or as it wrote them last. */
+  /** The 4096 bytes of the primary as this session read them or, after a commit, wrote them. */
   #primary: Uint8Array;
-  /** The bytes of the mirror as they were when the file was opened; never read again. */
+  /**
+   * The bytes of the mirror when the file was opened. The mirror is not read again: a page for which an fsync failed can leave the cache,
+   * and a new read would then return older bytes.
+   */
   readonly #mirror: Uint8Array;
   #fileSize: number;
   #isFenced = false;
-  /** The error that ended the session. */
+  /** The error that ended the session; every later call throws it. */
   #poisoned: QdbError | undefined;
 
   private constructor(options: SessionOptions, state: FileState, mirror: Uint8Array) {
@@ -72,9 +75,10 @@ export class Session {
   }
 
   /**
-   * Step 1 of a commit; the caller holds the lock. Reads primary and mirror once, chooses the header, and validates header, table, all
-   * L1 areas and the ownership of clusters.
-   * @throws {QdbError} the first error of the file; BAD_MAGIC
+   * Step 1 of a commit. The caller holds the lock. Reads primary and mirror once, chooses the header, and validates header, table, all L1
+   * areas and the ownership of clusters.
+   * @throws {QdbError} the code of the first problem of header or table; BAD_MAGIC if only a repair may open the file. A damaged bitmap is
+   * no error here
    */
   static *open(fileSize: number, options: SessionOptions): ChangePlan<Session> {
     const index = yield* readIndex(fileSize, options.digests);
@@ -84,27 +88,28 @@ export class Session {
     return new Session(options, { index, mapped }, mirror);
   }
 
-  /** The error that ended the session; undefined while it goes on. */
+  /** The error that ended the session; undefined while the session can be used. */
   get poisoned(): QdbError | undefined {
     return this.#poisoned;
   }
 
-  /** The generation that was opened or, after a commit, the one committed last. */
+  /** The generation that was opened or, after a commit, the generation that was committed last. */
   get state(): FileState {
     return this.#state;
   }
 
   /**
-   * Ensures that the state that was opened is on the disk, and that the path still names the file. Needed before success is reported
-   * even if there is nothing to change.
-   * @throws {QdbError} POISONED, PATH_CHANGED
+   * Ensures that the generation that was opened is on the disk, and that the path still names the file. Needed before success is reported,
+   * even if nothing changes.
+   * @throws {QdbError} POISONED if an fsync or write fails; PATH_CHANGED if the path names another file or none; IO if the path cannot be
+   * examined
    */
   *fence(): ChangePlan<void> {
     yield* this.#fence();
     yield* this.#confirm(NOTHING_CHANGED);
   }
 
-  /** Step 2: once a session, before its first write. */
+  /** Step 2, the fence. Done once in a session, before its first write. */
   *#fence(): ChangePlan<void> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     if (this.#isFenced) return;
@@ -114,8 +119,9 @@ export class Session {
 
   *#flushOpenedState(): ChangePlan<void> {
     yield* flush();
-    // If the mirror has the bytes of the header that was opened, an earlier write of the primary may not have reached the disk, so it
-    // is written again. If it has others, they are a commit that did not happen, and the primary is on the disk (I2).
+    // If the mirror has the same bytes as the header that was opened, the last write of the primary may not have reached the disk, so the
+    // primary is written again. If the mirror has other bytes, they are from a commit that never wrote the primary; the mirror was only
+    // overwritten while the primary was on the disk (I2).
     if (!equalBytes(this.#mirror, this.#state.index.opened.bytes)) return;
     yield* write([{ offset: 0, bytes: this.#mirror }]);
     this.#primary = this.#mirror;
@@ -123,10 +129,12 @@ export class Session {
   }
 
   /**
-   * Commits the bitmaps of the next generation, in order. When it returns, they are on the disk. Unless a bitmap is damaged, the file
-   * is then packed if it is too long, and cut behind its last used cluster. Returns the problems of damaged bitmaps that became all
-   * dirty to keep good ones good.
-   * @throws {QdbError} POISONED, the message says whether the old or the new state is on the disk; PATH_CHANGED; LIMIT; OVERLAP if a damaged bitmap would bring a good one into error
+   * Commits a new generation with one bitmap for each change, in this order. When the call returns, the generation is on the disk. Unless a
+   * bitmap is damaged, the file is then packed if it is too long, and cut after its last used cluster. Returns the problems of damaged
+   * bitmaps that became all dirty because they would have damaged a good one.
+   * @throws {QdbError} POISONED, with a message that says whether the old or the new state is on the disk; PATH_CHANGED if the path names
+   * another file or none; NOT_SUPPORTED for a draft; LIMIT if there is not enough free space, or no further generation; OVERLAP if a
+   * damaged bitmap would bring a good one into error; else the code of the rule that a changed entry breaks
    */
   *commit(given: readonly BitmapChange[]): ChangePlan<readonly Problem[]> {
     const { changes, madeDirty } = areAllMapped(this.#state.mapped)
@@ -140,13 +148,19 @@ export class Session {
     return madeDirty;
   }
 
-  /** Cuts the file behind its last used cluster. Only after a commit or a fence. @throws {QdbError} POISONED, PATH_CHANGED */
+  /**
+   * Cuts the file after its last used cluster. Call it only after a commit or a fence.
+   * @throws {QdbError} POISONED if that fails; PATH_CHANGED if the path names another file or none
+   */
   *cut(): ChangePlan<void> {
     yield* this.#cut();
     yield* this.confirm();
   }
 
-  /** Checks that the path still names the file: the last step before a change counts as done. @throws {QdbError} PATH_CHANGED; IO if the path cannot be looked at */
+  /**
+   * Checks that the path still names the file. This is the last step before a change is reported as done.
+   * @throws {QdbError} PATH_CHANGED if the path names another file or none; IO if the path cannot be examined
+   */
   *confirm(): ChangePlan<void> {
     yield* this.#confirm(STORED);
   }
@@ -180,15 +194,15 @@ export class Session {
     return { size: this.#fileSize, fixed: this.#options.fixedSize === true };
   }
 
-  /** Whether the file, cut, would be longer than its contents allow (spec §5, Space). */
+  /** Whether the file, after being cut, would still be longer than its contents allow (spec §5, Space). */
   #isTooLong(): boolean {
     const { index, mapped } = this.#state;
-    // No commit can follow the last generation.
+    // The last possible generation cannot be followed by the commit that packing needs.
     if (index.header.generation >= MAX_GENERATION) return false;
     return areAllMapped(mapped) && endOfUse(index, mapped) >= 3 * canonicalLength(index, mapped, this.#crc32) + SLACK;
   }
 
-  /** Steps 2 to 7. */
+  /** Steps 2 to 7 of a commit. */
   *#commit(changes: readonly BitmapChange[], messages: FailureMessages): ChangePlan<void> {
     const { index, mapped } = this.#state;
     refuseCommit(index);
@@ -202,31 +216,31 @@ export class Session {
     const { clusterSize, floor } = index;
     const context = { clusterSize, floor, fileSize: this.#fileSize, crc32 };
     let end = this.#fileSize;
-    const seen = yield* this.#guard(messages.beforePrimary, function* () {
-      // Step 3: data clusters, L1 areas and table into free space, then the mirror with generation N+1.
+    const primary = yield* this.#guard(messages.beforePrimary, function* () {
+      // Step 3: write data clusters, L1 areas and table into free space, then the mirror with generation N+1.
       end = yield* writeIntoFreeSpace(writes, next, context);
       yield* write([{ offset: mirrorOffset(clusterSize), bytes: next.headerArea }]);
-      // Step 4.
+      // Step 4: everything that the new header refers to is on the disk afterwards.
       yield* flush();
-      // Step 5.
+      // Step 5: read the primary again.
       return yield* readRange(0, HEADER_AREA_SIZE);
     });
-    this.#refuseOtherWriter(seen);
+    this.#refuseOtherWriter(primary);
     yield* this.#guard(messages.fromPrimaryOn, function* () {
-      // Steps 6 and 7.
+      // Steps 6 and 7: write the primary and wait until it is on the disk.
       yield* write([{ offset: 0, bytes: next.headerArea }]);
       yield* flush();
     });
     this.#primary = next.headerArea;
     this.#fileSize = end;
     const committed = nextIndex(index, next, changes, end);
-    // A repair does not hold what it wrote.
+    // The L1 area of a bitmap that became all dirty is not held in memory, so the maps are read from the file.
     const isReadAgain = !areAllMapped(mapped) || changes.some(({ repair }) => repair !== undefined);
     if (isReadAgain) yield* this.#readMapsAgain(committed);
     else this.#state = { index: committed, mapped: nextMapped(committed, changes, writes, crc32) };
   }
 
-  /** @throws {QdbError} POISONED if the primary is not the one that this session knows */
+  /** Step 5: ends the session if the primary has other bytes than this session read or wrote last. @throws {QdbError} POISONED */
   #refuseOtherWriter(primary: Uint8Array): void {
     if (equalBytes(primary, this.#primary)) return;
     this.#poisoned = new QdbError(
@@ -238,8 +252,9 @@ export class Session {
   }
 
   /**
-   * Reads and validates all L1 areas again after a commit of a file with a damaged bitmap, before anything else is allocated, moved or
-   * cut. A cluster that it shared may have one owner now, and what it referred to behind the end may lie inside the file.
+   * Reads and validates all L1 areas again after a commit to a file with a damaged bitmap, or after a repair. This comes before any other
+   * allocation, move or cut: a cluster that had two owners may have one now, and an L1 area or cluster that was past the end of the file
+   * may be inside it.
    */
   *#readMapsAgain(index: QdbIndex): ChangePlan<void> {
     const { digests } = this.#options;
@@ -249,7 +264,11 @@ export class Session {
     this.#state = { index, mapped };
   }
 
-  /** Runs steps that write. A failure ends the session (spec §5, Failure); `state` says in the message what the file holds then. */
+  /**
+   * Runs steps that change the file. Any failure ends the session (spec §5, Failure). `state` is added to the error message and says what
+   * the file holds then.
+   * @throws {QdbError} POISONED
+   */
   *#guard<T>(state: string, steps: () => ChangePlan<T>): ChangePlan<T> {
     if (this.#poisoned !== undefined) throw this.#poisoned;
     try {

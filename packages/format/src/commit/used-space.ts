@@ -3,17 +3,17 @@ import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
 import type { ByteRange } from "../ports/source.ts";
 
-/** Free runs of whole 4096-byte blocks, ascending. The last one has no end. */
+/** Free runs in whole blocks of 4096 bytes, ascending. The last run has no end. */
 export interface FreeRuns {
-  /** File offsets in bytes. */
+  /** File offsets of the first byte of each run. */
   readonly starts: Float64Array;
-  /** File offsets in bytes, behind the last byte of a run; Infinity for the last run. */
+  /** File offsets of the first byte after each run; Infinity for the last run. */
   readonly ends: Float64Array;
-  /** Bytes in used blocks, from the offset on from which the runs were asked for. */
+  /** Number of bytes in used blocks, counted from the offset that `freeFrom` was called with. */
   readonly used: number;
 }
 
-/** A list of numbers that grows. */
+/** A list of numbers that grows as needed, without an object for each number. */
 class NumberList {
   #numbers = new Float64Array(64);
   #length = 0;
@@ -27,15 +27,15 @@ class NumberList {
     this.#numbers[this.#length++] = value;
   }
 
-  /** The numbers pushed so far: a view, valid until the next push. */
+  /** The numbers pushed so far. This is a view: it is valid until the next push. */
   view(): Float64Array {
     return this.#numbers.subarray(0, this.#length);
   }
 }
 
 /**
- * The used parts of a file: many single clusters and few runs of other lengths. Plain numbers, because the L1 areas of a hostile file
- * name millions of clusters.
+ * Collects the used parts of a file: many single clusters, and few runs of other lengths. They are kept as plain numbers, because the L1
+ * areas of a hostile file can name millions of clusters.
  */
 export class UsedSpace {
   readonly #clusterSize: number;
@@ -43,7 +43,7 @@ export class UsedSpace {
   readonly #starts = new NumberList();
   readonly #ends = new NumberList();
 
-  /** `clusterSize` in bytes: the length of most runs. */
+  /** `clusterSize` is in bytes. Runs of this length are kept as one number each. */
   constructor(clusterSize: number) {
     this.#clusterSize = clusterSize;
   }
@@ -58,20 +58,20 @@ export class UsedSpace {
     }
   }
 
-  /** The largest end of a run that is not past the end of a file of `fileSize` bytes; 0 if there is none. */
+  /** Returns the largest end of a used run that does not pass the end of a file of `fileSize` bytes; 0 if there is none. */
   lastEndWithin(fileSize: number): number {
     let last = 0;
-    const look = (end: number): void => {
+    const consider = (end: number): void => {
       if (end > last && end <= fileSize) last = end;
     };
-    for (const offset of this.#clusters.view()) look(offset + this.#clusterSize);
-    for (const end of this.#ends.view()) look(end);
+    for (const offset of this.#clusters.view()) consider(offset + this.#clusterSize);
+    for (const end of this.#ends.view()) consider(end);
     return last;
   }
 
-  /** The free runs from a file offset on, which is a multiple of 4096. */
+  /** Returns the free runs from file offset `from` on, which must be a multiple of 4096. */
   freeFrom(from: number): FreeRuns {
-    // Twice over the same: first to count the gaps, then to list them in arrays of that length.
+    // The gaps are visited twice: first to count them, then to store them in arrays of exactly that length.
     let count = 0;
     this.#forEachGap(from, () => count++);
     const starts = new Float64Array(count);
@@ -84,7 +84,7 @@ export class UsedSpace {
     return { starts, ends, used };
   }
 
-  /** Visits the free gaps between used blocks from a file offset on. Returns the number of bytes in the used blocks there. */
+  /** Visits the gaps between used blocks from file offset `from` on. Returns the number of bytes in used blocks from there on. */
   #forEachGap(from: number, visit: (start: number, end: number) => void): number {
     let end = from;
     let used = 0;
@@ -99,7 +99,7 @@ export class UsedSpace {
     return used;
   }
 
-  /** Visits each used run in the order of the starts: the sorted clusters and the sorted runs, merged. */
+  /** Visits the used runs in the order of their starts, by merging the sorted clusters with the sorted runs. */
   #forEachRun(visit: (start: number, end: number) => void): void {
     const clusters = this.#clusters.view().sort();
     const starts = this.#starts.view();

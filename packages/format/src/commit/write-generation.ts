@@ -8,20 +8,20 @@ import { padToCluster } from "./cluster-bytes.ts";
 import { copiedBytes } from "./cluster-repair.ts";
 import type { NextGeneration } from "./next-generation.ts";
 
-/** What the writes of a commit depend on. */
+/** The state of the file that the writes of a commit need. */
 interface FileContext {
-  /** Bytes of a cluster. */
+  /** Cluster size in bytes. */
   readonly clusterSize: number;
-  /** Length of the file in bytes. */
+  /** Length of the file in bytes, before the commit. */
   readonly fileSize: number;
-  /** First file offset that a structure other than header and mirror may have. */
+  /** Lowest file offset of a structure other than header and mirror. */
   readonly floor: number;
   readonly crc32: Crc32;
 }
 
 /**
- * Writes everything of the next generation but its header into free space: data clusters, L1 areas, table. Returns the length of the
- * file afterwards, in bytes.
+ * Writes data clusters, L1 areas and table of the next generation into free space; the header area is not written here. Returns the length
+ * of the file afterwards, in bytes.
  */
 export function* writeIntoFreeSpace(
   writes: readonly BitmapWrites[],
@@ -33,16 +33,16 @@ export function* writeIntoFreeSpace(
     end = Math.max(end, chunk.offset + chunk.bytes.length);
     yield* write([chunk]);
   };
-  for (const one of writes) {
-    for (const chunk of one.chunks()) yield* store(chunk);
-    for (const copy of one.copies) {
+  for (const bitmap of writes) {
+    for (const chunk of bitmap.chunks()) yield* store(chunk);
+    for (const copy of bitmap.copies) {
       const bytes = yield* readRange(copy.from, clusterSize);
       yield* store({ offset: copy.to, bytes: copiedBytes(bytes, copy, crc32) });
     }
   }
   if (tableOffset > 0) yield* store(padToCluster({ offset: tableOffset, bytes: table }, clusterSize));
-  // When a file grows later, the file system may write the block again in which it ended. The file ends at the end of a block, so that
-  // this block holds no committed bytes.
+  // When a file becomes longer later, a file system may rewrite the block in which the file ended before. A file that ends at a block
+  // boundary has no committed bytes in such a block.
   if (end > fileSize && end % BLOCK !== 0)
     yield* store({ offset: end, bytes: new Uint8Array(alignUp(end, BLOCK) - end) });
   return end;

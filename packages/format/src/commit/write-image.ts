@@ -12,8 +12,9 @@ import { encodeTable, tableSizeOf } from "./encode-table.ts";
 import type { FileContents } from "./file-contents.ts";
 
 /**
- * Encodes a whole file in its canonical form: the same contents give the same bytes (spec §4, Canonical file).
- * @throws {QdbError} the code of the rule that the contents break: BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, LIMIT, UNSUPPORTED_FEATURE
+ * Encodes a whole file in its canonical form: equal contents give equal bytes (spec §4, Canonical file).
+ * @throws {QdbError} BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, LIMIT or UNSUPPORTED_FEATURE for contents that break a rule; NOT_SUPPORTED
+ * for all-ones clusters in draft form
  */
 export function writeImage(contents: FileContents, digests: Digests = {}): FileImage {
   const crc32 = digests.crc32 ?? ownCrc32;
@@ -49,7 +50,7 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
   };
 }
 
-/** Checks contents as {@link writeImage} does, without encoding any bits. @throws {QdbError} as {@link writeImage} */
+/** Applies the rules that {@link writeImage} applies, without encoding any bits. @throws {QdbError} as {@link writeImage} */
 export function validateContents(contents: FileContents): void {
   const header = newHeader(contents);
   const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
@@ -69,7 +70,7 @@ function dataFields(
   return { l1TableOffset: BigInt(areaOffset), l1Size, granularity, size, l1Checksum };
 }
 
-/** The bytes of a whole file in memory. @throws {QdbError} as {@link writeImage} */
+/** Returns all bytes of a file image. @throws {RangeError} if a chunk lies outside of the image */
 export function imageBytes(image: FileImage): Uint8Array {
   const result = new Uint8Array(image.length);
   for (const { offset, bytes } of image.chunks()) result.set(bytes, offset);
