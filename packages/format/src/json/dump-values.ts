@@ -1,17 +1,20 @@
-// Values of the JSON form (spec §6) as a dump writes them.
+// Converts values to the JSON form (spec §6), for a dump.
 
 import { type Fields, type Struct, specName } from "../layout/struct.ts";
 import { hex32, hex64, toHex, toUuid } from "../layout/text.ts";
 import type { ExtensionName } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
 
-/** A value of the JSON form: u64 are strings, u32 numbers. */
+/** A value of the JSON form. A u64 is a string of decimal digits, a u32 a number. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** Most bytes of unstored clusters that one dump hashes, unless all digests are asked for (spec §6). */
+/** Maximum number of bytes of unstored clusters that one dump hashes, all bitmaps together, unless `allDigests` is set (spec §6). */
 export const UNSTORED_BYTES = 16 * 1024 * 1024;
 
-/** The value of a field as JSON: u64 as a decimal string, feature words and checksums as hex, 16 bytes as a UUID, others as numbers. */
+/**
+ * Converts the value of a field: a u64 to a string of decimal digits, feature words and checksums to hex digits, 16 bytes to a UUID, other
+ * bytes to hex digits, and a u32 to a number.
+ */
 function fieldJson(key: string, value: unknown): JsonValue {
   if (typeof value === "bigint") return key.endsWith("Features") ? hex64(value) : value.toString();
   if (value instanceof Uint8Array) return value.length === 16 ? toUuid(value) : toHex(value);
@@ -19,7 +22,7 @@ function fieldJson(key: string, value: unknown): JsonValue {
   throw new Error(`no JSON form for field ${key}`);
 }
 
-/** The fields of a structure as JSON, under their names in the spec, in the order of the field table. */
+/** Converts the fields of a structure, in the order of its field table. The keys are the names of the spec. Fields in `omit` are left out. */
 export function structJson<F extends Fields>(
   structure: Struct<F>,
   value: Readonly<Record<string, unknown>>,
@@ -32,17 +35,17 @@ export function structJson<F extends Fields>(
   return result;
 }
 
-/** The type of a record or of an extension as JSON. */
+/** Converts the type of a record or of an extension. */
 export function typeJson(type: number): string {
   return `0x${hex32(type)}`;
 }
 
-/** Feature names as JSON. */
+/** Converts the entries of a feature name table. */
 export function featureJson(names: readonly FeatureName[]): JsonValue {
   return names.map(({ kind, bit, name }) => ({ kind, bit, name }));
 }
 
-/** Extension names as JSON. */
+/** Converts the entries of an extension name table. */
 export function extensionNameJson(names: readonly ExtensionName[]): JsonValue {
   return names.map(({ type, name }) => ({ type: typeJson(type), name }));
 }

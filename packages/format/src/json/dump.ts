@@ -27,22 +27,26 @@ import { extensionNameJson, featureJson, type JsonValue, structJson, typeJson, U
 
 /** Options of a dump. */
 export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
-  /** Writes `bits_sha256` of every bitmap whose bits can be used. By default it is left out if too much unstored data had to be hashed. */
+  /**
+   * Whether to write `bits_sha256` of every bitmap whose bits can be used. By default a bitmap goes without it if more than 16 MiB of
+   * unstored data would have to be hashed, together with the bitmaps before it.
+   */
   readonly allDigests?: boolean;
 }
 
 /** The result of a dump. */
 export interface DumpSummary {
-  /** Number of bitmaps that have `error` instead of their bits. */
+  /** Number of bitmaps for which `error` was written in place of the bits. */
   readonly errors: number;
-  /** The first of them. */
+  /** Label and problem of the first such bitmap; undefined if there is none. */
   readonly first: { readonly label: string; readonly problem: Problem } | undefined;
 }
 
 /**
- * The JSON form of a file (spec §6), in pieces of text. A bitmap whose bits cannot be used has `error` instead of them. All data of a
- * bitmap is verified before its first extent is put out.
- * @throws {QdbError} BAD_CHECKSUM, SOURCE_CHANGED if the file changes between the two readings of a bitmap
+ * Puts out the JSON form of a file (spec §6) in pieces of text. A bitmap whose bits cannot be used gets `error` in place of the bits. All
+ * data of a bitmap is read and verified before its first extent is put out, and then read again.
+ * @throws {QdbError} BAD_CHECKSUM or SOURCE_CHANGED if the file changes between the two readings of a bitmap; IO or SHORT_READ if the
+ * second reading fails
  */
 export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOptions): Plan<DumpSummary, string> {
   const header =
@@ -82,7 +86,7 @@ export function* dumpPlan(index: QdbIndex, digests: Digests, options: DumpOption
   return { errors, first };
 }
 
-/** Reads and verifies all data of a bitmap. Returns its first problem. */
+/** Reads and verifies all data of a bitmap. Returns the first problem of the bitmap, or undefined if there is none. */
 function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   const { usableMap: map } = bitmap;
   if (map === undefined) return bitmap.findProblem();
@@ -100,13 +104,13 @@ function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   return undefined;
 }
 
-/** Number of bytes of a bitmap's data that no cluster stores. To hash them takes time, though nothing is read for them. */
+/** Returns the number of bytes of a bitmap's data that no cluster stores. They take time to hash, although nothing is read for them. */
 function unstoredBytes(map: ClusterMap): number {
   let stored = 0;
   for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") stored++;
   const bytes = Math.ceil(map.bitCount / 8);
   const isLastStored = map.count > 0 && map.kind(map.count - 1) === "data";
-  // The bitmap can end inside its last cluster.
+  // The bitmap can end inside its last cluster; the bytes of that cluster past the end are not data of the bitmap.
   const beyond = isLastStored ? map.count * map.clusterSize - bytes : 0;
   return bytes - (stored * map.clusterSize - beyond);
 }
@@ -175,7 +179,7 @@ function recordJson(item: Tlv): JsonValue {
   }
 }
 
-/** The keys of a bitmap before its bits. Size and granularity, which `load` needs to read the bits, are among them. */
+/** Returns the keys of a bitmap that come before its bits. Size and granularity are among them: `load` needs them before it can read the bits. */
 function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string]: JsonValue } {
   const { name } = entry;
   const fields = entry.decodeFields();
@@ -192,7 +196,7 @@ function entryJson(entry: BitmapEntry, index: QdbIndex): { readonly [key: string
   };
 }
 
-/** A value as JSON on one line. Strings are escaped so that no terminal acts on them. */
+/** Encodes a value as JSON on one line. Characters that can act on a terminal are escaped in strings. */
 function text(value: JsonValue): string {
   if (typeof value === "string") return quoteJson(value);
   if (Array.isArray(value)) return `[${value.map((item: JsonValue) => text(item)).join(", ")}]`;

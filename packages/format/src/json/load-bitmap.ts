@@ -11,14 +11,17 @@ import { type Tlv, tlvSize } from "../records/tlv.ts";
 import { hexBytes, recordObject, u64Text } from "./load-values.ts";
 import type { JsonScanner, Parse } from "./scanner.ts";
 
-/** Bytes that are hashed at a time. */
+/** Number of bytes that are hashed at once. */
 const HASH_BLOCK = 1024 * 1024;
 
-/** An `[offset, length]` pair as it is usually written, with the comma behind it. A large JSON form consists mostly of such pairs. */
+/**
+ * Matches an `[offset, length]` pair in its usual form, with the comma after it, if another pair follows: both numbers are quoted and have
+ * at most 15 digits, so they are exact as JavaScript numbers. A large JSON form consists mostly of such pairs.
+ */
 const PAIR =
   /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
 
-/** The keys of a bitmap object that were read. */
+/** The values of the keys of a bitmap object; undefined for a key that was not read. */
 interface BitmapFields {
   nameBytes?: Uint8Array;
   size?: bigint;
@@ -30,15 +33,15 @@ interface BitmapFields {
   sha256?: string;
 }
 
-/** Loads the bitmaps of a JSON form, one after the other. */
+/** Loads the bitmap objects of a JSON form, one by one. */
 export class BitmapLoader {
-  /** The bitmaps loaded so far. */
+  /** The bitmaps that were loaded, in the order of the input. */
   readonly loaded: BitmapContents[] = [];
   readonly #scanner: JsonScanner;
   readonly #options: Limits & { readonly digests?: Digests };
-  /** Names of the bitmaps in hex. */
+  /** Names of the loaded bitmaps, as hex digits. */
   readonly #names = new Set<string>();
-  /** Bytes that the bits take in memory. */
+  /** Bytes that the bits of all bitmaps take in memory. */
   #bytes = 0;
 
   constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests }) {
@@ -46,7 +49,11 @@ export class BitmapLoader {
     this.#options = options;
   }
 
-  /** Loads a bitmap object. @throws {QdbError} USAGE with the place in the JSON, LIMIT, NOT_SUPPORTED */
+  /**
+   * Loads a bitmap object. `path` is its place in the JSON form.
+   * @throws {QdbError} USAGE with the place in the JSON form if the bitmap is not valid; LIMIT if all bitmaps together take too much
+   * memory; NOT_SUPPORTED if `bits_sha256` cannot be verified
+   */
   *load(path: string): Parse<void> {
     const scanner: JsonScanner = this.#scanner;
     if (this.loaded.length >= MAX_BITMAPS) scanner.fail(path, `more than ${MAX_BITMAPS} bitmaps`);
@@ -63,7 +70,10 @@ export class BitmapLoader {
     this.loaded.push({ nameBytes, flags, extraData, bits });
   }
 
-  /** Reads the keys of a bitmap object. Keys that a writer derives are checked for their syntax only. */
+  /**
+   * Reads the keys of a bitmap object. Keys whose values follow from the contents, such as `l1_size`, must have the right syntax but are
+   * not used.
+   */
   *#fields(path: string): Parse<BitmapFields> {
     const scanner: JsonScanner = this.#scanner;
     const fields: BitmapFields = { flags: 0, extraData: [] };
@@ -119,7 +129,10 @@ export class BitmapLoader {
     return fields;
   }
 
-  /** A clean bitmap. @throws {QdbError} USAGE for an impossible shape; LIMIT if all bitmaps together take too much memory */
+  /**
+   * Makes a clean bitmap.
+   * @throws {QdbError} USAGE if the size or granularity is not allowed; LIMIT if all bitmaps together take too much memory
+   */
   #allocate(path: string, shape: BitmapShape): Bitmap {
     try {
       this.#bytes += Math.ceil(bitsOfShape(shape) / 8);
@@ -149,7 +162,7 @@ export class BitmapLoader {
   }
 }
 
-/** Reads an array of flag names. */
+/** Reads an array of flag names. Returns the flag bits. */
 function* flagsArray(scanner: JsonScanner, path: string): Parse<number> {
   let flags = 0;
   yield* scanner.array(path, function* (item) {
@@ -162,10 +175,11 @@ function* flagsArray(scanner: JsonScanner, path: string): Parse<number> {
   return flags;
 }
 
-/** Reads an array of `[offset, length]` pairs and marks these ranges dirty. */
+/** Reads an array of `[offset, length]` pairs, and marks these ranges of the disk as dirty. */
 function* markRanges(scanner: JsonScanner, path: string, bits: Bitmap): Parse<void> {
   const { size } = bits;
-  // A number is exact for the comparison, since the pairs of PAIR are below 2^53.
+  // PAIR matches numbers below 2^50 only, and the sum of two of them is exact. A size above 2^53 is rounded, but stays larger than any such
+  // sum.
   const sizeNumber = Number(size);
   const isInside = ([, offset, length]: RegExpExecArray): boolean => Number(offset) + Number(length) <= sizeNumber;
   yield* scanner.expect("[", path);

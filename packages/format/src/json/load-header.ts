@@ -6,7 +6,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./load-values.ts";
 import type { JsonScanner, Parse } from "./scanner.ts";
 
-/** The values of the header that a new file takes over. */
+/** The values that a new file takes from the header object. */
 export interface HeaderValues {
   form?: Form;
   clusterBits?: number;
@@ -14,7 +14,10 @@ export interface HeaderValues {
   allOnes: boolean;
 }
 
-/** Reads the header object. Keys that a writer derives are checked for their syntax only. */
+/**
+ * Reads the header object into `header`. Keys whose values follow from the contents, such as `nb_bitmaps`, must have the right syntax but
+ * are not used.
+ */
 export function* headerObject(scanner: JsonScanner, path: string, header: HeaderValues): Parse<void> {
   const number = function* (place: string): Parse<void> {
     yield* scanner.u32(place);
@@ -63,7 +66,7 @@ export function* headerObject(scanner: JsonScanner, path: string, header: Header
   });
 }
 
-/** Reads an extension and adds it to the list. A feature name table is left out: a writer makes its own. */
+/** Reads an extension object and adds it to `extensions`. A feature name table is not added: the writer of the file makes its own. */
 export function* extensionObject(scanner: JsonScanner, path: string, extensions: Tlv[]): Parse<void> {
   let type = -1;
   let data: Uint8Array | undefined;

@@ -1,4 +1,5 @@
-// Readers for the values of the JSON form. Each checks the syntax that spec §6 defines for its kind of value.
+// Readers for the values of the JSON form. Each refuses a value whose syntax is not that of spec §6. `path` is the place in the JSON form,
+// for messages. @throws {QdbError} USAGE with the place in the JSON form
 import { itemAt } from "../elements.ts";
 import { encodeUtf8, fromHex, fromUuid } from "../layout/text.ts";
 import { EXTENSION_NAME_TABLE, type ExtensionName, FEATURE_NAME_TABLE } from "../records/extensions.ts";
@@ -9,7 +10,7 @@ import type { JsonScanner, Parse } from "./scanner.ts";
 
 const U64 = 2n ** 64n - 1n;
 
-/** A u64 as a string of decimal digits. A JSON number is refused: many programs round large ones. */
+/** Reads a u64 as a string of decimal digits. A JSON number is refused, because many programs round large numbers. */
 export function* u64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   const text = yield* scanner.string(path);
   if (!/^(0|[1-9][0-9]{0,19})$/.test(text) || BigInt(text) > U64)
@@ -17,7 +18,7 @@ export function* u64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   return BigInt(text);
 }
 
-/** An i64 as a string. */
+/** Reads an i64 as a string of decimal digits, with a minus sign if it is negative. */
 export function* i64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   const text = yield* scanner.string(path);
   const value = /^(0|-?[1-9][0-9]{0,18})$/.test(text) ? BigInt(text) : 2n ** 63n;
@@ -25,7 +26,7 @@ export function* i64Text(scanner: JsonScanner, path: string): Parse<bigint> {
   return value;
 }
 
-/** Bytes as hex digits, in either case; exactly `length` bytes if that is given. */
+/** Reads bytes as hex digits in upper or lower case. If `length` is given, there must be exactly so many bytes. */
 export function* hexBytes(scanner: JsonScanner, path: string, length?: number): Parse<Uint8Array> {
   const value = fromHex(yield* scanner.string(path));
   if (value === undefined || (length !== undefined && value.length !== length)) {
@@ -34,7 +35,7 @@ export function* hexBytes(scanner: JsonScanner, path: string, length?: number): 
   return value;
 }
 
-/** `0x` and a number of hex digits, as a bigint. */
+/** Reads `0x` and exactly `digits` hex digits. */
 export function* hexWord(scanner: JsonScanner, path: string, digits: number): Parse<bigint> {
   const text = yield* scanner.string(path);
   if (!new RegExp(`^0x[0-9a-fA-F]{${digits}}$`).test(text))
@@ -42,14 +43,14 @@ export function* hexWord(scanner: JsonScanner, path: string, digits: number): Pa
   return BigInt(text);
 }
 
-/** The type of an extension or record: `0x` and 8 hex digits, not 0. */
+/** Reads the type of an extension or record: `0x` and 8 hex digits, not 0. */
 export function* typeWord(scanner: JsonScanner, path: string): Parse<number> {
   const type = Number(yield* hexWord(scanner, path, 8));
   if (type === 0) scanner.fail(path, "a type other than 0 expected");
   return type;
 }
 
-/** A UUID's 16 bytes. */
+/** Reads a UUID. Returns its 16 bytes in the order of the text. */
 export function* uuid(scanner: JsonScanner, path: string): Parse<Uint8Array> {
   const text = yield* scanner.string(path);
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
@@ -57,15 +58,15 @@ export function* uuid(scanner: JsonScanner, path: string): Parse<Uint8Array> {
   return fromUuid(text);
 }
 
-function* name(scanner: JsonScanner, path: string, most: number): Parse<string> {
+function* name(scanner: JsonScanner, path: string, maxBytes: number): Parse<string> {
   const text = yield* scanner.string(path);
   const { length } = encodeUtf8(text);
-  if (length < 1 || length > most || text.includes("\0"))
-    scanner.fail(path, `a name of 1 to ${most} bytes without NUL expected`);
+  if (length < 1 || length > maxBytes || text.includes("\0"))
+    scanner.fail(path, `a name of 1 to ${maxBytes} bytes without NUL expected`);
   return text;
 }
 
-/** An entry of a feature name table. */
+/** Reads an entry of a feature name table. */
 export function* featureNameObject(scanner: JsonScanner, path: string): Parse<FeatureName> {
   let entry: { kind?: FeatureName["kind"]; bit?: number; name?: string } = {};
   yield* scanner.object(path, {
@@ -90,7 +91,7 @@ export function* featureNameObject(scanner: JsonScanner, path: string): Parse<Fe
   return { kind: entry.kind, bit: entry.bit, name: entry.name };
 }
 
-/** An entry of an extension name table. */
+/** Reads an entry of an extension name table. */
 export function* extensionNameObject(scanner: JsonScanner, path: string): Parse<ExtensionName> {
   let entry: { type?: number; name?: string } = {};
   yield* scanner.object(path, {
@@ -108,7 +109,7 @@ export function* extensionNameObject(scanner: JsonScanner, path: string): Parse<
   return { type: entry.type, name: entry.name };
 }
 
-/** The keys of a record beside its type, by type. */
+/** The keys of a record of each known type, without `type`. */
 const RECORD_KEYS: Readonly<Record<number, readonly string[]>> = {
   [RECORD.disk]: ["disk"],
   [RECORD.stamp]: ["length", "mtime", "file"],
@@ -119,7 +120,7 @@ const RECORD_KEYS: Readonly<Record<number, readonly string[]>> = {
   [RECORD.successor]: ["successor"],
 };
 
-/** The values of a record object, by key. */
+/** The values of a record object by key, kept apart by their types. */
 class RecordValues {
   readonly #scanner: JsonScanner;
   readonly #texts = new Map<string, string>();
@@ -131,7 +132,7 @@ class RecordValues {
     this.#scanner = scanner;
   }
 
-  /** Readers of all keys that a record can have, for the scanner. */
+  /** Returns a reader for each key that a record can have, for {@link JsonScanner.object}. */
   readers(): Readonly<Record<string, (place: string) => Parse<void>>> {
     const scanner: JsonScanner = this.#scanner;
     const text = (key: string) => (place: string) => store(this.#texts, key, scanner.string(place));
@@ -180,7 +181,7 @@ function given<T>(values: ReadonlyMap<string, T>, key: string): T {
   return value;
 }
 
-/** An extra-data record: type and the keys of its kind, or type and bytes. */
+/** Reads a record of the extra data: `type` with the keys of that type of record, or `type` with `data`. */
 export function* recordObject(scanner: JsonScanner, path: string): Parse<Tlv> {
   const values = new RecordValues(scanner);
   const keys = yield* scanner.object(path, values.readers());

@@ -9,19 +9,22 @@ import { BitmapLoader } from "./load-bitmap.ts";
 import { extensionObject, type HeaderValues, headerObject } from "./load-header.ts";
 import { JsonInput, type JsonKind, JsonScanner, type Parse } from "./scanner.ts";
 
-/** What a loader needs beside the JSON. */
+/** What a loader needs beside the JSON form. */
 export interface LoadOptions extends Limits {
-  /** Makes a draft file, even if the JSON says full. */
+  /** Whether to make a file in draft form even if the JSON form says full. */
   readonly draft?: boolean;
-  /** 16 random bytes: the file id, if the JSON has none. */
+  /** 16 random bytes. They become the file id if the JSON form has none. */
   readonly fileId: Uint8Array;
-  /** 16 random bytes. */
+  /** 16 random bytes, which become the writer id of the new file. */
   readonly writerId: Uint8Array;
-  /** Needed if the JSON has `bits_sha256`. */
+  /** Needed to verify `bits_sha256` if the JSON form has it. */
   readonly digests?: Digests;
 }
 
-/** Errors of the JSON form name the place, line and column. The longest legal string is a comment written in escapes. */
+/**
+ * Errors of the JSON form are USAGE and name the place, line and column. `maxToken` allows for the longest valid string: a comment in which
+ * every character is written as an escape.
+ */
 const FORM: JsonKind = {
   maxToken: 256 * 1024,
   unendedString: "the input ends inside a string",
@@ -35,8 +38,9 @@ const FORM: JsonKind = {
 };
 
 /**
- * Reads the JSON form (spec §6) as its text arrives, and returns the contents of the file. Ranges are rounded outward. Keys that a
- * writer derives are checked for their syntax only, but `dirty_bytes` and `bits_sha256` must match.
+ * Reads the JSON form (spec §6) as its text arrives, and returns the contents of the file. Ranges are rounded outward to granules. Keys
+ * whose values follow from the contents must have the right syntax but are not used; only `dirty_bytes` and `bits_sha256` must match the
+ * bits.
  */
 export class JsonLoader {
   readonly #scanner = new JsonScanner(FORM);
@@ -48,12 +52,16 @@ export class JsonLoader {
     this.#input = new JsonInput(this.#file());
   }
 
-  /** Takes the next piece of text. @throws {QdbError} USAGE with the place in the JSON, LIMIT, NOT_SUPPORTED */
+  /**
+   * Reads the next part of the text.
+   * @throws {QdbError} USAGE with the place in the JSON form if the text is not valid; LIMIT if the bitmaps take too much memory;
+   * NOT_SUPPORTED if `bits_sha256` cannot be verified
+   */
   push(text: string): void {
     this.#input.push(text);
   }
 
-  /** Ends the input. @throws {QdbError} as {@link push}; USAGE if the JSON is not complete */
+  /** Ends the input and returns the contents of the file. @throws {QdbError} USAGE if the JSON form is not complete; else as {@link push} */
   finish(): FileContents {
     return this.#input.finish();
   }
@@ -90,7 +98,7 @@ export class JsonLoader {
     return contents;
   }
 
-  /** Refuses contents that break a rule of the format. The error names the place in the JSON. */
+  /** Applies the rules of the format to the contents. @throws {QdbError} USAGE with the place in the JSON form */
   #validate(contents: FileContents): void {
     try {
       validateContents(contents);

@@ -1,4 +1,4 @@
-// Types of the JSON form (spec §6), as `JSON.parse` returns it. A test compares them with spec/schema/qdb.schema.json.
+// Types of the JSON form (spec §6), in the shape that `JSON.parse` returns. A test compares them with spec/schema/qdb.schema.json.
 import type { QdbErrorCode } from "../errors.ts";
 import type { FeatureName } from "../records/features.ts";
 
@@ -16,7 +16,7 @@ export interface QdbJsonDraftHeader {
   readonly version: number;
   readonly cluster_bits: number;
   readonly nb_bitmaps: number;
-  /** u64 in decimal digits */
+  /** File offset of the bitmap table in bytes, in decimal digits. */
   readonly bitmaps_offset: string;
   readonly header_length: number;
 }
@@ -27,66 +27,69 @@ export interface QdbJsonFullHeader {
   readonly version: number;
   readonly cluster_bits: number;
   readonly nb_bitmaps: number;
-  /** u64 in decimal digits */
+  /** File offset of the bitmap table in bytes, in decimal digits. */
   readonly bitmaps_offset: string;
   readonly header_length: number;
   readonly bitmaps_size: number;
-  /** `0x` and 16 hex digits */
+  /** `0x` and 16 hex digits. */
   readonly incompatible_features: string;
-  /** `0x` and 16 hex digits */
+  /** `0x` and 16 hex digits. */
   readonly compatible_features: string;
-  /** `0x` and 16 hex digits */
+  /** `0x` and 16 hex digits. */
   readonly autoclear_features: string;
-  /** u64 in decimal digits */
+  /** A u64 in decimal digits. */
   readonly generation: string;
-  /** 8 hex digits */
+  /** 8 hex digits. */
   readonly table_checksum: string;
-  /** 8 hex digits */
+  /** 8 hex digits. */
   readonly header_checksum: string;
-  /** 8-4-4-4-12 */
+  /** A UUID: hex digits in groups of 8-4-4-4-12. */
   readonly writer_id: string;
-  /** 8-4-4-4-12 */
+  /** A UUID: hex digits in groups of 8-4-4-4-12. */
   readonly file_id: string;
 }
 
-/** A header extension: one of the name tables, or bytes. */
+/** A header extension. A feature name table has `features`, an extension name table has `names`, any other extension has `data`. */
 export interface QdbJsonExtension {
-  /** `0x` and 8 hex digits */
+  /** `0x` and 8 hex digits. */
   readonly type: string;
   readonly features?: readonly FeatureName[];
   readonly names?: readonly QdbJsonExtensionName[];
-  /** hex */
+  /** The bytes of the extension as hex digits. */
   readonly data?: string;
 }
 
 /** An entry of the extension name table. */
 export interface QdbJsonExtensionName {
-  /** `0x` and 8 hex digits */
+  /** `0x` and 8 hex digits. */
   readonly type: string;
   readonly name: string;
 }
 
-/** A bitmap: with `dirty` and `dirty_bytes`, or with `error` instead. */
+/** A bitmap. It has `dirty` and `dirty_bytes`, or `error` if its bits cannot be used. */
 export interface QdbJsonBitmap {
   readonly name?: string;
-  /** hex, for a name that is not UTF-8 */
+  /** The bytes of the name as hex digits, in place of `name` if they are not UTF-8. */
   readonly name_hex?: string;
-  /** u64 in decimal digits, bytes */
+  /** Size of the tracked disk in bytes, in decimal digits. */
   readonly size: string;
-  /** bytes a bit */
+  /** Number of bytes of the disk for each bit. */
   readonly granularity: number;
   readonly flags: readonly string[];
-  /** u64 in decimal digits */
+  /** File offset of the L1 area in bytes, in decimal digits. */
   readonly l1_table_offset: string;
   readonly l1_size: number;
-  /** 8 hex digits; full form */
+  /** 8 hex digits. Only in full form. */
   readonly l1_checksum?: string;
   readonly extra_data?: readonly QdbJsonRecord[];
-  /** `[offset, length]` in bytes, u64 in decimal digits, ascending, not touching */
+  /** The dirty ranges of the disk: offset and length in bytes, each in decimal digits. Ascending, and no range touches the next one. */
   readonly dirty?: readonly (readonly [offset: string, length: string])[];
-  /** u64 in decimal digits */
+  /** Sum of the lengths in `dirty`, in decimal digits. */
   readonly dirty_bytes?: string;
-  /** 64 hex digits; by default absent if more than 16 MiB of unstored clusters had to be hashed */
+  /**
+   * SHA-256 of the bitmap data as 64 hex digits. By default absent if more than 16 MiB of unstored data would have to be hashed, together
+   * with the bitmaps before.
+   */
   readonly bits_sha256?: string;
   readonly error?: QdbJsonError;
 }
@@ -97,23 +100,23 @@ export interface QdbJsonError {
   readonly message: string;
 }
 
-/** A record of the extra data: the keys of its kind, or bytes. */
+/** A record of the extra data. It has the keys of its type, or `data` if the type is unknown or the bytes break the rules of the type. */
 export interface QdbJsonRecord {
-  /** `0x` and 8 hex digits */
+  /** `0x` and 8 hex digits. */
   readonly type: string;
   readonly disk?: string;
-  /** stamp: u64 in decimal digits, bytes */
+  /** Of a disk stamp: length of the disk in bytes, in decimal digits. */
   readonly length?: string;
-  /** stamp: i64 in decimal digits, ns since the epoch */
+  /** Of a disk stamp: time of the last modification in nanoseconds since the Unix epoch, an i64 in decimal digits. */
   readonly mtime?: string;
-  /** stamp: u64 in decimal digits */
+  /** Of a disk stamp: inode number of the disk, a u64 in decimal digits. */
   readonly file?: string;
   readonly id?: string;
   readonly parent?: string;
-  /** i64 in decimal digits, ns since the epoch */
+  /** Time of creation in nanoseconds since the Unix epoch, an i64 in decimal digits. */
   readonly created?: string;
   readonly comment?: string;
   readonly successor?: string;
-  /** hex */
+  /** The bytes of the record as hex digits. */
   readonly data?: string;
 }

@@ -3,10 +3,13 @@ import { QdbError } from "../errors.ts";
 import { hasLoneSurrogate } from "../layout/text.ts";
 import { quote } from "../quote.ts";
 
-/** A parser of text that arrives in pieces. It yields when it needs more text, and receives the next piece, or undefined at the end. */
+/**
+ * A parser of text that arrives in parts. It yields when it needs more text, and is resumed with the next part, or with undefined at the
+ * end of the input.
+ */
 export type Parse<T> = Generator<void, T, string | undefined>;
 
-/** Runs a parser over text as it arrives. */
+/** Passes text to a parser as it arrives. */
 export class JsonInput<T extends object> {
   readonly #parser: Parse<T>;
   #result: T | undefined;
@@ -16,12 +19,12 @@ export class JsonInput<T extends object> {
     this.#parser.next();
   }
 
-  /** Passes the next piece of text to the parser. @throws what the parser throws; {QdbError} USAGE once it has ended */
+  /** Passes the next part of the text to the parser. @throws {Error} what the parser throws; {QdbError} USAGE if the parser has ended */
   push(text: string): void {
     if (text.length > 0) this.#step(text);
   }
 
-  /** Ends the input and returns the result of the parser. @throws as {@link push} */
+  /** Tells the parser that the input has ended, and returns its result. @throws {Error} as {@link push} */
   finish(): T {
     while (this.#result === undefined) this.#step(undefined);
     return this.#result;
@@ -30,43 +33,47 @@ export class JsonInput<T extends object> {
   #step(text: string | undefined): void {
     const step = this.#parser.next(text);
     if (step.done !== true) return;
-    // A generator that has ended returns undefined at every call, and finish() would never end.
+    // A generator that has ended returns undefined at every call, so `finish` would loop forever.
     if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
     this.#result = step.value;
   }
 }
 
-/** What differs between kinds of JSON input. */
+/** The settings in which kinds of JSON input differ. */
 export interface JsonKind {
-  /** Longest string or number that is accepted, in UTF-16 units. */
+  /** Maximum length of a string, number or word, in UTF-16 units. The quotes of a string do not count. */
   readonly maxToken: number;
   /** Message for an input that ends inside a string. */
   readonly unendedString: string;
-  /** The error for a message. `path` is the place in the input, as in `bitmaps[2].size`; line and column count from 1. */
+  /** Makes the error for a message. `path` is the place in the input, such as `bitmaps[2].size`. Line and column are counted from 1. */
   error(message: string, path: string, line: number, column: number): QdbError;
 }
 
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9.eE+-]*/y;
-/** A string, punctuation, or a run of what numbers and words are made of. */
+/**
+ * Matches a token: a whole string, one punctuation character, or the characters up to the next space, quote or punctuation. The last are a
+ * number or a word such as `true`, whose syntax is not checked here.
+ */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^ \t\n\r"[\]{}:,]+/sy;
+/** Matches the first character of a token that shows where it ends: a string or punctuation. */
 const CLOSED = /^["[\]{}:,]/;
 
-/** The beginning of a text in quotes, so that messages stay short. */
+/** Quotes a text for a message, cut to 40 characters. */
 function excerpt(text: string): string {
   return text.length > 40 ? `${quote(text.slice(0, 40))}…` : quote(text);
 }
 
 /**
- * Reads JSON as its text arrives, in memory that does not grow with the input. Each method reads one kind of value and refuses any
- * other. `path` is the place in the input for messages, as in `bitmaps[2].size`.
+ * Reads JSON as its text arrives, in memory that does not grow with the input. Each method reads one kind of value and refuses any other.
+ * `path` is the place in the input for messages, such as `bitmaps[2].size`.
  */
 export class JsonScanner {
   readonly #kind: JsonKind;
   #text = "";
   #at = 0;
   #ended = false;
-  /** Line (from 1) and column of the first character of #text. */
+  /** Line and column of the first character of #text, both counted from 1. */
   #line = 1;
   #column = 1;
 
@@ -74,7 +81,7 @@ export class JsonScanner {
     this.#kind = kind;
   }
 
-  /** Refuses the input here. @throws {QdbError} the error of the kind of input */
+  /** Refuses the input at the current position. @throws {QdbError} the error that the kind of input makes of the message */
   fail(path: string, message: string): never {
     const { line, column } = this.#position();
     throw this.#kind.error(message, path, line, column);
@@ -89,7 +96,7 @@ export class JsonScanner {
     };
   }
 
-  /** Waits for more text. Returns false at the end of the input. */
+  /** Waits for the next part of the text, and drops the part that was read. Returns false at the end of the input. */
   *#more(): Parse<boolean> {
     if (this.#ended) return false;
     const piece = yield;
@@ -109,7 +116,7 @@ export class JsonScanner {
     this.#at = SPACE.lastIndex;
   }
 
-  /** The next character that is no space, "" at the end; it is not taken. */
+  /** Returns the next character after spaces, without consuming it; "" at the end of the input. */
   *peek(): Parse<string> {
     for (;;) {
       this.#skipSpace();
@@ -118,7 +125,7 @@ export class JsonScanner {
     }
   }
 
-  /** Takes a character. @throws {QdbError} USAGE for any other */
+  /** Consumes the next character after spaces. @throws {QdbError} USAGE if it is another one than `character` */
   *expect(character: string, path: string): Parse<void> {
     const found = yield* this.peek();
     if (found !== character)
@@ -126,7 +133,11 @@ export class JsonScanner {
     this.#at++;
   }
 
-  /** Takes text that matches and is accepted, when the whole match is there already: a way past the single steps for long lists. */
+  /**
+   * Consumes what a sticky regular expression matches at the current position, and returns the match. Returns undefined and consumes
+   * nothing if there is no match in the text that has arrived, or if `accept` refuses it. Faster than reading token by token, for long
+   * lists.
+   */
   takeMatch(sticky: RegExp, accept?: (match: RegExpExecArray) => boolean): RegExpExecArray | undefined {
     sticky.lastIndex = this.#at;
     const match = sticky.exec(this.#text);
@@ -136,9 +147,10 @@ export class JsonScanner {
   }
 
   /**
-   * The next token, which is not taken: a string in its quotes, one of `[]{}:,`, or a run of other characters. Undefined where it
-   * is not there whole: a number or word at the end of the text may go on. A way past {@link token} for long inputs.
-   * @throws {QdbError} for one that is too long
+   * Returns the next token after spaces without consuming it: a string with its quotes, one of `[]{}:,`, or a run of other characters.
+   * Returns undefined if the token may not be complete: a number or word at the end of the text that has arrived can continue in the next
+   * part. Faster than {@link token}, which is a generator.
+   * @throws {QdbError} USAGE for a token that is too long
    */
   tokenHere(path: string): string | undefined {
     this.#skipSpace();
@@ -147,19 +159,22 @@ export class JsonScanner {
     const left = this.#text.length - this.#at;
     const length = token?.length ?? left;
     if (length > this.#kind.maxToken) this.#requireShort(length, path);
-    const mayGoOn = length === left && token !== undefined && !this.#ended && !CLOSED.test(token);
-    return mayGoOn ? undefined : token;
+    const mayContinue = length === left && token !== undefined && !this.#ended && !CLOSED.test(token);
+    return mayContinue ? undefined : token;
   }
 
   #requireShort(length: number, path: string): void {
     const { maxToken } = this.#kind;
     const isString = this.#text.charAt(this.#at) === '"';
-    // Two more for the quotes.
+    // The two quotes of a string do not count.
     if (length <= maxToken + (isString ? 2 : 0)) return;
     this.fail(path, `a ${isString ? "string" : "value"} of more than ${maxToken} characters`);
   }
 
-  /** The next token, as {@link tokenHere} tells; "" at the end. @throws {QdbError} for a string without an end */
+  /**
+   * Returns the next token as {@link tokenHere} does, but waits for more text until the token is complete; "" at the end of the input.
+   * @throws {QdbError} USAGE if the input ends inside a string, or for a token that is too long
+   */
   *token(path: string): Parse<string> {
     for (;;) {
       const token = this.tokenHere(path);
@@ -171,12 +186,15 @@ export class JsonScanner {
     }
   }
 
-  /** Takes the token that was looked at. */
+  /** Consumes a token that {@link tokenHere} or {@link token} returned. */
   take(token: string): void {
     this.#at += token.length;
   }
 
-  /** The text of a string token. @throws {QdbError} for a control character or an escape that JSON does not have */
+  /**
+   * Returns the text of a string token, without quotes and escapes.
+   * @throws {QdbError} USAGE for a control character, or for an escape that JSON does not have
+   */
   textOf(token: string, path: string): string {
     try {
       return String(JSON.parse(token));
@@ -185,7 +203,7 @@ export class JsonScanner {
     }
   }
 
-  /** Takes a string. @throws {QdbError} USAGE for anything else, a lone surrogate included */
+  /** Consumes a string, and returns its text. @throws {QdbError} USAGE for another kind of value, or for a string with a lone surrogate */
   *string(path: string): Parse<string> {
     const found = yield* this.peek();
     if (found !== '"') this.fail(path, `a string expected, ${found === "" ? "the end" : quote(found)} found`);
@@ -196,7 +214,7 @@ export class JsonScanner {
     return value;
   }
 
-  /** Takes a whole number from 0 to 2^32-1. @throws {QdbError} USAGE */
+  /** Consumes a whole number from 0 to 2^32-1. @throws {QdbError} USAGE for any other value */
   *u32(path: string): Parse<number> {
     const found = yield* this.peek();
     for (;;) {
@@ -213,7 +231,10 @@ export class JsonScanner {
     return Number(raw);
   }
 
-  /** Takes an object whose keys each have a reader; unknown and doubled keys are refused. Gives the keys that were there. */
+  /**
+   * Consumes an object. `keys` has a reader for each key that is allowed; it must consume the value. Returns the keys that the object had.
+   * @throws {QdbError} USAGE for another kind of value, an unknown key, or a key that stands there twice
+   */
   *object(path: string, keys: Readonly<Record<string, (path: string) => Parse<void>>>): Parse<ReadonlySet<string>> {
     const readers = new Map(Object.entries(keys));
     const seen = new Set<string>();
@@ -236,7 +257,7 @@ export class JsonScanner {
     return seen;
   }
 
-  /** Takes an array; each item has the reader. */
+  /** Consumes an array. The reader `item` must consume each item. @throws {QdbError} USAGE for another kind of value */
   *array(path: string, item: (path: string, index: number) => Parse<void>): Parse<void> {
     yield* this.expect("[", path);
     if ((yield* this.peek()) !== "]") {
@@ -249,7 +270,7 @@ export class JsonScanner {
     yield* this.expect("]", path);
   }
 
-  /** Takes the end of the input. @throws {QdbError} USAGE when more follows */
+  /** Consumes the end of the input. @throws {QdbError} USAGE if more text follows */
   *end(): Parse<void> {
     const found = yield* this.peek();
     if (found !== "") this.fail("", `the end expected, ${quote(found)} found`);
