@@ -6,6 +6,7 @@ import { type Window, windows } from "../src/bits/cluster-windows.ts";
 import { Counts } from "../src/bits/read-bits.ts";
 import { readClusters } from "../src/bits/stored-clusters.ts";
 import { OwnedRanges } from "../src/maps/owned-ranges.ts";
+import { L1Builder } from "../src/records/l1.ts";
 import { file, rep } from "./hand.ts";
 import { index, ZLIB } from "./reading.ts";
 
@@ -92,4 +93,16 @@ test("the place of a range that is not in the list is an error", () => {
   expect(() => ranges.offset(1)).toThrow(RangeError);
   expect(() => ranges.length(1)).toThrow(RangeError);
   expect(() => ranges.isShared(1)).toThrow(RangeError);
+});
+
+test("an L1 entry that is not in the area cannot be set: its bytes are those of checksums", () => {
+  const builder = new L1Builder(1, "full");
+  builder.setData(0, 4096, 7);
+  const before = builder.bytes.slice();
+  for (const index of [1, -1]) {
+    expect(() => builder.setZeros(index)).toThrow(RangeError);
+    expect(() => builder.setOnes(index)).toThrow(RangeError);
+    expect(() => builder.setData(index, 4096, 7)).toThrow(RangeError);
+  }
+  expect(builder.bytes).toEqual(before);
 });

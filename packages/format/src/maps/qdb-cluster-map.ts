@@ -12,6 +12,7 @@ import {
   L1_CHECKSUM,
   L1_ENTRY,
   l1AreaSize,
+  l1EntryOffset,
   l1Kind,
   l1Offset,
   l1Problem,
@@ -87,14 +88,14 @@ export class QdbClusterMap implements ClusterMap {
   }
 
   kind(cluster: number): ClusterKind {
-    return l1Kind(this.#view, entryAt(this.#start, cluster, this.count));
+    return l1Kind(this.#view, this.#start + l1EntryOffset(cluster, this.count));
   }
 
   /**
    * Returns the file offset in the L1 entry of a cluster, in bytes; 0 if the entry has no offset. A preallocated cluster has an offset too.
    */
   offset(cluster: number): number {
-    return l1Offset(this.#view, entryAt(this.#start, cluster, this.count));
+    return l1Offset(this.#view, this.#start + l1EntryOffset(cluster, this.count));
   }
 
   /**
@@ -104,18 +105,19 @@ export class QdbClusterMap implements ClusterMap {
   checksum(cluster: number): number | undefined {
     if (this.#context.form === "draft") return undefined;
     const { count } = this;
+    // The checksums follow the entries: a checksum is this many bytes behind its entry.
     const behind = (count - cluster) * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
-    return this.#view.getUint32(entryAt(this.#start, cluster, count) + behind);
+    return this.#view.getUint32(this.#start + l1EntryOffset(cluster, count) + behind);
   }
 
   /** Whether reserved bits are set in the L1 entry of a cluster. Bit 1 is reserved unless `allOnes`, the all-ones feature, is on. */
   hasReservedBits(cluster: number, allOnes: boolean): boolean {
-    return hasReservedBits(this.#view, entryAt(this.#start, cluster, this.count), allOnes);
+    return hasReservedBits(this.#view, this.#start + l1EntryOffset(cluster, this.count), allOnes);
   }
 
   /** Whether the L1 entry of a cluster has bit 1, "reads as ones", together with bit 0 or a file offset, which the format forbids. */
   isContradictory(cluster: number): boolean {
-    return isContradictory(this.#view, entryAt(this.#start, cluster, this.count));
+    return isContradictory(this.#view, this.#start + l1EntryOffset(cluster, this.count));
   }
 
   verify(cluster: number, bytes: Uint8Array): Problem | undefined {
@@ -131,14 +133,4 @@ export class QdbClusterMap implements ClusterMap {
     );
     return { ...problem, where: { ...problem.where, structure: "data cluster", offset } };
   }
-}
-
-/**
- * Returns the offset of an L1 entry in the view that holds its L1 area. It checks the index, since the view does not: another L1 area can
- * follow in the same view.
- * @throws {RangeError} if `cluster` is past the last entry
- */
-function entryAt(start: number, cluster: number, count: number): number {
-  if (!(cluster >= 0 && cluster < count)) throw new RangeError(`L1 entry ${cluster} of ${count} was asked for`);
-  return start + cluster * L1_ENTRY.size;
 }

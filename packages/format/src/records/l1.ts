@@ -41,6 +41,16 @@ export function l1AreaSize(entries: number, form: Form): number {
   return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
 }
 
+/**
+ * The offset of an L1 entry in its area, in bytes. An index past the last entry is an error here: the bytes there are checksums, or belong
+ * to another area.
+ * @throws {RangeError} if there is no such entry
+ */
+export function l1EntryOffset(index: number, count: number): number {
+  if (!(index >= 0 && index < count)) throw new RangeError(`L1 entry ${index} of ${count} was asked for`);
+  return index * L1_ENTRY.size;
+}
+
 /** Whether the descriptor at byte `at` of a view has reserved bits: 2-8 and 56-63, and bit 1 if the all-ones feature is off. */
 export function hasReservedBits(view: DataView, at: number, allOnes: boolean): boolean {
   const low = view.getUint32(at + 4);
@@ -68,7 +78,7 @@ export function l1Offset(view: DataView, at: number): number {
   return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }
 
-/** Builds an L1 area. Every entry is to be set once. */
+/** Builds an L1 area. Every entry is to be set once. @throws {RangeError} if an entry past the last one is set */
 export class L1Builder {
   /** The bytes of the area. */
   readonly bytes: Uint8Array;
@@ -85,18 +95,19 @@ export class L1Builder {
 
   /** Sets an entry to a cluster of zeros without space in the file. */
   setZeros(index: number): void {
-    this.#view.setBigUint64(index * 8, 0n);
+    this.#view.setBigUint64(l1EntryOffset(index, this.#count), 0n);
   }
 
   /** Sets an entry to a cluster of ones. The file must have incompatible bit 0. */
   setOnes(index: number): void {
-    this.#view.setBigUint64(index * 8, BigInt(ONES_BIT));
+    this.#view.setBigUint64(l1EntryOffset(index, this.#count), BigInt(ONES_BIT));
   }
 
   /** Sets an entry to a stored cluster: its file offset in bytes, cluster-aligned, and the CRC-32 of all its bytes. */
   setData(index: number, offset: number, checksum: number): void {
-    this.#view.setBigUint64(index * 8, BigInt(offset));
-    if (this.#form === "full") this.#view.setUint32(this.#count * 8 + index * 4, checksum);
+    this.#view.setBigUint64(l1EntryOffset(index, this.#count), BigInt(offset));
+    if (this.#form === "draft") return;
+    this.#view.setUint32(this.#count * L1_ENTRY.size + index * L1_CHECKSUM.size, checksum);
   }
 }
 
