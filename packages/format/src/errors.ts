@@ -1,6 +1,6 @@
 import { quote } from "./quote.ts";
 
-/** All codes that the library throws or reports. `spec/errors.json` has their meanings (spec §7). */
+/** All error codes that the library throws or reports. `spec/errors.json` has their meanings (spec §7). */
 export const ERROR_CODES = [
   "BAD_MAGIC",
   "UNSUPPORTED_VERSION",
@@ -34,7 +34,7 @@ export const ERROR_CODES = [
 /** A stable error code. */
 export type QdbErrorCode = (typeof ERROR_CODES)[number];
 
-/** The place of a problem, as far as it is known. `offset` is in bytes from the start of the file. */
+/** The place of a problem, as far as it is known: structure, field, file offset in bytes, and name of the bitmap. */
 export interface Where {
   readonly structure?: string;
   readonly field?: string;
@@ -42,21 +42,21 @@ export interface Where {
   readonly bitmap?: string;
 }
 
-/** A problem as plain data. Validators report it, {@link QdbError} carries it, `check` lists it. */
+/** A broken rule of the format, or another failure, as plain data. Validators report it, {@link QdbError} carries it, `check` lists it. */
 export interface Problem {
   readonly code: QdbErrorCode;
   readonly message: string;
   readonly where: Where;
 }
 
-/** Receives the problems of a structure, in the order of spec §7. */
+/** A function that receives the problems of a structure, in the order of spec §7. */
 export type Report = (problem: Problem) => void;
 
 const BRAND = Symbol.for("@qdb/format/QdbError");
 
 /**
- * The error class of the QDB libraries, with a stable `code` and the place, `where`. The message says what is wrong, where, and what to
- * do. Names in it are escaped.
+ * The error class of the QDB libraries. `code` is stable, and `where` is the place of the problem. The message says what is wrong, where,
+ * and what to do about it; names in it are escaped.
  */
 export class QdbError extends Error implements Problem {
   override readonly name = "QdbError";
@@ -70,13 +70,16 @@ export class QdbError extends Error implements Problem {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** The error for a problem. */
+  /** Makes the error for a problem. */
   static from(problem: Problem): QdbError {
     return new QdbError(problem.code, problem.message, problem.where);
   }
 }
 
-/** Whether a value is a {@link QdbError}, of any copy of this package, and has one of the codes, if any are given. */
+/**
+ * Whether a value is a {@link QdbError} with one of the codes, or with any code if none is given. An error that another copy of this
+ * package has thrown counts too.
+ */
 export function isQdbError<C extends QdbErrorCode = QdbErrorCode>(
   value: unknown,
   ...codes: readonly C[]
@@ -85,12 +88,12 @@ export function isQdbError<C extends QdbErrorCode = QdbErrorCode>(
   return codes.length === 0 || codes.some((code) => code === value.code);
 }
 
-/** A {@link Report} that throws the first problem. @throws {QdbError} the problem's code */
+/** A {@link Report} that throws the problem it receives, so that validation ends at the first one. @throws {QdbError} the problem's code */
 export function throwFirst(problem: Problem): never {
   throw QdbError.from(problem);
 }
 
-/** A place as text: `bitmap "daily", L1 table, offset 8192`. */
+/** Describes a place as text, such as `bitmap "daily", L1 table, offset 8192`. */
 export function describeWhere(where: Where): string {
   const parts: string[] = [];
   if (where.bitmap !== undefined) parts.push(`bitmap ${quote(where.bitmap)}`);

@@ -1,48 +1,48 @@
-/** Largest `cluster_bits`: clusters of 2 MiB, as in QEMU. */
+/** Maximum of `cluster_bits`: clusters of 2 MiB, as in QEMU. */
 export const MAX_CLUSTER_BITS = 21;
-/** Smallest `cluster_bits`: clusters of 512 bytes. */
+/** Minimum of `cluster_bits`: clusters of 512 bytes. */
 export const MIN_CLUSTER_BITS = 9;
-/** Whether a number can be the log2 of a cluster size. */
+/** Whether a value of `cluster_bits`, the log2 of the cluster size, is allowed. */
 export function isClusterBits(value: number): boolean {
   return Number.isInteger(value) && value >= MIN_CLUSTER_BITS && value <= MAX_CLUSTER_BITS;
 }
-/** Most bitmaps of one file. */
+/** Maximum number of bitmaps in a file. */
 export const MAX_BITMAPS = 65535;
-/** Largest bitmap table, in bytes. */
+/** Maximum length of the bitmap table in bytes. */
 export const MAX_TABLE_SIZE = 64 * 1024 * 1024;
-/** Most header extensions of one file. */
+/** Maximum number of header extensions in a file. */
 export const MAX_EXTENSIONS = 64;
-/** Longest bitmap name, in bytes of UTF-8. */
+/** Maximum length of a bitmap's name, in bytes of UTF-8. */
 export const MAX_NAME_SIZE = 1023;
-/** Most bytes of extra data of one bitmap. */
+/** Maximum length of the extra data of a bitmap, in bytes. */
 export const MAX_EXTRA_DATA_SIZE = 4096;
-/** Finest granularity, in bytes a bit. */
+/** Minimum granularity, in bytes per bit. */
 export const MIN_GRANULARITY = 512;
-/** Coarsest granularity, in bytes a bit. */
+/** Maximum granularity, in bytes per bit. */
 export const MAX_GRANULARITY = 2 ** 31;
-/** Whether a number of bytes can be the granularity of a bitmap: a power of two, 512..2^31. */
+/** Whether a granularity, in bytes per bit, is allowed: a power of two from 512 to 2^31. */
 export function isGranularity(bytes: number): boolean {
   return bytes >= MIN_GRANULARITY && bytes <= MAX_GRANULARITY && Number.isInteger(Math.log2(bytes));
 }
-/** Most bits of one bitmap: 512 MiB of data, as in QEMU. */
+/** Maximum number of bits of a bitmap. They take 512 MiB. QEMU has the same limit. */
 export const MAX_BITS = 2 ** 32;
-/** Largest disk that a bitmap can track, in bytes. */
+/** Maximum size in bytes of a disk that a bitmap can track. */
 export const MAX_DISK_SIZE: bigint = 2n ** 63n - 1n;
-/** The header area, always bytes [0, 4096) of a full file. */
+/** Length of the header area in bytes. In full form it is always 4096, whatever the cluster size. */
 export const HEADER_AREA_SIZE = 4096;
-/** File offsets above this count as past the end of the file (spec §1). */
+/** Maximum file offset. A larger one counts as past the end of every file (spec §1). */
 export const MAX_FILE_OFFSET = 2 ** 53;
 
-/** Limits that a caller may set. */
+/** Limits that a caller may set. An operation that would exceed one fails with LIMIT. */
 export interface Limits {
-  /** Most bytes that the bits of one Bitmap may take in memory, otherwise LIMIT (default 512 MiB). */
+  /** Maximum number of bytes that the bits of the bitmaps that one call reads may take in memory (default 512 MiB). */
   readonly maxBitmapBytes?: number;
-  /** Most bytes of L1 areas and data clusters that a repair may write for all bitmaps, otherwise LIMIT (default 4 GiB). */
+  /** Maximum number of bytes of L1 areas and data clusters, of all bitmaps together, that a repair may write (default 4 GiB). */
   readonly maxRepairBytes?: number;
 }
 /** Default of {@link Limits.maxRepairBytes}. */
 export const DEFAULT_MAX_REPAIR_BYTES = 4 * 1024 * 1024 * 1024;
 /** Default of {@link Limits.maxBitmapBytes}. */
 export const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;
-/** The last generation of a file: no commit can follow it (spec §2). */
+/** Maximum generation. A file that has reached it takes no more commits (spec §2). */
 export const MAX_GENERATION = 2n ** 64n - 1n;

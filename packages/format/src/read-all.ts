@@ -12,27 +12,27 @@ import type { Digests } from "./ports/digest.ts";
 import { type Plan, readEach } from "./ports/plan.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 
-/** Most bytes of data clusters that one round reads, of all bitmaps together. */
+/** Maximum number of bytes of data clusters that one round reads, of all bitmaps together. */
 const ROUND_BYTES = 16 * 1024 * 1024;
-/** Most windows that one round reads: each is a few objects until the round ends, also where it has no bytes to read. */
+/** Maximum number of windows that one round reads. Each takes a few objects until the round ends, even if it has no bytes to read. */
 const ROUND_PARTS = 4096;
 
-/** A bitmap of the table with its bits in memory, or with the problem that keeps them from being used: exactly one of the two is there. */
+/** A bitmap of a file: either its bits in memory (`bitmap`), or the problem because of which the bits cannot be used (`problem`). */
 export interface LoadedBitmap {
   readonly entry: BitmapEntry;
   readonly bitmap: Bitmap | undefined;
   readonly problem: Problem | undefined;
 }
 
-/** Receives the bits of one bitmap, window by window. */
+/** A visitor that receives all bits of one bitmap, window by window. */
 interface PartVisitor extends BitVisitor {
-  /** Called after the last bit. */
+  /** Called after the last bit was received. */
   end?(): void;
-  /** Called instead of `end` when the data is damaged: no more bits follow. */
+  /** Called instead of `end` if the data is damaged or cannot be read. No more bits follow. */
   fail?(): void;
 }
 
-/** A window of a bitmap that is read in one round with windows of other bitmaps. */
+/** A window of a bitmap, which is read in one round together with windows of other bitmaps. */
 interface Part {
   readonly bitmap: MappedBitmap;
   readonly map: QdbClusterMap;
@@ -41,9 +41,9 @@ interface Part {
 }
 
 /**
- * Reads the data of bitmaps and shows the bits of each to a visitor, in rounds of at most 16 MiB and 4096 windows. Bitmaps that cannot be
- * used are left out. When the data of a bitmap is damaged or cannot be read, the bitmap gets a problem (BAD_CHECKSUM, IO, SHORT_READ),
- * and the others are read all the same.
+ * Reads the data of bitmaps and shows the bits of each bitmap to a visitor of its own, in rounds of at most 16 MiB and 4096 windows.
+ * Bitmaps that cannot be used are left out. If the data of a bitmap is damaged or cannot be read, the problem (BAD_CHECKSUM, IO,
+ * SHORT_READ) is recorded in the bitmap, and the other bitmaps are still read.
  */
 function* visitAll(
   mapped: readonly MappedBitmap[],
@@ -67,7 +67,7 @@ function* visitAll(
         bytes = 0;
         onProgress?.(done, total);
       }
-      // The round may have found damage: the rest of the bitmap need not be read.
+      // If the round has found damage in this bitmap, the rest of the bitmap is not read.
       if (bitmap.usableMap === undefined) break;
       parts.push({ bitmap, map, window, visitor });
       bytes += length;
@@ -79,7 +79,7 @@ function* visitAll(
   onProgress?.(total, total);
 }
 
-/** The sum of a measure of the number of bits, over the bitmaps that can be used. */
+/** Applies `measure` to the number of bits of each bitmap that can be used, and returns the sum. */
 function bitsOfAll(mapped: readonly MappedBitmap[], measure: (bits: number) => number): number {
   return mapped.reduce((sum, { usableMap }) => (usableMap === undefined ? sum : sum + measure(usableMap.bitCount)), 0);
 }
@@ -121,14 +121,14 @@ function visitWindow(
     window.visit(good, visitor);
   } catch (error) {
     if (!(error instanceof QdbError)) throw error;
-    // Plain data: the error would keep its stack in memory.
+    // Only the plain data of the error is kept: the error itself would keep its stack trace in memory.
     const { code, message, where } = error;
     return { code, message, where };
   }
   return undefined;
 }
 
-/** A visitor that puts the bits into a bitmap. */
+/** Returns a visitor that sets the bits it receives in a bitmap. */
 function filling(bitmap: Bitmap): BitVisitor {
   return {
     pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
@@ -138,9 +138,10 @@ function filling(bitmap: Bitmap): BitVisitor {
 }
 
 /**
- * Reads every bitmap of a file into memory: all L1 areas first, then the data of all bitmaps in rounds of at most 16 MiB. With header and
- * table these are four rounds for a few thousand small bitmaps. A bitmap that cannot be used has its problem in place of its bits.
- * @throws {QdbError} LIMIT when the bits of all usable bitmaps together take more than `maxBitmapBytes`
+ * Reads every bitmap of a file into memory: all L1 areas first, then the data of all bitmaps in rounds of at most 16 MiB. For a few
+ * thousand small bitmaps this takes two rounds, after the two for header and table. A bitmap that cannot be used has a problem instead of
+ * bits.
+ * @throws {QdbError} LIMIT if the bits of all usable bitmaps together take more than `maxBitmapBytes`
  */
 export function* readAllPlan(
   index: QdbIndex,
@@ -177,7 +178,7 @@ export class CountedBitmap {
   readonly #mapped: MappedBitmap;
   readonly #counts: Counts;
 
-  /** `counts` has the dirty bits of all bitmaps, by index of the table entry. @internal */
+  /** `counts` has the numbers of dirty bits of all bitmaps, by index of the table entry. @internal */
   constructor(mapped: MappedBitmap, counts: Counts) {
     this.#mapped = mapped;
     this.#counts = counts;
@@ -187,24 +188,24 @@ export class CountedBitmap {
     return this.#mapped.entry;
   }
 
-  /** The cluster map; undefined unless the L1 area and all its entries are good. */
+  /** The cluster map; undefined if the L1 area or one of its entries has a problem. */
   get map(): QdbClusterMap | undefined {
     return this.#mapped.map;
   }
 
-  /** Undefined when the bits cannot be used; {@link findProblem} then says why. */
+  /** How much is dirty; undefined if the bits cannot be used, and {@link findProblem} then returns the reason. */
   get dirty(): DirtyCount | undefined {
     const map = this.#mapped.usableMap;
     return map === undefined ? undefined : this.#counts.total(map.shape, map.entry.index);
   }
 
-  /** The first problem of the bitmap, in the order of spec §7; undefined if its bits can be used. */
+  /** Returns the first problem of the bitmap, in the order of spec §7; undefined if its bits can be used. */
   findProblem(): Problem | undefined {
     return this.#mapped.findProblem();
   }
 }
 
-/** Counts the dirty bits of every bitmap of a file. A bitmap that cannot be used has a problem in place of a count. */
+/** Counts the dirty bits of every bitmap of a file. A bitmap that cannot be used has a problem instead of a count. */
 export function* countAllPlan(
   index: QdbIndex,
   digests: Digests = {},
@@ -217,12 +218,13 @@ export function* countAllPlan(
 }
 
 /**
- * Receives the dirty extents of the bitmaps of a file, bitmap by bitmap in the order of the table, in ascending order. When damage of a
- * bitmap is found only on the way, a part of its extents was received before; the bitmap then has a problem.
+ * Receives the dirty extents of the bitmaps of a file: bitmap by bitmap in the order of the table, each in ascending order. If a bitmap's
+ * data turns out to be damaged after some of its extents were received, the bitmap that the call returns has a problem, and no more of its
+ * extents follow.
  */
 export type ExtentsVisitor = (entry: BitmapEntry, batch: ExtentBatch) => void;
 
-/** Shows the dirty extents of every bitmap of a file to a visitor. Returns the bitmaps, with the problems of those that cannot be used. */
+/** Shows the dirty extents of every bitmap of a file to a visitor. Returns all bitmaps; those that cannot be used have a problem. */
 export function* extentsOfAllPlan(
   index: QdbIndex,
   visitor: ExtentsVisitor,
@@ -230,7 +232,7 @@ export function* extentsOfAllPlan(
   onProgress?: BitOptions["onProgress"],
 ): Plan<MappedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  // One collector is enough: the bits of a bitmap are shown to the last one before the next bitmap begins.
+  // One collector serves all bitmaps: the last bit of a bitmap is received before the first bit of the next one.
   let collector = new RunCollector();
   const visitorOf = (map: QdbClusterMap): PartVisitor => {
     const show = (runs: Uint32Array): void => visitor(map.entry, new ExtentBatch(map.shape, runs));

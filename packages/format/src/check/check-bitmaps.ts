@@ -14,7 +14,7 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { checkEntry, nameTwins } from "./check-records.ts";
 import { type Finding, finding, findingOf } from "./findings.ts";
 
-/** A finding with the index of the table entry that it is about; undefined if it is about no single bitmap. */
+/** A finding and the bitmap that it is about: the index of its table entry, which is undefined if the finding is about no single bitmap. */
 export interface LocatedFinding {
   readonly finding: Finding;
   readonly entryIndex?: number;
@@ -22,18 +22,18 @@ export interface LocatedFinding {
 
 /** Options of {@link BitmapCheck}. */
 export interface BitmapCheckOptions {
-  /** Whether writers refuse the file, so that nothing can be repaired. */
+  /** Whether writers refuse to change the file. No finding is repairable then. */
   readonly refused: boolean;
   /**
-   * Keep the findings of data clusters, so that {@link BitmapCheck.listFindings} has them. Each takes less memory than the bytes read for
-   * it.
+   * Whether to keep the findings of data clusters, so that {@link BitmapCheck.listFindings} can list them. A finding takes less memory than
+   * the bytes that were read for it.
    */
   readonly keep: boolean;
 }
 
 /**
- * Checks the table entries of a file, their L1 areas and their data. Findings about entries and L1 areas are derived again each time they
- * are listed: a damaged file can have a million.
+ * Checks the table entries of a file, their L1 areas and their data. Findings about entries and L1 areas are not kept, but computed again
+ * each time they are listed, since a damaged file can have a million of them.
  */
 export class BitmapCheck {
   readonly #index: QdbIndex;
@@ -42,14 +42,16 @@ export class BitmapCheck {
   /** The findings of data clusters, by index of the table entry. */
   readonly #data = new Map<number, Finding[]>();
 
-  /** `mapped` has every bitmap of the table, in its order. */
+  /** `mapped` has every bitmap of the table, in the order of the table. */
   constructor(index: QdbIndex, mapped: readonly MappedBitmap[], options: BitmapCheckOptions) {
     this.#index = index;
     this.#mapped = mapped;
     this.#options = options;
   }
 
-  /** Puts out every finding. Data clusters are read last. */
+  /**
+   * Puts out every finding: first those for which no data cluster is read, then those of L1 padding and data clusters, bitmap by bitmap.
+   */
   *run(onProgress: BitOptions["onProgress"]): Plan<void, LocatedFinding> {
     for (const located of this.#findBeforeData()) yield* put(located);
     const total = this.#mapped.reduce((sum, { map }) => (map === undefined ? sum : sum + map.bitCount), 0);
@@ -63,7 +65,10 @@ export class BitmapCheck {
     }
   }
 
-  /** Lists all findings again, in the same order, after `run`. Those of data clusters only where they were kept. */
+  /**
+   * Lists the findings that `run` put out, in the same order; call it after `run`. Findings of data clusters are included only if the
+   * option `keep` is set.
+   */
   *listFindings(): Generator<LocatedFinding, void> {
     yield* this.#findBeforeData();
     for (const { entry, area } of this.#mapped) {
@@ -72,7 +77,7 @@ export class BitmapCheck {
     }
   }
 
-  /** Lists the findings of one bitmap again. Names that look the same are findings of no single bitmap. */
+  /** Lists the findings of one bitmap that `run` put out. NAME_TWINS is left out, since it is a finding of no single bitmap. */
   *listFindingsOf(entryIndex: number): Generator<Finding, void> {
     const bitmap = itemAt(this.#mapped, entryIndex);
     const { entry, area } = bitmap;
@@ -83,7 +88,7 @@ export class BitmapCheck {
     yield* this.#data.get(entryIndex) ?? [];
   }
 
-  /** The findings that need no data clusters. */
+  /** Lists the findings for which no data cluster is read. */
   *#findBeforeData(): Generator<LocatedFinding, void> {
     const { entries } = this.#index.table;
     for (const entry of entries) yield* this.#findEntryProblems(entry);
@@ -118,19 +123,19 @@ export class BitmapCheck {
     return located;
   }
 
-  /** A finding about a bitmap; not repairable where a repair leaves the bitmap as it is. */
+  /** Adds the index of its bitmap to a finding. Makes the finding not repairable if a repair copies the bitmap as it is. */
   #locate(found: Finding, entry: BitmapEntry): LocatedFinding {
     const stays = this.#index.problems.isBeyondRepair(entry.index);
     return { finding: this.#ifRepairable(stays ? { ...found, repairable: false } : found), entryIndex: entry.index };
   }
 
-  /** A finding, not repairable where a writer refuses the file. */
+  /** Returns a finding, made not repairable if writers refuse the file. */
   #ifRepairable(found: Finding): Finding {
     return this.#options.refused ? { ...found, repairable: false } : found;
   }
 }
 
-/** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero behind the last bit. */
+/** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero past the last bit of the bitmap. */
 function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
   for (const window of windows(map)) {
     for (const [cluster, bytes] of yield* readClusters(map, window)) {

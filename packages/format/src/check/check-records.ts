@@ -14,7 +14,7 @@ import { decodeRecord, isKnownRecordType, parseExtraData, RECORD } from "../reco
 import type { TlvWalk } from "../records/tlv.ts";
 import { type Finding, finding } from "./findings.ts";
 
-/** Finds what is legal in header extensions and the padding of the header area, but is in no canonical file. */
+/** Checks the header extensions and the padding of the header area. Yields PADDING and BAD_RECORD. */
 export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Finding, void> {
   const [start] = extensionSpace(area);
   const pad = (offset: number, what: string): Finding =>
@@ -24,7 +24,7 @@ export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Fin
     });
   for (const { offset, what } of walk.padding)
     yield pad(start + offset, what === "padding" ? "the padding of a header extension" : `the ${what}`);
-  // Where the extensions end is not known if one of them is broken.
+  // If an extension is broken, the end of the extensions is unknown.
   if (!walk.isBroken) yield* checkEndOfArea(area, walk, pad);
   for (const { type, data } of walk.items) {
     const broken =
@@ -36,7 +36,7 @@ export function* checkExtensions(area: HeaderArea, walk: TlvWalk): Generator<Fin
   }
 }
 
-/** Checks that the header area behind the extensions is zero. */
+/** Checks that the header area is zero after the end of the extensions. Yields PADDING if it is not. */
 function* checkEndOfArea(
   area: HeaderArea,
   walk: TlvWalk,
@@ -44,14 +44,14 @@ function* checkEndOfArea(
 ): Generator<Finding, void> {
   const [start, end] = extensionSpace(area);
   const behind = start + walk.end;
-  // In full form the padding reaches to the end of the header area, in a draft to the end of the space for extensions.
+  // The padding ends with the header area in full form, and with the space for extensions in draft form.
   const limit = area.form === "full" ? area.bytes.length : end;
   if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
 }
 
-/** Checks the records and the padding of a table entry. */
+/** Checks the records and the padding of a table entry. Yields PADDING and BAD_RECORD. */
 export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
-  // Most entries have neither records nor padding that is not zero. The name need not be decoded then.
+  // Most entries have no records, and zeros as padding. Their names need not be decoded.
   if (entry.extraData.length === 0 && isZero(entry.padding)) return;
   const bitmap = entry.label;
   const start = entry.fileOffset + BITMAP_ENTRY.size;
@@ -75,7 +75,7 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
   }
   for (const record of parsed.records) {
     if (!isKnownRecordType(record.type) || decodeRecord(record).kind !== "unknown") continue;
-    // A broken successor record is an error of the bitmap, and reported as one. A broken stamp counts as a changed disk.
+    // A broken successor record is an error of the bitmap, which EntryRules reports. A broken disk stamp counts as a changed disk.
     if (record.type === RECORD.successor) continue;
     const stamp = record.type === RECORD.stamp;
     const message = `record ${record.type} breaks its own rule; it is treated as ${stamp ? "a disk that changed" : "unknown bytes"}`;
@@ -83,9 +83,9 @@ export function* checkEntry(entry: BitmapEntry): Generator<Finding, void> {
   }
 }
 
-/** Finds names that look the same: equal in Unicode normal form C, but not byte for byte. */
+/** Finds names that are different bytes, but equal in Unicode normalization form C. Yields NAME_TWINS. */
 export function* nameTwins(entries: readonly BitmapEntry[]): Generator<Finding, void> {
-  /** For each normal form, the index of the first entry that has it. The name itself is not kept: all names can be as long as the file. */
+  /** For each normalized name, the index of the first entry that has it. An index takes less memory than a second copy of the name. */
   const firstWith = new Map<string, number>();
   for (const { name, index } of entries) {
     if (name === undefined) continue;

@@ -21,28 +21,29 @@ import { type Finding, finding, findingOf, type Severity, type SeverityCounts } 
 
 export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
 
-/** The result of a check, beside its findings. */
+/** The result of a check, apart from its findings. */
 export interface CheckSummary {
   /** Number of findings of each severity. */
   readonly counts: SeverityCounts;
-  /** False if an error of the file kept the check from reaching everything. */
+  /** Whether the whole file was checked; false if an error kept the check from some of the header extensions, the table or the L1 areas. */
   readonly complete: boolean;
-  /** Which copy of the header was used; absent if none could be. */
+  /** Which copy of the header was used; absent if neither could be used. */
   readonly headerSource?: HeaderSource;
 }
 
 /** Options of a check. */
 export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
-  /** Whether the file cannot be cut, since it is a block device: space behind the last used cluster is then no leak. */
+  /** Whether the file cannot be cut, since it is a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean | undefined;
-  /** Keeps the findings, so that they can be listed again after the check. @internal */
+  /** Receives the findings, so that they can be listed again after the check. @internal */
   readonly keptFindings?: FileFindings | undefined;
 }
 
 /**
- * Checks every rule of a file and puts out every finding. An error of the file is a finding too; it is thrown only if nothing could be
- * checked because of it.
- * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE; IO, SHORT_READ
+ * Checks every rule of a file and puts out every finding. Errors of the file are findings too, except for those that are thrown because
+ * they keep the file from being checked.
+ * @throws {QdbError} BAD_MAGIC if this is no QDB file; UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE if the file needs a version or an
+ * incompatible feature that the library does not know; IO, SHORT_READ if the header or the bitmap table cannot be read
  */
 export function* checkPlan(
   fileSize: number,
@@ -95,7 +96,7 @@ function* checkFile(
     return { complete: yield* endCheck(error, findings), headerSource };
   }
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  // A file that writers refuse cannot be repaired. This must be known before the first finding is put out.
+  // Writers refuse such a file, so that none of its findings is repairable. This must be known before the first finding is put out.
   const refused = problems.length > 0 || index.form === "draft" || index.header.generation === MAX_GENERATION;
   findings.header = refused ? header.map(unrepairable) : header;
   for (const found of findings.header) yield* put(found);
@@ -111,8 +112,8 @@ function* checkFile(
 }
 
 /**
- * Ends a check at an error of the file, which becomes the last finding. Errors with one of the codes `thrown`, and errors that are not of
- * the file itself, are thrown. Returns false, since the check is not complete.
+ * Ends a check that met an error: puts the error out as the last finding, and returns false, since the check is not complete. Errors with
+ * one of the codes in `thrown` are thrown instead, and so are errors of reading, of a change of the source, and of an abort.
  */
 function* endCheck(
   error: unknown,
@@ -127,12 +128,15 @@ function* endCheck(
   return false;
 }
 
-/** The same finding, not repairable. */
+/** Returns the finding, made not repairable. */
 function unrepairable(found: Finding): Finding {
   return { ...found, repairable: false };
 }
 
-/** Compares the two copies of the header. Findings: the primary is damaged, the mirror is damaged or differs, a draft has no checksums. */
+/**
+ * Compares the two copies of the header. Returns a finding if the primary is damaged (BAD_CHECKSUM), if the mirror is damaged or differs
+ * (MIRROR), or if the file is in draft form, which has no mirror and no checksums (UNPROTECTED).
+ */
 function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32): Plan<readonly Finding[]> {
   if (opened.form === "draft") {
     const message = "draft form has no checksums: damage of its bits cannot be found";
@@ -144,7 +148,7 @@ function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32
     const message = `the header ${what}; its mirror at ${opened.offset} was used; qdb check -r restores it`;
     return [finding("BAD_CHECKSUM", "corrupt", message, { structure: "header", offset: 0 }, true)];
   }
-  // The place of the mirror depends on the cluster size.
+  // Without a valid cluster size, the offset of the mirror is unknown.
   if (!isClusterBits(opened.header.clusterBits)) return [];
   const offset = mirrorOffset(2 ** opened.header.clusterBits);
   const mirror = yield* readArea(offset, fileSize);
@@ -153,13 +157,13 @@ function* checkHeaderCopies(opened: OpenedHeader, fileSize: number, crc32: Crc32
   return [finding("MIRROR", "info", message, { structure: "mirror", offset }, true)];
 }
 
-/** What is wrong with a mirror that has other bytes than the header. */
+/** Describes a mirror whose bytes differ from those of the primary. */
 function describeMirror({ bytes, unread }: AreaRead, crc32: Crc32): string {
   if (unread !== undefined) return `cannot be read: ${unread.message}`;
   return isGoodArea(bytes, crc32) ? "differs from the header: a commit that never happened" : "is damaged or missing";
 }
 
-/** Finds space behind everything that is used. */
+/** Finds space past the last range in use (LEAK). Finds nothing if a bitmap has no cluster map, since it may own that space. */
 function checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): readonly Finding[] {
   if (!areAllMapped(mapped)) return [];
   const end = endOfUse(index, mapped);

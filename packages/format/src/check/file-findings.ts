@@ -1,13 +1,13 @@
 import type { BitmapCheck, LocatedFinding } from "./check-bitmaps.ts";
 import type { Finding } from "./findings.ts";
 
-/** The findings of one check of a file. They can be listed again after the check, without another read of the file (spec §7.4). */
+/** The findings of one check of a file. They can be listed after the check, without reading the file again (spec §7.4). */
 export class FileFindings {
   /** Findings about the header, its mirror and the header extensions. */
   header: readonly Finding[] = [];
-  /** Lists the findings about bitmaps; undefined if the bitmap table could not be read. */
+  /** The check of the bitmaps, which lists their findings; undefined if the bitmap table could not be read. */
   bitmaps: BitmapCheck | undefined;
-  /** The finding that ended the check early, or those about the end of the file. */
+  /** The finding that ended the check early; if none did, the findings about the end of the file. */
   end: readonly Finding[] = [];
 
   /** Lists all findings, in the order in which the check put them out. */

@@ -1,9 +1,11 @@
 import type { Problem, QdbErrorCode } from "../errors.ts";
 
-/** How bad a finding is. Findings that are `corrupt` or `unsafe` make `qdb check` exit with 2, `leak` with 3, the others with 0. */
+/**
+ * How bad a finding is. `qdb check` exits with 2 if one is `corrupt` or `unsafe`, else with 3 if one is a `leak`, else with 0 (spec §7).
+ */
 export type Severity = "corrupt" | "unsafe" | "leak" | "noncanonical" | "info";
 
-/** Codes of findings: those of errors, and some that are no errors (spec §7). */
+/** Codes of findings: the codes of errors, and the codes of findings that are not errors (spec §7). */
 export type FindingCode =
   | QdbErrorCode
   | "LEAK"
@@ -14,20 +16,20 @@ export type FindingCode =
   | "MIRROR"
   | "UNPROTECTED";
 
-/** Something that a check found. */
+/** An error of a file, or another fact about it, that a check reports. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
   readonly message: string;
   readonly where: Problem["where"];
-  /** Whether `qdb check -r` can repair it without losing a dirty bit. */
+  /** Whether `qdb check -r` can remove the finding without losing a dirty bit. */
   readonly repairable: boolean;
 }
 
 /** Number of findings of each severity. */
 export type SeverityCounts = Record<Severity, number>;
 
-/** Makes a finding. By default it is repairable if it is `noncanonical` or a `leak`. */
+/** Makes a finding. By default it is repairable if its severity is `noncanonical` or `leak`. */
 export function finding(
   code: FindingCode,
   severity: Severity,
@@ -38,7 +40,7 @@ export function finding(
   return { code, severity, message, where, repairable };
 }
 
-/** The finding for an error. A bitmap whose true bits only its collector knows is unsafe, not corrupt. */
+/** Makes the finding for an error: `unsafe` for INCONSISTENT and for an unknown flag of a bitmap, otherwise `corrupt` (spec §7). */
 export function findingOf(problem: Problem, repairable: boolean): Finding {
   const { code, message, where } = problem;
   const unsafe = code === "INCONSISTENT" || (code === "UNSUPPORTED_FEATURE" && where.field === "flags");

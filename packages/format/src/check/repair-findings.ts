@@ -1,19 +1,19 @@
 import type { FileFindings } from "./file-findings.ts";
 import type { Finding } from "./findings.ts";
 
-/** A finding of a check before or after a repair. */
+/** A finding of the check before a repair, or of the check after it. */
 export interface RepairFinding {
   readonly finding: Finding;
-  /** Whether the repair removed it. */
+  /** Whether the repair removed the finding. */
   readonly repaired: boolean;
 }
 
-/** Findings with the same key are the same finding before and after a repair. The file offset is left out, since a commit changes it. */
+/** Returns a key that is the same before and after a repair. It does not include the file offset, since a commit moves structures. */
 function keyOf({ code, where }: Finding): string {
   return JSON.stringify([code, where.structure, where.field, where.bitmap]);
 }
 
-/** The keys of the findings of a file. Only those of one bitmap are in memory: of the one that was asked for last. */
+/** The keys of the findings of a file. Keys of bitmaps are not kept, except for those of the bitmap that was asked for last. */
 class FindingKeys {
   readonly #findings: FileFindings;
   readonly #ofFile: ReadonlySet<string>;
@@ -37,12 +37,12 @@ class FindingKeys {
   }
 }
 
-/** The findings of the checks before and after a repair. They are derived again each time they are listed, to save memory. */
+/** The findings of the checks before and after a repair. They are computed again each time they are listed, to save memory. */
 export class RepairFindings {
   readonly #before: FileFindings;
   readonly #after: FileFindings;
 
-  /** Both are the same object where nothing was repaired. */
+  /** `before` and `after` are the same object if nothing was repaired. */
   constructor(before: FileFindings, after: FileFindings) {
     this.#before = before;
     this.#after = after;
@@ -58,15 +58,15 @@ export class RepairFindings {
     return Array.from(this.#after.list(), ({ finding }) => finding);
   }
 
-  /** Lists the findings before the repair, and then those that only the check after it found. None is kept in memory. */
+  /** Yields the findings of the check before the repair, then those that only the check after the repair has. None is kept in memory. */
   *findings(): Generator<RepairFinding, void> {
     const before = this.#before;
     const after = this.#after;
     const left = new FindingKeys(after);
-    // A finding does not count as repaired where the bitmaps could not be checked again.
+    // If the bitmaps could not be checked after the repair, no finding counts as repaired.
     const isCheckedAgain = after.bitmaps !== undefined || before.bitmaps === undefined;
     for (const { finding, entryIndex } of before.list()) {
-      // A repair does not change names, nor the order of bitmaps.
+      // A repair does not change names, so that NAME_TWINS remains. It does not change the order of bitmaps either, so that indices remain.
       const repaired = isCheckedAgain && finding.code !== "NAME_TWINS" && !left.has(finding, entryIndex);
       yield { finding, repaired };
     }

@@ -1,4 +1,4 @@
-// Checks a file, and starts over when a writer commits meanwhile (spec §5, Readers).
+// Checks a file, and starts over if a writer commits during the check (spec §5, Readers).
 
 import type { BitOptions } from "../bits/read-bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "../check/check.ts";
@@ -10,12 +10,16 @@ import { busy, sourceChanged } from "./attempts.ts";
 import { type FileView, fileViews, isPrimaryUnchanged, type RetryOptions } from "./file-views.ts";
 
 /**
- * Findings are held back until the primary was read again: at first this many, then four times as many each time, so that the primary is
- * seldom read. Memory stays bounded (spec §7.4): a finding of a data cluster takes less of it than the bytes that were read for it.
+ * Maximum number of findings that are held back until the primary is read again. It is multiplied by four each time, so that the primary is
+ * seldom read. Memory stays bounded (spec §7.4), since a finding of a data cluster takes less memory than the bytes that were read for it.
  */
 const HELD_FINDINGS = 1024;
 
-/** Checks a file, again when a writer committed before the first finding left. @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED */
+/**
+ * Checks a file. Starts over if a writer commits before the first finding is yielded.
+ * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, IO, SHORT_READ as {@link checkPlan} does; ABORTED; LOCKED if a
+ * writer commits during every attempt; SOURCE_CHANGED if a writer commits after the first finding is yielded
+ */
 export async function* checkWithRetry(
   source: AnySource,
   options: RetryOptions & Pick<BitOptions, "onProgress">,
@@ -28,9 +32,9 @@ export async function* checkWithRetry(
 }
 
 /**
- * Makes one attempt; returns undefined if a writer committed before the first finding left. A finding can be the effect of a commit, so
- * that it leaves only after the primary was read again. Findings that follow without another read of the file leave at once: an L1 area
- * can have a million of them, which must not be held.
+ * Makes one attempt to check a file. Returns undefined if a writer commits before the first finding is yielded. A finding can be the effect
+ * of a commit, so that it is held until the primary was read again and is unchanged. Findings that follow without another read of the file
+ * are yielded at once: an L1 area can have a million findings, too many to hold.
  */
 async function* checkOnce(
   source: AnySource,
@@ -84,17 +88,19 @@ async function* checkOnce(
   }
 }
 
-/** Whether a commit that is not finished would cause the same finding: it writes behind the end, and to the mirror before the primary. */
+/**
+ * Whether an unfinished commit can cause a finding: a commit writes past the end of the file, and it writes the mirror before the primary.
+ */
 function mayBeOfCommit({ code }: Finding): boolean {
   return code === "LEAK" || code === "MIRROR";
 }
 
-/** How long a file must stay unchanged, in milliseconds, where it is not known whether a writer has it. */
+/** How long a file must stay unchanged, in milliseconds, if the source cannot tell whether a writer holds the lock. */
 const SECOND_LOOK_MS = 200;
 
 /**
- * Whether no commit was under way when the file was checked (spec §7.3): there is no writer now, and the primary is unchanged, so that no
- * commit followed what was written.
+ * Whether no commit was in progress when the file was checked (spec §7.3): no writer holds the lock now, and the file has the length and
+ * the primary that it had then.
  */
 async function isQuiet(
   source: AnySource,
@@ -104,13 +110,13 @@ async function isQuiet(
 ): Promise<boolean> {
   const hasWriter = await source.hasWriter?.();
   if (hasWriter === true) return false;
-  // Bytes in memory cannot change.
+  // A source without `refresh`, such as bytes in memory, cannot change, and there is no need to wait.
   if (hasWriter === undefined && source.refresh !== undefined) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
   await source.refresh?.();
   return source.size === size && (await isPrimaryUnchanged(source, primary, options));
 }
 
-/** A summary that does not count some of its findings. */
+/** Returns a summary in which the findings in `dropped` are not counted. */
 function without(summary: CheckSummary, dropped: readonly Finding[]): CheckSummary {
   const counts = { ...summary.counts };
   for (const { severity } of dropped) counts[severity]--;

@@ -1,4 +1,4 @@
-// The bytes that one attempt to read a file sees, and whether a writer committed meanwhile (spec §5, Readers).
+// Views of a file. An attempt to read the file uses one view, which tells whether a writer has committed meanwhile (spec §5, Readers).
 import { isQdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import { HEADER_AREA_SIZE } from "../limits.ts";
@@ -15,43 +15,47 @@ import { attempts, busy } from "./attempts.ts";
 export interface RetryOptions extends RunOptions {
   readonly digests?: Digests;
   readonly clock?: Clock;
-  /** Called each time the file was opened by the mirror of its header, because the primary is damaged. */
+  /** Called each time the mirror is used as the header of the file, because the primary is damaged or cannot be read. */
   readonly onMirror?: (index: QdbIndex) => void;
 }
 
-/** The file as one attempt reads it. */
+/** A file as one attempt reads it. */
 export interface FileView {
   /** The file, or a copy of all its bytes in memory. */
   readonly source: AnySource;
-  /** The primary header area, as it was before anything else was read. */
+  /** The primary, as it was read before anything else of the file. */
   readonly primary: AreaRead;
-  /** Reads the primary again; returns whether no writer has committed since. @throws {QdbError} IO where it cannot be read any more */
+  /**
+   * Reads the primary again. Returns whether it is unchanged, which means that no writer has committed since `primary` was read.
+   * @throws {QdbError} IO if the primary cannot be read any more
+   */
   readonly isUnchanged: () => Promise<boolean>;
 }
 
-/** A view whose header and table were read. */
+/** A view of a file, with the header and the table that were read from it. */
 export interface OpenedView {
   readonly index: QdbIndex;
   readonly view: FileView;
 }
 
-/** Longest file that is read in one piece, in bytes. */
+/** Maximum length in bytes of a file that is read into memory as a whole. */
 const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
 
-/** Number of attempts after which a small file is read in one piece also when only a part of it is needed. */
+/** Number of attempts after which a small file is read into memory as a whole, even if only a part of it is needed. */
 const ATTEMPTS_IN_PARTS = 2;
 
 /** Options of {@link fileViews}. */
 interface ViewOptions {
-  /** A primary that was read before. The first view has it in place of reading it again. */
+  /** The primary, if it was read earlier. The first view uses it and does not read the primary again. */
   readonly known?: AreaRead | undefined;
-  /** Whether all of the file is needed: a small file is then read in one piece from the first attempt on. */
+  /** Whether all of the file is needed. A small file is then read into memory as a whole at the first attempt already. */
   readonly whole?: boolean;
 }
 
 /**
- * Yields a view for each attempt; the caller throws {@link busy} when there are no more. A small file is read in one piece if `whole` is
- * set, and after two attempts. That takes less time than running a plan on the file, so that it succeeds beside a busy writer.
+ * Yields a view for each attempt; the caller throws {@link busy} when there are no more. A small file is read into memory as a whole if
+ * `whole` is set, or after two attempts. This takes less time than running a plan on the file, so that it can succeed between two commits
+ * of a busy writer.
  */
 export async function* fileViews(
   source: AnySource,
@@ -70,7 +74,7 @@ export async function* fileViews(
       let primary = attempt === 0 ? known : undefined;
       if (primary === undefined) {
         primary = await run(readArea(0, source.size), source, options);
-        // The length is read after the header: a commit that made the file longer may have come in between.
+        // The length is read after the primary, so that it includes what the primary refers to if a commit has made the file longer.
         await source.refresh?.();
       }
       const read = primary;
@@ -80,7 +84,7 @@ export async function* fileViews(
   }
 }
 
-/** Reads a small file into memory; undefined for a longer one, and where it cannot be read in one piece. */
+/** Reads a whole file into memory. Returns undefined if the file is too long, cannot be read, or changes its length meanwhile. */
 async function readWhole(source: AnySource, options: RunOptions): Promise<AnySource | undefined> {
   await source.refresh?.();
   const { size } = source;
@@ -92,13 +96,16 @@ async function readWhole(source: AnySource, options: RunOptions): Promise<AnySou
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }
   await source.refresh?.();
-  // A length that changed means that the bytes may be those of two states.
+  // If the length has changed, the bytes may be those of two generations.
   if (bytes === undefined || source.size !== size) return undefined;
   const { fixedSize } = source;
   return { ...bytesSource(bytes), ...(fixedSize === undefined ? {} : { fixedSize }) };
 }
 
-/** Reads header and table of a view; undefined if a writer committed meanwhile. @throws {QdbError} the first error of the file (spec §7) */
+/**
+ * Reads header and table of a view. Returns undefined if a writer has committed meanwhile.
+ * @throws {QdbError} the code of the first error of the file (spec §7)
+ */
 export async function openView(view: FileView, options: RetryOptions): Promise<QdbIndex | undefined> {
   let result: { value: QdbIndex } | { error: unknown };
   try {
@@ -114,19 +121,22 @@ export async function openView(view: FileView, options: RetryOptions): Promise<Q
 }
 
 /**
- * Reads the primary again; returns whether it has the same bytes.
- * @throws {QdbError} IO where it could be read before, and cannot be read now
+ * Reads the primary again. Returns whether it has the same bytes as `primary`.
+ * @throws {QdbError} IO if bytes that could be read before cannot be read now
  */
 export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
   const { bytes, unread } = await run(readArea(0, length), source, options);
   if (equalBytes(bytes, primary.bytes)) return true;
-  // A read error says nothing of a commit. A file that became shorter has changed.
+  // IO does not mean that a writer has committed. SHORT_READ does: the file has become shorter.
   if (isQdbError(unread, "IO")) throw unread;
   return false;
 }
 
-/** Reads header and table, again when a writer committed meanwhile. @throws {QdbError} the first error of the file (spec §7); LOCKED */
+/**
+ * Reads header and table of a file. Starts over if a writer commits meanwhile.
+ * @throws {QdbError} the code of the first error of the file (spec §7); LOCKED if a writer commits during every attempt
+ */
 export async function openWithRetry(source: AnySource, options: RetryOptions): Promise<QdbIndex> {
   for await (const view of fileViews(source, options)) {
     const index = await openView(view, options);

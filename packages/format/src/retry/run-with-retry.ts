@@ -1,4 +1,4 @@
-// Runs plans on one state of a file, and starts over when a writer commits meanwhile (spec §5, Readers).
+// Runs plans on one generation of a file, and starts over if a writer commits during the run (spec §5, Readers).
 
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { type RunOptions, run, stream } from "../ports/drivers.ts";
@@ -6,18 +6,22 @@ import type { Plan } from "../ports/plan.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import type { OpenedView } from "./file-views.ts";
 
-/** Options of calls that put out piece by piece. */
+/** Options of calls that yield their output in parts. */
 export interface StreamOptions {
   /**
-   * Bytes of output that are held back, 4 MiB unless given. Until more has come together, no output has left, and a commit of a writer
-   * makes the call start over. Afterwards a commit ends the call with SOURCE_CHANGED. With 0 each piece leaves at once.
+   * Maximum number of bytes of output that the call holds back (default 4 MiB). As long as it has yielded nothing, the call starts over if
+   * a writer commits. Once there is more output, the call yields it, and a commit ends the call with SOURCE_CHANGED. With 0, each part is
+   * yielded at once.
    */
   readonly holdBytes?: number | undefined;
 }
 
 const HOLD_BYTES = 4 * 1024 * 1024;
 
-/** Runs a plan on each view until no writer has committed meanwhile. @throws {QdbError} LOCKED, and what the plan throws */
+/**
+ * Runs a plan on one view after the other, until no writer has committed during the run.
+ * @throws {QdbError} LOCKED if a writer commits during every run; what the plan throws
+ */
 export async function runWithRetry<T>(
   views: AsyncIterable<OpenedView>,
   plan: (index: QdbIndex) => Plan<T>,
@@ -28,7 +32,7 @@ export async function runWithRetry<T>(
     try {
       result = { value: await run(plan(index), view.source, options) };
     } catch (error) {
-      // Bytes of two states can cause an error. It counts only if the file is unchanged.
+      // An error counts only if the file is unchanged: bytes of two generations can cause an error.
       result = { error };
     }
     if (!(await view.isUnchanged())) continue;
@@ -39,9 +43,10 @@ export async function runWithRetry<T>(
 }
 
 /**
- * Runs a plan that puts out values of `sizeOf` bytes each, as {@link runWithRetry} does. Values that have left cannot be taken back, so
- * they are held as long as `holdBytes` allows.
- * @throws {QdbError} LOCKED, SOURCE_CHANGED, and what the plan throws
+ * Runs a plan as {@link runWithRetry} does, and yields the values that the plan puts out. `sizeOf` returns the number of bytes of a value.
+ * Values that were yielded cannot be taken back, so that they are held back as long as `holdBytes` allows.
+ * @throws {QdbError} LOCKED if a writer commits during every run; SOURCE_CHANGED if a writer commits after the first value was yielded;
+ * what the plan throws
  */
 export async function* streamWithRetry<T, O>(
   views: AsyncIterable<OpenedView>,
@@ -66,7 +71,7 @@ export async function* streamWithRetry<T, O>(
         held.push(step.value);
         bytes += sizeOf(step.value);
         if (!hasLeft && bytes <= holdBytes) continue;
-        // Before the first output leaves, a commit costs only another attempt.
+        // Before the first value is yielded, the call can still start over.
         if (!hasLeft && !(await view.isUnchanged())) break;
         hasLeft = true;
         yield* held;
