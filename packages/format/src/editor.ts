@@ -12,6 +12,7 @@ import { Edits } from "./edit/edits.ts";
 import { isQdbError, type Problem, QdbError } from "./errors.ts";
 import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "./limits.ts";
 import type { FileState } from "./maps/load-maps.ts";
+import type { BitsOptions } from "./open/before-bits.ts";
 import type { MirrorOptions } from "./open/header-source.ts";
 import type { Digests } from "./ports/digest.ts";
 import { run, runSync } from "./ports/drivers.ts";
@@ -19,7 +20,7 @@ import { type ChangePlan, mapPut, type Plan } from "./ports/plan.ts";
 import type { AnyStore } from "./ports/store.ts";
 
 /** What an editor needs. */
-export interface EditorOptions extends Limits, MirrorOptions {
+export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
   readonly digests?: Digests;
   /** Returns 16 random bytes at each call: for the writer id, the file id and ids of bitmaps. */
   readonly randomId: () => Uint8Array;
@@ -96,9 +97,15 @@ export class QdbEditor {
     return run(plan, this.#store);
   }
 
-  /** The bits of a bitmap with the changes so far, to be read only. @throws {QdbError} as {@link Edits.bits} */
+  /**
+   * Reads the bits of a bitmap with the changes so far, such as those of the source of a merge. They are not to be changed. Calls
+   * `beforeBits` first, which `change` does not: the bitmap that is changed is no source.
+   * @throws {QdbError} as {@link Edits.bits}, and what `beforeBits` throws
+   */
   async bits(name: string): Promise<Bitmap> {
-    return this.read(this.#edits.bits(name));
+    const bits = await this.read(this.#edits.bits(name));
+    await this.#options.beforeBits?.({ label: name, records: this.#edits.records(name) });
+    return bits;
   }
 
   /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */

@@ -113,6 +113,7 @@ export type {
 export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
 export { type FileState, loadMaps, readMap } from "./maps/load-maps.ts";
 export type { MappedBitmap } from "./maps/mapped-bitmap.ts";
+export type { BitsOptions, RequestedBitmap } from "./open/before-bits.ts";
 export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
 export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";

@@ -3,11 +3,12 @@ import type { ExtentBatch } from "./bitmap/runs.ts";
 import type { BitmapShape } from "./bitmap/shape.ts";
 import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits/read-bits.ts";
 import type { CheckSummary, Finding } from "./check/check.ts";
-import { QdbError } from "./errors.ts";
+import { type Problem, QdbError } from "./errors.ts";
 import { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
 import type { Limits } from "./limits.ts";
 import { readMap } from "./maps/load-maps.ts";
 import type { MappedBitmap } from "./maps/mapped-bitmap.ts";
+import { askBeforeBits, type BitsOptions } from "./open/before-bits.ts";
 import { type MirrorOptions, refuseMirror } from "./open/header-source.ts";
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -24,12 +25,13 @@ import {
   readAllPlan,
 } from "./read-all.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
+import { refusalsOf, withoutRefused } from "./refused-bits.ts";
 import { checkWithRetry } from "./retry/check-with-retry.ts";
 import { fileViews, type OpenedView, openView, openWithRetry } from "./retry/file-views.ts";
 import { runWithRetry, type StreamOptions, streamWithRetry } from "./retry/run-with-retry.ts";
 
-/** Options of opening a file: checksums of the host, limits, a signal, and whether bits found through the mirror are accepted. */
-export interface OpenOptions extends RunOptions, Limits, MirrorOptions {
+/** Options of opening a file: checksums of the host, limits, a signal, and which bits are refused. */
+export interface OpenOptions extends RunOptions, Limits, MirrorOptions, BitsOptions {
   readonly digests?: Digests;
   /** Clock for the pauses between two attempts to read beside a writer; that of the host unless given. */
   readonly clock?: Clock;
@@ -76,7 +78,8 @@ export class QdbFile {
   }
 
   /**
-   * Counts the dirty bits of every bitmap. A bitmap that cannot be used has a problem in place of a count.
+   * Counts the dirty bits of every bitmap, as a fact about the file: `beforeBits` is not called. A bitmap that cannot be used has a
+   * problem in place of a count.
    * @throws {QdbError} ABORTED, LOCKED
    */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
@@ -86,7 +89,8 @@ export class QdbFile {
   /**
    * Shows the dirty extents of every bitmap to a visitor, and returns the bitmaps. A bitmap that cannot be used has a problem; the others
    * are shown all the same. `begin` makes the visitor. When a writer commits meanwhile, `begin` is called again for the new state, and
-   * what the earlier visitor received is void. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
+   * what the earlier visitor received is void. A bitmap that `beforeBits` refuses has its error as the problem, and none of its extents are
+   * shown. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
    * @throws {QdbError} ABORTED; BAD_CHECKSUM where the mirror was used and is not accepted
    */
   async extentsOfAll(
@@ -95,15 +99,26 @@ export class QdbFile {
   ): Promise<MappedBitmap[]> {
     const digests = this.#digests;
     const accepted = this.#options;
-    return this.runWithRetry(function* (index) {
+    const plan = function* (index: QdbIndex, refused: ReadonlyMap<BitmapEntry, Problem>): Plan<MappedBitmap[]> {
       refuseMirror(index, accepted);
-      return yield* extentsOfAllPlan(index, begin(index), digests, options.onProgress);
-    }, options);
+      const visit = begin(index);
+      const visitor: ExtentsVisitor = (entry, batch) => {
+        if (!refused.has(entry)) visit(entry, batch);
+      };
+      const mapped = yield* extentsOfAllPlan(index, visitor, digests, options.onProgress);
+      for (const bitmap of mapped) {
+        const refusal = refused.get(bitmap.entry);
+        // Added last: a problem of the bitmap itself comes before that of its disk (QDB-ERR-025).
+        if (refusal !== undefined && bitmap.usableMap !== undefined) bitmap.addDataProblem(refusal);
+      }
+      return mapped;
+    };
+    return this.runWithRetry(async (index) => plan(index, await refusalsOf(index, accepted)), options);
   }
 
   /**
-   * Reads every bitmap into memory. Thousands of small bitmaps take four rounds of reads, opening included. A bitmap that cannot be used
-   * has its problem in place of its bits.
+   * Reads every bitmap into memory. Thousands of small bitmaps take four rounds of reads, opening included. A bitmap that cannot be used,
+   * or that `beforeBits` refuses, has its problem in place of its bits.
    * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is
    * not accepted
    */
@@ -112,14 +127,15 @@ export class QdbFile {
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
     const digests = this.#digests;
     const accepted = this.#options;
-    return this.runWithRetry(function* (index) {
+    const loaded = await this.runWithRetry(function* (index) {
       refuseMirror(index, accepted);
       return yield* readAllPlan(index, digests, { ...options, ...bounds });
     }, options);
+    return withoutRefused(loaded, accepted);
   }
 
   /**
-   * Checks every rule of a file and yields every finding. Throws only what keeps the check from going on.
+   * Checks every rule of a file and yields every finding. `beforeBits` is not called. Throws only what keeps the check from going on.
    * @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED
    */
   static check(
@@ -131,7 +147,8 @@ export class QdbFile {
 
   /**
    * Yields the JSON form (spec §6) in pieces of text. A file of 8 MiB or less is read whole before the first piece of text, so that no
-   * commit can end the call. @throws {QdbError} LOCKED; SOURCE_CHANGED when a writer commits after the first piece
+   * commit can end the call. `beforeBits` is not called: the form says all that the file says.
+   * @throws {QdbError} LOCKED; SOURCE_CHANGED when a writer commits after the first piece
    */
   async *dump(options: RunOptions & DumpOptions & StreamOptions = {}): AsyncGenerator<string, DumpSummary> {
     const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, this.#digests, options);
@@ -148,17 +165,18 @@ export class QdbFile {
   }
 
   /** Runs a plan on the present state of the file, again when a writer committed meanwhile. @internal */
-  async runWithRetry<T>(plan: (index: QdbIndex) => Plan<T>, options: RunOptions): Promise<T> {
+  async runWithRetry<T>(plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>, options: RunOptions): Promise<T> {
     return runWithRetry(this.#views(options), plan, options);
   }
 
-  /** Does the same with a plan that puts out values of `sizeOf` bytes. @internal */
+  /** Does the same with a plan that puts out values of `sizeOf` bytes, after `permit` has returned. @internal */
   streamWithRetry<T, O>(
     plan: (index: QdbIndex) => Plan<T, O>,
     sizeOf: (value: O) => number,
     options: RunOptions & StreamOptions,
+    permit: (index: QdbIndex) => Promise<void>,
   ): AsyncGenerator<O, T> {
-    return streamWithRetry(this.#views(options), plan, sizeOf, options);
+    return streamWithRetry(this.#views(options), plan, sizeOf, options, permit);
   }
 
   /** Yields a view for each attempt: first of the state that was read last, then of the present state. */
@@ -179,7 +197,10 @@ export class QdbFile {
   }
 }
 
-/** One bitmap of a file. */
+/**
+ * One bitmap of a file. `extents`, `count` and `read` give out bits: each calls `beforeBits` of the file's options first, and throws what
+ * it throws.
+ */
 export class StoredBitmap {
   readonly #file: QdbFile;
   readonly entry: BitmapEntry;
@@ -213,7 +234,8 @@ export class StoredBitmap {
       refuseMirror(index, accepted, entry.label);
       yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
     };
-    yield* this.#file.streamWithRetry(plan, ({ runs }) => runs.byteLength, options);
+    const permit = (index: QdbIndex): Promise<void> => askBeforeBits(accepted, sameBitmap(index, entry));
+    yield* this.#file.streamWithRetry(plan, ({ runs }) => runs.byteLength, options, permit);
   }
 
   /**
@@ -221,10 +243,9 @@ export class StoredBitmap {
    * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk
    */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
-    const { entry } = this;
-    const digests = this.#file.options.digests;
-    return this.#file.runWithRetry(function* (index) {
-      return yield* countPlan(yield* readMap(index, sameBitmap(index, entry), digests), options);
+    const { digests } = this.#file.options;
+    return this.#read(function* (index, same) {
+      return yield* countPlan(yield* readMap(index, same, digests), options);
     }, options);
   }
 
@@ -233,14 +254,24 @@ export class StoredBitmap {
    * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes`
    */
   async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
-    const { entry } = this;
     const accepted = this.#file.options;
     const { digests, maxBitmapBytes } = accepted;
     const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-    return this.#file.runWithRetry(function* (index) {
-      refuseMirror(index, accepted, entry.label);
-      return yield* bitmapPlan(yield* readMap(index, sameBitmap(index, entry), digests), { ...options, ...bounds });
+    return this.#read(function* (index, same) {
+      refuseMirror(index, accepted, same.label);
+      return yield* bitmapPlan(yield* readMap(index, same, digests), { ...options, ...bounds });
     }, options);
+  }
+
+  /** Runs a plan on this bitmap's entry in the present state of the file, then asks whether the result may be given out. */
+  async #read<T>(plan: (index: QdbIndex, same: BitmapEntry) => Plan<T>, options: RunOptions): Promise<T> {
+    const { entry } = this;
+    const { result, same } = await this.#file.runWithRetry(function* (index) {
+      const found = sameBitmap(index, entry);
+      return { result: yield* plan(index, found), same: found };
+    }, options);
+    await askBeforeBits(this.#file.options, same);
+    return result;
   }
 }
 

@@ -24,13 +24,13 @@ const HOLD_BYTES = 4 * 1024 * 1024;
  */
 export async function runWithRetry<T>(
   views: AsyncIterable<OpenedView>,
-  plan: (index: QdbIndex) => Plan<T>,
+  plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>,
   options: RunOptions,
 ): Promise<T> {
   for await (const { index, view } of views) {
     let result: { value: T } | { error: unknown };
     try {
-      result = { value: await run(plan(index), view.source, options) };
+      result = { value: await run(await plan(index), view.source, options) };
     } catch (error) {
       // An error counts only if the file is unchanged: bytes of two generations can cause an error.
       result = { error };
@@ -44,21 +44,25 @@ export async function runWithRetry<T>(
 
 /**
  * Runs a plan as {@link runWithRetry} does, and yields the values that the plan puts out. `sizeOf` returns the number of bytes of a value.
- * Values that were yielded cannot be taken back, so that they are held back as long as `holdBytes` allows.
+ * Values that were yielded cannot be taken back, so that they are held back as long as `holdBytes` allows. `permit` is called before the
+ * first value is yielded, or before the end if there is none; it throws to refuse all values. The rest of the plan is run nevertheless,
+ * since an error of the plan comes before the refusal (QDB-ERR-025).
  * @throws {QdbError} LOCKED if a writer commits during every run; SOURCE_CHANGED if a writer commits after the first value was yielded;
- * what the plan throws
+ * what the plan throws; what `permit` throws
  */
 export async function* streamWithRetry<T, O>(
   views: AsyncIterable<OpenedView>,
   plan: (index: QdbIndex) => Plan<T, O>,
   sizeOf: (value: O) => number,
   options: RunOptions & StreamOptions,
+  permit: (index: QdbIndex) => Promise<void> = async () => undefined,
 ): AsyncGenerator<O, T> {
   const { holdBytes = HOLD_BYTES } = options;
   for await (const { index, view } of views) {
     let held: O[] = [];
     let bytes = 0;
     let hasLeft = false;
+    let refusal: { error: unknown } | undefined;
     let result: { value: T } | { error: unknown } | undefined;
     try {
       const steps = stream(plan(index), view.source, options);
@@ -68,11 +72,17 @@ export async function* streamWithRetry<T, O>(
           result = { value: step.value };
           break;
         }
+        if (refusal !== undefined) continue;
         held.push(step.value);
         bytes += sizeOf(step.value);
         if (!hasLeft && bytes <= holdBytes) continue;
         // Before the first value is yielded, the call can still start over.
         if (!hasLeft && !(await view.isUnchanged())) break;
+        if (!hasLeft) refusal = await refusalOf(permit, index);
+        if (refusal !== undefined) {
+          held = [];
+          continue;
+        }
         hasLeft = true;
         yield* held;
         held = [];
@@ -84,8 +94,23 @@ export async function* streamWithRetry<T, O>(
     if (!isGood && hasLeft) throw sourceChanged();
     if (!isGood || result === undefined) continue;
     if ("error" in result) throw result.error;
+    if (!hasLeft) refusal ??= await refusalOf(permit, index);
+    if (refusal !== undefined) throw refusal.error;
     yield* held;
     return result.value;
   }
   throw busy();
+}
+
+/** The error by which `permit` refuses an output; undefined if it does not. */
+async function refusalOf(
+  permit: (index: QdbIndex) => Promise<void>,
+  index: QdbIndex,
+): Promise<{ error: unknown } | undefined> {
+  try {
+    await permit(index);
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
 }
