@@ -10,10 +10,10 @@ interface Area extends ByteRange {
   readonly isShared: boolean;
 }
 
-/** The bytes of the bitmap tables of an image, kept as areas in ascending order of their file offset. */
+/** The bytes of all bitmap tables of an image. They are kept by area, in ascending order of the file offset. */
 export class BitmapTables {
   readonly #areas: readonly Area[];
-  /** Where each area begins in `#bytes`. */
+  /** For each area, the index of its first byte in `#bytes`. */
   readonly #starts: Float64Array;
   readonly #bytes: Uint8Array;
   readonly #clusterSize: number;
@@ -37,9 +37,9 @@ export class BitmapTables {
   }
 
   /**
-   * Reads all bitmap tables, each byte once, also those of bitmaps in error. `offsets` and `lengths` are in bytes, one of each for
-   * a bitmap; a length of 0 means that the bitmap has no table. The ranges must lie inside the file.
-   * @throws {QdbError} LIMIT when they are larger than {@link MAX_TABLES_SIZE} together; OVERLAP as {@link StructureReader}
+   * Reads all bitmap tables, each byte of the file once, also the tables of bitmaps in error. `offsets` and `lengths` are in bytes and have
+   * one element for each bitmap; a length of 0 means that the bitmap has no table. The ranges must lie inside the file.
+   * @throws {QdbError} LIMIT if the tables together are longer than {@link MAX_TABLES_SIZE}; OVERLAP as {@link StructureReader}
    */
   static *read(
     offsets: Float64Array,
@@ -56,7 +56,7 @@ export class BitmapTables {
     return tables;
   }
 
-  /** The bytes of a table that was read. @throws {RangeError} for a range that is not part of one */
+  /** Returns the bytes of a table that was read. @throws {RangeError} for a range that does not lie inside one area */
   bytesOf({ offset, length }: ByteRange): Uint8Array {
     if (length === 0) return this.#bytes.subarray(0, 0);
     let low = 0;
@@ -73,13 +73,16 @@ export class BitmapTables {
     return this.#bytes.subarray(start + offset - area.offset, start + offset - area.offset + length);
   }
 
-  /** The numbers of the clusters that hold tables or that table entries refer to, once for each reference. Clusters outside the file are left out. */
+  /**
+   * Returns the numbers of the clusters that hold tables, and of those that table entries refer to. A number occurs once for each
+   * reference. Clusters past the end of the file are left out.
+   */
   references(fileSize: number): NumberList {
     const references = new NumberList();
     const add = (range: ByteRange): void => references.pushClusters(range, this.#clusterSize, fileSize);
     for (const area of this.#areas) {
       add(area);
-      // Tables that share a cluster refer to it at least twice.
+      // Two references are enough to mark the clusters of shared tables as shared, however many tables share them.
       if (area.isShared) add(area);
     }
     const entries = new OffsetTable(this.#bytes);
@@ -91,7 +94,7 @@ export class BitmapTables {
   }
 }
 
-/** Joins tables that share a cluster into areas. Tables start at cluster boundaries, so each area holds whole entries. */
+/** Joins tables that share a cluster into one area. Tables begin at cluster boundaries here, so each area holds whole entries. */
 function* areasOf(offsets: Float64Array, lengths: Float64Array, clusterSize: number): Generator<Area, void> {
   const at = (position: number): number => numberAt(offsets, position);
   const order = new Uint32Array(offsets.length).map((_, position) => position).filter((one) => lengths[one] !== 0);

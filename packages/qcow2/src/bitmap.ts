@@ -22,7 +22,7 @@ import { GRANULARITY_BITS } from "./limits.ts";
 import { BITMAP_TABLE_ENTRY, type OffsetTable } from "./offset-table.ts";
 import { Qcow2ClusterMap } from "./qcow2-cluster-map.ts";
 
-/** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory); extra data, name and padding to 8 follow. */
+/** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory). The extra data, the name and padding to a multiple of 8 follow it. */
 export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
   bitmapTableOffset: [0, u64, "file offset of the bitmap table in bytes, cluster-aligned", "qcow2: Bitmap directory"],
   bitmapTableSize: [8, u32, "number of entries of the bitmap table", "qcow2: Bitmap directory"],
@@ -35,36 +35,36 @@ export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
 
 /** Flags of a bitmap that this reader knows (qcow2: Bitmap directory). */
 const FLAG = { inUse: 1, auto: 2 } as const;
-/** The only type that qcow2 defines. */
+/** The value of the field `type` for a dirty tracking bitmap. qcow2 defines no other type of bitmap. */
 const DIRTY_TRACKING = 1;
 
-/** Result of checking who owns the clusters of the bitmaps of an image; judgement.ts makes it. */
+/** The result of checking who owns the clusters of the bitmaps of an image. It is made by `judge`. */
 export interface Judgement {
-  /** The first problem found with the clusters of a bitmap. */
+  /** Returns the first problem that the check found with the clusters of a bitmap. */
   problemOf(bitmap: Qcow2Bitmap): Problem | undefined;
-  /** The bitmap table of a bitmap that has no problem. */
+  /** Returns the bitmap table of a bitmap that has no problem. @throws {RangeError} if the table was not read */
   entriesOf(bitmap: Qcow2Bitmap): OffsetTable;
 }
 
-/** The bytes of a bitmap directory, and what its entries are checked against. */
+/** The bytes of a bitmap directory, and what is needed to check its entries. */
 export interface Directory {
   readonly bytes: Uint8Array;
-  /** File offset in bytes. */
+  /** File offset of the directory in bytes. */
   readonly offset: number;
   readonly image: Image;
-  /** Indices of the bitmaps whose name is not unique. */
+  /** Indices of the bitmaps that share their name with another bitmap. */
   readonly doubled: Set<number>;
-  /** Who owns the clusters of the bitmaps. Absent before the check, and where every bitmap is in error already. */
+  /** The result of the check of cluster owners. Absent until the check has run; it does not run if every bitmap is in error without it. */
   judgement?: Judgement;
 }
 
-/** Length in bytes of the directory entry at `start`, with its padding. The 24 fixed bytes must lie inside `directory`. */
+/** Returns the length in bytes of the directory entry at `start`, with its padding. The 24 bytes of its fixed part must lie inside `directory`. */
 export function entryLength(directory: Uint8Array, start: number): number {
   const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
   return align8(DIRECTORY_ENTRY.size + extraDataSize + nameSize);
 }
 
-/** The bytes of the name in the directory entry at `start`; the name follows the extra data. */
+/** Returns the bytes of the name in the directory entry at `start`. The name follows the extra data. */
 export function entryName(directory: Uint8Array, start: number): Uint8Array {
   const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
   const at = start + DIRECTORY_ENTRY.size + extraDataSize;
@@ -72,11 +72,11 @@ export function entryName(directory: Uint8Array, start: number): Uint8Array {
 }
 
 /**
- * One bitmap as its directory entry describes it. Fields are decoded on each access, because a directory can hold 65535 bitmaps
- * and decoded copies would take many times its size.
+ * A bitmap as its directory entry describes it. The fields are decoded on each access, because a directory can hold 65,535 bitmaps, and
+ * decoded copies would take many times its size.
  */
 export class Qcow2Bitmap {
-  /** Index in the directory, from 0. */
+  /** Index of the bitmap in the directory, from 0. */
   readonly index: number;
   readonly #directory: Directory;
   readonly #start: number;
@@ -87,43 +87,43 @@ export class Qcow2Bitmap {
     this.#start = start;
   }
 
-  /** The fields of its directory entry. */
+  /** The fields of the directory entry. */
   get fields(): Readonly<Decoded<typeof DIRECTORY_ENTRY.fields>> {
     return DIRECTORY_ENTRY.decode(this.#directory.bytes, this.#start);
   }
 
-  /** File offset of its directory entry in bytes. */
+  /** File offset of the directory entry in bytes. */
   get fileOffset(): number {
     return this.#directory.offset + this.#start;
   }
 
-  /** The directory entry's bytes, padding included. */
+  /** The bytes of the directory entry, padding included. */
   get bytes(): Uint8Array {
     const { bytes } = this.#directory;
     return bytes.subarray(this.#start, this.#start + entryLength(bytes, this.#start));
   }
 
-  /** The bytes of the name. qcow2 says nothing about their encoding. */
+  /** The bytes of the name. The qcow2 specification does not define their encoding. */
   get nameBytes(): Uint8Array {
     return entryName(this.#directory.bytes, this.#start);
   }
 
-  /** The name; undefined when its bytes are not UTF-8. */
+  /** The name; undefined if its bytes are not UTF-8. */
   get name(): string | undefined {
     return decodeUtf8(this.nameBytes);
   }
 
-  /** The name for messages and lists: the name itself, or `hex:` and its bytes in hex when they are not UTF-8. */
+  /** The name for messages and lists: the name itself or, if its bytes are not UTF-8, `hex:` followed by the bytes as hex digits. */
   get label(): string {
     return this.name ?? `hex:${toHex(this.nameBytes)}`;
   }
 
-  /** Granularity in bytes. Meaningful only when `granularity_bits` is valid. */
+  /** Granularity in bytes. Meaningful only if `granularity_bits` is valid. */
   get granularity(): number {
     return 2 ** this.fields.granularityBits;
   }
 
-  /** The virtual disk's size, and the granularity. */
+  /** The size of the virtual disk, and the granularity. */
   get shape(): BitmapShape {
     return { size: this.#directory.image.virtualSize, granularity: this.granularity };
   }
@@ -138,36 +138,43 @@ export class Qcow2Bitmap {
     return (this.fields.flags & FLAG.auto) !== 0;
   }
 
-  /** Whether the bits in the file may be outdated: a program has the image open, or crashed while it had (flag `in_use`). */
+  /** Whether the bits in the file may be outdated, because a program has the image open, or crashed while it had it open (flag `in_use`). */
   get inUse(): boolean {
     return (this.fields.flags & FLAG.inUse) !== 0;
   }
 
-  /** Where its bitmap table is, according to the directory entry. */
+  /** The range of the bitmap table according to the directory entry, in bytes. It is not validated. */
   get table(): ByteRange {
     const { bitmapTableOffset, bitmapTableSize } = this.fields;
     return { offset: Number(bitmapTableOffset), length: bitmapTableSize * BITMAP_TABLE_ENTRY.size };
   }
 
   /**
-   * The first error in name, extra data, type, granularity, flags or number of bits. Without such an error, the shape of the
-   * bitmap is known even where its bits are not, so that all of them can be taken for dirty.
+   * The first error in name, extra data, type, granularity, flags or number of bits; undefined if there is none. Then the shape of the
+   * bitmap is known, and a bitmap whose bits cannot be read can be replaced by one with all bits dirty.
    */
   get shapeProblem(): Problem | undefined {
     return shapeProblem(this, this.#directory);
   }
 
-  /** The first error of the bitmap. {@link map} throws it. Checked again at each access. */
+  /** The first error of the bitmap, which {@link map} throws; undefined if there is none. It is found anew at each access. */
   get problem(): Problem | undefined {
     return this.entryProblem ?? this.#directory.judgement?.problemOf(this);
   }
 
-  /** The first error that the directory entry alone shows. @internal */
+  /** The first error that can be found without the check of cluster owners. @internal */
   get entryProblem(): Problem | undefined {
-    return this.shapeProblem ?? doubtProblem(this, this.#directory.image) ?? tableProblem(this, this.#directory.image);
+    return (
+      this.shapeProblem ??
+      inconsistencyProblem(this, this.#directory.image) ??
+      tableProblem(this, this.#directory.image)
+    );
   }
 
-  /** The cluster map that the bit plans of @qdb/format read the bits by. Reads nothing itself. @throws {QdbError} the problem of the bitmap */
+  /**
+   * Returns the cluster map with which @qdb/format reads the bits. Nothing is read here.
+   * @throws {QdbError} the code of the bitmap's first problem (see {@link problem})
+   */
   map(): ClusterMap {
     const { problem } = this;
     if (problem !== undefined) throw QdbError.from(problem);
@@ -176,7 +183,7 @@ export class Qcow2Bitmap {
     return new Qcow2ClusterMap(this, judgement.entriesOf(this), image.clusterSize);
   }
 
-  /** The place of a field of its directory entry, for errors. @internal */
+  /** Returns where a field of the directory entry is, for error messages. @internal */
   where(field: keyof typeof DIRECTORY_ENTRY.fields): Problem["where"] {
     return {
       structure: DIRECTORY_ENTRY.name,
@@ -220,11 +227,14 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
   return bits > MAX_BITS ? bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`) : undefined;
 }
 
-/** Why the bits in the file may be outdated. Table size and data may be outdated too, so they are not checked then (qcow2: Bitmap directory, in_use). */
-function doubtProblem(bitmap: Qcow2Bitmap, { doubt }: Image): Problem | undefined {
+/**
+ * Returns the problem INCONSISTENT if the bits in the file may be outdated. The bitmap table may be outdated too, so it is not checked in
+ * that case (qcow2: Bitmap directory, in_use).
+ */
+function inconsistencyProblem(bitmap: Qcow2Bitmap, { inconsistency }: Image): Problem | undefined {
   const message = bitmap.inUse
     ? "in_use is set: a program has the image open, or died while it had, and only it had the true bits"
-    : doubt;
+    : inconsistency;
   return message === undefined ? undefined : { code: "INCONSISTENT", message, where: bitmap.where("flags") };
 }
 

@@ -35,29 +35,32 @@ export const BITMAPS_EXTENSION = struct("bitmaps extension", 24, {
   ],
 });
 
-/** The decoded bitmaps extension, and where its data is in the file (bytes). */
+/** The decoded bitmaps extension. `fileOffset` is where its data begins in the file, in bytes. */
 export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.fields> {
   readonly fileOffset: number;
 }
 
 /** Type of the bitmaps extension (qcow2: Header extensions). */
 const BITMAPS = 0x23852875;
-/** Type of the full disk encryption header pointer: offset and length, u64 each (qcow2: Full disk encryption header pointer). */
+/** Type of the full disk encryption header pointer. Its data is an offset and a length, each a u64 (qcow2: Full disk encryption header pointer). */
 const ENCRYPTION_HEADER = 0x0537be77;
 
-/** A header extension: its type, its data, and where the data is in the file (bytes). */
+/** A header extension. `fileOffset` is where its data begins in the file, in bytes. */
 interface Extension {
   readonly type: number;
   readonly data: Uint8Array;
   readonly fileOffset: number;
 }
 
-/** File offset where the header extensions must end: at the name of the backing file, or else at the end of the first cluster. */
+/**
+ * Returns the file offset at which the header extensions must end: where the name of the backing file begins or, without a backing file,
+ * the end of the first cluster.
+ */
 export function extensionsEnd(header: Qcow2Header): number {
   return header.backingFileOffset === 0n ? 2 ** header.clusterBits : Number(header.backingFileOffset);
 }
 
-/** The header extensions in [start, end), in order. @throws {QdbError} BAD_FIELD when one runs past the end */
+/** Yields the header extensions between file offsets `start` and `end`, in order. @throws {QdbError} BAD_FIELD if an extension runs past `end` */
 function* extensions(bytes: Uint8Array, start: number, end: number): Generator<Extension, void> {
   for (let at = start; at + TLV_HEAD.size <= end; ) {
     const { type, length } = TLV_HEAD.decode(bytes, at);
@@ -80,8 +83,9 @@ function* extensions(bytes: Uint8Array, start: number, end: number): Generator<E
 }
 
 /**
- * Refuses an image with an unknown incompatible feature. The message names the feature where the image has a name for it.
- * `bytes` are the first bytes of the file, possibly less than its first cluster. @throws {QdbError} UNSUPPORTED_FEATURE
+ * Refuses an image with an unknown incompatible feature. The message has the name of the feature if the image has a feature name table with
+ * it. `bytes` are the first bytes of the file, possibly less than its first cluster.
+ * @throws {QdbError} UNSUPPORTED_FEATURE
  */
 export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
   const known = Object.values(INCOMPATIBLE).reduce((sum, bit) => sum | bit, 0n);
@@ -98,7 +102,10 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
   );
 }
 
-/** The name of an incompatible feature. The extensions are not validated yet: where they are damaged, the feature has no name. */
+/**
+ * Returns the name that the image has for an incompatible feature; undefined if it has none. The extensions are not validated yet: if they
+ * are damaged, the feature has no name.
+ */
 function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
   try {
     for (const { type, data } of extensions(bytes, header.headerLength, bytes.length)) {
@@ -127,14 +134,15 @@ function extensionError(
   });
 }
 
-/** An error of the bitmap directory as a whole. Its place is the reference to the directory. */
+/** Returns an error of the bitmap directory as a whole. The place in it is the field of the extension that refers to the directory. */
 export function directoryError(extension: BitmapsExtension, code: Problem["code"], message: string): QdbError {
   return extensionError(extension.fileOffset, "bitmapDirectoryOffset", code, message);
 }
 
 /**
- * Finds the bitmaps extension in the first cluster; undefined when there is none.
- * @throws {QdbError} BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT
+ * Finds the bitmaps extension in the first cluster; undefined if there is none.
+ * @throws {QdbError} BAD_FIELD if an extension runs past the end, or if length or nb_bitmaps is wrong; DUPLICATE_TYPE for a second bitmaps
+ * extension; RESERVED_NOT_ZERO; LIMIT for too many bitmaps or too large a directory
  */
 export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): BitmapsExtension | undefined {
   let found: Extension | undefined;
@@ -176,7 +184,7 @@ export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): Bi
   return { ...fields, fileOffset };
 }
 
-/** Where the encryption header is, according to its header extension; undefined when there is none. */
+/** Returns the range of the encryption header in the file, according to its header extension; undefined if there is none. It is not validated. */
 export function findEncryptionHeader(header: Qcow2Header, bytes: Uint8Array): ByteRange | undefined {
   for (const { type, data } of extensions(bytes, header.headerLength, extensionsEnd(header))) {
     if (type !== ENCRYPTION_HEADER || data.length < 16) continue;

@@ -9,13 +9,13 @@ import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
 /** Bit 62 of an L2 entry: the cluster is compressed (qcow2: Cluster mapping). */
 const COMPRESSED_HIGH = 0x40000000;
-/** Unit in bytes in which the size of a compressed cluster is given. */
+/** Number of bytes of a sector: the size of a compressed cluster is given in sectors. */
 const SECTOR = 512;
 
 /**
- * Marks the watched clusters that guest data uses: L1 tables of snapshots, L2 tables, and their data clusters. Data clusters
- * are skipped where the image has an external data file.
- * @throws {QdbError} MISALIGNED, OUT_OF_BOUNDS, LIMIT when a structure cannot be read; OVERLAP as {@link StructureReader}
+ * Marks the watched clusters that the snapshots and the data of the guest use: L1 tables of snapshots, L2 tables, and the data clusters
+ * that L2 tables refer to. If guest data is in an external file, data clusters are not marked.
+ * @throws {QdbError} MISALIGNED, OUT_OF_BOUNDS or LIMIT if a structure cannot be read; OVERLAP as {@link StructureReader}
  */
 export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters, reader: StructureReader): Plan<void> {
   const clusterSize = 2 ** header.clusterBits;
@@ -38,7 +38,11 @@ export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters
   yield* reader.readEach(l2Tables(tables, clusterSize, reader), (bytes) => marker.markTable(bytes));
 }
 
-/** Collects the file offsets of the L2 tables that an L1 table refers to. @throws {QdbError} LIMIT, MISALIGNED, OUT_OF_BOUNDS */
+/**
+ * Adds the file offsets of the L2 tables that an L1 table refers to to `offsets`.
+ * @throws {QdbError} LIMIT if the L1 table is too long; MISALIGNED for an offset inside a cluster; OUT_OF_BOUNDS if the L1 table runs past
+ * the end of the file
+ */
 function* readL1(table: Reference, offsets: NumberList, clusterSize: number, reader: StructureReader): Plan<void> {
   if (table.length > MAX_L1_SIZE) {
     const message = `${table.what} has ${table.length} bytes, at most ${MAX_L1_SIZE} are read`;
@@ -58,7 +62,10 @@ function* readL1(table: Reference, offsets: NumberList, clusterSize: number, rea
   });
 }
 
-/** The L2 tables to read, each once: snapshots share most of their tables with the image. @throws {QdbError} OUT_OF_BOUNDS */
+/**
+ * Yields the L2 tables to read, each once, because snapshots share most of their L2 tables with the image. `sorted` are their file offsets.
+ * @throws {QdbError} OUT_OF_BOUNDS for a table past the end of the file
+ */
 function* l2Tables(sorted: Float64Array, clusterSize: number, reader: StructureReader): Generator<ByteRange, void> {
   let last = 0;
   for (const offset of sorted) {
@@ -70,12 +77,12 @@ function* l2Tables(sorted: Float64Array, clusterSize: number, reader: StructureR
   }
 }
 
-/** Marks the watched clusters that L2 tables refer to as guest data. */
+/** Marks the watched clusters that the entries of L2 tables refer to as guest data. */
 class DataMarker {
   readonly #watched: WatchedClusters;
   readonly #clusterSize: number;
   readonly #entrySize: number;
-  /** Number of offset bits in the high half of a compressed entry. */
+  /** Number of bits of the offset that are in the high 32 bits of a compressed entry. */
   readonly #offsetBits: number;
 
   constructor({ clusterBits, incompatibleFeatures }: Qcow2Header, watched: WatchedClusters) {
@@ -95,16 +102,19 @@ class DataMarker {
     }
   }
 
-  /** A cluster that reads as zeros can have an offset too (preallocation); it is marked like any other. */
+  /** A cluster that reads as zeros can have an offset too (a preallocation), and is marked like any other. */
   #markStandard(offset: number): void {
     if (offset === 0) return;
-    // Much faster than `%` here, and exact.
+    // A division is much faster here than `%`. It is exact, because the cluster size is a power of two.
     const cluster = offset / this.#clusterSize;
     if (Math.floor(cluster) === cluster) this.#watched.markCluster(cluster, FINDING.guestData);
     else this.#watched.mark({ offset, length: this.#clusterSize }, FINDING.guestData);
   }
 
-  /** A compressed cluster starts at any byte. It takes the rest of that sector and as many further sectors as its entry says. */
+  /**
+   * A compressed cluster can begin at any byte. It extends to the end of the sector where it begins, plus as many further sectors as its
+   * entry says.
+   */
   #markCompressed(high: number, low: number): void {
     const offset = (high & (2 ** this.#offsetBits - 1)) * 2 ** 32 + low;
     const sectors = (high & (COMPRESSED_HIGH - 1)) >>> this.#offsetBits;

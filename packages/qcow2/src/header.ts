@@ -1,7 +1,7 @@
 import { type Decoded, type Problem, QdbError, specName, struct, u32, u64, type Where } from "@qdb/format";
 import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS, viewOf } from "@qdb/format/internal";
 
-/** The first 104 bytes of an image (qcow2: Header). A version 2 header has the first 72 only. */
+/** The first 104 bytes of an image (qcow2: Header). A version 2 header has only the first 72 of them. */
 export const QCOW2_HEADER = struct("qcow2 header", 104, {
   magic: [0, u32, "51 46 49 fb", "qcow2: Header"],
   version: [4, u32, "2 or 3", "qcow2: Header"],
@@ -25,44 +25,47 @@ export const QCOW2_HEADER = struct("qcow2 header", 104, {
 /** A decoded header. */
 export type Qcow2Header = Decoded<typeof QCOW2_HEADER.fields>;
 
-/** `QFI` and the byte fb: the magic of every version. */
+/** The characters `QFI` and the byte fb, with which an image of any version begins. */
 const MAGIC = 0x514649fb;
 /** Length of a version 2 header in bytes. */
 const V2_SIZE = 72;
 
 /** Incompatible feature bits that this reader knows (qcow2: Header, incompatible_features). */
 export const INCOMPATIBLE = {
-  /** Refcounts may be outdated (lazy refcounts), so they are not checked. */
+  /** Refcounts may be outdated (lazy refcounts), so this reader does not check them. */
   dirty: 1n << 0n,
   /** A structure of the image is known to be damaged, so the bits cannot be trusted. */
   corrupt: 1n << 1n,
-  /** Guest data is in another file. Bitmaps are always in this one. */
+  /** The data of the guest is in another file. Bitmaps are always in the image itself. */
   externalDataFile: 1n << 2n,
   compressionType: 1n << 3n,
   extendedL2: 1n << 4n,
 } as const;
 
-/** Autoclear bit 0: the last program that wrote the image kept the bitmaps up to date (qcow2: Header, autoclear_features). */
+/**
+ * Bit 0 of the autoclear features. It is set if the last program that wrote to the image kept the bitmaps up to date (qcow2: Header,
+ * autoclear_features).
+ */
 export const AUTOCLEAR_BITMAPS = 1n;
 
-/** Whether the first bytes of a file are those of a qcow2 image of any version. */
+/** Whether the first bytes of a file are those of a qcow2 image, of any version. */
 export function isQcow2(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
 }
 
-/** The place of a header field, for errors. */
+/** Returns where a header field is, for error messages. */
 export function headerWhere(field: keyof Qcow2Header): Where {
   return { structure: QCOW2_HEADER.name, field: specName(field), offset: QCOW2_HEADER.fields[field][0] };
 }
 
-/** An error about a header field. */
+/** Returns an error for a header field. */
 export function headerError(field: keyof Qcow2Header, code: Problem["code"], message: string): QdbError {
   return new QdbError(code, message, headerWhere(field));
 }
 
 /**
  * Decodes a header of version 2 or 3. In version 2, the fields from byte 72 on are zero.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION
+ * @throws {QdbError} BAD_MAGIC if the file is no qcow2 image; UNSUPPORTED_VERSION; TRUNCATED if `bytes` end inside the header
  */
 export function decodeHeader(bytes: Uint8Array): Qcow2Header {
   if (!isQcow2(bytes))
@@ -89,8 +92,8 @@ export function decodeHeader(bytes: Uint8Array): Qcow2Header {
 }
 
 /**
- * Validates the fields that are needed to find the bitmaps, in the order of the header.
- * @throws {QdbError} BAD_FIELD; TRUNCATED when the file ends inside its first cluster
+ * Validates the header fields that are needed to find the bitmaps, in the order of the header.
+ * @throws {QdbError} BAD_FIELD; TRUNCATED if the file ends inside its first cluster
  */
 export function validateHeader(header: Qcow2Header, fileSize: number): void {
   const { clusterBits, size, version, headerLength, backingFileOffset } = header;

@@ -6,24 +6,24 @@ import { FINDING, type FindingKind } from "./watched-clusters.ts";
 
 /** A range of the file, and the structure whose clusters it covers. */
 export interface Owner extends ByteRange {
-  /** For messages. */
+  /** Name of the structure, for messages. */
   readonly what: string;
-  /** The finding for a cluster of this range that a bitmap refers to as well. */
+  /** The finding for a cluster of this range to which a bitmap refers too. */
   readonly finding: FindingKind;
 }
 
-/** What bitmaps are checked against: sizes in bytes, and the clusters that other structures use. */
+/** What the bitmaps of an image are checked against: sizes in bytes, and the clusters that other structures use. */
 export interface Image {
   readonly fileSize: number;
   readonly clusterSize: number;
   readonly virtualSize: bigint;
-  /** Why no bitmap of the image can be used; undefined when there is no such reason. */
-  readonly doubt: string | undefined;
-  /** The structures whose place is given in the header. */
+  /** Why no bitmap of the image can be used, as a message; undefined if there is no such reason. */
+  readonly inconsistency: string | undefined;
+  /** The structures whose offsets are in the header. */
   readonly owners: readonly Owner[];
 }
 
-/** Derives the properties of an image from its header. */
+/** Derives from a header what the bitmaps are checked against. */
 export function imageOf(header: Qcow2Header, fileSize: number): Image {
   const clusterSize = 2 ** header.clusterBits;
   const { l1TableOffset, l1Size, refcountTableOffset, refcountTableClusters, snapshotsOffset, nbSnapshots } = header;
@@ -37,18 +37,18 @@ export function imageOf(header: Qcow2Header, fileSize: number): Image {
     fileSize,
     clusterSize,
     virtualSize: header.size,
-    doubt: doubtOf(header),
+    inconsistency: inconsistencyOf(header),
     owners: [
       owner("the header's cluster", FINDING.header, 0n, clusterSize),
       owner("the L1 table", FINDING.l1Table, l1TableOffset, l1Size * 8),
       owner("the refcount table", FINDING.refcountTable, refcountTableOffset, refcountTableClusters * clusterSize),
-      // Entries have different lengths; this is the minimum.
+      // The entries have different lengths. This is the minimum length of the table.
       owner("the snapshot table", FINDING.snapshotTable, snapshotsOffset, nbSnapshots * SNAPSHOT.size),
     ],
   };
 }
 
-function doubtOf(header: Qcow2Header): string | undefined {
+function inconsistencyOf(header: Qcow2Header): string | undefined {
   if ((header.incompatibleFeatures & INCOMPATIBLE.corrupt) !== 0n) {
     return "the image is marked corrupt: its bitmaps cannot be trusted; repair it with qemu-img check -r";
   }
@@ -59,8 +59,8 @@ function doubtOf(header: Qcow2Header): string | undefined {
 }
 
 /**
- * Checks that a range is not at 0, is aligned to clusters, and lies inside the file. `what` names the range in messages.
- * Returns a BAD_FIELD, MISALIGNED or OUT_OF_BOUNDS problem, or undefined when the range is valid.
+ * Checks that a range begins at a cluster boundary other than 0 and lies inside the file. `what` names the range in messages. Returns a
+ * problem BAD_FIELD (offset 0), MISALIGNED or OUT_OF_BOUNDS; undefined if the range is valid.
  */
 export function placeProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
   const { offset, length } = range;
@@ -75,7 +75,7 @@ export function placeProblem(what: string, range: ByteRange, image: Image, where
   return { code: "OUT_OF_BOUNDS", message, where };
 }
 
-/** Returns an OVERLAP problem when a range shares a cluster with a structure whose place is given in the header. */
+/** Returns an OVERLAP problem if a range shares a cluster with a structure whose offset is in the header; undefined if it does not. */
 export function overlapProblem(what: string, range: ByteRange, image: Image, where: Where): Problem | undefined {
   const owner = image.owners.find((other) => shareCluster(range, other, image.clusterSize));
   if (owner === undefined) return undefined;

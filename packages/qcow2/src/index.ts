@@ -1,4 +1,4 @@
-// Named exports only; a change here is a change of the public interface.
+// The public interface of the package.
 
 export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
 export { confirmQcow2 } from "./confirm-unchanged.ts";

@@ -9,20 +9,20 @@ import { Refcounts } from "./refcounts.ts";
 import { StructureReader } from "./structure-reader.ts";
 import { describeFinding, FINDING, type FoundClusters, findingIn, WatchedClusters } from "./watched-clusters.ts";
 
-/** The structures that the clusters of bitmaps are checked against. */
+/** The structures against which the clusters of bitmaps are checked. */
 export interface Surroundings {
   readonly header: Qcow2Header;
   readonly image: Image;
-  /** Where the bitmap directory is. */
+  /** The range of the bitmap directory in the file. */
   readonly directory: ByteRange;
-  /** Where the encryption header is, if there is one. */
+  /** The range of the encryption header in the file; undefined if there is none. */
   readonly encryption: ByteRange | undefined;
 }
 
 /**
- * Checks that each cluster of a bitmap, valid or not, has one owner and the refcount 1. Two bitmaps that share a cluster are both
- * in error, because it is unknown which of them wrote it last. Reads the bitmap tables, the refcount table, the refcounts of the
- * clusters concerned, the snapshot table, L1 tables and L2 tables, each byte once.
+ * Checks that each cluster of a bitmap has exactly one owner and the refcount 1. Bitmaps in error are included, because they own clusters
+ * too. Two bitmaps that share a cluster are both in error, because it is unknown which of them wrote it last. Reads the bitmap tables, the
+ * refcount table, the refcounts of the clusters concerned, the snapshot table, L1 tables and L2 tables, each byte once.
  * @throws {QdbError} what the source throws. An error in these structures is not thrown: it becomes the problem of every bitmap
  */
 export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap[]): Plan<Judgement> {
@@ -40,17 +40,17 @@ export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap
     return new ClusterJudgement(surroundings, tables, watched.found(), bitmaps);
   } catch (error) {
     if (!isQdbError(error, "BAD_FIELD", "MISALIGNED", "OUT_OF_BOUNDS", "OVERLAP", "LIMIT")) throw error;
-    return new NoJudgement(error);
+    return new FailedJudgement(error);
   }
 }
 
-/** Reads the tables of all bitmaps. Those of bitmaps in error count too: they own their clusters all the same. */
+/** Reads the tables of all bitmaps. Those of bitmaps in error are read too, because they own clusters. */
 function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: StructureReader): Plan<BitmapTables> {
   const { clusterSize, fileSize } = image;
   const offsets = new Float64Array(bitmaps.length);
   const lengths = new Float64Array(bitmaps.length);
   for (const [index, { table }] of bitmaps.entries()) {
-    // A misplaced table still claims its clusters: round its offset down, and keep the whole entries inside the file.
+    // A misaligned table still claims its clusters: its offset is rounded down, and only whole entries inside the file are read.
     const offset = Math.floor(table.offset / clusterSize) * clusterSize;
     const length = Math.min(table.offset + table.length, fileSize) - offset;
     if (table.length === 0 || offset === 0 || length < BITMAP_TABLE_ENTRY.size) continue;
@@ -60,17 +60,20 @@ function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: Stru
   return yield* BitmapTables.read(offsets, lengths, clusterSize, reader);
 }
 
-/** Stand in for the index of an invalid table entry: no entry is invalid; the table itself is. */
-const NOTHING = -1;
-const TABLE = -2;
+/** Used in place of the index of an invalid table entry: no entry is invalid (-1), or the table as a whole is (-2). */
+const NO_INVALID_ENTRY = -1;
+const INVALID_TABLE = -2;
 
 class ClusterJudgement implements Judgement {
   readonly #image: Image;
   readonly #directory: ByteRange;
   readonly #tables: BitmapTables;
   readonly #found: FoundClusters;
-  /** For each bitmap, the index of its first invalid table entry. Only numbers: a hostile image can have 65535 invalid bitmaps. */
-  readonly #wrong: Int32Array;
+  /**
+   * For each bitmap, the index of its first invalid table entry. Problems are described only when asked for: a hostile image can have
+   * 65,535 invalid bitmaps.
+   */
+  readonly #firstInvalid: Int32Array;
 
   constructor(
     { image, directory }: Surroundings,
@@ -82,8 +85,8 @@ class ClusterJudgement implements Judgement {
     this.#directory = directory;
     this.#tables = tables;
     this.#found = found;
-    this.#wrong = Int32Array.from(bitmaps, (bitmap) =>
-      bitmap.entryProblem === undefined ? this.#firstWrong(bitmap) : NOTHING,
+    this.#firstInvalid = Int32Array.from(bitmaps, (bitmap) =>
+      bitmap.entryProblem === undefined ? this.#findFirstInvalid(bitmap) : NO_INVALID_ENTRY,
     );
   }
 
@@ -94,32 +97,32 @@ class ClusterJudgement implements Judgement {
       bitmap: bitmap.label,
     });
     if (directory !== undefined) return directory;
-    const wrong = this.#wrong[bitmap.index];
-    if (wrong === undefined) throw new RangeError(`the image has no bitmap ${bitmap.index}`);
-    if (wrong === NOTHING) return undefined;
-    if (wrong === TABLE) return this.#tableProblem(bitmap);
-    return this.#entryProblem(bitmap, this.entriesOf(bitmap), wrong);
+    const invalid = this.#firstInvalid[bitmap.index];
+    if (invalid === undefined) throw new RangeError(`the image has no bitmap ${bitmap.index}`);
+    if (invalid === NO_INVALID_ENTRY) return undefined;
+    if (invalid === INVALID_TABLE) return this.#tableProblem(bitmap);
+    return this.#entryProblem(bitmap, this.entriesOf(bitmap), invalid);
   }
 
   entriesOf(bitmap: Qcow2Bitmap): OffsetTable {
     return new OffsetTable(this.#tables.bytesOf(bitmap.table));
   }
 
-  #firstWrong(bitmap: Qcow2Bitmap): number {
-    // Skip the entries of a shared table: thousands of bitmaps may share it.
-    if (this.#tableProblem(bitmap) !== undefined) return TABLE;
+  #findFirstInvalid(bitmap: Qcow2Bitmap): number {
+    // The entries of a table with a problem are not checked: thousands of bitmaps may share one table.
+    if (this.#tableProblem(bitmap) !== undefined) return INVALID_TABLE;
     const entries = this.entriesOf(bitmap);
     for (let entry = 0; entry < entries.count; entry++) {
       if (this.#entryProblem(bitmap, entries, entry) !== undefined) return entry;
     }
-    return NOTHING;
+    return NO_INVALID_ENTRY;
   }
 
   #tableProblem(bitmap: Qcow2Bitmap): Problem | undefined {
     return this.#overlap(bitmap.table, "the bitmap table", bitmap.where("bitmapTableOffset"));
   }
 
-  /** Checks a table entry: reserved bits, place of the cluster, owner of the cluster, in this order. */
+  /** Checks a table entry: first its reserved bits, then the offset of its cluster, then the owner of that cluster. */
   #entryProblem(bitmap: Qcow2Bitmap, entries: OffsetTable, entry: number): Problem | undefined {
     const offset = entries.offset(entry);
     if (offset === 0 && !entries.hasReservedBits(entry)) return undefined;
@@ -145,8 +148,8 @@ class ClusterJudgement implements Judgement {
   }
 }
 
-/** The result where the check failed: no bitmap of the image can be used. */
-class NoJudgement implements Judgement {
+/** The result if the check failed: every bitmap has the error of the check as its problem. */
+class FailedJudgement implements Judgement {
   readonly #error: QdbError;
 
   constructor(error: QdbError) {

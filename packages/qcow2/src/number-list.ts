@@ -1,6 +1,6 @@
 import type { ByteRange } from "@qdb/format";
 
-/** Whether two ranges share a cluster. An empty range shares none. */
+/** Whether two ranges share a cluster. An empty range shares none with any other. */
 export function shareCluster(a: ByteRange, b: ByteRange, clusterSize: number): boolean {
   if (a.length === 0 || b.length === 0) return false;
   return (
@@ -17,40 +17,43 @@ function endCluster(range: ByteRange, clusterSize: number): number {
   return Math.ceil((range.offset + range.length) / clusterSize);
 }
 
-/** Capacity of the first piece of a {@link NumberList}. Each further piece doubles it, up to {@link LARGEST_PIECE}. */
-const FIRST_PIECE = 256;
-const LARGEST_PIECE = 2 ** 18;
+/**
+ * Capacity of the first array of a {@link NumberList}. Each further array has twice the capacity of the one before, up to {@link
+ * MAX_CAPACITY}.
+ */
+const FIRST_CAPACITY = 256;
+const MAX_CAPACITY = 2 ** 18;
 
-/** A growing list of numbers that takes 8 bytes for each. */
+/** A list of numbers that grows as needed. It takes 8 bytes for each number. */
 export class NumberList {
   readonly #full: Float64Array[] = [];
-  #last = new Float64Array(FIRST_PIECE);
+  #last = new Float64Array(FIRST_CAPACITY);
   #used = 0;
   #length = 0;
 
   push(value: number): void {
     if (this.#used === this.#last.length) {
       this.#full.push(this.#last);
-      this.#last = new Float64Array(Math.min(this.#last.length * 2, LARGEST_PIECE));
+      this.#last = new Float64Array(Math.min(this.#last.length * 2, MAX_CAPACITY));
       this.#used = 0;
     }
     this.#last[this.#used++] = value;
     this.#length++;
   }
 
-  /** Adds the numbers of the clusters that a range covers inside a file of `fileSize` bytes. */
+  /** Adds the number of each cluster of a range. Clusters past the end of a file of `fileSize` bytes are left out. */
   pushClusters({ offset, length }: ByteRange, clusterSize: number, fileSize: number): void {
     const end = Math.min(offset + length, fileSize);
     for (let cluster = Math.floor(offset / clusterSize); cluster * clusterSize < end; cluster++) this.push(cluster);
   }
 
-  /** A copy of the numbers as one array. */
+  /** Returns a copy of all numbers in one array. */
   toArray(): Float64Array {
     const all = new Float64Array(this.#length);
     let at = 0;
-    for (const piece of this.#full) {
-      all.set(piece, at);
-      at += piece.length;
+    for (const array of this.#full) {
+      all.set(array, at);
+      at += array.length;
     }
     all.set(this.#last.subarray(0, this.#used), at);
     return all;

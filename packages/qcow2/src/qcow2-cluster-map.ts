@@ -1,7 +1,10 @@
 import type { BitmapShape, ClusterKind, ClusterMap } from "@qdb/format";
 import type { OffsetTable } from "./offset-table.ts";
 
-/** The cluster map of a bitmap, backed by its bitmap table. Padding bits after the last bit are not checked: qcow2 requires zeros, but QEMU accepts ones. */
+/**
+ * The cluster map of a bitmap, made of its bitmap table. Padding bits after the last bit are not checked, because QEMU accepts ones there
+ * although qcow2 requires zeros.
+ */
 export class Qcow2ClusterMap implements ClusterMap {
   readonly shape: BitmapShape;
   readonly bitCount: number;
@@ -28,7 +31,7 @@ export class Qcow2ClusterMap implements ClusterMap {
     return this.#entries.offset(cluster);
   }
 
-  /** Always undefined: qcow2 has no checksums to verify. */
+  /** Always undefined, because qcow2 has no checksums to verify. */
   verify(): undefined {
     return undefined;
   }

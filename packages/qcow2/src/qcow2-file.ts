@@ -8,37 +8,37 @@ import {
   type RunOptions,
   run,
 } from "@qdb/format";
-import { isEvident, sourceChanged } from "./confirm-unchanged.ts";
+import { hasSameBytes, sourceChanged } from "./confirm-unchanged.ts";
 import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 
-/** The state of an image when it was read. */
+/** An image as it was at one time. */
 interface State {
   readonly index: Qcow2Index;
-  /** {@link AnySource.stamp} before the first byte was read. */
+  /** {@link AnySource.stamp} from before the first byte of this state was read. */
   readonly stamp: string | undefined;
 }
 
-/** The result of a plan, or what it threw. */
+/** The result of a plan, or the error that it threw. */
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
 /** Options of {@link Qcow2File.open}. */
 export interface Qcow2FileOptions extends RunOptions {
-  /** The clock that waits between attempts to read a changing image. Default: the clock of the host. */
+  /** The clock for pauses between attempts to read an image that changes. Default: the clock of the host. */
   readonly clock?: Clock;
 }
 
 /**
- * The bitmaps of a qcow2 image that other programs may write to at the same time. Everything read belongs to one state of the
- * image. When the image changes meanwhile, reading starts over; once a result was returned, it fails with SOURCE_CHANGED instead.
- * Takes no lock.
+ * The bitmaps of a qcow2 image to which other programs may write at the same time. All results belong to one state of the image: if the
+ * image changes while it is read, reading starts over; if a result was returned before, it fails with SOURCE_CHANGED instead. No lock is
+ * taken.
  */
 export class Qcow2File {
   readonly #source: AnySource;
   readonly #options: Qcow2FileOptions;
-  /** The state that was read last; undefined when it is known to be outdated. */
+  /** The state that was read last; undefined if the image is known to have changed since. */
   #state: State | undefined;
-  /** Whether a result was returned to the caller. Results of a later state must not be mixed with it. */
-  #isGiven = false;
+  /** Whether a result was returned to the caller. Results of a later state of the image must not be mixed with it. */
+  #hasReturned = false;
 
   private constructor(source: AnySource, options: Qcow2FileOptions, state: State) {
     this.#source = source;
@@ -48,7 +48,8 @@ export class Qcow2File {
 
   /**
    * Reads the index of the image: everything about its bitmaps but the bits.
-   * @throws {QdbError} as {@link readQcow2Index}; SOURCE_CHANGED when the image keeps changing; what the source throws; ABORTED
+   * @throws {QdbError} SOURCE_CHANGED if the image changes during every attempt; ABORTED; what the source throws; else as {@link
+   * readQcow2Index}
    */
   static async open(source: AnySource, options: Qcow2FileOptions = {}): Promise<Qcow2File> {
     for await (const _ of attempts(options)) {
@@ -59,9 +60,10 @@ export class Qcow2File {
   }
 
   /**
-   * Runs a plan over the bitmaps of the image and returns its result. When the image changes meanwhile, the plan is run again with
-   * a new index, so its side effects must be repeatable.
-   * @throws {QdbError} what the plan throws while the image does not change; SOURCE_CHANGED; what the source throws; ABORTED
+   * Runs a plan over the bitmaps of the image and returns its result. If the image changes meanwhile, the plan is run again with a new
+   * index, so its side effects must be repeatable.
+   * @throws {QdbError} SOURCE_CHANGED if the image changed after a result was returned, or changes during every attempt; ABORTED; what the
+   * source throws; else what the plan throws
    */
   async run<T>(plan: (index: Qcow2Index) => Plan<T>, options: RunOptions = {}): Promise<T> {
     for await (const _ of attempts(this.#options)) {
@@ -72,10 +74,10 @@ export class Qcow2File {
       const outcome = await outcomeOf(run(plan(index), this.#source, options));
       const before = { evidence: index.evidence, size, stamp: index.isJudged ? stamp : undefined };
       if (await isUnchanged(this.#source, before, outcome, options)) {
-        this.#isGiven ||= "value" in outcome;
+        this.#hasReturned ||= "value" in outcome;
         return resultOf(outcome);
       }
-      if (this.#isGiven) throw sourceChanged("the image was written after some of its bitmaps were read");
+      if (this.#hasReturned) throw sourceChanged("the image was written after some of its bitmaps were read");
       this.#state = undefined;
     }
     throw keptChanging();
@@ -91,13 +93,13 @@ function keptChanging(): QdbError {
   return sourceChanged("the image was written each time that it was read");
 }
 
-/** Reads the index of an image. Undefined when the image changed meanwhile. */
+/** Reads the index of an image. Returns undefined if the image changed meanwhile. */
 async function readState(source: AnySource, options: RunOptions): Promise<State | undefined> {
   const stamp = source.stamp?.();
   await source.refresh?.();
   const { size } = source;
   const head = await outcomeOf(run(readQcow2Head(size), source, options));
-  // Take the file size after reading the header: the header may refer to structures past the earlier end.
+  // The file size is taken again after the header was read, because the header may refer to structures that were appended meanwhile.
   await source.refresh?.();
   const outcome: Outcome<Qcow2Index> =
     "error" in head ? head : await outcomeOf(run(readQcow2Index(source.size, head.value), source, options));
@@ -111,16 +113,16 @@ async function readState(source: AnySource, options: RunOptions): Promise<State 
   return { index: resultOf(outcome), stamp };
 }
 
-/** What an image is compared with to detect a change. */
+/** The state of an image before a plan ran, with which the image is compared afterwards. */
 interface Before {
   readonly evidence: readonly Evidence[];
   /** Length of the source in bytes. */
   readonly size: number;
-  /** Undefined to skip this comparison: while no bitmap is read, the guest may write to the image. */
+  /** Stamp of the source. Undefined if it is not to be compared: while no bitmap is read, the guest may write to the image. */
   readonly stamp: string | undefined;
 }
 
-/** Whether an image is unchanged since before a plan ran. */
+/** Whether an image is the same as before a plan ran. */
 async function isUnchanged(
   source: AnySource,
   { evidence, size, stamp }: Before,
@@ -128,12 +130,12 @@ async function isUnchanged(
   options: RunOptions,
 ): Promise<boolean> {
   await source.refresh?.();
-  // Such an error can come from a file that another program is still extending.
+  // Another program may be extending the file. The error is then no property of the image, and reading starts over.
   if ("error" in outcome && isQdbError(outcome.error, "OUT_OF_BOUNDS", "TRUNCATED", "SHORT_READ", "BAD_MAGIC")) {
     if (source.size !== size) return false;
   }
   if (stamp !== undefined && source.stamp?.() !== stamp) return false;
-  return run(isEvident(evidence), source, options);
+  return run(hasSameBytes(evidence), source, options);
 }
 
 async function outcomeOf<T>(work: Promise<T>): Promise<Outcome<T>> {

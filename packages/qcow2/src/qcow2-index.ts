@@ -23,32 +23,35 @@ export interface Evidence {
 export interface Qcow2Index {
   /** 2 or 3. Version 2 images hold no bitmaps. */
   readonly version: number;
-  /** Bytes a cluster. */
+  /** Cluster size in bytes. */
   readonly clusterSize: number;
-  /** Length of the virtual disk in bytes. */
+  /** Size of the virtual disk in bytes. */
   readonly virtualSize: bigint;
   readonly incompatibleFeatures: bigint;
   readonly autoclearFeatures: bigint;
-  /** Autoclear bit 0: the last writer kept the bitmaps up to date. Otherwise every bitmap is INCONSISTENT. */
+  /** Whether the last program that wrote to the image kept the bitmaps up to date (autoclear bit 0). If not, every bitmap is INCONSISTENT. */
   readonly bitmapsConsistent: boolean;
-  /** In the order of the directory. Includes bitmaps with a `problem`, whose bits cannot be read. */
+  /** The bitmaps in the order of the directory. Includes bitmaps with a `problem`, whose bits cannot be read. */
   readonly bitmaps: readonly Qcow2Bitmap[];
   readonly header: Qcow2Header;
-  /** Whether the owners of the clusters of bitmaps were checked. False where every bitmap is in error without that check. */
+  /** Whether the owners of the clusters of bitmaps were checked. False if every bitmap is in error without that check. */
   readonly isJudged: boolean;
-  /** Header, extensions and bitmap directory as they were read: {@link confirmQcow2} compares them. */
+  /** Header, extensions and bitmap directory as they were read. {@link confirmQcow2} compares the image with them. */
   readonly evidence: readonly Evidence[];
 }
 
-/** Number of bytes that the first round reads. For nearly all images it covers the header and all extensions. */
+/** Number of bytes that the first round reads. They include the header and, in nearly all images, all extensions. */
 const FIRST_READ = 64 * 1024;
 
-/** Reads the first bytes of an image of `fileSize` bytes for {@link readQcow2Index}: the header and, in most images, the extensions. */
+/** Reads the first bytes of an image of `fileSize` bytes for {@link readQcow2Index}: the header and, in nearly all images, all extensions. */
 export function* readQcow2Head(fileSize: number): Plan<Uint8Array> {
   return yield* readBytes(0, Math.min(fileSize, FIRST_READ));
 }
 
-/** The first bytes that are compared later: the first cluster, which holds header and extensions only. With an invalid cluster size, the first 512 bytes. */
+/**
+ * Returns the bytes to compare later out of the first bytes of the image: those of the first cluster, which holds only header and
+ * extensions. If the cluster size is invalid, the first 512 bytes.
+ */
 export function headEvidence(head: Uint8Array): Evidence {
   const bits = head.length >= QCOW2_HEADER.size ? QCOW2_HEADER.decode(head).clusterBits : 0;
   const length = 2 ** (isClusterBits(bits) ? bits : MIN_CLUSTER_BITS);
@@ -56,10 +59,11 @@ export function headEvidence(head: Uint8Array): Evidence {
 }
 
 /**
- * Reads header, extensions and bitmap directory of an image of `fileSize` bytes, and checks the clusters of all bitmaps against each
- * other and against the other structures of the image. A bitmap in error gets a `problem`; an error that makes the directory
- * unreadable is thrown. `head` is the result of {@link readQcow2Head}, where that was read already.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, BAD_FIELD, DUPLICATE_TYPE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, OUT_OF_BOUNDS, OVERLAP
+ * Reads header, extensions and bitmap directory of an image of `fileSize` bytes, and checks the clusters of all bitmaps against each other
+ * and against the other structures of the image. A bitmap in error gets a `problem`; an error that makes the directory unreadable is
+ * thrown. `head` is the result of {@link readQcow2Head}, if that was read before.
+ * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE or BAD_FIELD for the header; BAD_FIELD, DUPLICATE_TYPE,
+ * RESERVED_NOT_ZERO or LIMIT for the extensions; BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS or OVERLAP for the directory
  */
 export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2Index> {
   const first = head ?? (yield* readQcow2Head(fileSize));
@@ -104,7 +108,7 @@ function* readBytes(offset: number, length: number): Plan<Uint8Array> {
   return length === 0 ? new Uint8Array(0) : yield* readRange(offset, length);
 }
 
-/** Reads the first cluster up to the end of the extensions; `first` is what was read of it already. */
+/** Returns the first cluster up to the end of the extensions. `first` are the bytes of the image that were read before; only the rest is read. */
 function* readFirstCluster(header: Qcow2Header, first: Uint8Array): Plan<Uint8Array> {
   const end = extensionsEnd(header);
   if (end <= first.length) return first;
@@ -115,7 +119,10 @@ function* readFirstCluster(header: Qcow2Header, first: Uint8Array): Plan<Uint8Ar
   return whole;
 }
 
-/** @throws {QdbError} BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP */
+/**
+ * Reads the bitmap directory.
+ * @throws {QdbError} BAD_FIELD if its offset is 0; MISALIGNED; OUT_OF_BOUNDS; OVERLAP if it shares a cluster with another structure
+ */
 function* readDirectory(extension: BitmapsExtension, image: Image): Plan<Directory> {
   const what = "the bitmap directory";
   const range = {
@@ -129,8 +136,8 @@ function* readDirectory(extension: BitmapsExtension, image: Image): Plan<Directo
 }
 
 /**
- * Walks the directory, which must hold as many entries as the extension says and nothing else (qcow2: Bitmap directory).
- * @throws {QdbError} OUT_OF_BOUNDS when an entry runs past the directory, BAD_FIELD when they do not fill it
+ * Walks the directory. It must hold exactly as many entries as the extension says (qcow2: Bitmap directory).
+ * @throws {QdbError} OUT_OF_BOUNDS if an entry runs past the directory; BAD_FIELD if bytes are left after the last entry
  */
 function walkDirectory(extension: BitmapsExtension, directory: Directory): Qcow2Bitmap[] {
   const { bytes, offset, doubled } = directory;
@@ -151,7 +158,7 @@ function walkDirectory(extension: BitmapsExtension, directory: Directory): Qcow2
     }
     const name = entryName(bytes, at);
     if (name.length <= MAX_NAME_SIZE) {
-      // One character for each byte, so that names are compared as bytes.
+      // The key has one character for each byte, so that names are compared as bytes.
       const key = String.fromCharCode(...name);
       const other = byName.get(key);
       if (other === undefined) byName.set(key, index);

@@ -7,14 +7,14 @@ import { OffsetTable } from "./offset-table.ts";
 import type { StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
-/** Largest `refcount_order`: refcounts of 64 bits. */
+/** Maximum value of `refcount_order`: refcounts of 64 bits. */
 const MAX_REFCOUNT_ORDER = 6;
 /** Length of a refcount table entry in bytes. */
 const ENTRY_SIZE = 8;
 
 /**
- * Checks the refcounts of watched clusters, each of which must be 1. Reads the whole refcount table, because a watched cluster can
- * be a refcount block, but only those parts of the blocks that hold refcounts of watched clusters.
+ * Checks the refcounts of watched clusters; each must be 1. Reads the whole refcount table, because a watched cluster can itself be a
+ * refcount block. Of the blocks it reads only the parts with refcounts of watched clusters.
  */
 export class Refcounts {
   readonly #header: Qcow2Header;
@@ -23,12 +23,15 @@ export class Refcounts {
   readonly #clusterSize: number;
   /** Number of refcounts in one block. */
   readonly #perBlock: number;
-  /** Three numbers for each block to read: its file offset, the index of its first watched cluster, the index after its last one. */
+  /**
+   * Three numbers for each block to read: its file offset, the index in `clusters` of its first watched cluster, and the index after its
+   * last one.
+   */
   readonly #needed = new NumberList();
-  /** Index of the first watched cluster whose block was not met yet. */
+  /** Index of the first watched cluster whose refcount block was not reached yet. */
   #next = 0;
 
-  /** @throws {QdbError} BAD_FIELD */
+  /** @throws {QdbError} BAD_FIELD if the header has an impossible refcount_order */
   constructor(header: Qcow2Header, watched: WatchedClusters, reader: StructureReader) {
     const { refcountOrder, clusterBits } = header;
     if (refcountOrder > MAX_REFCOUNT_ORDER) {
@@ -46,14 +49,14 @@ export class Refcounts {
   }
 
   /**
-   * Marks the watched clusters that are refcount blocks, and those whose refcount is not 1. Refcounts are not read where the dirty
-   * bit of the image says that they are outdated (lazy refcounts).
-   * @throws {QdbError} BAD_FIELD, LIMIT, MISALIGNED, OUT_OF_BOUNDS when a refcount cannot be read; OVERLAP as {@link StructureReader}
+   * Marks the watched clusters that are refcount blocks, and those whose refcount is not 1. If the dirty bit of the image is set, refcounts
+   * may be outdated (lazy refcounts), and only the blocks are marked.
+   * @throws {QdbError} BAD_FIELD, LIMIT, MISALIGNED or OUT_OF_BOUNDS if a refcount cannot be read; OVERLAP as {@link StructureReader}
    */
   *mark(): Plan<void> {
     yield* this.#readTable();
     if ((this.#header.incompatibleFeatures & INCOMPATIBLE.dirty) !== 0n) return;
-    // Clusters after the last block have refcount 0.
+    // Clusters past those that the last block counts have the refcount 0.
     for (; this.#next < this.#watched.clusters.length; this.#next++) this.#watched.markAt(this.#next, FINDING.isFree);
     const needed = this.#needed.toArray();
     let at = 0;
@@ -81,7 +84,7 @@ export class Refcounts {
     yield* this.#reader.readPieces({ offset, length, what, where }, (bytes, piece) => {
       const entries = new OffsetTable(bytes);
       for (let entry = 0; entry < entries.count; entry++, block++) {
-        // Here the offset is bits 9-63, not 9-55 as in other tables.
+        // In the refcount table the offset is bits 9-63, not 9-55 as in the other tables.
         const blockOffset = entries.high(entry) * 2 ** 32 + entries.low(entry) - (entries.low(entry) % 512);
         if (blockOffset !== 0)
           this.#watched.mark({ offset: blockOffset, length: this.#clusterSize }, FINDING.refcountBlock);
@@ -90,7 +93,7 @@ export class Refcounts {
     });
   }
 
-  /** Records which part of a block to read. @throws {QdbError} MISALIGNED */
+  /** Notes which part of a refcount block has to be read. @throws {QdbError} MISALIGNED for a block inside a cluster */
   #noteBlock(block: number, offset: number, entryOffset: number): void {
     const { clusters } = this.#watched;
     const first = this.#next;
@@ -110,7 +113,7 @@ export class Refcounts {
     this.#needed.push(this.#next);
   }
 
-  /** The ranges of blocks to read. @throws {QdbError} OUT_OF_BOUNDS */
+  /** Yields the ranges of the refcount blocks to read. @throws {QdbError} OUT_OF_BOUNDS for a block past the end of the file */
   *#parts(needed: Float64Array): Generator<ByteRange, void> {
     for (let at = 0; at < needed.length; at += 3) {
       const start = this.#byteOf(numberAt(needed, at + 1));
@@ -130,13 +133,19 @@ export class Refcounts {
     return 2 ** this.#header.refcountOrder;
   }
 
-  /** Offset in its block of the byte where the refcount of a watched cluster begins. */
+  /**
+   * Returns the offset, inside its refcount block, of the byte where the refcount of a watched cluster begins. `place` is the index of the
+   * cluster.
+   */
   #byteOf(place: number): number {
     const entry = numberAt(this.#watched.clusters, place) % this.#perBlock;
     return Math.floor((entry * this.#bits) / 8);
   }
 
-  /** Marks the watched clusters [first, end) whose refcount is not 1. `bytes` begin with the refcount of `first`. */
+  /**
+   * Marks the watched clusters with indices `first` to `end - 1` whose refcount is not 1. `bytes` begin with the byte that has the refcount
+   * of `first`.
+   */
   #markBlock(bytes: Uint8Array, first: number, end: number): void {
     const view = viewOf(bytes);
     const start = this.#byteOf(first);
@@ -148,7 +157,10 @@ export class Refcounts {
     }
   }
 
-  /** Refcounts narrower than a byte begin at its least significant bit; wider ones are big-endian (qcow2: Refcounts). */
+  /**
+   * Reads one refcount. Refcounts of less than 8 bits begin at the least significant bit of their byte; longer ones are big-endian (qcow2:
+   * Refcounts).
+   */
   #refcountAt(view: DataView, at: number, cluster: number): number {
     switch (this.#bits) {
       case 8:

@@ -4,7 +4,10 @@ import { MAX_SNAPSHOTS } from "./limits.ts";
 import type { Reference, StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
 
-/** Fixed part of a snapshot table entry, 40 bytes (qcow2: Snapshots). Extra data, id, name and padding to 8 follow. */
+/**
+ * Fixed part of an entry of the snapshot table, 40 bytes (qcow2: Snapshots). The extra data, the id, the name and padding to a multiple of
+ * 8 follow it.
+ */
 export const SNAPSHOT = struct("snapshot table entry", 40, {
   l1TableOffset: [0, u64, "file offset of the snapshot's L1 table in bytes", "qcow2: Snapshots"],
   l1Size: [8, u32, "entries of the snapshot's L1 table", "qcow2: Snapshots"],
@@ -17,12 +20,13 @@ export const SNAPSHOT = struct("snapshot table entry", 40, {
   extraDataSize: [36, u32, "length of the extra data in bytes", "qcow2: Snapshots"],
 });
 
-/** Most bytes of the snapshot table that one round reads. */
+/** Maximum number of bytes of the snapshot table that are read in one round. */
 const ROUND = 64 * 1024;
 
 /**
- * Walks the snapshot table, marks the watched clusters that it covers, and returns the L1 tables of the snapshots.
- * @throws {QdbError} LIMIT; OUT_OF_BOUNDS when the table runs past the end of the file; OVERLAP as {@link StructureReader}
+ * Walks the snapshot table, marks the watched clusters where the table lies, and returns the L1 tables of the snapshots.
+ * @throws {QdbError} LIMIT for too many snapshots; OUT_OF_BOUNDS if the table runs past the end of the file; OVERLAP as {@link
+ * StructureReader}
  */
 export function* markSnapshots(
   header: Qcow2Header,
@@ -36,7 +40,7 @@ export function* markSnapshots(
   const tables: Reference[] = [];
   let at = start;
   while (tables.length < nbSnapshots) {
-    // Each remaining entry has at least 40 bytes, so this reads nothing past the table.
+    // Each remaining entry has at least 40 bytes, so nothing past the end of the table is read.
     const length = Math.min((nbSnapshots - tables.length) * SNAPSHOT.size, ROUND);
     const window = { offset: at, length, what: "the snapshot table", where: headerWhere("snapshotsOffset") };
     reader.requireInside(window);
@@ -48,7 +52,7 @@ export function* markSnapshots(
   return tables;
 }
 
-/** Collects the entries whose fixed part is in a window, and returns the file offset of the next one. */
+/** Adds the L1 tables of the entries whose fixed part lies in a window to `tables`. Returns the file offset of the next entry. */
 function takeEntries(bytes: Uint8Array, { offset }: ByteRange, count: number, tables: Reference[]): number {
   let at = 0;
   while (tables.length < count && at + SNAPSHOT.size <= bytes.length) {

@@ -1,32 +1,33 @@
 import { type ByteRange, type Plan, QdbError, read, type Where } from "@qdb/format";
 import { pieceAt } from "@qdb/format/internal";
 
-/** Most bytes that one round asks for, except where a single range is longer. */
+/** Maximum number of bytes that one round reads. A single range that is longer gets a round of its own. */
 const ROUND_BYTES = 4 * 2 ** 20;
-/** Most ranges that one round asks for: each costs an object in memory besides its bytes. */
+/** Maximum number of ranges in one round: each takes memory for an object besides its bytes. */
 const ROUND_RANGES = 4096;
 
-/** A range of the file, and where the reference to it stands. */
+/** A range of the file, with the place of the reference to it. */
 export interface Reference extends ByteRange {
-  /** For messages: "an L2 table". */
+  /** Name of the structure for messages, such as "an L2 table". */
   readonly what: string;
-  /** Place of the reference, for errors. */
+  /** Where the reference is in the image, for errors. */
   readonly where: Where;
 }
 
 /**
- * Reads the structures of an image, and limits the total. Structures of a valid image lie inside the file and do not overlap, so
- * all of them together are no larger than the file. A hostile image can refer to the same bytes many times.
+ * Reads the structures of an image, up to a limit for all of them together. The structures of a valid image lie inside the file and do not
+ * overlap, so together they are no longer than the file. A hostile image can refer to the same bytes many times, and would be read without
+ * end.
  */
 export class StructureReader {
   readonly #fileSize: number;
-  /** Bytes that may still be read. */
+  /** Number of bytes that may still be read. */
   #left: number;
 
-  /** `most` is the largest number of bytes that may be read in total. */
-  constructor(fileSize: number, most: number) {
+  /** `limit` is the maximum number of bytes that may be read in total. */
+  constructor(fileSize: number, limit: number) {
     this.#fileSize = fileSize;
-    this.#left = most;
+    this.#left = limit;
   }
 
   /** Whether a range lies inside the file. */
@@ -34,7 +35,7 @@ export class StructureReader {
     return offset + length <= this.#fileSize;
   }
 
-  /** @throws {QdbError} OUT_OF_BOUNDS */
+  /** Refuses a reference to a range that runs past the end of the file. @throws {QdbError} OUT_OF_BOUNDS */
   requireInside(reference: Reference): void {
     if (this.isInside(reference)) return;
     const { offset, length, what, where } = reference;
@@ -45,7 +46,10 @@ export class StructureReader {
     );
   }
 
-  /** Reads ranges in order, in as many rounds as needed, and passes the bytes of each to `visit`. @throws {QdbError} OVERLAP when the total exceeds its limit */
+  /**
+   * Reads ranges in order, in as many rounds as needed, and passes the bytes of each range to `visit`. Empty ranges are left out.
+   * @throws {QdbError} OVERLAP if more bytes than the limit are read in total
+   */
   *readEach(ranges: Iterable<ByteRange>, visit: (bytes: Uint8Array, range: ByteRange) => void): Plan<void> {
     let round: ByteRange[] = [];
     let bytes = 0;
@@ -62,7 +66,10 @@ export class StructureReader {
     yield* this.#readRound(round, visit);
   }
 
-  /** Reads a long range in pieces of at most 1 MiB. @throws {QdbError} OUT_OF_BOUNDS, OVERLAP */
+  /**
+   * Reads a long range in pieces of at most 1 MiB, and passes each to `visit`.
+   * @throws {QdbError} OUT_OF_BOUNDS if the range runs past the end of the file; OVERLAP if more bytes than the limit are read in total
+   */
   *readPieces(reference: Reference, visit: (bytes: Uint8Array, piece: ByteRange) => void): Plan<void> {
     if (reference.length === 0) return;
     this.requireInside(reference);

@@ -2,7 +2,7 @@ import type { ByteRange } from "@qdb/format";
 import { byteAt, numberAt, wordAt } from "@qdb/format/internal";
 import { NumberList } from "./number-list.ts";
 
-/** Why a cluster that a bitmap or the bitmap directory refers to cannot be trusted. */
+/** Reasons why a cluster to which a bitmap or the bitmap directory refers cannot be trusted. */
 export const FINDING = {
   none: 0,
   sharedByBitmaps: 1,
@@ -18,10 +18,10 @@ export const FINDING = {
   isFree: 11,
   isReferredToTwice: 12,
 } as const;
-/** A number of {@link FINDING}. */
+/** One of the values of {@link FINDING}. */
 export type FindingKind = (typeof FINDING)[keyof typeof FINDING];
 
-/** The other owner of a cluster in words, by {@link FINDING}. */
+/** Name of the other owner of a cluster, by {@link FINDING}. */
 const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
   [FINDING.sharedByBitmaps]: "another bitmap, or with another part of its own",
   [FINDING.header]: "the header",
@@ -35,7 +35,7 @@ const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
   [FINDING.encryptionHeader]: "the encryption header",
 };
 
-/** Describes a finding about the cluster at a file offset. The text follows the name of the structure of the bitmap. */
+/** Describes a finding about the cluster at file offset `offset`. The text is to follow the name of the structure to which the cluster belongs. */
 export function describeFinding(finding: FindingKind, offset: number): string {
   if (finding === FINDING.isFree)
     return `is in the cluster at ${offset}, which has refcount 0: it is free, and may have been overwritten`;
@@ -46,25 +46,28 @@ export function describeFinding(finding: FindingKind, offset: number): string {
 
 /** Clusters with their findings. */
 export interface FoundClusters {
-  /** Cluster numbers, ascending. */
+  /** Cluster numbers in ascending order. */
   readonly clusters: Float64Array;
-  /** A {@link FindingKind} each. */
+  /** For each cluster its {@link FindingKind}. */
   readonly findings: Uint8Array;
 }
 
-/** Largest size of the filter in bits. It answers most lookups without a search. */
+/** Maximum size of the filter in bits. The filter answers most lookups without a search. */
 const MAX_FILTER_BITS = 2 ** 24;
 
-/** The clusters that bitmaps, their tables and the bitmap directory refer to, and the findings about them. */
+/** The clusters to which bitmaps, their tables and the bitmap directory refer, with what was found out about them. */
 export class WatchedClusters implements FoundClusters {
   readonly clusters: Float64Array;
   readonly findings: Uint8Array;
   readonly #clusterSize: number;
-  /** Bit `cluster % number of bits` is set when such a cluster is watched. */
+  /** Bit `n` is set if a cluster is watched whose number is `n` modulo the number of bits. */
   readonly #filter: Uint32Array;
   readonly #mask: number;
 
-  /** `references` are cluster numbers, one for each reference. They are sorted in place; a number that occurs twice is a shared cluster. */
+  /**
+   * `references` are cluster numbers, one for each reference. They are sorted in place. A number that occurs twice is a cluster that
+   * bitmaps share.
+   */
   constructor(references: Float64Array, clusterSize: number) {
     references.sort();
     let count = 0;
@@ -88,7 +91,7 @@ export class WatchedClusters implements FoundClusters {
     }
   }
 
-  /** Marks the watched clusters of a range with a finding. A cluster keeps its first finding. */
+  /** Gives a finding to the watched clusters of a range. A cluster keeps its first finding. */
   mark({ offset, length }: ByteRange, finding: FindingKind): void {
     if (length === 0) return;
     const first = Math.floor(offset / this.#clusterSize);
@@ -103,7 +106,7 @@ export class WatchedClusters implements FoundClusters {
     }
   }
 
-  /** Like {@link mark} for one cluster, by its number. Fast enough for tables with millions of entries. */
+  /** Gives a finding to one cluster by its number, as {@link mark} does. Fast enough for tables with millions of entries. */
   markCluster(cluster: number, finding: FindingKind): void {
     const bit = cluster & this.#mask;
     if (((wordAt(this.#filter, bit >>> 5) >>> (bit & 31)) & 1) === 0) return;
@@ -111,12 +114,12 @@ export class WatchedClusters implements FoundClusters {
     if (this.clusters[at] === cluster) this.markAt(at, finding);
   }
 
-  /** Like {@link mark} for the cluster at an index of `clusters`. */
+  /** Gives a finding to the cluster at index `at` of `clusters`, as {@link mark} does. */
   markAt(at: number, finding: FindingKind): void {
     if (this.findings[at] === FINDING.none) this.findings[at] = finding;
   }
 
-  /** The clusters that have a finding. */
+  /** Returns the clusters that have a finding. */
   found(): FoundClusters {
     const places = new NumberList();
     for (let at = 0; at < this.findings.length; at++) if (this.findings[at] !== FINDING.none) places.push(at);
@@ -128,7 +131,7 @@ export class WatchedClusters implements FoundClusters {
   }
 }
 
-/** The first cluster of a range that has a finding, with its file offset in bytes; undefined when there is none. */
+/** Returns the first cluster of a range that has a finding, with its file offset in bytes; undefined if there is none. */
 export function findingIn(
   { clusters, findings }: FoundClusters,
   { offset, length }: ByteRange,
@@ -141,7 +144,7 @@ export function findingIn(
   return { offset: cluster * clusterSize, finding: byteAt(findings, at) as FindingKind };
 }
 
-/** Index of the first of ascending numbers that is at least `value`; their count when there is none. */
+/** Returns the index of the first number that is not below `value`, or the length of `numbers` if there is none. `numbers` are ascending. */
 function firstNotBelow(numbers: Float64Array, value: number): number {
   let low = 0;
   let high = numbers.length;
