@@ -1,6 +1,6 @@
 /** A clock and a timer. */
 export interface Clock {
-  /** Milliseconds since a fixed but unknown moment. */
+  /** Returns the number of milliseconds since an arbitrary but fixed moment. */
   now(): number;
   /** Resolves after `ms` milliseconds. */
   wait(ms: number): Promise<void>;

@@ -1,18 +1,20 @@
 import { wordAt } from "../elements.ts";
 
 /**
- * CRC-32 of IEEE 802.3, as zlib computes it: `123456789` gives CBF43926. With `previous`, the CRC-32 of the bytes before, it continues
- * that. Node's `zlib.crc32` has this signature.
+ * Computes the CRC-32 of IEEE 802.3, as zlib does: the nine bytes `123456789` give CBF43926. If `previous` is the CRC-32 of some bytes, the
+ * result is the CRC-32 of those bytes followed by `bytes`. Node's `zlib.crc32` has this signature.
  */
 export type Crc32 = (bytes: Uint8Array, previous?: number) => number;
 
-/** An incremental SHA-256. `hex` ends it and returns 64 hex digits. */
+/** An incremental SHA-256. `hex` ends the hash and returns the digest as 64 hex digits. */
 export interface Sha256 {
   update(bytes: Uint8Array): void;
   hex(): string;
 }
 
-/** Checksum functions of the host. Without them the library uses its own CRC-32 and leaves `bits_sha256` out. */
+/**
+ * Checksum functions of the host. Without `crc32` the library uses its own; without `sha256` it leaves `bits_sha256` out of the JSON form.
+ */
 export interface Digests {
   readonly crc32?: Crc32;
   readonly sha256?: () => Sha256;
@@ -21,7 +23,7 @@ export interface Digests {
 const POLYNOMIAL = 0xedb88320;
 let tables: Uint32Array | undefined;
 
-/** Eight tables, for eight bytes at a time. Made on first use, since a host with zlib does not need them. */
+/** Makes the eight tables that process eight bytes at a time. They are made on first use, since a host with zlib does not need them. */
 function makeTables(): Uint32Array {
   const result = new Uint32Array(8 * 256);
   for (let byte = 0; byte < 256; byte++) {
@@ -36,7 +38,7 @@ function makeTables(): Uint32Array {
   return result;
 }
 
-/** CRC-32 in plain JavaScript, for hosts without zlib. Spec §1. */
+/** Computes a CRC-32 (spec §1) in plain JavaScript, for hosts without zlib. See {@link Crc32}. */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   tables ??= makeTables();
   const table = tables;

@@ -4,9 +4,9 @@ import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, type 
 import type { AnySource, ByteRange, ByteSource, SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
 
-/** Options of every call that can take long. */
+/** Options of every call that can take a long time. */
 export interface RunOptions {
-  /** Ends the call with ABORTED, at the next step of its plan. */
+  /** Makes the call fail with ABORTED, at the next step of its plan after the signal is aborted. */
   readonly signal?: AbortSignal;
 }
 
@@ -14,15 +14,15 @@ type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;
 /** A plan of any kind, as the drivers see it. */
 type AnyPlan<T, O> = Generator<Yielded<O>, T, Pieces>;
 
-/** Milliseconds that a plan may run before the event loop gets a turn, for timers and signals. */
+/** Milliseconds that a plan may run before the event loop gets a turn, so that timers fire and signals can be aborted. */
 const SLICE_MS = 15;
 
-/** Yielded by the synchronous driver when a slice of time is over. */
+/** What the synchronous driver yields when its caller is to give the event loop a turn. */
 const PAUSE = Symbol("pause");
 
 /**
- * The synchronous driver. It answers every step at once and yields the values that the plan puts out. Each time `sliceMs` have passed
- * it yields PAUSE, so that the caller can let the event loop run.
+ * The synchronous driver: runs a plan on a synchronous source or store, and yields the values that the plan puts out. Each time `sliceMs`
+ * milliseconds have passed, it yields PAUSE, so that the caller can give the event loop a turn.
  */
 function* driveSync<T, O>(
   plan: AnyPlan<T, O>,
@@ -53,7 +53,7 @@ function* driveSync<T, O>(
   }
 }
 
-/** Does what a step asks for and continues the plan. Errors are thrown into the plan, which may handle them. */
+/** Does what a step asks for, and continues the plan with the answer. Errors are thrown into the plan, which may handle them. */
 function answerSync<T, O>(
   plan: AnyPlan<T, O>,
   step: ReadStep | ChangeStep,
@@ -80,7 +80,10 @@ function changeSync(step: ChangeStep, store: SyncStore): Pieces {
   return NO_PIECES;
 }
 
-/** The asynchronous driver. It reads the ranges of a round concurrently and yields the values that the plan puts out. */
+/**
+ * The asynchronous driver: runs a plan on an asynchronous source or store, and yields the values that the plan puts out. It reads the
+ * ranges of a round concurrently.
+ */
 async function* drive<T, O>(
   plan: AnyPlan<T, O>,
   target: ByteSource | Store,
@@ -120,7 +123,7 @@ async function answer<T, O>(
   try {
     pieces = "read" in step ? await readRound(step.read, target, options) : await change(step, storeOf(target));
   } catch (error) {
-    // After an abort the source throws an error of its own: ABORTED is thrown instead.
+    // An aborted source throws an error of its own. ABORTED is thrown instead.
     checkSignal(options.signal);
     return plan.throw(error);
   }
@@ -163,8 +166,8 @@ function checkSignal(signal: AbortSignal | undefined): void {
 }
 
 /**
- * Runs a plan on a synchronous source, without a turn of the event loop, and yields the values that it puts out.
- * @throws {QdbError} ABORTED, and what plan and source throw
+ * Runs a plan on a synchronous source and yields the values that the plan puts out. The event loop gets no turn meanwhile.
+ * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the source throw
  */
 export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
   const steps = driveSync(plan, source, options, Number.POSITIVE_INFINITY);
@@ -180,8 +183,9 @@ export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, opti
 }
 
 /**
- * Runs a plan on any source and yields the values that it puts out. On a synchronous source it awaits nothing but a turn of the event
- * loop every 15 ms. @throws {QdbError} ABORTED, and what plan and source throw
+ * Runs a plan on any source and yields the values that the plan puts out. On a synchronous source it awaits only a turn of the event loop,
+ * every 15 ms.
+ * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the source throw
  */
 export async function* stream<T, O>(
   plan: Plan<T, O>,
@@ -203,8 +207,9 @@ export async function* stream<T, O>(
 }
 
 /**
- * Runs a plan that puts nothing out on a synchronous source, without a turn of the event loop. A plan that writes needs a store.
- * @throws {QdbError} ABORTED, and what plan and target throw
+ * Runs a plan that puts out no values on a synchronous source, and returns its result. The event loop gets no turn meanwhile. A plan that
+ * writes needs a store.
+ * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the target throw
  */
 export function runSync<T>(plan: Plan<T>, target: SyncByteSource, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncStore, options?: RunOptions): T;
@@ -217,8 +222,8 @@ export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSou
 }
 
 /**
- * Runs a plan that puts nothing out on any source. A plan that writes needs a store.
- * @throws {QdbError} ABORTED, and what plan and target throw
+ * Runs a plan that puts out no values on any source, and returns its result. A plan that writes needs a store.
+ * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the target throw
  */
 export async function run<T>(plan: Plan<T>, target: AnySource, options?: RunOptions): Promise<T>;
 export async function run<T>(plan: Plan<T, never, ChangeStep>, target: AnyStore, options?: RunOptions): Promise<T>;

@@ -5,12 +5,13 @@ export interface FileChunk {
 }
 
 /**
- * A whole file to be written. Its chunks are in ascending order and do not overlap; bytes that no chunk holds are zero. The first chunk
- * is the header. A writer that does not replace the file at once writes it last, after an fsync of the others (spec §5, Creation).
+ * A whole file to be written. Its chunks are in ascending order and do not overlap; bytes that no chunk holds are zero. The first chunk is
+ * the header. A writer that does not replace the file atomically writes the header last, after an fsync of the other chunks (spec §5,
+ * Creation).
  */
 export interface FileImage {
   /** Length of the file in bytes. */
   readonly length: number;
-  /** Each call makes new chunks. */
+  /** Returns the chunks. Each call makes them anew. */
   chunks(): Iterable<FileChunk>;
 }

@@ -2,7 +2,7 @@ import { isQdbError, type QdbError } from "../errors.ts";
 import type { FileChunk } from "./file-image.ts";
 import type { ByteRange } from "./source.ts";
 
-/** A step that reads ranges of bytes, in one round. It is answered with their bytes, in order. */
+/** A step that reads ranges of bytes in one round. The driver answers it with the bytes of the ranges, in order. */
 export interface ReadStep {
   readonly read: readonly ByteRange[];
 }
@@ -12,7 +12,7 @@ export interface PutStep<O> {
   readonly put: O;
 }
 
-/** A step that changes a file. */
+/** A step that changes a file: writes chunks, flushes, cuts the file to a length in bytes, or checks that the path still names the file. */
 export type ChangeStep =
   | { readonly write: Iterable<FileChunk> }
   | { readonly flush: true }
@@ -22,22 +22,23 @@ export type ChangeStep =
 /** Any step of a plan. */
 export type Step<O = never> = ReadStep | PutStep<O> | ChangeStep;
 
-/** The answer to a step: the bytes of its ranges; an empty list if it has none. */
+/** The answer of a driver to a step: for each range that the step reads a piece, which is the bytes of the range. Empty for other steps. */
 export type Pieces = readonly Uint8Array[];
 
 /**
- * A sequence of reads and writes: a generator that yields steps. The synchronous driver answers them for files and memory, the
- * asynchronous one for HTTP and browsers, and a test can answer them itself. An error of the source is thrown into the plan at its step.
+ * A sequence of reads and writes: a generator that yields steps and receives their answers. The synchronous driver answers them for files
+ * and memory, the asynchronous driver for HTTP and browsers, and a test can answer them itself. If a step fails, the error is thrown into
+ * the plan at that step.
  *
- * `T` is the type of the result, `O` that of the values that the plan puts out. `C` is `ChangeStep` for a plan that writes, which needs
- * a store.
+ * `T` is the type of the result, `O` the type of the values that the plan puts out. `C` is `ChangeStep` for a plan that writes and needs a
+ * store, `never` for a plan that only reads.
  */
 export type Plan<T, O = never, C extends ChangeStep = never> = Generator<ReadStep | PutStep<O> | C, T, Pieces>;
 
 /** A plan that changes a file. */
 export type ChangePlan<T> = Plan<T, never, ChangeStep>;
 
-/** The answer to a step that asks for no bytes. */
+/** The answer to a step that reads nothing. */
 export const NO_PIECES: Pieces = [];
 
 /** Reads ranges in one round and returns their bytes, in order. Empty ranges are not passed on to the driver. */
@@ -54,7 +55,7 @@ export function* readRange(offset: number, length: number): Plan<Uint8Array> {
   return pieceAt(yield* read([{ offset, length }]), 0);
 }
 
-/** Reads one range of bytes, or returns the error if it cannot be read. */
+/** Reads one range of bytes. Returns the error (IO or SHORT_READ) if the range cannot be read. */
 export function* tryReadRange(offset: number, length: number): Plan<Uint8Array | QdbError> {
   try {
     return yield* readRange(offset, length);
@@ -64,7 +65,7 @@ export function* tryReadRange(offset: number, length: number): Plan<Uint8Array |
   }
 }
 
-/** A piece of the answer to a step. @throws {Error} if the driver gave fewer pieces */
+/** Returns the piece of index `at` of the answer to a step. @throws {Error} if the driver gave fewer pieces */
 export function pieceAt<P>(pieces: readonly P[], at: number): P {
   const piece = pieces[at];
   if (piece === undefined)
@@ -73,8 +74,8 @@ export function pieceAt<P>(pieces: readonly P[], at: number): P {
 }
 
 /**
- * Reads ranges as {@link read} does. If the round fails with IO or SHORT_READ, each range is read again in a round of its own, and the
- * result has an error only in place of those that cannot be read.
+ * Reads ranges as {@link read} does. If the round fails with IO or SHORT_READ, each range is read again in a round of its own. The result
+ * then has the error instead of the bytes for each range that cannot be read.
  */
 export function* readEach(ranges: readonly ByteRange[]): Plan<readonly (Uint8Array | QdbError)[]> {
   try {
@@ -87,17 +88,17 @@ export function* readEach(ranges: readonly ByteRange[]): Plan<readonly (Uint8Arr
   return result;
 }
 
-/** Puts a value out. */
+/** Puts out a value: hands it to the caller of the plan. */
 export function* put<O>(value: O): Plan<void, O> {
   yield { put: value };
 }
 
-/** Writes chunks in the order given. */
+/** Writes chunks, in the given order. */
 export function* write(chunks: Iterable<FileChunk>): ChangePlan<void> {
   yield { write: chunks };
 }
 
-/** Waits until everything written is on the disk. */
+/** Waits until all bytes written so far are on the disk (fsync). */
 export function* flush(): ChangePlan<void> {
   yield { flush: true };
 }
@@ -113,8 +114,8 @@ export function* confirm(): ChangePlan<void> {
 }
 
 /**
- * Runs a reading plan inside another one and maps the values that it puts out. A value that is mapped to undefined is dropped. `onRead`
- * is called before each round of the inner plan.
+ * Runs `plan` inside another plan. `change` maps each value that `plan` puts out; if the result is undefined, nothing is put out. `onRead`
+ * is called before each round of reads of `plan`.
  */
 export function* mapPut<T, A, B>(
   plan: Plan<T, A>,
@@ -142,7 +143,7 @@ export function* mapPut<T, A, B>(
     }
     return step.value;
   } finally {
-    // If the outer plan is ended early, the inner one ends too. A plan that has ended ignores this.
+    // If the outer plan is ended early, the inner plan must end too. If the inner plan has ended already, this does nothing.
     plan.return(undefined as T);
   }
 }

@@ -1,6 +1,6 @@
 import { QdbError } from "../errors.ts";
 
-/** A range of a file; both values are in bytes. */
+/** A range of a file, in bytes. */
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
@@ -13,16 +13,22 @@ export interface ByteRange {
 export interface ByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
-  /** Whether the length cannot change, as that of a device: then space behind the last cluster is no leak. */
+  /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
-  /** Updates `size`: a commit may have made the file longer. */
+  /** Updates `size`, since a commit may have made the file longer. */
   refresh?(): void | Promise<void>;
-  /** Whether a writer holds the lock of the file now; undefined if that cannot be found out. */
+  /** Returns whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
-  /** A text that differs after the source was written to, as far as the host can tell; undefined if it cannot, as for devices. */
+  /**
+   * Returns a text that changes when the source is written to, as far as the host can tell; undefined if the host cannot tell (devices).
+   */
   stamp?(): string | undefined;
   close?(): void | Promise<void>;
-  /** @throws {QdbError} SHORT_READ, IO, SOURCE_CHANGED */
+  /**
+   * Reads exactly `length` bytes at `offset`.
+   * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read; SOURCE_CHANGED if the source finds
+   * that its bytes have changed since it was opened
+   */
   read(offset: number, length: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
 }
 
@@ -30,28 +36,33 @@ export interface ByteSource {
 export interface SyncByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
-  /** Whether the length cannot change, as that of a device: then space behind the last cluster is no leak. */
+  /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
-  /** Updates `size`: a commit may have made the file longer. */
+  /** Updates `size`, since a commit may have made the file longer. */
   refresh?(): void | Promise<void>;
-  /** Whether a writer holds the lock of the file now; undefined if that cannot be found out. */
+  /** Returns whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
-  /** A text that differs after the source was written to, as far as the host can tell; undefined if it cannot, as for devices. */
+  /**
+   * Returns a text that changes when the source is written to, as far as the host can tell; undefined if the host cannot tell (devices).
+   */
   stamp?(): string | undefined;
   close?(): void | Promise<void>;
-  /** @throws {QdbError} SHORT_READ, IO */
+  /**
+   * Reads exactly `length` bytes at `offset`.
+   * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read
+   */
   readSync(offset: number, length: number): Uint8Array;
 }
 
-/** Either kind of source. */
+/** A source of either kind. */
 export type AnySource = ByteSource | SyncByteSource;
 
-/** A source over bytes in memory. @throws {QdbError} SHORT_READ from `readSync` for a range past their end */
+/** Returns a source over bytes in memory. Its `readSync` throws SHORT_READ if the range ends past the end of the bytes. */
 export function bytesSource(bytes: Uint8Array): SyncByteSource {
   return {
     size: bytes.length,
     readSync(offset, length) {
-      // This form of the condition is false for NaN too.
+      // The condition is written so that NaN fails it.
       if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length))
         throw shortRead(offset, length, bytes.length);
       return bytes.subarray(offset, offset + length);
@@ -59,7 +70,7 @@ export function bytesSource(bytes: Uint8Array): SyncByteSource {
   };
 }
 
-/** The error of a read past the end of a source. */
+/** Makes the error (SHORT_READ) of a read past the end of a source. */
 export function shortRead(offset: number, length: number, size: number): QdbError {
   return new QdbError(
     "SHORT_READ",
