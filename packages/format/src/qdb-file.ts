@@ -30,12 +30,12 @@ import { checkWithRetry } from "./retry/check-with-retry.ts";
 import { fileViews, type OpenedView, openView, openWithRetry } from "./retry/file-views.ts";
 import { runWithRetry, type StreamOptions, streamWithRetry } from "./retry/run-with-retry.ts";
 
-/** Options of opening a file: checksums of the host, limits, a signal, and which bits are refused. */
+/** Options of {@link QdbFile.open}, which also apply to the calls on the open file. */
 export interface OpenOptions extends RunOptions, Limits, MirrorOptions, BitsOptions {
   readonly digests?: Digests;
-  /** Clock for the pauses between two attempts to read beside a writer; that of the host unless given. */
+  /** Clock for the pauses between two attempts to read, when a writer commits meanwhile. The default is the clock of the host. */
   readonly clock?: Clock;
-  /** Called each time the file was opened by the mirror of its header, because the primary is damaged. */
+  /** Called each time the mirror is used as the header of the file, because the primary is damaged or cannot be read. */
   readonly onMirror?: (index: QdbIndex) => void;
 }
 
@@ -43,8 +43,9 @@ export interface OpenOptions extends RunOptions, Limits, MirrorOptions, BitsOpti
 export type CallOptions = RunOptions & BitOptions;
 
 /**
- * A QDB file open for reading, without a lock. When a writer commits while a call reads, the call starts over on the new state; after ten
- * seconds of that it fails with LOCKED. A call that has put out a part of its output fails with SOURCE_CHANGED (spec §5, Readers).
+ * A QDB file that is open for reading. It takes no lock. If a writer commits during a call, the call starts over on the new generation. It
+ * fails with LOCKED if that goes on for ten seconds, or with SOURCE_CHANGED if it has yielded a part of its output (spec §5, Readers).
+ * Since each call may read header and table anew, each can also throw what `open` throws.
  */
 export class QdbFile {
   readonly #source: AnySource;
@@ -57,12 +58,16 @@ export class QdbFile {
     this.#index = index;
   }
 
-  /** Opens a file: reads header and bitmap table. @throws {QdbError} the first error of the file (spec §7); LOCKED */
+  /**
+   * Opens a file: reads header and bitmap table.
+   * @throws {QdbError} the code of the first error of the file (spec §7); IO, SHORT_READ if header or table cannot be read; ABORTED if the
+   * signal is aborted; LOCKED if a writer commits during every attempt
+   */
   static async open(source: AnySource, options: OpenOptions = {}): Promise<QdbFile> {
     return new QdbFile(source, options, await openWithRetry(source, options));
   }
 
-  /** Header, extensions and table as they were last read. */
+  /** Header, extensions and table, as they were last read. */
   get index(): QdbIndex {
     return this.#index;
   }
@@ -72,26 +77,25 @@ export class QdbFile {
     return this.#index.table.entries.map((entry) => new StoredBitmap(this, entry));
   }
 
-  /** The bitmap of a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME */
+  /** Returns the bitmap with a name. @throws {QdbError} NOT_FOUND if no bitmap has it; DUPLICATE_NAME if several have it */
   bitmap(name: string): StoredBitmap {
     return new StoredBitmap(this, findBitmap(this.#index, name));
   }
 
   /**
-   * Counts the dirty bits of every bitmap, as a fact about the file: `beforeBits` is not called. A bitmap that cannot be used has a
-   * problem in place of a count.
-   * @throws {QdbError} ABORTED, LOCKED
+   * Counts the dirty bits of every bitmap. A bitmap that cannot be used has a problem instead of a count. `beforeBits` is not called, since
+   * a count says something of the file and gives out no bits.
    */
   async count(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<CountedBitmap[]> {
     return this.runWithRetry((index) => countAllPlan(index, this.#digests, options.onProgress), options);
   }
 
   /**
-   * Shows the dirty extents of every bitmap to a visitor, and returns the bitmaps. A bitmap that cannot be used has a problem; the others
-   * are shown all the same. `begin` makes the visitor. When a writer commits meanwhile, `begin` is called again for the new state, and
-   * what the earlier visitor received is void. A bitmap that `beforeBits` refuses has its error as the problem, and none of its extents are
-   * shown. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
-   * @throws {QdbError} ABORTED; BAD_CHECKSUM where the mirror was used and is not accepted
+   * Shows the dirty extents of every bitmap to a visitor, and returns the bitmaps. A bitmap that cannot be used has a problem; the other
+   * bitmaps are still shown. `begin` makes the visitor. If a writer commits meanwhile, `begin` is called again for the new generation, and
+   * what the earlier visitor received must be discarded. If `beforeBits` refuses a bitmap by an error, none of its extents are shown, and
+   * the error is its problem. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
+   * @throws {QdbError} BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is not set
    */
   async extentsOfAll(
     begin: (index: QdbIndex) => ExtentsVisitor,
@@ -108,7 +112,7 @@ export class QdbFile {
       const mapped = yield* extentsOfAllPlan(index, visitor, digests, options.onProgress);
       for (const bitmap of mapped) {
         const refusal = refused.get(bitmap.entry);
-        // Added last: a problem of the bitmap itself comes before that of its disk (QDB-ERR-025).
+        // Added last, since a problem of the bitmap itself is reported before one of its disk (QDB-ERR-025).
         if (refusal !== undefined && bitmap.usableMap !== undefined) bitmap.addDataProblem(refusal);
       }
       return mapped;
@@ -117,10 +121,10 @@ export class QdbFile {
   }
 
   /**
-   * Reads every bitmap into memory. Thousands of small bitmaps take four rounds of reads, opening included. A bitmap that cannot be used,
-   * or that `beforeBits` refuses, has its problem in place of its bits.
-   * @throws {QdbError} ABORTED; LIMIT when all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM where the mirror was used and is
-   * not accepted
+   * Reads every bitmap into memory. For thousands of small bitmaps this takes four rounds of reads, including the two of `open`. A bitmap
+   * that cannot be used, or that `beforeBits` refuses, has a problem instead of bits.
+   * @throws {QdbError} LIMIT if all bits together take more than `maxBitmapBytes`; BAD_CHECKSUM if the header was read from the mirror and
+   * `acceptMirror` is not set
    */
   async readAll(options: RunOptions & Pick<BitOptions, "onProgress"> = {}): Promise<LoadedBitmap[]> {
     const { maxBitmapBytes } = this.#options;
@@ -135,8 +139,10 @@ export class QdbFile {
   }
 
   /**
-   * Checks every rule of a file and yields every finding. `beforeBits` is not called. Throws only what keeps the check from going on.
-   * @throws {QdbError} IO, ABORTED, LOCKED, SOURCE_CHANGED
+   * Checks every rule of a file and yields every finding. Errors of the file are findings too, except for those that are thrown because
+   * they keep the file from being checked. `beforeBits` is not called.
+   * @throws {QdbError} what `checkPlan` throws; ABORTED if the signal is aborted; LOCKED if a writer commits during every attempt;
+   * SOURCE_CHANGED if a writer commits after the first finding is yielded
    */
   static check(
     source: AnySource,
@@ -146,9 +152,9 @@ export class QdbFile {
   }
 
   /**
-   * Yields the JSON form (spec §6) in pieces of text. A file of 8 MiB or less is read whole before the first piece of text, so that no
-   * commit can end the call. `beforeBits` is not called: the form says all that the file says.
-   * @throws {QdbError} LOCKED; SOURCE_CHANGED when a writer commits after the first piece
+   * Yields the text of the JSON form (spec §6) in parts. A file of 8 MiB or less is read into memory as a whole before the first part is
+   * yielded, so that a commit cannot end the call. `beforeBits` is not called, since the JSON form is a copy of what the file says.
+   * @throws {QdbError} SOURCE_CHANGED if a writer commits after the first part is yielded
    */
   async *dump(options: RunOptions & DumpOptions & StreamOptions = {}): AsyncGenerator<string, DumpSummary> {
     const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, this.#digests, options);
@@ -164,12 +170,12 @@ export class QdbFile {
     return this.#options.digests ?? {};
   }
 
-  /** Runs a plan on the present state of the file, again when a writer committed meanwhile. @internal */
+  /** Runs a plan on one generation of the file. Starts over on the new generation if a writer commits meanwhile. @internal */
   async runWithRetry<T>(plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>, options: RunOptions): Promise<T> {
     return runWithRetry(this.#views(options), plan, options);
   }
 
-  /** Does the same with a plan that puts out values of `sizeOf` bytes, after `permit` has returned. @internal */
+  /** Does what `runWithRetry` does, and yields the values that the plan puts out; see the function `streamWithRetry`. @internal */
   streamWithRetry<T, O>(
     plan: (index: QdbIndex) => Plan<T, O>,
     sizeOf: (value: O) => number,
@@ -179,7 +185,7 @@ export class QdbFile {
     return streamWithRetry(this.#views(options), plan, sizeOf, options, permit);
   }
 
-  /** Yields a view for each attempt: first of the state that was read last, then of the present state. */
+  /** Yields a view for each attempt: the first with the header and the table that were last read, the others with what is read anew. */
   async *#views({ signal = this.#options.signal }: RunOptions, whole = false): AsyncGenerator<OpenedView, void> {
     const options = { ...this.#options, ...(signal === undefined ? {} : { signal }) };
     const known = whole ? undefined : this.#index.opened.primary;
@@ -191,15 +197,17 @@ export class QdbFile {
     }
   }
 
-  /** Options with which the file was opened. @internal */
+  /** The options with which the file was opened. @internal */
   get options(): OpenOptions {
     return this.#options;
   }
 }
 
 /**
- * One bitmap of a file. `extents`, `count` and `read` give out bits: each calls `beforeBits` of the file's options first, and throws what
- * it throws.
+ * A bitmap of an open file. Its L1 area and its data are read by the calls, not before. `extents`, `count` and `read` give out bits: each
+ * calls `beforeBits` of the options of the file before it does, and throws what `beforeBits` throws. Each also throws the code of the
+ * bitmap's first problem (spec §7) if its bits cannot be used, BAD_CHECKSUM if a data cluster does not match its checksum, NOT_FOUND if the
+ * bitmap is not in the file any more, and what `QdbFile.open` throws.
  */
 export class StoredBitmap {
   readonly #file: QdbFile;
@@ -216,7 +224,7 @@ export class StoredBitmap {
     return this.entry.name;
   }
 
-  /** Size of the disk in bytes, and granularity in bytes per bit. */
+  /** Size of the tracked disk in bytes, and granularity in bytes per bit. */
   get shape(): BitmapShape {
     const { size, granularity } = this.entry.decodeFields();
     return { size, granularity };
@@ -224,7 +232,8 @@ export class StoredBitmap {
 
   /**
    * Yields the dirty extents in ascending order, in batches.
-   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED, SOURCE_CHANGED; USAGE for a range outside the disk
+   * @throws {QdbError} USAGE if `within` is not inside the disk; BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is
+   * not set; SOURCE_CHANGED if a writer commits after the first batch is yielded; see also {@link StoredBitmap}
    */
   async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     const { entry } = this;
@@ -238,10 +247,7 @@ export class StoredBitmap {
     yield* this.#file.streamWithRetry(plan, ({ runs }) => runs.byteLength, options, permit);
   }
 
-  /**
-   * Counts the dirty bits, and the bytes of the disk, or of `within`, that they stand for.
-   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; USAGE for a range outside the disk
-   */
+  /** Counts the dirty bits and bytes of the disk, or of the range `within`. @throws {QdbError} USAGE if `within` is not inside the disk */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
     const { digests } = this.#file.options;
     return this.#read(function* (index, same) {
@@ -250,8 +256,9 @@ export class StoredBitmap {
   }
 
   /**
-   * Reads all bits into memory. There is no option `within`: the bits outside of it would look clean.
-   * @throws {QdbError} the bitmap's problem, BAD_CHECKSUM, ABORTED; LIMIT above `maxBitmapBytes`
+   * Reads all bits into memory. There is no option `within`, since bits outside that range would look clean.
+   * @throws {QdbError} LIMIT if the bits take more than `maxBitmapBytes`; BAD_CHECKSUM if the header was read from the mirror and
+   * `acceptMirror` is not set; see also {@link StoredBitmap}
    */
   async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
     const accepted = this.#file.options;
@@ -263,7 +270,7 @@ export class StoredBitmap {
     }, options);
   }
 
-  /** Runs a plan on this bitmap's entry in the present state of the file, then asks whether the result may be given out. */
+  /** Runs a plan on one generation of the file, with the table entry of this bitmap. Calls `beforeBits` before it returns the result. */
   async #read<T>(plan: (index: QdbIndex, same: BitmapEntry) => Plan<T>, options: RunOptions): Promise<T> {
     const { entry } = this;
     const { result, same } = await this.#file.runWithRetry(function* (index) {
@@ -275,11 +282,15 @@ export class StoredBitmap {
   }
 }
 
-/** The entry of the same bitmap in the state that was read last: the same object if the state is the same, else the entry of its name. */
+/**
+ * Returns the entry in the table of `index` that is of the same bitmap as `entry`: `entry` itself if the table was not read anew, otherwise
+ * the entry with the same name.
+ * @throws {QdbError} NOT_FOUND if the bitmap is not in the file any more
+ */
 function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
   const same = index.table.entries[entry.index];
   if (same === entry) return entry;
-  // A name that is not UTF-8 cannot be looked up, and another bitmap may have its index now.
+  // A name that is not UTF-8 cannot be looked up, and another bitmap may be at the index of `entry` now.
   if (entry.name === undefined)
     throw new QdbError("NOT_FOUND", "there is no such bitmap in the file any more", { bitmap: entry.label });
   return findBitmap(index, entry.name);

@@ -1,11 +1,11 @@
-// Bitmaps of a file whose bits `beforeBits` refuses, for the calls that read all bitmaps.
+// Finds the bitmaps whose bits `beforeBits` refuses, for the calls that read all bitmaps of a file.
 import { isQdbError, type Problem } from "./errors.ts";
 import { askBeforeBits, type BitsOptions } from "./open/before-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { LoadedBitmap } from "./read-all.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 
-/** The bitmaps of a table that `beforeBits` refuses, each with its problem. */
+/** Returns the entries of a table whose bits `beforeBits` refuses, each with the error of `beforeBits` as a problem. */
 export async function refusalsOf(
   { table }: QdbIndex,
   options: BitsOptions,
@@ -19,7 +19,7 @@ export async function refusalsOf(
   return refused;
 }
 
-/** The bitmaps with a problem in place of the bits that `beforeBits` refuses. */
+/** Returns the bitmaps with a problem instead of bits for each one whose bits `beforeBits` refuses. */
 export async function withoutRefused(loaded: LoadedBitmap[], options: BitsOptions): Promise<LoadedBitmap[]> {
   if (options.beforeBits === undefined) return loaded;
   const result: LoadedBitmap[] = [];
@@ -30,14 +30,17 @@ export async function withoutRefused(loaded: LoadedBitmap[], options: BitsOption
   return result;
 }
 
-/** Why `beforeBits` refuses the bits of a bitmap; undefined if it does not. @throws {unknown} what the hook throws, unless it is a QdbError */
+/**
+ * Calls `beforeBits` for the bitmap of a table entry. Returns the QdbError that it throws, as a problem; undefined if it throws nothing.
+ * @throws {unknown} what `beforeBits` throws, if that is not a QdbError
+ */
 async function refusalOf(entry: BitmapEntry, options: BitsOptions): Promise<Problem | undefined> {
   try {
     await askBeforeBits(options, entry);
     return undefined;
   } catch (error) {
     if (!isQdbError(error)) throw error;
-    // Plain data: the error would keep its stack in memory.
+    // Only the plain data of the error is kept: the error itself would keep its stack trace in memory.
     const { code, message, where } = error;
     return { code, message, where };
   }

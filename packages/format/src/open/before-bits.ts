@@ -1,25 +1,25 @@
-// The hook by which a host refuses bits: `@qdb/io-node` compares the disk of a bitmap with its stamp.
+// The hook by which a host can refuse to give out bits: `@qdb/io-node` uses it to compare the disk of a bitmap with the disk stamp.
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import type { Tlv } from "../records/tlv.ts";
 
-/** A bitmap whose bits were asked for. */
+/** A bitmap whose bits a caller has asked for. */
 export interface RequestedBitmap {
-  /** Name of the bitmap for messages: text, or `hex:` and the bytes of a name that is not UTF-8. */
+  /** Name of the bitmap for messages; if the name is not UTF-8, `hex:` and its bytes in hex. */
   readonly label: string;
-  /** Its extra-data records (spec §3); undefined if they cannot be parsed. */
+  /** The extra-data records of the bitmap (spec §3); undefined if they cannot be parsed. */
   readonly records: readonly Tlv[] | undefined;
 }
 
-/** Whether bits are given out, as decided by the host. */
+/** Options by which the host decides whether bits are given out. */
 export interface BitsOptions {
   /**
-   * Called before a call gives out bits of a bitmap, after all other rules of the bitmap were checked (QDB-ERR-025). It throws a QdbError
-   * to refuse the bits. It is not called for facts about a file: `count` of all bitmaps, `check` and `dump`.
+   * Called before a call gives out bits of a bitmap, after all other rules of the bitmap were checked (QDB-ERR-025). To refuse the bits, it
+   * throws a QdbError. It is not called by calls that only say what is in a file: `QdbFile.count`, `check` and `dump`.
    */
   readonly beforeBits?: ((bitmap: RequestedBitmap) => void | PromiseLike<void>) | undefined;
 }
 
-/** Calls the hook of the options for a bitmap of the table. @throws {unknown} what the hook throws */
+/** Calls `beforeBits`, if there is one, for the bitmap of a table entry. @throws {unknown} what `beforeBits` throws */
 export async function askBeforeBits({ beforeBits }: BitsOptions, entry: BitmapEntry): Promise<void> {
   await beforeBits?.({ label: entry.label, records: entry.parseRecords() });
 }

@@ -45,8 +45,8 @@ export async function runWithRetry<T>(
 /**
  * Runs a plan as {@link runWithRetry} does, and yields the values that the plan puts out. `sizeOf` returns the number of bytes of a value.
  * Values that were yielded cannot be taken back, so that they are held back as long as `holdBytes` allows. `permit` is called before the
- * first value is yielded, or before the end if there is none; it throws to refuse all values. The rest of the plan is run nevertheless,
- * since an error of the plan comes before the refusal (QDB-ERR-025).
+ * first value is yielded, or at the end if the plan puts out none. If `permit` throws, no value is yielded, and the call throws the error
+ * once the plan has ended: an error of the plan is thrown first (QDB-ERR-025).
  * @throws {QdbError} LOCKED if a writer commits during every run; SOURCE_CHANGED if a writer commits after the first value was yielded;
  * what the plan throws; what `permit` throws
  */
@@ -102,7 +102,7 @@ export async function* streamWithRetry<T, O>(
   throw busy();
 }
 
-/** The error by which `permit` refuses an output; undefined if it does not. */
+/** Calls `permit`. Returns the error that it throws; undefined if it throws nothing. */
 async function refusalOf(
   permit: (index: QdbIndex) => Promise<void>,
   index: QdbIndex,
