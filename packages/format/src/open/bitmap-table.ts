@@ -8,10 +8,12 @@ import type { Header } from "../records/header.ts";
 import { l1AreaSize } from "../records/l1.ts";
 import type { FileGeometry, Reference } from "./geometry.ts";
 
-/** Fewest bytes of a draft's table that are read at once: its length is not known beforehand. */
+/**
+ * Minimum number of bytes that are read at a time of the table of a draft, since the header of a draft does not have the table's length.
+ */
 const DRAFT_STEP = 32 * 1024;
 
-/** The bitmap table and its entries. */
+/** The bitmap table of a file. */
 export interface BitmapTable {
   /** The bytes of all entries. */
   readonly bytes: Uint8Array;
@@ -19,9 +21,10 @@ export interface BitmapTable {
 }
 
 /**
- * Reads the bitmap table and finds its entries. `known` is its bytes, if they were read before. The rules of single entries are
- * not applied here.
- * @throws {QdbError} BAD_CHECKSUM, OUT_OF_BOUNDS, BAD_FIELD, LIMIT if the bounds of the entries cannot be determined
+ * Reads the bitmap table and finds where its entries begin. `known` has the bytes of the table, if they were read before. The rules of
+ * single entries are not checked here.
+ * @throws {QdbError} BAD_CHECKSUM if the table does not match its checksum; OUT_OF_BOUNDS if an entry runs past the end of the table, in
+ * draft form past the end of the file; BAD_FIELD if the entries do not fill the table; LIMIT if the table of a draft is longer than 64 MiB
  */
 export function* readTable(
   header: Header,
@@ -58,7 +61,7 @@ function tableProblem(code: Problem["code"], message: string, offset: number, fi
   return { code, message, where: { structure: "bitmap table", offset, ...(field === undefined ? {} : { field }) } };
 }
 
-/** Length in bytes of the entry that starts at `at`, padding included; undefined if the bytes end inside it. */
+/** Returns the length in bytes of the entry that starts at `at`, padding included; undefined if `bytes` end inside the entry. */
 function lengthAt(bytes: Uint8Array, at: number): number | undefined {
   const left = bytes.length - at;
   if (left < BITMAP_ENTRY.size) return undefined;
@@ -72,8 +75,8 @@ function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number
 }
 
 /**
- * Reads a draft's table, whose length the header does not say. The entries read so far tell how much more is needed, so that little is
- * read past the end of the table.
+ * Reads the table of a draft, whose length is not in the header. The table is read in steps: the entries that were read so far give a lower
+ * bound of the bytes that are missing, so that little is read past the end of the table.
  */
 function* readDraftTable(count: number, offset: number, geometry: FileGeometry): Plan<BitmapTable> {
   const most = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
@@ -97,7 +100,9 @@ function* readDraftTable(count: number, offset: number, geometry: FileGeometry):
   return splitTable(buffer.bytes().subarray(0, at), starts, offset);
 }
 
-/** A buffer that grows as bytes are appended: to twice its size, or to what is needed if that is more. */
+/**
+ * A buffer that grows when bytes are appended: to twice its size (but not above `most`), or to the size that is needed if that is larger.
+ */
 class GrowingBuffer {
   readonly #most: number;
   #memory = new Uint8Array(0);
@@ -130,7 +135,10 @@ function tooLong(entry: number, count: number, offset: number, most: number): Pr
   return tableProblem(isLimit ? "LIMIT" : "OUT_OF_BOUNDS", `entry ${entry} of ${count} runs past ${end}`, offset);
 }
 
-/** Number of bytes that are missing of the entry that starts at `at`; a lower bound if its lengths are not there yet. */
+/**
+ * Returns how many bytes of the entry that starts at `at` are missing at the end of `bytes`; a lower bound if the fields with the lengths
+ * of the entry are missing too.
+ */
 function missingAt(bytes: Uint8Array, at: number): number {
   const left = bytes.length - at;
   if (left < BITMAP_ENTRY.size) return BITMAP_ENTRY.size - left;
@@ -138,13 +146,16 @@ function missingAt(bytes: Uint8Array, at: number): number {
   return entryLength(extraDataSize, nameSize) - left;
 }
 
-/** Reads `least` bytes, and up to `DRAFT_STEP` if they can be read: a bad sector behind the table is no error of the table. */
+/**
+ * Reads `DRAFT_STEP` bytes, or `least` bytes if that is more, but not more than `most`. If that fails, reads `least` bytes only: a bad
+ * sector past the end of the table is no error of the table.
+ */
 function* readAhead(offset: number, least: number, most: number): Plan<Uint8Array> {
   const ahead = yield* tryReadRange(offset, Math.min(most, Math.max(least, DRAFT_STEP)));
   return ahead instanceof Uint8Array ? ahead : yield* readRange(offset, Math.min(most, least));
 }
 
-/** The reference of an entry to its L1 area. */
+/** Returns the reference of a table entry to its L1 area. */
 export function l1Reference(entry: BitmapEntry, geometry: FileGeometry): Reference {
   const { l1TableOffset, l1Size } = entry.decodeFields();
   return {
@@ -152,14 +163,14 @@ export function l1Reference(entry: BitmapEntry, geometry: FileGeometry): Referen
     value: l1TableOffset,
     length: l1AreaSize(l1Size, geometry.form),
     what: "the L1 area",
-    // A getter, since it decodes the name, and is needed for problems only.
+    // A getter, since it decodes the name of the bitmap, and only problems need it.
     get where() {
       return entryProblem(entry, "l1TableOffset", "BAD_FIELD", "").where;
     },
   };
 }
 
-/** Length in bytes of an entry in the table, padding included. */
+/** Returns the length in bytes of an entry of the table, padding included. */
 export function entryLength(extraDataSize: number, nameSize: number): number {
   return align8(BITMAP_ENTRY.size + extraDataSize + nameSize);
 }

@@ -19,22 +19,22 @@ import {
 } from "../records/header.ts";
 import type { HeaderArea } from "./header-rules.ts";
 
-/** The header area that the opening rule (spec §2) chose, and the primary as it was read. */
+/** The header area that the opening rule (spec §2.4) chose: the primary, or the mirror if the primary is damaged. */
 export interface OpenedHeader extends HeaderArea {
-  /** The primary as it was read. A later read that gives other bytes means that a commit took place (spec §5, Readers). */
+  /** The primary as it was read. If a later read gives other bytes, a writer has committed since (spec §5, Readers). */
   readonly primary: AreaRead;
-  /** The bitmap table, if it was read to choose the mirror. */
+  /** The bytes of the bitmap table, if they were read already to verify the mirror. */
   readonly table?: Uint8Array;
 }
 
-/** The bytes of a header area: 4096, or fewer if the file ends or a sector cannot be read. */
+/** The bytes of a header area as they were read: 4096, or fewer if the file ends earlier or a sector cannot be read. */
 export interface AreaRead {
   readonly bytes: Uint8Array;
-  /** Why the bytes behind `bytes` could not be read (IO or SHORT_READ); undefined if the file ends there. */
+  /** The error of reading the bytes that follow `bytes` (IO or SHORT_READ); undefined if the header area or the file ends there. */
   readonly unread?: QdbError;
 }
 
-/** Bytes that a disk reads or fails to read as one. */
+/** Length of a disk sector in bytes. A disk reads a sector as a whole or not at all. */
 const SECTOR = 512;
 
 /** Reads a header area up to the end of the file or the first sector that cannot be read. */
@@ -42,7 +42,7 @@ export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   const length = Math.max(0, Math.min(HEADER_AREA_SIZE, fileSize - offset));
   const whole = yield* tryReadRange(offset, length);
   if (whole instanceof Uint8Array) return { bytes: whole };
-  // The bytes before the bad sector still tell whether the file is a draft, or of this format at all.
+  // The bytes before the bad sector can still show that the file is in draft form, or that it is of another format.
   const area = new Uint8Array(length);
   let have = 0;
   while (have < length) {
@@ -54,20 +54,20 @@ export function* readArea(offset: number, fileSize: number): Plan<AreaRead> {
   return { bytes: area };
 }
 
-/** Whether the bytes are a whole header area with good magic and checksum. */
+/** Whether bytes are a whole header area whose magic and checksum are right. */
 export function isGoodArea(bytes: Uint8Array, crc32: Crc32): boolean {
   if (bytes.length !== HEADER_AREA_SIZE || !hasMagic(bytes)) return false;
   return HEADER.decode(bytes).headerChecksum === headerChecksum(bytes, crc32);
 }
 
-/** Opening rule (a): magic, version 1, header_length 28, bytes 28-31 zero. */
+/** Whether opening rule (a) takes the file for a draft: the magic is right, version is 1, header_length is 28, and bytes 28-31 are zero. */
 function isDraft(bytes: Uint8Array): boolean {
   if (bytes.length < DRAFT_HEADER_LENGTH + 4 || !hasMagic(bytes)) return false;
   const header = DRAFT_HEADER.decode(bytes);
   return header.version === VERSION && header.headerLength === DRAFT_HEADER_LENGTH && isZero(bytes.subarray(28, 32));
 }
 
-/** Opening rule (c): whether the bytes at `offset` can be the mirror of a file whose primary is damaged. */
+/** Whether, by opening rule (c), the header area at `offset` is a candidate for the mirror of a file whose primary is damaged. */
 function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
   if (!isGoodArea(bytes, crc32)) return false;
   const { version, headerLength, clusterBits } = HEADER.decode(bytes);
@@ -80,9 +80,9 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
 }
 
 /**
- * Chooses the header of a file by the opening rule of spec §2. `known` is the primary, if it was read before.
- * @throws {QdbError} BAD_MAGIC, TRUNCATED, UNSUPPORTED_VERSION, BAD_CHECKSUM; IO or SHORT_READ if bytes that decide the choice cannot be
- * read
+ * Chooses the header of a file by the opening rule of spec §2.4. `known` is the primary, if it was read before.
+ * @throws {QdbError} if no header can be chosen: IO or SHORT_READ if bytes that decide the choice cannot be read; otherwise BAD_MAGIC,
+ * TRUNCATED, UNSUPPORTED_VERSION or BAD_CHECKSUM. TRUNCATED if a draft ends inside its first cluster
  */
 export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): Plan<OpenedHeader> {
   const primary = known ?? (yield* readArea(0, fileSize));
@@ -109,7 +109,7 @@ export function* openHeader(fileSize: number, crc32: Crc32, known?: AreaRead): P
 
 function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<OpenedHeader> {
   const candidates: HeaderArea[] = [];
-  // If a header area could not be read, it may be the right one: then that error is thrown, not one about the bytes that were read.
+  // A header area that cannot be read may be the right one. If no header is chosen, that read error is thrown, not one about other bytes.
   let unread = primary.unread === undefined ? undefined : unreadError("the header", 0, primary.unread);
   for (const offset of MIRROR_OFFSETS) {
     if (!isInside(offset, HEADER_AREA_SIZE, fileSize)) break;
@@ -131,7 +131,7 @@ function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<Op
       )
     );
   }
-  // An interrupted commit may have written the mirror but not its table, so the mirror is used only if the table matches.
+  // After an interrupted commit, the mirror can be on the disk without its table. So the mirror is used only if the table matches it.
   const table = yield* readGoodTable(mirror, fileSize, crc32);
   if (table instanceof Uint8Array) return { ...mirror, primary, table };
   throw (
@@ -145,7 +145,10 @@ function* openMirror(primary: AreaRead, fileSize: number, crc32: Crc32): Plan<Op
   );
 }
 
-/** Reads the table of a possible mirror. Undefined if it does not match its checksum; the error if it cannot be read. */
+/**
+ * Reads the bitmap table of a candidate for the mirror. Returns undefined if the table is not inside the file or does not match its
+ * checksum, and the error if the table cannot be read.
+ */
 function* readGoodTable(
   { header }: HeaderArea,
   fileSize: number,
@@ -159,13 +162,13 @@ function* readGoodTable(
   return crc32(table) === header.tableChecksum ? table : undefined;
 }
 
-/** The error for unreadable bytes that decide which header is used. */
+/** Makes the error that bytes which decide the choice of the header cannot be read. */
 function unreadError(what: string, offset: number, cause: QdbError): QdbError {
   const where = { structure: "header", offset };
   return new QdbError(cause.code, `${what} cannot be read: ${cause.message}`, where, { cause });
 }
 
-/** The error of a file without a usable header, in the order of spec §2 (c). */
+/** Makes the error of a file in which no header can be chosen: the first that applies, in the order of QDB-OPN-009 to QDB-OPN-012. */
 function primaryError(primary: Uint8Array, fileSize: number): QdbError {
   const where = { structure: "header", offset: 0 };
   if (!hasMagic(primary))

@@ -11,14 +11,14 @@ const UNSIZED = 8;
 
 const PLACE_FIELDS: ReadonlySet<string | undefined> = new Set(["l1_size", "l1_table_offset", "granularity", "size"]);
 
-/** Whether a problem of an entry means that the place or the length of its L1 area is unknown. */
+/** Whether a problem of a table entry means that the offset or the length of its L1 area is unknown. */
 export function isOfPlace({ where }: Problem): boolean {
   return PLACE_FIELDS.has(where.field);
 }
 
 /**
- * The problems of the entries of a table. A bitmap with a problem is listed, but its bits are refused. One byte is held for each
- * entry, and problems are found again when they are asked for: those of a hostile file would fill memory.
+ * The problems of the entries of a bitmap table. A bitmap with a problem is listed, but its bits cannot be used. Only one byte is kept for
+ * each entry, and problems are computed again when they are asked for, since the problems of a hostile file would fill the memory.
  */
 export class EntryProblems {
   readonly #entries: readonly BitmapEntry[];
@@ -42,35 +42,38 @@ export class EntryProblems {
 
   /**
    * Whether the entry at an index of the table has a problem.
-   * @throws {RangeError} for an index that the table does not have; so do the others
+   * @throws {RangeError} if the table has no entry at the index. The other methods throw this too
    */
   has(index: number): boolean {
     return this.#is(index, BROKEN);
   }
 
-  /** The first problem of an entry, in the order of spec §7. */
+  /** Returns the first problem of an entry, in the order of spec §7; undefined if the entry has no problem. */
   get(index: number): Problem | undefined {
     return this.has(index) ? this.all(index)[0] : undefined;
   }
 
-  /** All problems of an entry, in the order of spec §7. */
+  /** Returns all problems of an entry, in the order of spec §7. */
   all(index: number): readonly Problem[] {
     const found: Problem[] = [];
     if (this.has(index)) this.#rules.validate(itemAt(this.#entries, index), (problem) => found.push(problem));
     return found;
   }
 
-  /** Whether place or length of its L1 area is unknown: granularity, size, l1_size or l1_table_offset is in error. */
+  /** Whether the offset or the length of an entry's L1 area is unknown: its granularity, size, l1_size or l1_table_offset breaks a rule. */
   isUnplaced(index: number): boolean {
     return this.#is(index, UNPLACED);
   }
 
-  /** Whether the length of its L1 area is unknown. An L1 area that is only misaligned has a known length. */
+  /** Whether the length of an entry's L1 area is unknown. If l1_table_offset is only misaligned, the length is known. */
   isUnsized(index: number): boolean {
     return this.#is(index, UNSIZED);
   }
 
-  /** Whether it breaks a rule that still holds when all its bits are dirty. A repair copies such an entry byte for byte. */
+  /**
+   * Whether an entry has a problem, other than INCONSISTENT, that it would still have if all its bits were dirty. A repair copies such an
+   * entry byte for byte.
+   */
   isBeyondRepair(index: number): boolean {
     return this.#is(index, BEYOND_REPAIR);
   }
@@ -80,7 +83,7 @@ export class EntryProblems {
   }
 }
 
-/** Whether a problem of a table entry concerns only the place of its L1 area: it is gone once the whole bitmap is dirty. */
+/** Whether a problem of a table entry concerns its L1 area only. A repair that makes the whole bitmap dirty removes such a problem. */
 export function isPlaceProblem(problem: Problem): boolean {
   const { structure, field } = problem.where;
   return (

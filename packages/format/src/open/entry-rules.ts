@@ -7,13 +7,13 @@ import { l1Reference } from "./bitmap-table.ts";
 import { checkAligned, type FileGeometry } from "./geometry.ts";
 import { NameLookup } from "./name-lookup.ts";
 
-/** A problem and the bitmap that has it. */
+/** A problem, and the table entry of the bitmap that has it. */
 export interface BitmapProblem {
   readonly entry: BitmapEntry;
   readonly problem: Problem;
 }
 
-/** The rules of table entries, in the order of spec §7. What is in their L1 areas is validated in maps/. */
+/** Applies the rules of table entries, in the order of spec §7. The contents of L1 areas are validated in maps/. */
 export class EntryRules {
   readonly #entries: readonly BitmapEntry[];
   readonly #geometry: FileGeometry;
@@ -26,7 +26,7 @@ export class EntryRules {
   }
 
   /**
-   * Validates an entry of the table.
+   * Validates an entry of the table, and reports all its problems in the order of spec §7.
    * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT, MISALIGNED, INCONSISTENT.
    */
   validate(entry: BitmapEntry, report: Report): void {
@@ -51,7 +51,7 @@ export class EntryRules {
     }
   }
 
-  /** `named` is undefined if the extra data is in error. That was reported, and the name of a successor in it is unknown. */
+  /** `named` is undefined if the extra data is in error, which was reported; the name of the successor is then unknown. */
   #validateFrozen(entry: BitmapEntry, named: NamedSuccessor | undefined, report: Report): void {
     const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
     if (!entry.has("frozen")) {
@@ -67,7 +67,7 @@ export class EntryRules {
     if (problem !== undefined) bad(problem);
   }
 
-  /** Why a name is not that of a valid successor; undefined if it is. */
+  /** Returns why the bitmap with a name is no valid successor of `entry`; undefined if it is one. */
   #wrongSuccessor(entry: BitmapEntry, name: Uint8Array): string | undefined {
     if (!isBitmapName(name)) return "the successor's name is no name of a bitmap";
     const index = this.#names.first(name);
@@ -82,7 +82,7 @@ export class EntryRules {
   }
 }
 
-/** Validates all entries of a table: their problems, in the order of the table. */
+/** Validates all entries of a table, and yields their problems in the order of the table. */
 export function* validateEntries(
   entries: readonly BitmapEntry[],
   geometry: FileGeometry,

@@ -3,20 +3,23 @@ import { isInside } from "../layout/numbers.ts";
 import { ALL_ONES_CLUSTERS } from "../records/features.ts";
 import { type Form, type Header, mirrorOffset } from "../records/header.ts";
 
-/** What the rules about places in a file depend on: form, sizes, and where structures may begin. */
+/** The properties of a file on which the rules about file offsets depend: its form, its sizes, and where structures may begin. */
 export interface FileGeometry {
   readonly form: Form;
-  /** Bytes. */
+  /** Bytes per cluster. */
   readonly clusterSize: number;
   /** Length of the file in bytes. */
   readonly fileSize: number;
-  /** First file offset that the table, an L1 area or a data cluster may have: behind the mirror (full) or the first cluster (draft). */
+  /**
+   * Smallest file offset of the table, an L1 area or a data cluster: the end of the mirror in full form, of the first cluster in draft
+   * form.
+   */
   readonly floor: number;
-  /** Whether incompatible bit 0 is set. */
+  /** Whether incompatible bit 0, all-ones clusters, is set. */
   readonly allOnes: boolean;
 }
 
-/** The geometry of a file with a header. */
+/** Returns the geometry of a file that has `header`. */
 export function geometryOf(header: Header, form: Form, fileSize: number): FileGeometry {
   const clusterSize = 2 ** header.clusterBits;
   return {
@@ -28,20 +31,20 @@ export function geometryOf(header: Header, form: Form, fileSize: number): FileGe
   };
 }
 
-/** A reference to a structure. Its rules come in the order MISALIGNED, OUT_OF_BOUNDS, OVERLAP (spec §7). */
+/** A reference to a structure of the file. Its rules are checked in the order MISALIGNED, OUT_OF_BOUNDS, OVERLAP (spec §7). */
 export interface Reference {
-  /** File offset in bytes; Infinity for one above 2^53. */
+  /** File offset in bytes; Infinity for an offset above 2^53. */
   readonly offset: number;
-  /** The u64 in the file that `offset` comes from; absent if it is `offset` itself. Alignment is a rule even for values above 2^53. */
+  /** The offset as the file has it, a u64; absent if `offset` is the same. It is needed to check the alignment of offsets above 2^53. */
   readonly value?: bigint;
-  /** Bytes. */
+  /** Length of the structure in bytes. */
   readonly length: number;
-  /** Name of the structure, for messages. */
+  /** What is referred to, for messages. */
   readonly what: string;
   readonly where: Problem["where"];
 }
 
-/** Reports MISALIGNED for a reference that is not to the start of a cluster. Returns whether there is no problem. */
+/** Reports MISALIGNED if a reference is not to the start of a cluster. Returns true if it reports nothing. */
 export function checkAligned(reference: Reference, geometry: FileGeometry, report: Report): boolean {
   const { value = BigInt(reference.offset) } = reference;
   if (value % BigInt(geometry.clusterSize) === 0n) return true;
@@ -54,8 +57,8 @@ export function checkAligned(reference: Reference, geometry: FileGeometry, repor
 }
 
 /**
- * Reports OUT_OF_BOUNDS for a reference past the end of the file, OVERLAP for one into header or mirror. Returns whether there is no
- * problem.
+ * Reports OUT_OF_BOUNDS if a reference runs past the end of the file, OVERLAP if it is into the header or the mirror. Returns true if it
+ * reports nothing.
  */
 export function checkPlace(reference: Reference, geometry: FileGeometry, report: Report): boolean {
   const { offset, length, what } = reference;

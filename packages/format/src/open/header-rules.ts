@@ -21,15 +21,18 @@ import { checkAligned, checkPlace, geometryOf } from "./geometry.ts";
 export interface HeaderArea {
   readonly form: Form;
   readonly header: Header;
-  /** 4096 bytes; fewer for a draft with smaller clusters, or one that cannot be read to the end. */
+  /** The bytes of the header area: 4096, or fewer for a draft if the file is shorter or cannot be read that far. */
   readonly bytes: Uint8Array;
-  /** File offset in bytes: 0, or that of the mirror. */
+  /** File offset of the header area in bytes: 0, or the offset of the mirror. */
   readonly offset: number;
-  /** For a draft: why the bytes behind `bytes` could not be read. */
+  /** The error of reading the bytes that follow `bytes`, if they could not be read. Only a draft can have it. */
   readonly unread?: Problem;
 }
 
-/** The part of a header area that holds extensions: from align8(header_length), in draft form from 32, to min(cluster size, 4096). */
+/**
+ * Returns the range of a header area that can hold extensions: from align8(header_length), in draft form from 32, to min(cluster size,
+ * 4096).
+ */
 export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [start: number, end: number] {
   const start = form === "draft" ? align8(DRAFT_HEADER_LENGTH) : align8(header.headerLength);
   const end = Math.min(2 ** header.clusterBits, HEADER_AREA_SIZE, bytes.length);
@@ -37,8 +40,8 @@ export function extensionSpace({ form, header, bytes }: HeaderArea): readonly [s
 }
 
 /**
- * Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO or SHORT_READ if they go on in bytes that could not
- * be read.
+ * Walks the extensions of a header area. Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT; IO or SHORT_READ if the extensions continue in bytes
+ * that could not be read.
  */
 export function walkExtensions(area: HeaderArea, report: Report): TlvWalk {
   const [start, end] = extensionSpace(area);
@@ -61,8 +64,8 @@ function whereOf(area: HeaderArea, field: keyof Header): Problem["where"] {
 }
 
 /**
- * Validates version and incompatible bits: no other rule applies to a file that these exclude. Reports UNSUPPORTED_VERSION,
- * UNSUPPORTED_FEATURE.
+ * Validates version and incompatible bits. If it reports a problem, no other rule applies to the file, since its format is unknown. Reports
+ * UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE.
  */
 export function validateIdentity(area: HeaderArea, report: Report): void {
   const { header } = area;
@@ -76,7 +79,7 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   }
   const unknown = header.incompatibleFeatures & ~KNOWN_INCOMPATIBLE;
   if (unknown === 0n) return;
-  // The names are in a part of the header that is not validated yet. If that is broken, the message goes without them.
+  // The names of features are in the extensions, which are not validated yet. If the extensions are broken, the message has no names.
   const bitsOk = isClusterBits(header.clusterBits);
   const table = bitsOk ? announcedFeatures(walkExtensions(area, () => undefined).items) : [];
   const names = setBits(unknown).map((bit) => {
@@ -90,16 +93,19 @@ export function validateIdentity(area: HeaderArea, report: Report): void {
   });
 }
 
-/** What the fields of a header are good enough to find. */
+/** Which structures can be found by the fields of a header: false if a field that gives the place of the structure breaks a rule. */
 export interface Findable {
   readonly table: boolean;
   readonly extensions: boolean;
 }
 
-/** Reports a problem of a field of the header, and returns false. */
+/** Reports a problem of a header field, and returns false, so that it can stand for the result of a check. */
 type ReportField = (field: keyof Header, code: Problem["code"], message: string) => false;
 
-/** Applies the rules of the other fields of the header, by offset (spec §2, §7). Returns what can be found in spite of their problems. */
+/**
+ * Applies the rules of the fields that `validateIdentity` does not check, in the order of their offsets (spec §2, §7). Returns which
+ * structures can be found in spite of the problems.
+ */
 export function validateHeader(area: HeaderArea, fileSize: number, report: Report): Findable {
   const { header, form } = area;
   const bad: ReportField = (field, code, message) => {
@@ -130,7 +136,7 @@ function validateHeaderLength({ headerLength, clusterBits }: Header, isSized: bo
   return bad("headerLength", "BAD_FIELD", message);
 }
 
-/** Applies the rules of the fields that only the full form has. Returns whether the length of the table is known. */
+/** Applies the rules of the fields that only the full form has. Returns whether the length of the bitmap table is valid. */
 function validateFullFields(header: Header, bad: ReportField): boolean {
   const { bitmapsSize, nbBitmaps, generation, tableChecksum } = header;
   let hasLength = true;
@@ -160,7 +166,7 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
   const reference = {
     offset: fileOffset(header.bitmapsOffset),
     value: header.bitmapsOffset,
-    // The length of a draft's table is not known yet, but its first byte must be in the file.
+    // The length of the table of a draft is not known yet, but the first byte of the table must be in the file.
     length: form === "full" ? header.bitmapsSize : 1,
     what: "the bitmap table",
     where,

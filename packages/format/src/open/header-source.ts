@@ -2,24 +2,27 @@ import { QdbError } from "../errors.ts";
 import type { OpenedHeader } from "./choose-header.ts";
 import type { HeaderArea } from "./header-rules.ts";
 
-/** The copy of the header that was used: the mirror if the primary is damaged or cannot be read. */
+/** A copy of the header. The mirror is used if the primary is damaged or cannot be read. */
 export type HeaderSource = "primary" | "mirror";
 
-/** The copy that a header area is. */
+/** Returns which copy of the header a header area is. */
 export function sourceOf({ offset }: Pick<HeaderArea, "offset">): HeaderSource {
   return offset === 0 ? "primary" : "mirror";
 }
 
-/** Whether bits are given out if the header was read from the mirror. */
+/** The option that decides whether bits are given out if the header was read from the mirror. */
 export interface MirrorOptions {
   /**
-   * Gives bits out even if the header was read from the mirror. The mirror can be that of an interrupted commit: bits that it was to
-   * clear show as clean, although the commit was never acknowledged (spec §5, What remains). By default such bits are refused.
+   * Whether to give bits out even if the header was read from the mirror (default false). An interrupted commit may have written the
+   * mirror: bits that the commit was to clear are then clean, although the commit was never acknowledged (spec §5, What remains).
    */
   readonly acceptMirror?: boolean;
 }
 
-/** Refuses to give bits out if the header was read from the mirror, unless the options accept that. @throws {QdbError} BAD_CHECKSUM */
+/**
+ * Refuses to give bits out if the header was read from the mirror.
+ * @throws {QdbError} BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is not set
+ */
 export function refuseMirror(
   { opened }: { readonly opened: OpenedHeader },
   { acceptMirror = false }: MirrorOptions,

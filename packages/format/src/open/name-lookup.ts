@@ -1,12 +1,12 @@
 import { itemAt, wordAt } from "../elements.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 
-/** Finds entries of a table by name, byte for byte. Holds the order of the names, not the names: those of a table can take 64 MiB. */
+/** Finds entries of a table by name, byte for byte. It keeps only the order of the names, since the names of a table can take 64 MiB. */
 export class NameLookup {
   readonly #entries: readonly BitmapEntry[];
-  /** Indexes of the entries, sorted by name. Equal names stay in the order of the table. */
+  /** Indices of the entries, sorted by name. Entries with equal names are in the order of the table. */
   readonly #order: Uint32Array;
-  /** For each entry, 1 if another one has the same name. */
+  /** For each entry, 1 if another entry has the same name. */
   readonly #isDuplicate: Uint8Array;
 
   constructor(entries: readonly BitmapEntry[]) {
@@ -27,7 +27,7 @@ export class NameLookup {
     return this.#isDuplicate[index] === 1;
   }
 
-  /** Index of the first entry with a name; undefined if there is none. */
+  /** Returns the index of the first entry with a name; undefined if no entry has it. */
   first(name: Uint8Array): number | undefined {
     let low = 0;
     let high = this.#order.length;

@@ -13,17 +13,17 @@ import { type FileGeometry, geometryOf } from "./geometry.ts";
 import { validateHeader, validateIdentity, walkExtensions } from "./header-rules.ts";
 import { type HeaderSource, sourceOf } from "./header-source.ts";
 
-/** Header, extensions and bitmap table of a file. No L1 area is read for it. */
+/** The header, the extensions and the bitmap table of a file. No L1 area is read to make it. */
 export interface QdbIndex extends FileGeometry {
   readonly header: Header;
-  /** File offset of the header that was used in bytes: 0, or that of the mirror. */
+  /** File offset in bytes of the copy of the header that was used: 0, or the offset of the mirror. */
   readonly headerOffset: number;
   /** Which copy of the header was used. */
   readonly headerSource: HeaderSource;
-  /** The bytes of the header behind the fields that this version knows. Writers keep them. */
+  /** The bytes of the header that follow the fields that this version knows. Writers keep them. */
   readonly unknownHeader: Uint8Array;
   readonly extensions: readonly Tlv[];
-  /** The names of feature bits in the feature name table of the file. */
+  /** The names of feature bits, from the feature name table of the file. */
   readonly features: readonly FeatureName[];
   readonly table: BitmapTable;
   /** The problems of the entries of the table. */
@@ -32,8 +32,8 @@ export interface QdbIndex extends FileGeometry {
 }
 
 /**
- * Reads header and bitmap table: in two rounds, or more if the mirror is needed. `primary` is the header area, if it was read before.
- * @throws {QdbError} the first error of the file, in the order of spec §7; IO, SHORT_READ
+ * Reads header and bitmap table, in two rounds, or in more if the mirror is needed. `primary` is the primary, if it was read before.
+ * @throws {QdbError} the code of the first error of the file, in the order of spec §7; IO, SHORT_READ if header or table cannot be read
  */
 export function* readIndex(fileSize: number, digests: Digests = {}, primary?: AreaRead): Plan<QdbIndex> {
   const crc32 = digests.crc32 ?? ownCrc32;
@@ -46,14 +46,14 @@ export function* readIndex(fileSize: number, digests: Digests = {}, primary?: Ar
   return indexOf(opened, geometry, extensions, table);
 }
 
-/** The bytes of the mirror: those that were chosen as the header, or read now. Empty for a draft, which has no mirror. */
+/** Returns the bytes of the mirror. They are read now unless the mirror was used as the header. Empty for a draft, which has no mirror. */
 export function* keptMirror(index: QdbIndex, fileSize: number): Plan<Uint8Array> {
   if (index.form === "draft") return new Uint8Array(0);
   if (index.opened.offset !== 0) return index.opened.bytes;
   return (yield* readArea(mirrorOffset(index.clusterSize), fileSize)).bytes;
 }
 
-/** Makes an index of its parts. */
+/** Makes an index from its parts. */
 export function indexOf(
   opened: OpenedHeader,
   geometry: FileGeometry,
@@ -75,7 +75,10 @@ export function indexOf(
   };
 }
 
-/** The entry of the bitmap with a name. @throws {QdbError} NOT_FOUND, DUPLICATE_NAME if two have it */
+/**
+ * Returns the table entry of the bitmap with a name.
+ * @throws {QdbError} NOT_FOUND if no bitmap has it; DUPLICATE_NAME if several have it
+ */
 export function findBitmap(index: QdbIndex, name: string): BitmapEntry {
   const found = index.table.entries.filter((entry) => entry.name === name);
   const [entry] = found;

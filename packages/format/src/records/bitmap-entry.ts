@@ -8,7 +8,7 @@ import { MAX_EXTRA_DATA_SIZE } from "../limits.ts";
 import { parseExtraData } from "./extra-data.ts";
 import type { Tlv } from "./tlv.ts";
 
-/** Entry of the bitmap table: spec §3, 40 bytes; extra data, name and padding to 8 follow. */
+/** The fields of an entry of the bitmap table: spec §3, 40 bytes. Extra data, name and padding to a multiple of 8 follow in the table. */
 export const BITMAP_ENTRY = struct("bitmap table entry", 40, {
   l1TableOffset: [0, u64, "file offset of the L1 area in bytes, cluster-aligned; 0 when l1_size is 0", "QDB-TBL-001"],
   l1Size: [8, u32, "number of L1 entries", "QDB-TBL-002"],
@@ -23,14 +23,14 @@ export const BITMAP_ENTRY = struct("bitmap table entry", 40, {
 
 /** Flag bits of a bitmap (spec §3). */
 export const FLAG = { enabled: 1, in_use: 2, frozen: 4 } as const;
-/** Name of a flag. */
+/** Name of a flag bit. */
 export type FlagName = keyof typeof FLAG;
-/** The flags of version 1. */
+/** The flag bits that version 1 defines. */
 export const KNOWN_FLAGS: number = FLAG.enabled | FLAG.in_use | FLAG.frozen;
 
 const FLAG_NAMES: readonly FlagName[] = ["enabled", "in_use", "frozen"];
 
-/** Flags as names, unknown ones as `bit3` (spec §6). */
+/** Returns the names of the flags that are set. An unknown flag is named by its bit, such as `bit3` (spec §6). */
 export function flagNames(flags: number): string[] {
   const names: string[] = [];
   for (let bit = 0; bit < 16; bit++) {
@@ -51,17 +51,17 @@ const [EXTRA_DATA_SIZE_AT] = BITMAP_ENTRY.fields.extraDataSize;
 export type EntryFields = Readonly<Decoded<typeof BITMAP_ENTRY.fields>>;
 
 /**
- * An entry of the bitmap table: a view of its bytes in the table. Nothing decoded is kept, since a file can have 65535 entries with
- * names and records of 64 MiB.
+ * An entry of the bitmap table, as a view of its bytes in the table. Fields, name and records are decoded on each access, since a file can
+ * have 65535 entries that take 64 MiB.
  */
 export class BitmapEntry {
-  /** Place in the table, from 0. */
+  /** Index of the entry in the table, from 0. */
   readonly index: number;
   readonly #table: Uint8Array;
   readonly #start: number;
   readonly #tableOffset: number;
 
-  /** `start` is the offset of the entry in the table, `tableOffset` that of the table in the file, both in bytes. */
+  /** `start` is the offset of the entry in the table, `tableOffset` the file offset of the table, both in bytes. */
   constructor(index: number, table: Uint8Array, start: number, tableOffset: number) {
     this.index = index;
     this.#table = table;
@@ -74,7 +74,7 @@ export class BitmapEntry {
     return BITMAP_ENTRY.decode(this.#table, this.#start);
   }
 
-  /** Parses the extra-data records. Undefined if they break the walk, or are longer than the format allows: these are not walked at all. */
+  /** Parses the extra-data records. Returns undefined if they cannot be walked to their end, or are longer than the format allows. */
   parseRecords(): readonly Tlv[] | undefined {
     if (this.#extraDataSize() > MAX_EXTRA_DATA_SIZE) return undefined;
     return parseExtraData(this.extraData, { fileOffset: 0, bitmap: "" }, () => undefined)?.records;
@@ -85,7 +85,7 @@ export class BitmapEntry {
     return this.#tableOffset + this.#start;
   }
 
-  /** Bytes that the entry takes in the table, padding included. */
+  /** Length of the entry in the table in bytes, padding included. */
   get length(): number {
     return align8(BITMAP_ENTRY.size + this.#extraDataSize() + this.#nameSize());
   }
@@ -107,7 +107,7 @@ export class BitmapEntry {
     return this.#table.subarray(start, start + this.#nameSize());
   }
 
-  /** The padding behind the name. */
+  /** The padding that follows the name. */
   get padding(): Uint8Array {
     return this.#table.subarray(this.#nameStart() + this.#nameSize(), this.#start + this.length);
   }
@@ -117,17 +117,17 @@ export class BitmapEntry {
     return decodeUtf8(this.nameBytes);
   }
 
-  /** A text for messages and lists: the name, or `hex:` and its bytes if it is not UTF-8. */
+  /** The name as text for messages and lists; if the name is not UTF-8, `hex:` and its bytes in hex. */
   get label(): string {
     return this.name ?? `hex:${toHex(this.nameBytes)}`;
   }
 
-  /** Number of L1 entries that it announces. */
+  /** Number of L1 entries, as the field l1_size has it. */
   get l1Size(): number {
     return this.#u32(L1_SIZE_AT);
   }
 
-  /** Number of bits, ceil(size / granularity). Meaningful only if size and granularity keep their rules. */
+  /** Number of bits, ceil(size / granularity). Meaningless if size or granularity breaks a rule. */
   get bitCount(): number {
     const size = (BigInt(this.#u32(SIZE_AT)) << 32n) | BigInt(this.#u32(SIZE_AT + 4));
     return Number(bitsOf(size, this.#u32(GRANULARITY_AT)));
@@ -138,7 +138,10 @@ export class BitmapEntry {
     return (this.#u16(FLAGS_AT) & FLAG[flag]) !== 0;
   }
 
-  /** Compares the bytes of its name with others: below 0, 0 or above, as for sorting. Copies nothing, since whole tables are sorted. */
+  /**
+   * Compares the bytes of the entry's name with `name`. Returns a number below, equal to or above 0, as for sorting. It copies no bytes,
+   * since whole tables are sorted.
+   */
   compareName(name: Uint8Array): number {
     const start = this.#nameStart();
     const length = this.#nameSize();
@@ -176,7 +179,7 @@ const FIELD_NAMES: ReadonlyMap<string, string> = new Map(
   Object.keys(BITMAP_ENTRY.fields).map((key) => [key, specName(key)]),
 );
 
-/** A problem of a field of an entry. Its `where` has the field's name in the spec. */
+/** Makes a problem of a field, or of the name, of a table entry. Its `where` has the name that the field has in the spec. */
 export function entryProblem(
   entry: BitmapEntry,
   field: keyof typeof BITMAP_ENTRY.fields | "name",
@@ -196,7 +199,7 @@ export function entryProblem(
   };
 }
 
-/** Number of L1 entries of a bitmap: ceil(ceil(bitCount / 8) / clusterSize). */
+/** Returns the number of L1 entries that a bitmap needs: ceil(ceil(bitCount / 8) / clusterSize). */
 export function l1EntriesFor(bitCount: number, clusterSize: number): number {
   return Math.ceil(Math.ceil(bitCount / 8) / clusterSize);
 }

@@ -9,26 +9,26 @@ export const FEATURE_NAME_TABLE = 0x6803f857;
 /** Type of the extension name table, "QDNM" in ASCII. */
 export const EXTENSION_NAME_TABLE = 0x51444e4d;
 
-/** Entry of the feature name table: spec §2, 48 bytes. */
+/** An entry of the feature name table: spec §2, 48 bytes. */
 export const FEATURE_NAME = struct("feature name", 48, {
   kind: [0, u8, "0 incompatible, 1 compatible, 2 autoclear", "QDB-EXT-010"],
   bit: [1, u8, "number of the bit, 0..63", "QDB-EXT-011"],
   name: [2, bytes(46), "UTF-8, zero padded", "QDB-EXT-012"],
 });
 
-/** Entry of the extension name table: spec §2, 48 bytes. */
+/** An entry of the extension name table: spec §2, 48 bytes. */
 export const EXTENSION_NAME = struct("extension name", 48, {
   type: [0, u32, "type of an extension", "QDB-EXT-020"],
   name: [4, bytes(44), "UTF-8, zero padded", "QDB-EXT-021"],
 });
 
-/** A name for an extension that version 1 does not define. */
+/** The name of an extension type that version 1 does not define. */
 export interface ExtensionName {
   readonly type: number;
   readonly name: string;
 }
 
-/** The text of a zero-padded name; undefined if it is empty, not UTF-8, or has other bytes behind a zero. */
+/** Returns the text of a zero-padded name; undefined if the name is empty or not UTF-8, or if a byte after the first zero is not zero. */
 function paddedName(field: Uint8Array): string | undefined {
   const zero = field.indexOf(0);
   const end = zero < 0 ? field.length : zero;
@@ -47,7 +47,7 @@ function entries<T>(data: Uint8Array, size: number, decode: (at: number) => T | 
   return result;
 }
 
-/** Parses a feature name table. Undefined if it breaks a rule: it is shown as unknown bytes then. */
+/** Parses a feature name table. Returns undefined if it breaks a rule; the extension is then shown as unknown bytes. */
 export function parseFeatureNames(data: Uint8Array): readonly FeatureName[] | undefined {
   return entries(data, FEATURE_NAME.size, (at) => {
     const entry = FEATURE_NAME.decode(data, at);
@@ -70,7 +70,7 @@ export function encodeFeatureNames(names: readonly FeatureName[]): Uint8Array {
   return data;
 }
 
-/** Parses an extension name table. Undefined if it breaks a rule. */
+/** Parses an extension name table. Returns undefined if it breaks a rule. */
 export function parseExtensionNames(data: Uint8Array): readonly ExtensionName[] | undefined {
   return entries(data, EXTENSION_NAME.size, (at) => {
     const entry = EXTENSION_NAME.decode(data, at);
@@ -88,14 +88,14 @@ export function encodeExtensionNames(names: readonly ExtensionName[]): Uint8Arra
   return data;
 }
 
-/** The names in the feature name table of a file; none if there is no table, or it breaks a rule. */
+/** Returns the names in the feature name table of a file; an empty list if there is no such table, or if it breaks a rule. */
 export function announcedFeatures(extensions: readonly Tlv[]): readonly FeatureName[] {
   const table = extensions.find((item) => item.type === FEATURE_NAME_TABLE);
   const names = table === undefined ? undefined : parseFeatureNames(table.data);
   return names ?? [];
 }
 
-/** The name of an extension type: that of version 1 or that in the extension name table of the file; otherwise undefined. */
+/** Returns the name of an extension type, as version 1 or the extension name table of the file gives it; undefined if neither does. */
 export function extensionName(type: number, extensions: readonly Tlv[]): string | undefined {
   if (type === FEATURE_NAME_TABLE) return "feature name table";
   if (type === EXTENSION_NAME_TABLE) return "extension name table";

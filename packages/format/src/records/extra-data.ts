@@ -8,21 +8,21 @@ import { scanTlv, type Tlv, type TlvRules, walkTlv } from "./tlv.ts";
 /** Types of the extra-data records of version 1 (spec §3; 7 is free). */
 export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment: 6, successor: 8 } as const;
 
-/** Data of record 2, the disk at the last clean store: spec §3, 24 bytes. */
+/** The data of record 2, a stamp of the disk when the bitmap was last stored without in_use: spec §3, 24 bytes. */
 export const DISK_STAMP = struct("disk stamp", 24, {
   length: [0, u64, "length of the disk in bytes", "QDB-REC-010"],
   mtime: [8, i64, "last modification in ns since the epoch; 0 where the disk is no regular file", "QDB-REC-011"],
   file: [16, u64, "file id (inode); 0 where the disk is no regular file", "QDB-REC-012"],
 });
 
-/** Identity of the disk when the bitmap was last stored without in_use. */
+/** What is known of the disk when the bitmap was last stored without in_use: its length, time of last modification and file id. */
 export interface DiskStamp {
   readonly length: bigint;
   readonly mtime: bigint;
   readonly file: bigint;
 }
 
-/** A decoded record. `unknown` has the bytes of a record of an unknown type, or of one that breaks the rule of its type. */
+/** A decoded record. Kind `unknown` stands for a record of an unknown type, and for a record that breaks the rule of its type. */
 export type ExtraRecord =
   | { readonly kind: "disk" | "comment" | "successor"; readonly text: string }
   | { readonly kind: "stamp"; readonly stamp: DiskStamp }
@@ -30,7 +30,7 @@ export type ExtraRecord =
   | { readonly kind: "created"; readonly ns: bigint }
   | { readonly kind: "unknown"; readonly type: number; readonly data: Uint8Array };
 
-/** Data of record 5: spec §3, 8 bytes. */
+/** The data of record 5, when the bitmap was created: spec §3, 8 bytes. */
 export const CREATED = struct("created", 8, {
   ns: [0, i64, "creation in ns since the epoch", "QDB-REC-005"],
 });
@@ -40,7 +40,7 @@ export function isBitmapName(bytes: Uint8Array): boolean {
   return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && isUtf8(bytes);
 }
 
-/** Decodes a record. One that breaks the rule of its type is returned as unknown. */
+/** Decodes a record. A record that breaks the rule of its type is returned as `unknown`. */
 export function decodeRecord({ type, data }: Tlv): ExtraRecord {
   const unknown: ExtraRecord = { kind: "unknown", type, data };
   const text = (kind: "disk" | "comment" | "successor"): ExtraRecord => {
@@ -68,7 +68,7 @@ export function decodeRecord({ type, data }: Tlv): ExtraRecord {
 
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(RECORD));
 
-/** Whether a record's type is one of version 1. */
+/** Whether version 1 defines a record type. */
 export function isKnownRecordType(type: number): boolean {
   return KNOWN_TYPES.has(type);
 }
@@ -96,7 +96,7 @@ export function encodeRecord(record: ExtraRecord): Tlv {
   }
 }
 
-/** The place of extra data, for messages. `bitmap` is read only if there is a problem. */
+/** The place of extra data, for messages: file offset in bytes and name of the bitmap. `bitmap` is read only if there is a problem. */
 export interface RecordsPlace {
   readonly fileOffset: number;
   readonly bitmap: string;
@@ -114,7 +114,10 @@ function rulesFor(place: RecordsPlace): TlvRules {
   };
 }
 
-/** Parses the extra data of a bitmap. Undefined if an error ends the walk, which is reported (BAD_FIELD). Reports DUPLICATE_TYPE too. */
+/**
+ * Parses the extra data of a bitmap. Returns its records, and the offsets in `area` of padding that is not zero. Returns undefined if a
+ * record does not end inside the extra data, or has type 0, and reports BAD_FIELD then. Reports DUPLICATE_TYPE too.
+ */
 export function parseExtraData(
   area: Uint8Array,
   place: RecordsPlace,
@@ -124,12 +127,12 @@ export function parseExtraData(
   return walk.isBroken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
 }
 
-/** The successor that records name: the data of the record, undefined if there is none. */
+/** The name of a successor in the records of a bitmap: the data of record 8; undefined if there is no such record. */
 export interface NamedSuccessor {
   readonly name: Uint8Array | undefined;
 }
 
-/** Walks the extra data of a bitmap as {@link parseExtraData} does, and returns only the name of the successor. */
+/** Walks the extra data of a bitmap and reports as {@link parseExtraData} does, but returns only the name of the successor. */
 export function scanExtraData(area: Uint8Array, place: RecordsPlace, report: Report): NamedSuccessor | undefined {
   let name: Uint8Array | undefined;
   const { isBroken } = scanTlv(area, rulesFor(place), report, (type, start, length) => {

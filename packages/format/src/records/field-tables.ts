@@ -1,4 +1,4 @@
-// The field table of every structure, for the tools that write spec/layout.json. This entry point is not published.
+// The field tables of all structures, for the tools that write spec/layout.json. This entry point is not published.
 export { type Fields, type Struct, specName } from "../layout/struct.ts";
 export { BITMAP_ENTRY } from "./bitmap-entry.ts";
 export { EXTENSION_NAME, FEATURE_NAME } from "./extensions.ts";

@@ -3,9 +3,9 @@ import { type Decoded, struct } from "../layout/struct.ts";
 import { HEADER_AREA_SIZE, MAX_CLUSTER_BITS, MIN_CLUSTER_BITS } from "../limits.ts";
 import type { Crc32 } from "../ports/digest.ts";
 
-/** The first four bytes of a file: `51 44 42 00`. */
+/** The magic, which is the first four bytes of a file: `51 44 42 00`. */
 export const MAGIC = 0x51444200;
-/** Whether bytes, the first of a file, begin with the magic. */
+/** Whether bytes from the start of a file begin with the magic. */
 export function hasMagic(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
 }
@@ -13,10 +13,10 @@ export function hasMagic(bytes: Uint8Array): boolean {
 export const VERSION = 1;
 /** header_length of the draft form, in bytes. */
 export const DRAFT_HEADER_LENGTH = 28;
-/** header_length of a new full header. */
+/** header_length of the full form that this version writes, in bytes. */
 export const FULL_HEADER_LENGTH = 104;
 
-/** The header exactly as posted in 2014: draft form, spec §2, 28 bytes at file offset 0. */
+/** The header of the draft form, as it was posted in 2014: spec §2, 28 bytes at file offset 0. */
 export const DRAFT_HEADER = struct("header", DRAFT_HEADER_LENGTH, {
   magic: [0, u32, "51 44 42 00 (QDB and a zero byte)", "QDB-HDR-001"],
   version: [4, u32, "1", "QDB-HDR-002"],
@@ -26,7 +26,7 @@ export const DRAFT_HEADER = struct("header", DRAFT_HEADER_LENGTH, {
   headerLength: [24, u32, "length of this structure in bytes, without extensions", "QDB-HDR-006"],
 });
 
-/** The full header: spec §2, 104 bytes at file offset 0 (and in the mirror). */
+/** The header of the full form: spec §2, 104 bytes at file offset 0 and at the offset of the mirror. */
 export const HEADER = struct("header", FULL_HEADER_LENGTH, {
   ...DRAFT_HEADER.fields,
   bitmapsSize: [28, u32, "length of the bitmap table in bytes", "QDB-HDR-007"],
@@ -40,38 +40,38 @@ export const HEADER = struct("header", FULL_HEADER_LENGTH, {
   fileId: [88, bytes(16), "UUID, set at creation", "QDB-HDR-015"],
 });
 
-/** Decoded full header; see {@link HEADER}. */
+/** The decoded fields of a header of full form; see {@link HEADER}. */
 export type Header = Decoded<typeof HEADER.fields>;
 
-/** `full`: with checksums, mirror and features. `draft`: the header as it was posted in 2014, 28 bytes. */
+/** The form of a file. `full`: with checksums, a mirror and feature bits. `draft`: with the header of 28 bytes as it was posted in 2014. */
 export type Form = "full" | "draft";
 
 const CHECKSUM_OFFSET = HEADER.fields.headerChecksum[0];
 
-/** CRC-32 of a 4096-byte header area with its own checksum field taken as zero (QDB-HDR-013). */
+/** Computes the CRC-32 of a header area of 4096 bytes, with the four bytes of header_checksum taken as zero (QDB-HDR-013). */
 export function headerChecksum(area: Uint8Array, crc32: Crc32): number {
   const before = crc32(area.subarray(0, CHECKSUM_OFFSET));
   const zeros = crc32(new Uint8Array(4), before);
   return crc32(area.subarray(CHECKSUM_OFFSET + 4, HEADER_AREA_SIZE), zeros);
 }
 
-/** Computes the checksum of a header area and writes it into the area. */
+/** Computes the checksum of a header area, and writes it into header_checksum. */
 export function sealHeaderArea(area: Uint8Array, crc32: Crc32): void {
   u32.write(new DataView(area.buffer, area.byteOffset, area.byteLength), CHECKSUM_OFFSET, headerChecksum(area, crc32));
 }
 
-/** The header of a draft as a full one: fields that the draft form does not have are zero. */
+/** Converts the header of a draft to one of full form. The fields that the draft form does not have become zero. */
 export function fromDraft(draft: Decoded<typeof DRAFT_HEADER.fields>): Header {
   const area = new Uint8Array(FULL_HEADER_LENGTH);
   return { ...HEADER.decode(area), ...draft };
 }
 
-/** File offset of the mirror in bytes, H = max(cluster size, 4096) (spec §1). */
+/** Returns the file offset of the mirror in bytes: H, the larger of the cluster size and 4096 (spec §1). */
 export function mirrorOffset(clusterSize: number): number {
   return Math.max(clusterSize, HEADER_AREA_SIZE);
 }
 
-/** Every offset that a mirror can have, ascending: 2^12..2^21 (spec §2, Opening). */
+/** All file offsets that a mirror can have, in ascending order: 2^12 to 2^21 (spec §2, Opening). */
 export const MIRROR_OFFSETS: readonly number[] = [
   ...new Set(
     Array.from({ length: MAX_CLUSTER_BITS - MIN_CLUSTER_BITS + 1 }, (_, index) =>

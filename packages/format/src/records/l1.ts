@@ -4,12 +4,12 @@ import { align8, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "../layout/numb
 import { struct } from "../layout/struct.ts";
 import type { Form } from "./header.ts";
 
-/** An L1 entry, a Standard Cluster Descriptor: spec §4. */
+/** An L1 entry, which is a Standard Cluster Descriptor of qcow2: spec §4. */
 export const L1_ENTRY = struct("L1 entry", 8, {
   descriptor: [0, u64, "where the data cluster is, or that it reads as zeros or ones", "QDB-MAP-001"],
 });
 
-/** An element of the checksum list, which follows the entries in the L1 area of a full file: spec §4. */
+/** The checksum of a data cluster. In full form the L1 area has one for each entry, after all entries: spec §4. */
 export const L1_CHECKSUM = struct("L1 checksum", 4, {
   clusterChecksum: [0, u32, "CRC-32 of the whole data cluster; 0 where none is read", "QDB-MAP-002"],
 });
@@ -36,7 +36,7 @@ const ZEROS_BIT = 1;
 const ONES_BIT = 2;
 const RESERVED_LOW = 0x1fc;
 
-/** Length of an L1 area in bytes: the entries and, in full form, their checksums and padding to a multiple of 8 (spec §4). */
+/** Returns the length of an L1 area in bytes: the entries and, in full form, their checksums and padding to a multiple of 8 (spec §4). */
 export function l1AreaSize(entries: number, form: Form): number {
   return form === "full" ? align8(entries * (L1_ENTRY.size + L1_CHECKSUM.size)) : entries * L1_ENTRY.size;
 }
@@ -51,7 +51,7 @@ export function l1EntryOffset(index: number, count: number): number {
   return index * L1_ENTRY.size;
 }
 
-/** Whether the descriptor at byte `at` of a view has reserved bits: 2-8 and 56-63, and bit 1 if the all-ones feature is off. */
+/** Whether a reserved bit is set in the descriptor at byte `at` of a view: bits 2-8 and 56-63, and bit 1 if the all-ones feature is off. */
 export function hasReservedBits(view: DataView, at: number, allOnes: boolean): boolean {
   const low = view.getUint32(at + 4);
   return (
@@ -59,13 +59,13 @@ export function hasReservedBits(view: DataView, at: number, allOnes: boolean): b
   );
 }
 
-/** Whether the descriptor at byte `at` of a view has bit 1 together with bit 0 or a file offset. */
+/** Whether the descriptor at byte `at` of a view has bit 1, "reads as ones", together with bit 0 or a file offset, which is an error. */
 export function isContradictory(view: DataView, at: number): boolean {
   const low = view.getUint32(at + 4);
   return (low & ONES_BIT) !== 0 && ((low & ZEROS_BIT) !== 0 || l1Offset(view, at) !== 0);
 }
 
-/** What the cluster of the descriptor at byte `at` of a view reads as. The descriptor must be valid. */
+/** Returns what the cluster of the descriptor at byte `at` of a view reads as. The descriptor must be valid. */
 export function l1Kind(view: DataView, at: number): ClusterKind {
   const low = view.getUint32(at + 4);
   if ((low & ONES_BIT) !== 0) return "ones";
@@ -73,7 +73,9 @@ export function l1Kind(view: DataView, at: number): ClusterKind {
   return l1Offset(view, at) === 0 ? "zeros" : "data";
 }
 
-/** The file offset in the descriptor at byte `at` of a view, in bytes; 0 if it has none. Preallocated clusters have one too. */
+/**
+ * Returns the file offset in the descriptor at byte `at` of a view, in bytes; 0 if there is none. A preallocated cluster has an offset too.
+ */
 export function l1Offset(view: DataView, at: number): number {
   return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }
@@ -111,7 +113,7 @@ export class L1Builder {
   }
 }
 
-/** Describes a problem of the L1 entry with an index in the area at a file offset. */
+/** Makes a problem of the L1 entry of index `index` in the L1 area at file offset `areaOffset`. */
 export function l1Problem(
   code: Problem["code"],
   bitmap: string,

@@ -6,40 +6,40 @@ import { struct } from "../layout/struct.ts";
 import { hex32 } from "../layout/text.ts";
 
 /**
- * Type and length of a header extension or extra-data record, which have the same form (spec §2 and §3). The data follows, padded to a
- * multiple of 8.
+ * The head of a header extension or of an extra-data record, which have the same form (spec §2, §3). The data follows, padded to a multiple
+ * of 8 bytes.
  */
 export const TLV_HEAD = struct("extension", 8, {
   type: [0, u32, "what the data is; 0 ends the header extensions", "QDB-EXT-001"],
   length: [4, u32, "length of the data in bytes, without padding", "QDB-EXT-002"],
 });
 
-/** A header extension or an extra-data record: type, length (of `data`) and value. */
+/** A header extension or an extra-data record: an item of type, length (that of `data`) and value. */
 export interface Tlv {
   readonly type: number;
   readonly data: Uint8Array;
 }
 
-/** A piece of padding that is not zero. This is allowed, but not in a canonical file. */
+/** Padding that is not zero. It is allowed, except in a canonical file. */
 export interface DirtyPadding {
-  /** Bytes from the start of the walked area. */
+  /** Offset of the padding in bytes from the start of the area that was walked. */
   readonly offset: number;
   readonly what: "padding" | "length of the end mark";
 }
 
-/** The result of a walk over items. */
+/** The result of walking a list of items. */
 export interface TlvWalk {
   readonly items: readonly Tlv[];
   /** End of the items, and of the end mark if there is one, in bytes from the start of the area. */
   readonly end: number;
   readonly padding: readonly DirtyPadding[];
-  /** Whether an error ended the walk: what follows it was not read. */
+  /** Whether an error ended the walk. Bytes after the error were not read then. */
   readonly isBroken: boolean;
   /** Whether an end mark ended the walk. */
   readonly hasEndMark: boolean;
 }
 
-/** The rules for a list of items. Header extensions end at an end mark or with their area; records fill their area. */
+/** The rules for a list of items. Header extensions end at an end mark, or with the area that holds them; records fill their area. */
 export interface TlvRules {
   readonly structure: string;
   readonly endMark: boolean;
@@ -49,18 +49,18 @@ export interface TlvRules {
   readonly bitmap?: string;
 }
 
-/** Receives an item: its type, and the place of its data in the area in bytes. No objects, since a table can hold millions of items. */
+/** Receives the type of an item, and start and length of its data in the area, in bytes. It gets no object, since there can be millions. */
 type TlvVisitor = (type: number, start: number, length: number) => void;
 
-/** The result of a walk that keeps no items. */
+/** The result of a walk that does not collect the items. */
 interface TlvScan extends Pick<TlvWalk, "end" | "isBroken" | "hasEndMark"> {
-  /** Whether there is an end mark whose length is not 0. */
+  /** Whether there is an end mark with a length other than 0. */
   readonly isMarkDirty: boolean;
 }
 
 /**
- * Walks a list of type-length-value items. An error that hides where the next item begins is reported and ends the walk.
- * Reports BAD_FIELD, DUPLICATE_TYPE, LIMIT.
+ * Walks a list of type-length-value items, and calls `visit` for each item. Reports BAD_FIELD, DUPLICATE_TYPE and LIMIT. BAD_FIELD and
+ * LIMIT end the walk, since the start of the next item is unknown or there are too many items.
  */
 export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit: TlvVisitor): TlvScan {
   const seen = new Set<number>();
@@ -103,7 +103,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
   return { end: at, isBroken: false, hasEndMark: false, isMarkDirty: false };
 }
 
-/** Walks items as {@link scanTlv} does, and returns them, with the padding that is not zero. */
+/** Walks a list of items as {@link scanTlv} does, and returns the items and the padding that is not zero. */
 export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvWalk {
   const items: Tlv[] = [];
   const padding: DirtyPadding[] = [];
@@ -118,14 +118,14 @@ export function walkTlv(area: Uint8Array, rules: TlvRules, report: Report): TlvW
   return { items, end, padding, isBroken, hasEndMark };
 }
 
-/** Length of items in bytes, each padded to a multiple of 8, without an end mark. */
+/** Returns the length of items in bytes, each padded to a multiple of 8, without an end mark. */
 export function tlvSize(items: readonly Tlv[]): number {
   return items.reduce((sum, item) => sum + TLV_HEAD.size + align8(item.data.length), 0);
 }
 
 /**
- * Writes items one after the other from byte `at` on. Padding bytes are not written: the target has zeros there. Returns the offset behind
- * them.
+ * Writes items one after the other, from byte `at` of `target` on. Returns the offset at which the last item, with its padding, ends.
+ * Padding is not written, since the target must have zeros there.
  */
 export function writeTlv(items: readonly Tlv[], target: Uint8Array, at: number): number {
   let next = at;

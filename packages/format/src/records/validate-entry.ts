@@ -1,4 +1,4 @@
-// The rules of a table entry's own bytes. What it refers to is validated in open/ and maps/.
+// The rules of the bytes of a table entry. The structures that the entry refers to are validated in open/ and maps/.
 import type { Problem, Report } from "../errors.ts";
 import { bitsOf } from "../layout/numbers.ts";
 import { isUtf8 } from "../layout/text.ts";
@@ -14,9 +14,9 @@ import {
 } from "./bitmap-entry.ts";
 import { type NamedSuccessor, scanExtraData } from "./extra-data.ts";
 
-/** What the rules of an entry depend on. */
+/** The properties of the file and the table on which the rules of an entry depend. */
 export interface EntryContext {
-  /** Bytes. */
+  /** Bytes per cluster. */
   readonly clusterSize: number;
   readonly draft: boolean;
   /** Whether another entry of the table has the same name, byte for byte. */
@@ -24,8 +24,8 @@ export interface EntryContext {
 }
 
 /**
- * Applies the rules of an entry's own bytes, in the order of spec §7 up to l1_size. Returns the successor that its records name, so that
- * they are walked once; undefined if they break the walk.
+ * Applies the rules of the bytes of an entry, in the order of spec §7, up to the rule of l1_size. Returns the name of the successor in the
+ * records, so that the records need not be walked again; undefined if the records cannot be walked to their end.
  * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT.
  */
 export function validateEntry(
@@ -70,7 +70,7 @@ function validateRecords(entry: BitmapEntry, extraDataSize: number, report: Repo
   return scanExtraData(entry.extraData, place, report);
 }
 
-/** Applies the rules from granularity to l1_size, in the order of spec §7. */
+/** Applies the rules of granularity, size, flags, reserved bytes, number of bits and l1_size, in this order, which is that of spec §7. */
 function validateShape(
   entry: BitmapEntry,
   fields: EntryFields,
