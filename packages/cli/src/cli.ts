@@ -10,10 +10,10 @@ import { BrokenPipe, complain, Output } from "./shell/output.ts";
 import { type ProgressMode, progressStarter } from "./shell/progress.ts";
 import { requireUtf8 } from "./shell/utf8-arguments.ts";
 
-/** Exit codes after signals, as a shell reports them: 128 plus the number of the signal. */
+/** Exit codes for calls that a signal ends, as a shell reports them: 128 plus the number of the signal. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
 
-/** Runs `qdb` with its arguments and returns the exit code. Never throws. */
+/** Runs `qdb` with its arguments. Returns the exit code, and never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   const output = new Output();
   const [name, ...rest] = args;
@@ -64,7 +64,7 @@ async function runCommand(command: CommandSpec, args: readonly string[], output:
   let exitCode: number | undefined;
   for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
-      // The first signal lets the command clean up, a second one ends the process at once.
+      // After the first signal the command can clean up. A second signal ends the process at once.
       if (exitCode !== undefined) process.exit(SIGNALS[signal]);
       exitCode = SIGNALS[signal];
       abort.abort(signal);
@@ -107,19 +107,19 @@ function progressMode(
   return canShow && !has("quiet") && process.stderr.isTTY === true ? "bar" : "none";
 }
 
-/** Whether to print errors as JSON. Not taken from the parsed arguments, because parsing may be what failed. */
+/** Whether errors are to be printed as JSON. This is not taken from the parsed arguments, because parsing may be what failed. */
 function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   const options = end < 0 ? args : args.slice(0, end);
   return options.some((arg, at) => arg === "--output=json" || (arg === "--output" && options[at + 1] === "json"));
 }
 
-/** Reports an error and returns the exit code. */
+/** Prints an error, and returns the exit code. */
 function report(error: unknown, output: Output, usageExitCode: number, json: boolean): number {
   if (error instanceof BrokenPipe) return SIGNALS.SIGPIPE;
   const problem = problemOf(error);
   try {
-    if (json && !output.hasLeft) {
+    if (json && !output.hasWritten) {
       output.discard();
       output.line(jsonText(errorJson(problem)));
     } else {

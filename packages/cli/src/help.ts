@@ -4,7 +4,7 @@ import type { Colors } from "./shell/output.ts";
 
 const WIDTH = 80;
 
-/** Wraps a text into lines of at most 80 columns. */
+/** Wraps a text into lines of at most 80 columns, indentation included. */
 function wrapped(text: string, indent: string): string[] {
   const lines: string[] = [];
   let line = "";
@@ -19,7 +19,7 @@ function wrapped(text: string, indent: string): string[] {
   return [...lines, indent + line];
 }
 
-/** The usage of an option: `-g, --granularity=SIZE`. */
+/** Returns how an option is written: `-g, --granularity=SIZE`. */
 export function optionUsage({ long, short, value, optionalValue, choices }: OptionSpec): string {
   const shown = choices?.join("|") ?? value;
   const tail = shown === undefined ? "" : optionalValue === true ? `[=${shown}]` : `=${shown}`;
@@ -34,7 +34,7 @@ function optionLines(option: OptionSpec): string[] {
   return [usage.padEnd(column.length) + (help[0] ?? "").trimStart(), ...help.slice(1)];
 }
 
-/** The help of one command. */
+/** Returns the help text of one command. */
 export function commandHelp(spec: CommandSpec, colors: Colors): string {
   const heading = (text: string): string => colors.bold(text);
   const lines = [
@@ -50,7 +50,7 @@ export function commandHelp(spec: CommandSpec, colors: Colors): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** The help of `qdb` itself. */
+/** Returns the help text of `qdb` itself. */
 export function generalHelp(colors: Colors): string {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   const lines = [

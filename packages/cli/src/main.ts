@@ -7,13 +7,13 @@ if (!(args.length === 1 && args[0] === "--version" && printVersion())) {
   void import("./cli.ts").then(async ({ main }) => process.exit(await main(args)));
 }
 
-/** Prints the version without loading the rest of the program, which would take most of the time. */
+/** Prints the version without loading the rest of the program, which would take most of the time. Returns false if it was not printed. */
 function printVersion(): boolean {
   const text = Buffer.from(`qdb ${manifest.version}\n`);
   try {
     return writeSync(1, text) === text.length;
   } catch {
-    // The regular way reports the error.
+    // `main` prints the version again, and reports the error if there is one.
     return false;
   }
 }

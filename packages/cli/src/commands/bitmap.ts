@@ -6,7 +6,7 @@ import { warnOfDamage } from "../files/commit-warnings.ts";
 import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
-/** Options that modify actions, each with the actions that it goes with. */
+/** Options that only have a meaning together with an action, each with the actions that it belongs to. */
 const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
   ["granularity", ["add"]],
   ["size", ["add"]],
@@ -15,7 +15,7 @@ const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]]
   ["source-file", ["merge", "intersect", "subtract", "xor"]],
 ];
 
-/** `qdb bitmap`: changes one bitmap, in one commit. */
+/** `qdb bitmap`: changes one bitmap in one commit. */
 export const command: CommandSpec = {
   name: "bitmap",
   summary: "add, remove or change a bitmap of a QDB file",
@@ -79,7 +79,10 @@ async function applyAll(actions: readonly Action[], target: Omit<OpenBitmap, "so
   await closing(sources, () => apply(sources));
 }
 
-/** The actions of the call, in order. @throws {QdbError} USAGE; for --disk as {@link lookAtDisk} */
+/**
+ * Returns the actions of the call, in the order given.
+ * @throws {QdbError} USAGE for no action, or for an option that no action of the call uses; for --disk as {@link lookAtDisk}
+ */
 function actionsOf(call: Call): Action[] {
   const actions = call.given.flatMap(({ long, value }) => {
     const action = ACTIONS.find(({ option }) => option.long === long);

@@ -38,16 +38,19 @@ function exitCodeOf({ counts }: CheckSummary): number {
   return counts.leak > 0 ? 3 : 0;
 }
 
-/** Prints every finding. A repair says in `repaired` whether it repaired them. */
+/**
+ * Checks the file and prints every finding. `repaired` is undefined for a check without a repair; else each finding is printed as repaired
+ * or not repaired.
+ */
 async function check(path: string, call: Call, repaired?: boolean): Promise<CheckSummary> {
   const printer = checkPrinter(path, call);
-  const summary = await look(path, call, (finding) => printer.finding(finding, repaired));
+  const summary = await readFindings(path, call, (finding) => printer.finding(finding, repaired));
   if (summary.headerSource === "mirror") warnOfMirror(path, "qdb check -r repairs it");
   printer.end(summary);
   return summary;
 }
 
-async function look(path: string, call: Call, found: (finding: Finding) => void): Promise<CheckSummary> {
+async function readFindings(path: string, call: Call, found: (finding: Finding) => void): Promise<CheckSummary> {
   const source = openFileSource(path);
   try {
     const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
@@ -61,25 +64,16 @@ async function look(path: string, call: Call, found: (finding: Finding) => void)
   }
 }
 
-/** Codes of errors that do not come from the content of the file. */
-const NOT_OF_THE_FILE = [
-  "ABORTED",
-  "IO",
-  "LOCKED",
-  "NOT_FOUND",
-  "NOT_SUPPORTED",
-  "POISONED",
-  "SHORT_READ",
-  "USAGE",
-] as const;
+/** Codes of errors that do not mean that the content of the file is damaged. */
+const NO_DAMAGE = ["ABORTED", "IO", "LOCKED", "NOT_FOUND", "NOT_SUPPORTED", "POISONED", "SHORT_READ", "USAGE"] as const;
 
 async function repair(path: string, call: Call): Promise<CheckSummary> {
   let editor: QdbEditor;
   try {
     editor = await openEditor(path, { repair: true });
   } catch (error) {
-    if (isQdbError(error, ...NOT_OF_THE_FILE)) throw error;
-    return lookOnly(path, call, error);
+    if (isQdbError(error, ...NO_DAMAGE)) throw error;
+    return checkOnly(path, call, error);
   }
   return closing(editor, async () => {
     const report = await editor.repair();
@@ -91,10 +85,10 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
   });
 }
 
-/** Prints the findings of a file that cannot be repaired. @throws {unknown} `why`, when there are no findings */
-async function lookOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
-  // Check twice, since findings are not kept in memory, and only the end tells whether there are any.
-  const { counts } = await look(path, call, () => undefined);
+/** Checks a file that cannot be opened for a repair, and prints the findings. @throws {unknown} `why`, if there is no finding above noncanonical */
+async function checkOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
+  // The file is checked twice: findings are not kept in memory, and only after the last one is it known whether `why` has to be thrown.
+  const { counts } = await readFindings(path, call, () => undefined);
   if (isClean(counts)) throw why;
   return check(path, call, false);
 }

@@ -8,7 +8,7 @@ import { QdbError } from "@qdb/format";
 import { usageError } from "../shell/args.ts";
 import type { Call, CommandSpec } from "../shell/command.ts";
 
-/** `qdb conformance`: runs the conformance suite if it is installed, with the options of the suite's own program. */
+/** `qdb conformance`: runs the conformance suite, if it is installed, and passes its options on to the program of the suite. */
 export const command: CommandSpec = {
   name: "conformance",
   summary: "test any program that reads or writes QDB files",
@@ -59,10 +59,10 @@ export const command: CommandSpec = {
   },
 };
 
-/** Path of the program of the suite. @throws {QdbError} NOT_FOUND when the package is not installed */
+/** Returns the path of the program of the suite. @throws {QdbError} NOT_FOUND if the package is not installed */
 function findSuite(): string {
   const here = process.cwd();
-  // Node replaces bytes that are not UTF-8 by U+FFFD, so this may be another folder.
+  // Node replaces bytes that are not UTF-8 by U+FFFD, so a path with this character may name another directory.
   const places = here.includes("\ufffd") ? [] : [join(here, "package.json")];
   for (const place of [...places, realpathSync(process.argv[1] ?? ".")]) {
     try {

@@ -5,7 +5,7 @@ import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { shortSize } from "../shell/size.ts";
 
-/** `qdb copy`: copies the dirty extents of one image onto another. */
+/** `qdb copy`: copies the dirty extents of one image onto another image. */
 export const command: CommandSpec = {
   name: "copy",
   summary: "copy the dirty extents from one raw image onto another",
@@ -41,7 +41,7 @@ async function run(call: Call): Promise<number> {
   });
 }
 
-/** Reads and verifies all bits before the first byte is copied. */
+/** Reads and verifies all bits of a bitmap, before the first byte is copied. */
 async function readBits(qdb: QdbFile, file: string, name: string, { signal }: Call): Promise<Bitmap> {
   return about(file, () => qdb.bitmap(name).read({ signal }));
 }

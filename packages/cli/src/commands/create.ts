@@ -4,7 +4,7 @@ import { emptyContents, requireNewFile, writeNewFile } from "../files/new-file.t
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/** `qdb create`: creates an empty file. */
+/** `qdb create`: creates a file without bitmaps. */
 export const command: CommandSpec = {
   name: "create",
   summary: "make an empty QDB file",

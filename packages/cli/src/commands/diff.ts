@@ -6,10 +6,10 @@ import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images
 import { TargetFile } from "../files/target-file.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** Default name of the bitmap. */
+/** Default name of the new bitmap. */
 const DEFAULT_NAME = "diff";
 
-/** `qdb diff`: makes a bitmap of the differences between two images. */
+/** `qdb diff`: makes a bitmap of the differences between two disk images. */
 export const command: CommandSpec = {
   name: "diff",
   summary: "make a bitmap of what differs between two raw images",

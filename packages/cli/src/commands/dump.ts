@@ -50,7 +50,7 @@ async function print(file: QdbFile, call: Call): Promise<DumpSummary> {
   }
 }
 
-/** The error for bitmaps whose bits cannot be read; it names the first one. */
+/** Returns the error for bitmaps whose bits cannot be used. It names the first of them. */
 function unusable(errors: number, { label, problem }: NonNullable<DumpSummary["first"]>): QdbError {
   const what = errors === 1 ? "1 bitmap is" : `${errors} bitmaps are`;
   return new QdbError(

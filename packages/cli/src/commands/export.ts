@@ -4,7 +4,7 @@ import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../file
 import { EXPORTERS } from "../map/export-formats.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
-/** `qdb export`: writes a bitmap in a format of other programs. */
+/** `qdb export`: writes a bitmap in a format of another program. */
 export const command: CommandSpec = {
   name: "export",
   summary: "write a bitmap in a format of other systems",
@@ -42,7 +42,7 @@ async function run(call: Call): Promise<number> {
   return 0;
 }
 
-/** Reads and verifies all bits before the first byte is written. */
+/** Reads and verifies all bits of a bitmap, before the first byte is written. */
 async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
   const file = await openFile(path, call, mirrorOptions(call));
   const progress = call.progress("reading");

@@ -6,7 +6,7 @@ import { detectFormat, IMPORTERS } from "../import/import-formats.ts";
 import { requestOf } from "../import/request.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** `qdb import`: reads bitmaps and maps of other programs. */
+/** `qdb import`: stores bitmaps and maps that other programs made. */
 export const command: CommandSpec = {
   name: "import",
   summary: "turn other systems' bitmaps and maps into a QDB file",

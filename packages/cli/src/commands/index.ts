@@ -1,15 +1,15 @@
 import type { CommandSpec } from "../shell/command.ts";
 
-/** A command that is not loaded yet, with what `qdb --help` shows. */
+/** A command that is not loaded yet: what `qdb --help` prints of it, and how to load it. */
 export interface LazyCommand {
   readonly name: string;
-  /** Must equal the summary of the command; a test compares them. */
+  /** Must be equal to the summary of the command; a test compares them. */
   readonly summary: string;
-  /** Loads the command; its module exports it as `command`. */
+  /** Loads the module of the command, which exports it as `command`. */
   load(): Promise<{ readonly command: CommandSpec }>;
 }
 
-/** All commands, in the order of `qdb --help`. Modules are loaded on use, so that the program starts fast. */
+/** All commands, in the order in which `qdb --help` lists them. A module is loaded when its command is used, so that the program starts fast. */
 export const COMMANDS: readonly LazyCommand[] = [
   { name: "create", summary: "make an empty QDB file", load: () => import("./create.ts") },
   { name: "bitmap", summary: "add, remove or change a bitmap of a QDB file", load: () => import("./bitmap.ts") },

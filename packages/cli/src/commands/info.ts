@@ -6,7 +6,7 @@ import { infoLines } from "../info/info-text.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 import { jsonPieces } from "../shell/json.ts";
 
-/** `qdb info`: prints header and bitmaps of a file. */
+/** `qdb info`: prints the header and the bitmaps of a file. */
 export const command: CommandSpec = {
   name: "info",
   summary: "tell what a QDB file holds",
@@ -41,7 +41,7 @@ async function infoOf(path: string, file: QdbFile, call: Call): Promise<FileInfo
   try {
     const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
     const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
-    // Only where it makes a difference, since this can search all processes.
+    // Only bitmaps with the flag in_use are printed differently if there is a writer. Finding a writer can mean to search all processes.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;
     return fileInfo(path, file.index, counted, { now: Date.now(), hasWriter });
   } finally {

@@ -4,7 +4,7 @@ import { randomFileId, randomWriterId, requireNewFile, writeNewFile } from "../f
 import { inputName, readText } from "../files/read-input.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 
-/** `qdb load`: creates a file from its JSON form. */
+/** `qdb load`: creates a file from the JSON form. */
 export const command: CommandSpec = {
   name: "load",
   summary: "make a QDB file from the JSON that dump writes",

@@ -4,7 +4,10 @@ import { MapPrinter } from "../map/map-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/** Most bytes of runs that are held until all bits are verified, which bounds memory (spec §7.4). A larger map is read twice. */
+/**
+ * Maximum number of bytes of runs that are held in memory until all bits are verified (spec §7.4). The bits of a larger map are read twice
+ * instead.
+ */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** `qdb map`: prints the extents of a bitmap. */
@@ -30,9 +33,9 @@ export const command: CommandSpec = {
   async run(call) {
     const [path = "", name = ""] = call.operands;
     const start = sizeOption(call, "start-offset") ?? 0n;
-    const most = sizeOption(call, "max-length");
+    const maxLength = sizeOption(call, "max-length");
     const file = await openFile(path, call, { acceptMirror: true });
-    await closing(file, () => about(path, () => print(file.bitmap(name), start, most, call)));
+    await closing(file, () => about(path, () => print(file.bitmap(name), start, maxLength, call)));
     return 0;
   },
 };
@@ -42,17 +45,17 @@ function sizeOption(call: Call, long: string): bigint | undefined {
   return text === undefined ? undefined : parseSize(text, `--${long}`);
 }
 
-async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefined, call: Call): Promise<void> {
+async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | undefined, call: Call): Promise<void> {
   const { shape } = bitmap;
   const start = from < shape.size ? from : shape.size;
-  const end = most === undefined || start + most > shape.size ? shape.size : start + most;
+  const end = maxLength === undefined || start + maxLength > shape.size ? shape.size : start + maxLength;
   const options = {
     within: { offset: start, length: end - start },
     signal: call.signal,
     holdBytes: MAX_HELD_BYTES,
   };
   const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
-  // Print nothing before all bits are verified, since printed text cannot be taken back when a later cluster is damaged.
+  // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
   let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;
   for await (const batch of bitmap.extents(options)) {
@@ -65,20 +68,20 @@ async function print(bitmap: StoredBitmap, from: bigint, most: bigint | undefine
     if (heldBytes < MAX_HELD_BYTES) continue;
     await verify(bitmap, options);
     requireSameDisk(diskOf(bitmap.entry), call);
-    for (const piece of held) printer.push(piece);
+    for (const batch of held) printer.push(batch);
     held = undefined;
   }
   if (held !== undefined) {
     requireSameDisk(diskOf(bitmap.entry), call);
-    for (const piece of held) printer.push(piece);
+    for (const batch of held) printer.push(batch);
   }
   printer.finish();
   printer.flush();
 }
 
-/** Reads the bits that will be printed, to verify them. @throws {QdbError} BAD_CHECKSUM */
+/** Reads and verifies the bits that will be printed. @throws {QdbError} BAD_CHECKSUM */
 async function verify(bitmap: StoredBitmap, options: CallOptions & { readonly within: DiskRange }): Promise<void> {
-  // Counting is faster, but counts the whole disk only.
+  // Counting is faster, but it always reads the bits of the whole disk.
   if (BigInt(options.within.length) === bitmap.shape.size) await bitmap.count(options);
   else for await (const _ of bitmap.extents(options));
 }

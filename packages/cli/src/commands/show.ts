@@ -8,7 +8,7 @@ import { svgOf, svgSpace } from "../picture/svg.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** Rows of a map in the terminal, for a single map and for one of several. */
+/** Maximum number of rows of a map in the terminal, if it is the only one, and if there are several. */
 const ROWS = { single: 16, many: 8 } as const;
 const WIDTHS = { min: 20, max: 1000 } as const;
 
@@ -79,10 +79,10 @@ function printText(pictures: Pictures, call: Call): void {
   output.line(pictures.count === 0 ? "The file holds no bitmaps." : legendLine(style));
 }
 
-/** Number of characters that are joined to one piece of output. */
+/** Minimum number of characters of a piece of output, except for the last piece. */
 const PIECE = 64 * 1024;
 
-/** Encodes texts as UTF-8, joined to larger pieces. */
+/** Joins texts to larger pieces, and encodes each piece as UTF-8. */
 function* inPieces(texts: Iterable<string>): Generator<Uint8Array, void> {
   let piece = "";
   for (const text of texts) {

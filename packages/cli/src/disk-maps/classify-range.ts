@@ -1,34 +1,37 @@
 import type { Fail, Scalar } from "./flat-objects.ts";
 
 /**
- * Which ranges of an allocation map are dirty. `data`: those with data. `local`: those that the image itself holds, zeros included,
- * and not a backing file. `nodata`: those without data, for QEMU's inverted map of an x-dirty-bitmap.
+ * Which ranges of an allocation map are dirty. `data`: ranges with data. `local`: ranges that the image itself holds, zeros included, and
+ * not its backing file. `nodata`: ranges without data, for the inverted map that QEMU shows of an x-dirty-bitmap.
  */
 export type AllocationRule = "data" | "local" | "nodata";
 
-/** A range of a disk in bytes that a map calls dirty or clean. */
+/** A range of a disk in bytes, with what the map says about it. */
 export interface ClassifiedRange {
   readonly offset: bigint;
   readonly length: bigint;
   readonly dirty: boolean;
-  /** Whether it is clean by the rule `data` although the image itself holds these zeros. In an overlay they may hide older data. */
+  /**
+   * Whether the range is clean by the rule `data`, although the image itself holds zeros there. In an overlay these zeros may replace older
+   * data of the backing file.
+   */
   readonly isDroppedZero?: boolean;
 }
 
-/** Numeric types by nbdinfo's descriptions (NBD: base:allocation, qemu:dirty-bitmap). */
+/** The numbers that nbdinfo prints as `type`, by its descriptions of them (NBD contexts base:allocation and qemu:dirty-bitmap). */
 const NBD_DIRTY_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["clean", 0n],
   ["dirty", 1n],
 ]);
 const NBD_ALLOCATION_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["data", 0n],
-  // nbdinfo before 1.9.1.
+  // This description is printed by nbdinfo before 1.9.1.
   ["allocated", 0n],
   ["hole", 1n],
   ["zero", 2n],
   ["hole,zero", 3n],
 ]);
-/** Types in the context qemu:allocation-depth. Deeper ones are `backing depth N`, of type N. */
+/** The numbers in the context qemu:allocation-depth. For deeper images the description is `backing depth N` and the number is N. */
 const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
   ["absent", 0n],
   ["local", 1n],
@@ -36,9 +39,9 @@ const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
 const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
 
 /**
- * Interprets an object of a map as nbdinfo (`offset`, `length`, `type`, `description`), qemu-img map (`start`, `length`, `data`,
- * `zero`) or oVirt (`start`, `length`, `dirty` or `zero`) prints it, or a plain one (`offset`, `length`, `dirty`). Explicit
- * descriptions are used as they are; allocation is interpreted by `rule`. Anything ambiguous is refused through `fail`.
+ * Classifies a range of a map. The object can be one of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`,
+ * `length`, `data`, `zero`) or of oVirt (`start`, `length`, `dirty` or `zero`), or a plain one (`offset`, `length`, `dirty`). If the object
+ * says dirty or clean, that is used; if it describes allocation, `rule` decides. Anything ambiguous is refused by `fail`.
  */
 export function classifyRange(
   values: ReadonlyMap<string, Scalar>,
@@ -55,7 +58,7 @@ function rangeOf(
   values: ReadonlyMap<string, Scalar>,
   fail: Fail,
 ): { readonly offset: bigint; readonly length: bigint } {
-  // In a map of qemu-img, `offset` is an offset in the image file, and `start` one on the disk.
+  // In a map of qemu-img, `start` is an offset on the disk, and `offset` an offset in the image file.
   if (values.has("start") && values.has("offset") && !values.has("data")) fail("it has both start and offset");
   const key = values.has("start") ? "start" : "offset";
   return { offset: wholeNumber(values, key, fail), length: wholeNumber(values, "length", fail) };
@@ -105,7 +108,7 @@ function isDirty(values: ReadonlyMap<string, Scalar>, rule: AllocationRule | und
   }
 }
 
-/** nbdinfo's description, checked against the type. */
+/** Returns nbdinfo's description of a range; undefined if the object has none. Refuses a description that does not go with the type. */
 function describedByNbd(values: ReadonlyMap<string, Scalar>, fail: Fail): string | undefined {
   const description = values.get("description");
   const type = values.get("type");
@@ -129,15 +132,15 @@ function nbdType(description: string): bigint | undefined {
   return NBD_DIRTY_TYPES.get(description) ?? NBD_ALLOCATION_TYPES.get(description) ?? NBD_DEPTH_TYPES.get(description);
 }
 
-/** What a map says about where bytes come from. A property is undefined when the map does not tell. */
+/** Where the bytes of a range come from, according to a map. A property is undefined if the map does not say it. */
 interface Allocation {
-  /** nbdinfo's description of the bytes. */
+  /** nbdinfo's description of the bytes, such as `hole,zero`. */
   readonly description: string | undefined;
   readonly data: boolean | undefined;
   readonly zero: boolean | undefined;
-  /** The image that the bytes come from: 0 for the image itself, 1 for its backing file, and so on. */
+  /** Number of the image from which the bytes come: 0 for the image itself, 1 for its backing file, and so on. */
   readonly depth: bigint | undefined;
-  /** Whether any image of the chain holds the bytes. */
+  /** Whether any image of the backing chain holds the bytes. */
   readonly present: boolean | undefined;
 }
 
@@ -151,11 +154,11 @@ function allocationOf(values: ReadonlyMap<string, Scalar>, fail: Fail): Allocati
   if (type === undefined) return { description, data, zero, depth, present };
   if (depth !== undefined || present !== undefined)
     fail("its description and its depth are two answers to one question");
-  // nbdinfo counts from 1; 0 means that no image holds the bytes.
+  // nbdinfo counts the images from 1, and prints 0 if no image holds the bytes.
   return { description: undefined, data, zero, depth: type === 0n ? 0n : type - 1n, present: type !== 0n };
 }
 
-/** Whether bytes are data: all that do not certainly read as zeros. A hole without that guarantee counts as data. */
+/** Whether a range counts as data: every range that is not certain to read as zeros, also a hole without that guarantee. */
 function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
   if (description !== undefined) return description !== "zero" && description !== "hole,zero";
   if (data === undefined && zero === undefined)
@@ -163,7 +166,10 @@ function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
   return data === true || zero !== true;
 }
 
-/** Whether the image itself holds the bytes, zeros included. Maps of older programs have no `present`; their bytes count as present. */
+/**
+ * Whether the image itself holds the bytes of a range, zeros included. If there is no `present`, as in maps of older programs, the bytes
+ * count as present.
+ */
 function isLocal({ data, depth, present }: Allocation): boolean {
   return depth === 0n && (present !== false || data === true);
 }

@@ -1,19 +1,19 @@
 import { QdbError, quote } from "@qdb/format";
 import { JsonScanner, type Parse } from "@qdb/format/internal";
 
-/** A value of a flat JSON object. Whole numbers are exact at any size; a `number` is one that was written with a fraction or an exponent. */
+/** A value in a flat JSON object. A whole number is a bigint, exact at any size; a number with a fraction or an exponent is a `number`. */
 export type Scalar = string | boolean | null | bigint | number;
 
-/** Refuses the input at the current place. @throws {QdbError} USAGE with the place in the JSON */
+/** Refuses the input at the current position. @throws {QdbError} USAGE with the place in the JSON */
 export type Fail = (message: string) => never;
 
-/** Receives the objects of an array. */
+/** Receives the objects of an array, one by one. */
 export interface ObjectVisitor {
-  /** Receives the keys of an object with their values. `fail` refuses the object. */
+  /** Receives the values of an object by their keys. `fail` refuses the object. */
   object(values: ReadonlyMap<string, Scalar>, fail: Fail): void;
-  /** A pattern for the usual spelling of objects, which are then matched as a whole instead of token by token. */
+  /** A faster way for objects in the usual spelling: they are matched as a whole instead of token by token. */
   readonly usual?: {
-    /** Sticky. Matches an object with the comma that follows it. */
+    /** A sticky regular expression that matches an object together with the comma after it. */
     readonly pattern: RegExp;
     take(match: RegExpExecArray): void;
   };
@@ -28,8 +28,8 @@ const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
 ]);
 
 /**
- * Parses a JSON array of flat objects from text that comes in pieces. `JSON.parse` is no option: it rounds numbers past 2^53 and
- * needs the whole text, and maps of large disks have both. Any other input is refused with its place.
+ * Parses a JSON array of flat objects from text that arrives in parts. `JSON.parse` cannot be used for maps of large disks: it rounds
+ * numbers above 2^53, and needs the whole text in memory. Any other input is refused with its place.
  */
 export class FlatObjects {
   readonly #visitor: ObjectVisitor;
@@ -39,16 +39,16 @@ export class FlatObjects {
     error: (message, _, line) => this.#error(message, line),
   });
   readonly #fail: Fail = (message) => this.#scanner.fail("", message);
-  /** Index of the current object; undefined before the array begins. */
+  /** Index of the current object; undefined until the array has begun. */
   #index: number | undefined;
-  /** Key of the current value; undefined outside of values. */
+  /** Key whose value is being read; undefined between values. */
   #key: string | undefined;
 
   constructor(visitor: ObjectVisitor) {
     this.#visitor = visitor;
   }
 
-  /** Reads the array to the end of the input. @throws {QdbError} USAGE with the place in the JSON; what the visitor throws */
+  /** Parses the array up to the end of the input. @throws {QdbError} USAGE with the place in the JSON; what the visitor throws */
   *parse(): Parse<void> {
     const first = yield* this.#scanner.token("");
     if (first === "") this.#fail("there is nothing in it");
@@ -80,7 +80,7 @@ export class FlatObjects {
     }
   }
 
-  /** Parses an object. One generator does all of it: a nested one for each key would make this 40 % slower. */
+  /** Parses an object. This is one long generator, because a nested one for each key would be 40 % slower. */
   *#object(): Parse<ReadonlyMap<string, Scalar>> {
     const scanner = this.#scanner;
     const values = new Map<string, Scalar>();
@@ -91,7 +91,7 @@ export class FlatObjects {
       if (!keyToken.startsWith('"')) this.#fail(`a key in quotes is expected, ${quote(keyToken)} found`);
       const key = scanner.textOf(keyToken, "");
       this.#key = key;
-      // JSON does not say which of the two counts.
+      // JSON does not define which of two values of the same key counts.
       if (values.has(key)) this.#fail("the key stands there twice");
       scanner.take(keyToken);
       this.#take(scanner.tokenHere("") ?? (yield* this.#token()), ":");
@@ -106,7 +106,7 @@ export class FlatObjects {
     }
   }
 
-  /** Whether the array or object that was begun is empty. Takes its end then. */
+  /** Whether the array or object that has just begun is empty. If it is, its closing bracket is consumed. */
   *#isEmpty(end: string): Parse<boolean> {
     const token = this.#scanner.tokenHere("") ?? (yield* this.#token());
     if (token === end) this.#scanner.take(token);
@@ -122,7 +122,7 @@ export class FlatObjects {
     this.#scanner.take(token);
   }
 
-  /** The next token. @throws {QdbError} USAGE at the end of the input */
+  /** Returns the next token, without consuming it. @throws {QdbError} USAGE at the end of the input */
   *#token(): Parse<string> {
     const token = yield* this.#scanner.token("");
     if (token === "") this.#fail("it ends too early");

@@ -12,7 +12,7 @@ import { DEFAULT_GRANULARITY } from "../files/new-bitmaps.ts";
 import { type AllocationRule, type ClassifiedRange, classifyRange } from "./classify-range.ts";
 import { FlatObjects } from "./flat-objects.ts";
 
-/** Ranges of a disk in the order of the map. Adjacent ranges of the same kind are joined. Takes 17 bytes for each range. */
+/** The ranges of a disk in the order of the map. Adjacent ranges of the same kind are joined. Each range takes 17 bytes of memory. */
 export class RangeList {
   #offsets = new BigUint64Array(1024);
   #ends = new BigUint64Array(1024);
@@ -21,12 +21,12 @@ export class RangeList {
   #isGapless = true;
   #droppedZeros = 0n;
 
-  /** Bytes of clean ranges whose zeros may hide older data (see {@link ClassifiedRange}). */
+  /** Number of bytes in clean ranges whose zeros may replace older data (see {@link ClassifiedRange.isDroppedZero}). */
   get droppedZeros(): bigint {
     return this.#droppedZeros;
   }
 
-  /** Adds a range. */
+  /** Adds a range at the end of the list. */
   add({ offset, length, dirty, isDroppedZero }: ClassifiedRange): void {
     if (isDroppedZero === true) this.#droppedZeros += length;
     const last = this.#count - 1;
@@ -55,12 +55,15 @@ export class RangeList {
     this.#dirty = longer(new Uint8Array(length), this.#dirty);
   }
 
-  /** The end of the last range in bytes, when the ranges follow each other without a gap from 0; undefined otherwise. */
+  /** End of the last range in bytes, if the ranges cover the disk from 0 on without a gap; else undefined. */
   get gaplessEnd(): bigint | undefined {
     return this.#isGapless && this.#count > 0 ? bigintAt(this.#ends, this.#count - 1) : undefined;
   }
 
-  /** The coarsest granularity in bytes, up to the default, that rounds no range; coarser if the bitmap would exceed 2^32 bits. */
+  /**
+   * Returns a granularity in bytes for a disk of `size` bytes: the largest one up to the default at which no range has to be rounded, but
+   * at least the smallest that is allowed. It is larger if the bitmap would have more than 2^32 bits.
+   */
   granularityFor(size: bigint): number {
     let edges = BigInt(DEFAULT_GRANULARITY);
     for (let index = 0; index < this.#count; index++) {
@@ -73,13 +76,13 @@ export class RangeList {
   }
 
   /**
-   * Makes the bitmap of a disk. A bit is clean only where ranges call all of it clean and none calls it dirty.
-   * @throws {QdbError} USAGE when a range ends past the disk, or for an invalid shape; LIMIT
+   * Makes a bitmap of the ranges. A bit is clean only if clean ranges cover all of it, and no dirty range touches it.
+   * @throws {QdbError} USAGE for a range that ends past the disk, or for an invalid size or granularity; LIMIT for too many bits
    */
   toBitmap(size: bigint, granularity: number): Bitmap {
     const bitmap = Bitmap.dirty({ size, granularity });
     this.#each(false, size, (offset, length) => bitmap.unmark({ offset, length }));
-    // The dirty ranges last, so that they win where ranges overlap.
+    // Dirty ranges are marked last, so that bytes in both a clean and a dirty range are dirty.
     this.#each(true, size, (offset, length) => bitmap.mark({ offset, length }));
     return bitmap;
   }
@@ -103,13 +106,17 @@ export class RangeList {
   }
 }
 
-/** An object as nbdinfo and `qdb map` write it, with numbers below 2^53. Groups: offset, length, and the type when it is clean. */
+/**
+ * Matches an object in the spelling of nbdinfo and `qdb map`, with numbers below 2^53. Group 1 is the offset, group 2 the length; group 3
+ * matches only if the range is clean.
+ */
 const NBDINFO_OBJECT =
   /\n? *\{ *"offset": *(0|[1-9][0-9]{0,14}), *"length": *(0|[1-9][0-9]{0,14}), *"type": *(?:1, *"description": *"dirty"|(0), *"description": *"clean") *\},/y;
 
 /**
- * Reads a map in JSON from pieces of text: an array of objects, each a range (see {@link classifyRange}).
- * @throws {QdbError} USAGE with the place in the JSON, and what reading throws
+ * Reads a JSON map from parts of text: an array of objects, each a range (see {@link classifyRange}). `rule` says which ranges of an
+ * allocation map are dirty.
+ * @throws {QdbError} USAGE with the place in the JSON; what reading the text throws
  */
 export async function readDiskMap(
   pieces: AsyncIterable<string> | Iterable<string>,

@@ -6,7 +6,7 @@ import { inputName, readText } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
-/** Imports a map in JSON, as nbdinfo --map, qemu-img map, oVirt and `qdb map` print it. */
+/** Imports a JSON map that nbdinfo --map, qemu-img map, oVirt or `qdb map` printed. */
 export const importExtents: Importer = async (request) => {
   refuseOptions(request, "extents", ["inconsistent"]);
   const name = requireBitmapName(onlyName(request, "extents"));

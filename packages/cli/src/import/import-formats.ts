@@ -13,14 +13,17 @@ export const IMPORTERS: ReadonlyMap<string, Importer> = new Map([
   ["extents", importExtents],
 ]);
 
-/** Number of bytes that are examined. */
-const LOOK = 512;
+/** Number of bytes at the beginning of a source that are examined to detect its format. */
+const HEAD_SIZE = 512;
 
-/** Detects the format of a source by its first bytes. @throws {QdbError} USAGE for an unknown format; as opening and reading the source */
+/**
+ * Detects the format of a source by its first bytes.
+ * @throws {QdbError} USAGE for standard input or an unknown format; else as opening and reading the source
+ */
 export function detectFormat(path: string): string {
   const say = `say it with --from: ${[...IMPORTERS.keys()].join(", ")}`;
   if (path === "-") throw new QdbError("USAGE", `the format of standard input is not looked for; ${say}`);
-  const start = firstBytes(path, LOOK);
+  const start = firstBytes(path, HEAD_SIZE);
   if (isQcow2(start)) return "qcow2";
   if (/^[ \t\n\r]*[[{]/.test(Buffer.from(start).toString("latin1"))) return "extents";
   throw new QdbError("USAGE", `the format of ${quote(path)} is not known; ${say}`);

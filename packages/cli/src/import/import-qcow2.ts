@@ -8,10 +8,10 @@ import { warn } from "../shell/output.ts";
 import type { ProgressReporter } from "../shell/progress.ts";
 import { aboutSource, type Importer, type ImportRequest, refuseOptions } from "./request.ts";
 
-/** Most bytes of bits that one import reads. A small hostile image can claim 512 MiB for each of 65535 bitmaps. */
+/** Maximum number of bytes of bits that one import reads. A small hostile image can claim 512 MiB for each of 65,535 bitmaps. */
 const MAX_TOTAL_BYTES = 2 ** 30;
 
-/** Imports the bitmaps of a qcow2 image: all in the order of the image, or those given with -B in that order. */
+/** Imports the bitmaps of a qcow2 image: all of them in the order of the image, or those given with -B in the order given. */
 export const importQcow2: Importer = async (request) => {
   refuseOptions(request, "qcow2", ["dirty"]);
   if (request.source === "-") throw new QdbError("USAGE", "a qcow2 image cannot come from standard input; name a file");
@@ -23,7 +23,7 @@ export const importQcow2: Importer = async (request) => {
       const file = await Qcow2File.open(source, { signal });
       return file.run((index) => readBitmaps(index, request, progress), { signal });
     });
-    for (const { doubt } of read) if (doubt !== undefined) warn(doubt);
+    for (const { warning } of read) if (warning !== undefined) warn(warning);
     return read.map(({ bitmap }) => bitmap);
   } finally {
     progress.end();
@@ -31,10 +31,10 @@ export const importQcow2: Importer = async (request) => {
   }
 };
 
-/** A bitmap that was read. `doubt` says why all of it is dirty although the image does not say so. */
+/** A bitmap that was read. `warning` is set if all of it is dirty because its bits could not be used. */
 interface ReadBitmap {
   readonly bitmap: NewBitmap;
-  readonly doubt?: string;
+  readonly warning?: string;
 }
 
 function* readBitmaps(
@@ -67,12 +67,16 @@ function* readBitmaps(
   return result;
 }
 
-/** @throws {QdbError} the problem of the shape of a bitmap */
+/** Refuses a bitmap whose size or granularity cannot be relied on. @throws {QdbError} the code of the first such problem (see `shapeProblem`) */
 function requireShape({ shapeProblem }: Qcow2Bitmap): void {
   if (shapeProblem !== undefined) throw QdbError.from(shapeProblem);
 }
 
-/** @throws {QdbError} the problem of the bitmap, unless it is INCONSISTENT or --inconsistent=mark-all is given */
+/**
+ * Reads the bits of a bitmap. If they cannot be used, it is returned all dirty: as in use if it is INCONSISTENT, and as a usable bitmap
+ * with --inconsistent=mark-all.
+ * @throws {QdbError} the code of the bitmap's first problem, if that is not INCONSISTENT and --inconsistent=mark-all is not given
+ */
 function* readBitmap(
   bitmap: Qcow2Bitmap,
   name: string,
@@ -94,16 +98,20 @@ function* readBitmap(
     records: disk === undefined ? [] : diskRecords(disk),
   };
   if (problem === undefined || isInconsistent) return { bitmap: read };
-  return { bitmap: read, doubt: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
+  return { bitmap: read, warning: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
 }
 
 interface Choice {
   readonly bitmap: Qcow2Bitmap;
-  /** Its new name. */
+  /** The name that the bitmap gets in the QDB file. */
   readonly name: string;
 }
 
-/** The bitmaps to import, with their new names. @throws {QdbError} NOT_FOUND, USAGE */
+/**
+ * Returns the bitmaps to import with their new names.
+ * @throws {QdbError} NOT_FOUND if the image has no bitmaps or not the one asked for; USAGE if a value of -B is ambiguous or two bitmaps
+ * would get one name; NOT_SUPPORTED for a name that is not UTF-8
+ */
 function chooseBitmaps({ bitmaps }: Qcow2Index, names: readonly string[]): Choice[] {
   if (bitmaps.length === 0) throw new QdbError("NOT_FOUND", "the image holds no bitmaps");
   if (names.length === 0) return bitmaps.map((bitmap) => ({ bitmap, name: ownName(bitmap) }));
@@ -124,7 +132,11 @@ function ownName(bitmap: Qcow2Bitmap): string {
   );
 }
 
-/** Parses `NAME` or `NAME=NEW`. A name may contain `=`, so the names in the image decide where NAME ends. @throws {QdbError} NOT_FOUND, USAGE */
+/**
+ * Parses a value of -B: `NAME` or `NAME=NEW`. A name may contain `=`, so the names in the image decide where NAME ends.
+ * @throws {QdbError} NOT_FOUND if the image has no such bitmap; USAGE if the value can be read in two ways, or if NEW is no valid name;
+ * NOT_SUPPORTED if NEW is missing and the name is not UTF-8
+ */
 function chooseBitmap(byLabel: ReadonlyMap<string, Qcow2Bitmap>, text: string): Choice {
   const ends = [...text.matchAll(/=/g)].map(({ index }) => index);
   const found = [...ends, text.length].flatMap((end) => {

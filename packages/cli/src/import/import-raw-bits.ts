@@ -4,7 +4,7 @@ import { diskRecords } from "../files/raw-images.ts";
 import { inputName, readInput } from "../files/read-input.ts";
 import { type Importer, type ImportRequest, onlyName, refuseOptions } from "./request.ts";
 
-/** Imports bits as ceil(bits / 8) plain bytes, least significant bit first, as `export --to raw-bits` writes them. */
+/** Imports plain bits: ceil(bits / 8) bytes, least significant bit first, as `qdb export --to raw-bits` writes them. */
 export const importRawBits: Importer = async (request) => {
   refuseOptions(request, "raw-bits", ["dirty", "inconsistent"]);
   const name = requireBitmapName(onlyName(request, "raw-bits"));
@@ -20,7 +20,7 @@ export const importRawBits: Importer = async (request) => {
   return [{ name, bits, isEnabled: false, isInUse: false, records: disk === undefined ? [] : diskRecords(disk) }];
 };
 
-/** Reads the source, which must have exactly `length` bytes. @throws {QdbError} SIZE_MISMATCH, and what reading throws */
+/** Reads a source that must have exactly `length` bytes. @throws {QdbError} SIZE_MISMATCH if it has more or fewer; what reading throws */
 async function readExactly({ source, size, granularity, call }: ImportRequest, length: number): Promise<Uint8Array> {
   const mismatch = (found: string): QdbError =>
     new QdbError(

@@ -7,28 +7,31 @@ import { inputName } from "../files/read-input.ts";
 import type { Call } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/** The options of an import, for all formats. */
+/** The options of an import, in one form for all formats. */
 export interface ImportRequest {
   readonly call: Call;
-  /** A path, or `-` for standard input. */
+  /** Path of the source, or `-` for standard input. */
   readonly source: string;
-  /** The values of -B, in order. */
+  /** The values of -B, in the order given. */
   readonly names: readonly string[];
-  /** Granularity in bytes, when given. */
+  /** Granularity in bytes; undefined if it was not given. */
   readonly granularity: number | undefined;
-  /** Size of the disk in bytes, when given or taken from `disk`. */
+  /** Size of the disk in bytes, given or taken from `disk`; undefined if neither was given. */
   readonly size: bigint | undefined;
-  /** The disk to record in the bitmaps. */
+  /** The disk to name in the new bitmaps; undefined if none was given. */
   readonly disk: StampedDisk | undefined;
   readonly allocation: AllocationRule | undefined;
-  /** Whether to mark bitmaps whose bits cannot be trusted as all dirty, so that they can be used. */
+  /** Whether a bitmap whose bits cannot be used is stored as a usable one that is all dirty. */
   readonly markInconsistent: boolean;
 }
 
-/** Reads a source of one format and returns the bitmaps to store. */
+/** Reads a source in one format, and returns the bitmaps to store. */
 export type Importer = (request: ImportRequest) => Promise<readonly NewBitmap[]>;
 
-/** The request that a call makes. @throws {QdbError} USAGE; as {@link lookAtDisk} */
+/**
+ * Returns the options of a call as an import request.
+ * @throws {QdbError} USAGE for options that exclude each other, or for a bad value; for --disk as {@link lookAtDisk}
+ */
 export function requestOf(call: Call, source: string): ImportRequest {
   const diskPath = call.value("disk");
   const sizeText = call.value("size");
@@ -56,7 +59,7 @@ function allocationOf(value: string | undefined): AllocationRule | undefined {
   return value === "data" || value === "local" || value === "nodata" ? value : undefined;
 }
 
-/** The name given with -B, for a format that has no names. @throws {QdbError} USAGE */
+/** Returns the one name given with -B, for a format without names. @throws {QdbError} USAGE if there is not exactly one */
 export function onlyName({ names }: ImportRequest, format: string): string {
   const [name, ...more] = names;
   if (name !== undefined && more.length === 0) return name;
@@ -66,14 +69,14 @@ export function onlyName({ names }: ImportRequest, format: string): string {
   );
 }
 
-/** Refuses options that have no effect for a format. @throws {QdbError} USAGE */
+/** Refuses options that have no meaning for a format. @throws {QdbError} USAGE */
 export function refuseOptions({ call }: ImportRequest, format: string, options: readonly string[]): void {
   const given = options.find((option) => call.has(option));
   if (given === undefined) return;
   throw new QdbError("USAGE", `--${given} does not go with ${format}; try: qdb import --help`);
 }
 
-/** Runs work on the source. Adds the name of the source to its errors. @throws {QdbError} as the work */
+/** Runs work on the source, and adds the name of the source to the messages of its errors. @throws {QdbError} what the work throws */
 export async function aboutSource<T>({ source }: Pick<ImportRequest, "source">, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -4,25 +4,25 @@ import { errorLine, whereJson } from "../shell/errors.ts";
 import { type Json, jsonLine, jsonText } from "../shell/json.ts";
 import type { Colors } from "../shell/output.ts";
 
-/** Prints the findings of a check one by one. */
+/** Prints the findings of a check, one by one. */
 export interface CheckPrinter {
-  /** Prints a finding. A repair says in `repaired` whether it repaired it. */
+  /** Prints a finding. `repaired` says whether a repair removed it; undefined for a check without a repair. */
   finding(finding: Finding, repaired?: boolean): void;
-  /** Prints the summary. */
+  /** Prints the summary after the last finding. */
   end(summary: CheckSummary): void;
 }
 
-/** The printer for the output format of the call. */
+/** Returns a printer for the output format of the call. */
 export function checkPrinter(path: string, call: Call): CheckPrinter {
   return call.json ? new JsonPrinter(path, call) : new TextPrinter(path, call);
 }
 
-/** Whether all findings are harmless. */
+/** Whether no finding is above noncanonical. */
 export function isClean({ corrupt, unsafe, leak }: CheckSummary["counts"]): boolean {
   return corrupt + unsafe + leak === 0;
 }
 
-/** Prints the document of `spec/schema/check.schema.json`, each finding as soon as it is found. */
+/** Prints the document of `spec/schema/check.schema.json`. Each finding is printed as soon as it is found. */
 class JsonPrinter implements CheckPrinter {
   readonly #call: Call;
   #separator = "\n";

@@ -1,17 +1,20 @@
-// The state of the disk of a bitmap, as `qdb info` prints it in JSON and in text.
+// Whether the disk of a bitmap has changed, as `qdb info` prints it in JSON and in text.
 import type { BitmapEntry } from "@qdb/format";
 import { type DiskState, diskState } from "@qdb/io-node";
 import { diskOf } from "../files/open-qdb.ts";
 
-/** Part of the document for a bitmap (`spec/schema/info.schema.json`). All properties are undefined when the bitmap has no disk stamp. */
+/**
+ * The part of the document for a bitmap that is about its disk (`spec/schema/info.schema.json`). All properties are undefined if the bitmap
+ * has no disk stamp.
+ */
 export type DiskInfo = {
   readonly disk_state: Exclude<DiskState["kind"], "unstamped"> | undefined;
   readonly disk_error: { readonly code: string; readonly message: string } | undefined;
-  /** Undefined where a change cannot be detected. */
+  /** Undefined if it cannot be known whether the disk has changed. */
   readonly changed_since: boolean | undefined;
 };
 
-/** Compares the disk of a bitmap with its stamp. */
+/** Compares the disk of a bitmap with the disk stamp of the bitmap. */
 export function diskInfo(entry: BitmapEntry): DiskInfo {
   const state = diskState(diskOf(entry));
   const { kind } = state;
@@ -29,7 +32,7 @@ const CHANGES: Readonly<Record<Exclude<DiskState["kind"], "unstamped" | "unreada
   changed: "yes, the disk is another one or was changed",
 };
 
-/** Says on one line whether the disk changed; paths are quoted. Undefined when the bitmap has no disk stamp. */
+/** Returns one line that says whether the disk has changed. Paths in it are quoted. Undefined if the bitmap has no disk stamp. */
 export function changeText({ disk_state: state, disk_error: error }: DiskInfo): string | undefined {
   if (error !== undefined) return `unknown, ${error.message}`;
   return state === undefined || state === "unreadable" ? undefined : CHANGES[state];

@@ -1,4 +1,4 @@
-// The document that `qdb info --output=json` prints (`spec/schema/info.schema.json`). The text form is made from it too.
+// The document that `qdb info --output=json` prints (`spec/schema/info.schema.json`). The text output is made from the same document.
 import {
   type BitmapEntry,
   type CountedBitmap,
@@ -17,13 +17,13 @@ import { hex32, isShape, setBits } from "@qdb/format/internal";
 import { type DiskInfo, diskInfo } from "./disk-info.ts";
 import { knownRecords } from "./known-records.ts";
 
-/** A feature bit that is set. */
+/** A feature bit that is set in the header. */
 export type FeatureInfo = { readonly bit: number; readonly name: string | undefined };
 
 /** A header extension. */
 export type ExtensionInfo = { readonly type: string; readonly name: string | undefined; readonly length: number };
 
-/** A bitmap. Sizes and times that can exceed 2^53 are strings. */
+/** A bitmap. Sizes and times are strings if they can be above 2^53. */
 export type BitmapInfo = {
   readonly name: string | undefined;
   readonly name_hex: string | undefined;
@@ -47,7 +47,7 @@ export type BitmapInfo = {
   readonly stored_bytes: number | undefined;
 } & DiskInfo;
 
-/** A file. */
+/** A file, with its bitmaps. */
 export type FileInfo = {
   readonly filename: string;
   readonly format: "qdb";
@@ -62,19 +62,19 @@ export type FileInfo = {
   readonly extensions: readonly ExtensionInfo[];
   readonly header_source: "primary" | "mirror";
   readonly unprotected: boolean;
-  /** Produced one by one at each iteration, since a file can have tens of thousands. */
+  /** The bitmaps are made one by one at each iteration, because a file can have tens of thousands. */
   readonly bitmaps: Iterable<BitmapInfo>;
 };
 
-/** Properties of a file that its bytes do not tell. */
+/** What the document needs beside the bytes of the file. */
 export interface Circumstances {
-  /** Milliseconds since the epoch. */
+  /** The current time in milliseconds since the Unix epoch. */
   readonly now: number;
-  /** Whether a running writer has the file open. Bitmaps with the flag in_use are in use then, and inconsistent otherwise. */
+  /** Whether a running writer has the file open. If so, bitmaps with the flag in_use are shown as in use, otherwise as inconsistent. */
   readonly hasWriter: boolean;
 }
 
-/** The document for a file whose bitmaps were counted. */
+/** Makes the document for a file from its index and its counted bitmaps. */
 export function fileInfo(
   filename: string,
   index: QdbIndex,
@@ -131,7 +131,7 @@ function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: 
     name_hex: entry.name === undefined ? toHex(entry.nameBytes) : undefined,
     size: String(size),
     granularity,
-    // Size or granularity can break their rule.
+    // The number of bits is unknown if size or granularity breaks a rule.
     bits: isShape({ size, granularity }) ? entry.bitCount : undefined,
     dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
     dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
@@ -163,7 +163,7 @@ function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: bo
   return entry.has("enabled") ? "ok" : "disabled";
 }
 
-/** Space that a bitmap takes in the file, preallocated clusters included. */
+/** Returns the space in the file that a bitmap takes, preallocated clusters included. */
 function storedSpace(
   { map }: CountedBitmap,
   { form, clusterSize }: QdbIndex,

@@ -4,7 +4,7 @@ import { longSize } from "../shell/size.ts";
 import { changeText } from "./disk-info.ts";
 import type { BitmapInfo, FeatureInfo, FileInfo } from "./info-document.ts";
 
-/** The lines that people read about a file with `count` bitmaps. Everything from outside is quoted. */
+/** Yields the lines of text about a file with `count` bitmaps. All text that comes from the file is quoted. */
 export function* infoLines(info: FileInfo, count: number, colors: Colors): Generator<string, void> {
   yield* headLines(info, colors);
   yield `bitmaps: ${count}`;
@@ -43,7 +43,7 @@ function featureLines(title: string, features: readonly FeatureInfo[]): string[]
   ];
 }
 
-/** The name of a bitmap for people: quoted, or `hex:` and its bytes when they are not UTF-8. */
+/** Returns the name of a bitmap for people: quoted or, if its bytes are not UTF-8, `hex:` followed by the bytes as hex digits. */
 function shownName({ name, name_hex }: BitmapInfo): string {
   return name === undefined ? `hex:${name_hex}` : quote(name);
 }
@@ -79,7 +79,7 @@ function dirtyText({ dirty_bytes, dirty_percent }: BitmapInfo): string | undefin
   return `${longSize(BigInt(dirty_bytes))}, ${percentText(dirty_percent)}`;
 }
 
-/** A percentage with two decimals. It is shown as 0 or 100 only when it is exactly that. */
+/** Formats a percentage with two decimals. 0 and 100 are only shown if they are exact. */
 function percentText(percent: number): string {
   if (percent > 0 && percent < 0.01) return "less than 0.01 %";
   if (percent < 100 && percent > 99.99) return "more than 99.99 %";
@@ -98,15 +98,15 @@ function stampText({ disk_stamp: stamp }: BitmapInfo): string | undefined {
 function coloredChange(bitmap: BitmapInfo, colors: Colors): string | undefined {
   const text = changeText(bitmap);
   if (text === undefined || bitmap.disk_state === "same") return text;
-  const isDoubt = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
-  return isDoubt ? colors.red(text) : colors.yellow(text);
+  const isRed = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
+  return isRed ? colors.red(text) : colors.yellow(text);
 }
 
 function createdText({ created, age_seconds: age }: BitmapInfo): string | undefined {
   return created === undefined || age === undefined ? undefined : `${dateText(created)}, ${ageText(age)}`;
 }
 
-/** Formats a time given in ns since the epoch. */
+/** Formats a time that is given in nanoseconds since the Unix epoch. */
 function dateText(ns: string): string {
   return new Date(Number(BigInt(ns) / 1_000_000n)).toISOString().replace(/\.000Z$/, "Z");
 }

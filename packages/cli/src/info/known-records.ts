@@ -1,18 +1,18 @@
 import { type BitmapEntry, type DiskStamp, decodeRecord } from "@qdb/format";
 
-/** The decoded records of a bitmap. Invalid records are left out. */
+/** The records of a bitmap that could be decoded, by kind. */
 export interface KnownRecords {
   readonly disk?: string;
   readonly stamp?: DiskStamp;
   readonly id?: string;
   readonly parent?: string;
-  /** Nanoseconds since the epoch. */
+  /** Nanoseconds since the Unix epoch. */
   readonly created?: bigint;
   readonly comment?: string;
   readonly successor?: string;
 }
 
-/** Decodes the records of a bitmap. */
+/** Decodes the records of a bitmap. Records that are unknown or not valid are left out. */
 export function knownRecords(entry: Pick<BitmapEntry, "parseRecords">): KnownRecords {
   const known: { -readonly [K in keyof KnownRecords]: KnownRecords[K] } = {};
   for (const item of entry.parseRecords() ?? []) {

@@ -1,24 +1,26 @@
-// Writes digits and short texts directly into bytes. A map can be hundreds of megabytes long; building it from strings takes seconds more.
+// Writes digits and short texts directly into bytes. A map can be hundreds of megabytes long, and building it from strings takes seconds
+// more.
 
 /** Writes a number at an offset of a buffer and returns the offset after it. */
 export type PutNumber = (at: number, value: number) => number;
 
 /**
- * Returns a function that writes whole numbers from 0 to 2^53 - 1 in decimal. It may also overwrite up to three bytes after the
- * number. A closure is used because V8 treats its variables as constants, which makes this twice as fast as a class.
+ * Returns a function that writes whole numbers from 0 to 2^53 - 1 in decimal. It may also overwrite up to three bytes after the number. It
+ * is a closure, because V8 treats the variables of a closure as constants; that is twice as fast as a class.
  */
 export function decimalWriter(view: DataView): PutNumber {
   const E4 = 10_000;
   const E8 = 100_000_000;
-  /** Four ASCII digits of each number below 10000, big-endian in one word. */
+  /** The four ASCII digits of each number below 10000, packed into one big-endian word. */
   const quads = Int32Array.from({ length: E4 }, (_, value) => {
     const digit = (unit: number): number => 0x30 + (Math.floor(value / unit) % 10);
     return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
   });
 
-  // `| 0` keeps numbers in integer registers. All numbers are below 2^31, except for the parameter of the returned function.
+  // `| 0` tells V8 that a number is a 32-bit integer, and truncates it. All numbers but the parameter of the returned function are below
+  // 2^31.
 
-  /** Writes up to four digits, without leading zeros. */
+  /** Writes a number below 10000 without leading zeros. */
   const putStart: PutNumber = (at, value) => {
     const digits = value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
     view.setInt32(at, (quads[value] as number) << (32 - 8 * digits));
@@ -35,7 +37,8 @@ export function decimalWriter(view: DataView): PutNumber {
 
   return (at, value) => {
     if (value < E8) return putBelowE8(at, value | 0);
-    // The quotient is below 2^27, so rounding cannot reach the next whole number.
+    // The quotient is below 2^27. Its distance from a whole number is 0 or at least 1e-8, and the rounding error of the division is smaller
+    // than that. So truncation gives the exact quotient.
     const high = (value / E8) | 0;
     const low = (value - high * E8) | 0;
     const next = putBelowE8(at, high);
@@ -46,7 +49,7 @@ export function decimalWriter(view: DataView): PutNumber {
   };
 }
 
-/** Number of decimal digits of a whole number, but at most 10. */
+/** Returns the number of decimal digits of a whole number; 10 if it has more than 10. */
 export function decimalDigits(value: number): number {
   if (value >= 1e9) return 10;
   if (value < 1e4) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
@@ -54,7 +57,10 @@ export function decimalDigits(value: number): number {
   return value < 1e8 ? 8 : 9;
 }
 
-/** The bytes of an ASCII text as big-endian doubles, so that eight can be written at a time. ASCII bytes never form a NaN, which could change them. */
+/**
+ * Returns the bytes of an ASCII text as big-endian doubles, so that eight bytes can be written at once. The bytes of a NaN could change
+ * when it is copied, but ASCII bytes never form a NaN.
+ */
 export function wordsOf(text: string): Float64Array {
   const view = new DataView(new ArrayBuffer(Math.ceil(text.length / 8) * 8));
   for (let index = 0; index < text.length; index++) view.setUint8(index, text.charCodeAt(index));

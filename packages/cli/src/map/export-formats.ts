@@ -12,16 +12,16 @@ export const EXPORTERS: ReadonlyMap<string, Exporter> = new Map<string, Exporter
 
 const PIECE = 1024 * 1024;
 
-/** The bits as ceil(bits / 8) plain bytes, least significant bit first; padding bits are zero. */
+/** Yields the plain bits: ceil(bits / 8) bytes, least significant bit first. Padding bits are zero. */
 function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
   const length = Math.ceil(bits.bitCount / 8);
   for (let at = 0; at < length; at += PIECE) yield bits.bytesAt(at, Math.min(PIECE, length - at));
 }
 
-/** The same text as `qdb map --output=json`. */
+/** Yields the text that `qdb map --output=json` prints. */
 function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   const printed: Uint8Array[] = [];
-  // A copy, since the printer reuses its buffer.
+  // The bytes are copied, because the printer reuses its buffer.
   const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
   const printer = new MapPrinter(sink, "json", bits);
   for (const batch of bits.extents()) {

@@ -1,15 +1,15 @@
-// Writes the lines of a map, as nbdinfo prints them, into a buffer. Printing a large map spends nearly all its time here.
+// Writes the lines of a map into a buffer, as nbdinfo prints them. Printing a large map spends nearly all its time here.
 import { decimalDigits, decimalWriter, wordsOf } from "./decimal.ts";
 
-/** The texts of a map in one format. */
+/** The fixed texts of a map in one output format. */
 export interface LineFormat {
-  /** Replaces the first characters of `before` in the first line. */
+  /** Text that overwrites the beginning of `before` in the first line. */
   readonly begin: string;
-  /** Text before the offset, at most 16 characters. */
+  /** Text before the offset. At most 16 characters. */
   readonly before: string;
-  /** Text between offset and length, at most 16 characters. */
+  /** Text between offset and length. At most 16 characters. */
   readonly between: string;
-  /** Width in columns to which numbers are right-aligned, at most 16; 0 for no alignment. */
+  /** Width in columns to which numbers are right-aligned, at most 16; 0 if they are not aligned. */
   readonly width: number;
   /** Text after the length of a clean or dirty extent. Both texts have the same length, at most 40 characters. */
   readonly clean: string;
@@ -20,7 +20,7 @@ export interface LineFormat {
   readonly none: string;
 }
 
-/** The table. */
+/** The text output: a table. */
 export const HUMAN: LineFormat = {
   begin: "",
   before: "",
@@ -32,7 +32,7 @@ export const HUMAN: LineFormat = {
   none: "",
 };
 
-/** The JSON. Each line begins with the comma after the previous one. */
+/** The JSON output. Each line begins with the comma that separates it from the line before. */
 export const JSON_LINES: LineFormat = {
   begin: "[",
   before: ',\n{ "offset": ',
@@ -44,13 +44,16 @@ export const JSON_LINES: LineFormat = {
   none: "[\n\n]\n",
 };
 
-/** Writes a number at an offset of a buffer and returns the offset after it. May also overwrite up to 16 bytes after it. */
+/** Writes a number at an offset of a buffer, and returns the offset after it. It may also overwrite up to 16 bytes after the number. */
 type Put<N> = (at: number, value: N) => number;
 
-/** Writes the line of an extent, in bytes of the disk, at an offset of a buffer and returns the offset after it. May also overwrite up to 40 bytes after it. */
+/**
+ * Writes the line of an extent at byte `at` of a buffer, and returns the offset after it. `offset` and `length` of the extent are in bytes
+ * of the disk. It may also overwrite up to 40 bytes after the line.
+ */
 export type PutLine<N> = (at: number, offset: N, length: N, isDirty: boolean) => number;
 
-/** Returns a function that writes numbers below 2^53 in decimal, aligned as the format requires. */
+/** Returns a function that writes numbers below 2^53 in decimal, aligned to the width of the format. */
 export function numberWriter(view: DataView, { width }: LineFormat): Put<number> {
   const put = decimalWriter(view);
   if (width === 0) return put;
@@ -62,12 +65,12 @@ export function numberWriter(view: DataView, { width }: LineFormat): Put<number>
   };
 }
 
-/** Like {@link numberWriter}, for numbers of any size. */
+/** Returns a function that writes numbers of any size, aligned as {@link numberWriter} does. */
 export function bigintWriter(bytes: Buffer, { width }: LineFormat): Put<bigint> {
   return (at, value) => at + bytes.write(String(value).padStart(width), at, "latin1");
 }
 
-/** Returns a function that writes lines. Texts are written eight bytes at a time, from variables of the closure: see {@link decimalWriter}. */
+/** Returns a function that writes lines. It writes texts eight bytes at a time, from variables of its closure (see {@link decimalWriter}). */
 export function lineWriter<N>(view: DataView, format: LineFormat, put: Put<N>): PutLine<N> {
   const [before0 = 0, before1 = 0] = wordsOf(format.before);
   const [between0 = 0, between1 = 0] = wordsOf(format.between);

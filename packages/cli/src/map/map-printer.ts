@@ -11,35 +11,35 @@ import {
   type PutLine,
 } from "./map-lines.ts";
 
-/** Size of the buffer in bytes: more than the lines of one batch take. */
+/** Size of the buffer in bytes. The lines of one batch fit into it. */
 const BUFFER_SIZE = 4 * 1024 * 1024;
-/** Most bytes of one line, with the bytes after it that may be overwritten. */
+/** Maximum number of bytes that writing one line can touch: the line and the bytes after it that may be overwritten. */
 const LINE_SIZE = 112;
-/** Numbers that one call prints. V8 optimizes a function that is called often sooner than one long loop. */
+/** Number of elements of `runs` that one call prints. V8 optimizes a function that is called often sooner than one long loop. */
 const PIECE = 512;
 
 /**
- * Prints dirty extents, given in ascending order, and the clean ones between them, as the table or the JSON of nbdinfo. Bytes are
- * written when the buffer is full and when `flush` is called. Offsets and lengths are exact for disks of any size.
+ * Prints dirty extents, which are pushed in ascending order, and the clean extents between them, in the table or the JSON of nbdinfo. Bytes
+ * are written to the output when the buffer is full and when `flush` is called. Offsets and lengths are exact for disks of any size.
  */
 export class MapPrinter {
   readonly #output: Pick<Output, "bytes">;
   readonly #format: LineFormat;
   readonly #granularity: number;
-  /** The range that is printed, `[start, end)` in bytes of the disk. */
+  /** The range of the disk that is printed: from `#start` up to but not including `#end`, in bytes. */
   readonly #start: bigint;
   readonly #end: bigint;
-  /** Whether all offsets are below 2^53. */
+  /** Whether all offsets are below 2^53, and can be computed as numbers. */
   readonly #fits: boolean;
   readonly #bytes = Buffer.allocUnsafeSlow(BUFFER_SIZE);
   readonly #put: PutLine<number>;
   readonly #putBig: PutLine<bigint>;
   #used = 0;
   #isEmpty = true;
-  /** Where the next extent starts, in bytes of the disk. */
+  /** Offset on the disk up to which extents were printed, in bytes. */
   #at: bigint;
 
-  /** `start` and `end` are the range to print, in bytes of the disk. */
+  /** Only extents from `start` up to but not including `end` are printed. Both are in bytes of the disk. */
   constructor(
     output: Pick<Output, "bytes">,
     format: "human" | "json",
@@ -59,10 +59,10 @@ export class MapPrinter {
     this.#at = start;
   }
 
-  /** Prints a batch of dirty extents. @throws {QdbError} IO */
+  /** Prints a batch of dirty extents, and the clean extents before each. @throws {QdbError} IO */
   push(batch: ExtentBatch): void {
     const { runs } = batch;
-    // Each run has two numbers and makes at most two lines. The last clean extent and the end need room too.
+    // Each run is two elements, and prints at most two lines. Room is kept for the last clean extent and the text at the end.
     if (this.#used + (runs.length + 2) * LINE_SIZE > BUFFER_SIZE) this.flush();
     if (!this.#fits) {
       for (const { offset, length } of batch.rangesBig()) this.#putRange(offset, offset + length);
@@ -72,20 +72,20 @@ export class MapPrinter {
     this.#markBegin();
   }
 
-  /** Prints the rest of the range, and the end. */
+  /** Prints the clean extent after the last dirty one, and the text at the end. Call it after the last batch. */
   finish(): void {
     if (this.#at < this.#end) this.#putRange(this.#end, this.#end);
     this.#markBegin();
     this.#used += this.#bytes.write(this.#isEmpty ? this.#format.none : this.#format.end, this.#used, "latin1");
   }
 
-  /** Writes the content of the buffer. @throws {QdbError} IO */
+  /** Writes what is in the buffer to the output. @throws {QdbError} IO */
   flush(): void {
     this.#output.bytes(this.#bytes.subarray(0, this.#used));
     this.#used = 0;
   }
 
-  /** Prints dirty runs, given as first and last bit of each in turn. All offsets must be below 2^53. */
+  /** Prints dirty runs, given as the first and the last bit of each. All offsets must be below 2^53. */
   #putRuns(runs: Uint32Array): void {
     const put = this.#put;
     const granularity = this.#granularity;
@@ -104,14 +104,14 @@ export class MapPrinter {
     this.#at = BigInt(at);
   }
 
-  /** Prints a dirty range and the clean one before it; either may be empty. */
+  /** Prints the clean range before a dirty range, and the dirty range. An empty range is not printed. */
   #putRange(dirtyStart: bigint, dirtyEnd: bigint): void {
     if (dirtyStart > this.#at) this.#used = this.#putBig(this.#used, this.#at, dirtyStart - this.#at, false);
     if (dirtyEnd > dirtyStart) this.#used = this.#putBig(this.#used, dirtyStart, dirtyEnd - dirtyStart, true);
     this.#at = dirtyEnd;
   }
 
-  /** Writes `begin` over the first characters of the first line. */
+  /** Writes the text `begin` of the format over the beginning of the first line, once. */
   #markBegin(): void {
     if (!this.#isEmpty || this.#used === 0) return;
     this.#isEmpty = false;

@@ -10,27 +10,27 @@ import {
   type StoredBitmap,
 } from "@qdb/format";
 import type { Call } from "../shell/command.ts";
-import { doubtOf, type Picture, type Pictures, pictureOf } from "./picture.ts";
+import { type Picture, type Pictures, pictureOf, warningOf } from "./picture.ts";
 import { Raster, type RasterSpace } from "./raster.ts";
 import { RasterStore } from "./raster-store.ts";
 
-/** The space for the map of a bitmap with so many bits, shown alone or with others. */
+/** Returns the space for the map of a bitmap with `bits` bits, which is shown alone or with others. */
 export type SpaceFor = (bits: number, isOnly: boolean) => RasterSpace;
 
-/** Draws one bitmap. @throws {QdbError} its problem */
+/** Draws one bitmap. @throws {QdbError} the code of the bitmap's first problem; ABORTED */
 export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
     const raster = new Raster(bitmap.shape, space(bitmap.entry.bitCount, true));
     const options = { signal: call.signal, onProgress: progress.onProgress };
     for await (const batch of bitmap.extents(options)) raster.add(batch);
-    return Object.assign([pictureOf(bitmap.entry, doubtOf(bitmap.entry), raster)], { count: 1 });
+    return Object.assign([pictureOf(bitmap.entry, warningOf(bitmap.entry), raster)], { count: 1 });
   } finally {
     progress.end();
   }
 }
 
-/** Draws all bitmaps of a file. A bitmap in error gets a text instead of a map. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
+/** Draws all bitmaps of a file. A bitmap in error has a text in place of a map. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
 export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
@@ -46,7 +46,10 @@ export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promi
   }
 }
 
-/** Draws the bitmaps of a file. Holds one grid; finished ones are stored in compact form. */
+/**
+ * Draws the bitmaps of a file, one after the other. Only the grid of the current bitmap is held in full; finished grids are stored in
+ * compact form.
+ */
 class Drawing {
   readonly #store: RasterStore;
   readonly #space: (entry: BitmapEntry) => RasterSpace;
@@ -73,19 +76,19 @@ class Drawing {
       const problem = bitmap.findProblem();
       if (problem !== undefined && !isOfBitmap(problem)) throw QdbError.from(problem);
     }
-    // Check the disks once: pictures are made several times, and a disk can change in between.
-    const doubts = new Map<number, string>();
+    // The disks are examined once, because pictures are made several times, and a disk could change between two iterations.
+    const warnings = new Map<number, string>();
     for (const { entry } of bitmaps) {
-      const doubt = doubtOf(entry);
-      if (doubt !== undefined) doubts.set(entry.index, doubt);
+      const warning = warningOf(entry);
+      if (warning !== undefined) warnings.set(entry.index, warning);
     }
     const picture = (bitmap: MappedBitmap): Picture => {
       const { entry } = bitmap;
       const problem = bitmap.findProblem();
-      const doubt = doubts.get(entry.index);
-      if (problem !== undefined) return pictureOf(entry, doubt, { problem: `[${problem.code}] ${problem.message}` });
+      const warning = warnings.get(entry.index);
+      if (problem !== undefined) return pictureOf(entry, warning, { problem: `[${problem.code}] ${problem.message}` });
       const { size, granularity } = entry.decodeFields();
-      return pictureOf(entry, doubt, this.#store.gridOf(entry.index, { size, granularity }, this.#space(entry)));
+      return pictureOf(entry, warning, this.#store.gridOf(entry.index, { size, granularity }, this.#space(entry)));
     };
     return {
       count: bitmaps.length,
@@ -100,7 +103,7 @@ class Drawing {
   }
 }
 
-/** Whether a problem is about one bitmap, not about reading the file. */
+/** Whether a problem concerns one bitmap only, and is not a failure to read the file. */
 function isOfBitmap({ code }: Problem): boolean {
   return code !== "IO" && code !== "SHORT_READ";
 }

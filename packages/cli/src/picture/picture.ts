@@ -3,40 +3,40 @@ import { changeText, diskInfo } from "../info/disk-info.ts";
 import { percent, shortSize } from "../shell/size.ts";
 import type { Grid } from "./raster.ts";
 
-/** A bitmap to show: its map, or why there is none. */
+/** A bitmap to show, with its map or with the reason why there is none. */
 export interface Picture {
   readonly name: string;
   readonly shape: BitmapShape;
   readonly flags: readonly string[];
-  /** Why the map is doubtful: the disk changed, or cannot be accessed. */
-  readonly doubt: string | undefined;
+  /** Why the map may be outdated: the disk has changed, or cannot be examined. Undefined if there is no such reason. */
+  readonly warning: string | undefined;
   readonly map: Grid | { readonly problem: string };
 }
 
-/** The pictures of a file, produced one by one at each iteration. */
+/** The pictures of a file. They are made one by one at each iteration. */
 export interface Pictures extends Iterable<Picture> {
   readonly count: number;
 }
 
-/** Makes the picture of a bitmap. */
-export function pictureOf(entry: BitmapEntry, doubt: string | undefined, map: Picture["map"]): Picture {
+/** Makes the picture of a bitmap from its entry and its map. */
+export function pictureOf(entry: BitmapEntry, warning: string | undefined, map: Picture["map"]): Picture {
   const { size, granularity, flags } = entry.decodeFields();
-  return { name: entry.label, shape: { size, granularity }, flags: flagNames(flags), doubt, map };
+  return { name: entry.label, shape: { size, granularity }, flags: flagNames(flags), warning, map };
 }
 
-/** Why a map is doubtful. Checks the disk, so call it after reading the bits. */
-export function doubtOf(entry: BitmapEntry): string | undefined {
+/** Returns why the map of a bitmap may be outdated. It examines the disk, so call it after the bits were read. */
+export function warningOf(entry: BitmapEntry): string | undefined {
   const disk = diskInfo(entry);
   const isDoubtful = disk.disk_state === "changed" || disk.disk_state === "unreadable";
   return isDoubtful ? `changed since: ${changeText(disk)}` : undefined;
 }
 
-/** Whether there is a map, not a problem. */
+/** Whether a picture has a map and not a problem. */
 export function hasMap(map: Picture["map"]): map is Grid {
   return !("problem" in map);
 }
 
-/** Name and properties of a bitmap, escaped for any terminal: `"daily", 16 MiB, granularity 64 KiB, enabled`. */
+/** Returns name and properties of a bitmap on one line, escaped for terminals: `"daily", 16 MiB, granularity 64 KiB, enabled`. */
 export function factsLine({ name, shape, flags }: Picture, longestName = Number.POSITIVE_INFINITY): string {
   const shown = name.length > longestName ? `${name.slice(0, longestName - 1)}…` : name;
   return [quote(shown), shortSize(shape.size), `granularity ${shortSize(BigInt(shape.granularity))}`, ...flags].join(
@@ -44,7 +44,7 @@ export function factsLine({ name, shape, flags }: Picture, longestName = Number.
   );
 }
 
-/** How much of the disk is dirty: `256 KiB of 16 MiB dirty (1.56 %), a cell is 64 KiB`. */
+/** Returns how much of the disk is dirty: `256 KiB of 16 MiB dirty (1.56 %), a cell is 64 KiB`. */
 export function dirtyLine(raster: Grid): string {
   const { size } = raster.shape;
   const share = size === 0n ? "" : ` (${percent(raster.dirtyBytes, size)})`;

@@ -2,24 +2,27 @@ import type { BitmapShape } from "@qdb/format";
 import { byteAt, itemAt, numberAt, wordAt } from "@qdb/format/internal";
 import { Grid, LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
 
-/** Size of a piece of the store in bytes. */
+/** Size of each array that holds stored grids, in bytes. */
 const PIECE_BYTES = 256 * 1024;
-/** Longest run whose length fits into one byte with its level. */
+/** Maximum length of a run that is stored in one byte together with its level. */
 const SHORT_RUN = 31;
-/** How a grid is stored: not at all, since it is clean; as runs of levels; as one bit for each cell. */
+/**
+ * How the grid of a bitmap is stored. CLEAN: not at all. RUNS: as runs of levels. BITS: as one bit for each cell. LAST_IS_DIRTY is added if
+ * the last bit of the bitmap is dirty.
+ */
 const CLEAN = 0;
 const RUNS = 1;
 const BITS = 2;
 const LAST_IS_DIRTY = 4;
 
 /**
- * Stores the grids of the bitmaps of a file in compact form, by the indices of the bitmaps: as runs of levels, or as one bit for
- * each cell where a cell is one granule and that is shorter. A grid takes at most four times the bytes that were read for it.
+ * Stores the grids of the bitmaps of a file in compact form, by the index of the bitmap: as runs of levels, or as one bit for each cell if
+ * a cell is one granule and the bits take less space. A grid takes at most four times the bytes that were read for it.
  */
 export class RasterStore {
   readonly #kinds: Uint8Array;
   readonly #dirty: Float64Array;
-  /** For each bitmap, the piece that holds its grid, and the offset in it. */
+  /** For each bitmap, the index of the array with its grid, and the offset of the grid in that array. */
   readonly #piece: Uint32Array;
   readonly #start: Uint32Array;
   readonly #pieces: Uint8Array[] = [];
@@ -32,7 +35,7 @@ export class RasterStore {
     this.#start = new Uint32Array(bitmaps);
   }
 
-  /** Stores the grid of the bitmap at an index. */
+  /** Stores the grid of the bitmap with index `position`. */
   keep(position: number, raster: Raster): void {
     const { bits, last } = raster.dirty;
     const runs = runsOf(raster);
@@ -50,7 +53,10 @@ export class RasterStore {
     this.#used += bytes.length;
   }
 
-  /** The grid of the bitmap at an index. Shape and space must be those that it was drawn with. All clean when none was stored. */
+  /**
+   * Returns the grid of the bitmap with index `position`. Shape and space must be the same as when the grid was drawn. If no grid was
+   * stored, all cells are clean.
+   */
   gridOf(position: number, shape: BitmapShape, space: RasterSpace): Grid {
     const kind = byteAt(this.#kinds, position);
     const dirty = { bits: numberAt(this.#dirty, position), last: (kind & LAST_IS_DIRTY) !== 0 };
@@ -78,7 +84,10 @@ export class RasterStore {
   }
 }
 
-/** Encodes levels as runs. A byte holds level and length; the length is 0 for a longer run, and two bytes with it follow. */
+/**
+ * Encodes the levels of the cells as runs. The first byte of a run has the level in bits 0-2 and the length in bits 3-7. If the length is
+ * above 31, these bits are 0, and two bytes with the length follow.
+ */
 function runsOf(raster: Raster): Uint8Array {
   const bytes: number[] = [];
   for (let cell = 0; cell < raster.count; ) {

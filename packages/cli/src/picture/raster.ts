@@ -1,28 +1,28 @@
 import { type BitmapShape, bitsOfShape, type ExtentBatch } from "@qdb/format";
 import { dirtyBytes, numberAt, wordAt } from "@qdb/format/internal";
 
-/** How dirty a cell is: 0 for none of its granules, 1 for up to a third, 2 for up to two thirds, 3 for more, 4 for all. */
+/** How much of a cell is dirty: 0 for nothing, 1 for up to a third of its granules, 2 for up to two thirds, 3 for more, 4 for all. */
 export type Level = 0 | 1 | 2 | 3 | 4;
 
 /** All levels in ascending order. */
 export const LEVELS: readonly Level[] = [0, 1, 2, 3, 4];
 
-/** The space for a picture, in cells. */
+/** The space for a map, in cells. */
 export interface RasterSpace {
   readonly columns: number;
   readonly rows: number;
 }
 
 /**
- * A bitmap as a grid of cells, row by row. A cell covers a power of two of granules, the smallest one with which all cells fit into
- * the space. So counts are exact and cell sizes are round numbers. Only the last cell can be smaller.
+ * A bitmap as a grid of cells, row by row. All cells cover the same number of granules, the smallest power of two with which the grid fits
+ * into the space; only the last cell can cover fewer. So counts are exact and cell sizes are round numbers.
  */
 export abstract class Grid {
   readonly shape: BitmapShape;
   /** Number of bits of the bitmap. */
   readonly bits: number;
   readonly columns: number;
-  /** Number of bits of a cell, a power of two. */
+  /** Number of bits that a cell covers, a power of two. */
   readonly bitsPerCell: number;
   /** Number of cells: ceil(bits / bitsPerCell). */
   readonly count: number;
@@ -37,10 +37,10 @@ export abstract class Grid {
     this.count = Math.ceil(this.bits / bitsPerCell);
   }
 
-  /** The level of a cell: 0 only when no bit is dirty, 4 only when all are. */
+  /** Returns the level of a cell: 0 only if no bit is dirty, 4 only if all bits are. */
   abstract level(cell: number): Level;
 
-  /** Number of dirty bits, and whether the last bit is one of them. */
+  /** Number of dirty bits (`bits`), and whether the last bit of the bitmap is dirty (`last`). */
   abstract get dirty(): { readonly bits: number; readonly last: boolean };
 
   /** Number of rows. */
@@ -48,33 +48,33 @@ export abstract class Grid {
     return Math.ceil(this.count / this.columns);
   }
 
-  /** Bytes of the disk that a cell covers. */
+  /** Number of bytes of the disk that a cell covers. */
   get bytesPerCell(): bigint {
     return BigInt(this.bitsPerCell) * BigInt(this.shape.granularity);
   }
 
-  /** Offset on the disk where a row begins, in bytes. */
+  /** Returns the offset on the disk where a row begins, in bytes. */
   rowOffset(row: number): bigint {
     return BigInt(row * this.columns) * this.bytesPerCell;
   }
 
-  /** The levels of a row's cells. */
+  /** Returns the levels of the cells of a row. */
   rowLevels(row: number): Level[] {
     const start = row * this.columns;
     const length = Math.min(this.columns, this.count - start);
     return Array.from({ length }, (_, index) => this.level(start + index));
   }
 
-  /** Number of dirty bytes of the disk; the last granule is clipped to its size. */
+  /** Number of dirty bytes of the disk. If the last granule reaches past the end of the disk, only its bytes on the disk count. */
   get dirtyBytes(): bigint {
     const { bits, last } = this.dirty;
     return dirtyBytes(bits, this.shape, { last });
   }
 }
 
-/** A grid that counts the dirty bits of its cells. */
+/** A grid that is filled by counting the dirty bits of each cell. */
 export class Raster extends Grid {
-  /** Dirty bits of each cell. */
+  /** Number of dirty bits of each cell. */
   readonly #dirty: Float64Array;
   #lastIsDirty = false;
 
@@ -83,7 +83,7 @@ export class Raster extends Grid {
     this.#dirty = new Float64Array(this.count);
   }
 
-  /** Adds dirty extents. Each bit must be added only once. */
+  /** Adds dirty extents to the counts. Each bit may be added only once. */
   add({ runs }: ExtentBatch): void {
     for (let index = 0; index < runs.length; index += 2) this.#addRun(wordAt(runs, index), wordAt(runs, index + 1) + 1);
   }
@@ -98,7 +98,7 @@ export class Raster extends Grid {
     }
   }
 
-  /** Dirty bits of a cell. */
+  /** Returns the number of dirty bits of a cell. */
   dirtyBits(cell: number): number {
     return numberAt(this.#dirty, cell);
   }

@@ -3,19 +3,19 @@ import { shortSize } from "../shell/size.ts";
 import { dirtyLine, factsLine, hasMap, type Picture, type Pictures } from "./picture.ts";
 import { type Grid, LEVELS, type RasterSpace } from "./raster.ts";
 
-/** Width of the whole picture and of the map in it, and the height of a line of text, in px. */
+/** Layout of the picture in pixels: its width, the width of the map in it, the margins, and the height of a line of text. */
 const WIDTH = 880;
 const MAP_WIDTH = 768;
 const MARGIN = 24;
 const MAP_LEFT = WIDTH - MARGIN - MAP_WIDTH;
 const LINE = 20;
-/** Number of characters that fit on a line in any font. */
+/** Maximum number of characters of a name, and of the text of a problem, on one line. Longer texts are cut. */
 const LONGEST_NAME = 48;
 const LONGEST_PROBLEM = 118;
 
 /**
- * Grey for clean cells, and one hue that gets darker (in the dark theme, brighter) the more is dirty. The levels differ in lightness,
- * so that colour-blind readers can tell them apart, also in print.
+ * Colours. Clean cells are grey; dirty cells have one hue that becomes darker (in the dark theme, brighter) with the level. The levels
+ * differ in lightness, so that colour-blind readers can tell them apart, also in print.
  */
 const THEMES = {
   light: {
@@ -32,7 +32,7 @@ const THEMES = {
   },
 } as const;
 
-/** The CSS rules of a theme. No custom properties, since not every SVG viewer supports them. */
+/** Returns the CSS rules of a theme. They use no custom properties, because not every SVG viewer supports them. */
 function rulesOf({ back, text, dim, levels }: (typeof THEMES)[keyof typeof THEMES]): string {
   const cells = levels.map((color, level) => `.l${level} { fill: ${color}; }`).join(" ");
   return `text { fill: ${text}; } text.dim, text.at { fill: ${dim}; } .back { fill: ${back}; } .grid { stroke: ${back}; } ${cells}`;
@@ -47,14 +47,14 @@ ${rulesOf(THEMES.dark)}
 }
 `;
 
-/** The space for a map in an SVG. A bitmap with few bits gets larger cells. */
+/** Returns the space for a map in the SVG. A bitmap with few bits gets larger cells. */
 export function svgSpace(bits: number): RasterSpace {
   return bits <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
 }
 
 /**
- * One SVG file with the pictures of all bitmaps, in pieces of text. It has no scripts and no external resources. `file` is the name
- * in its title.
+ * Yields the text of one SVG file with the pictures of all bitmaps. It has no scripts and no external resources. `file` is the name in its
+ * title.
  */
 export function* svgOf(file: string, pictures: Pictures): Generator<string, void> {
   let height = MARGIN + 2 * LINE;
@@ -78,32 +78,32 @@ export function* svgOf(file: string, pictures: Pictures): Generator<string, void
   yield `${legend(top)}\n</svg>\n`;
 }
 
-function summaryOf({ doubt, map }: Picture): string {
+function summaryOf({ warning, map }: Picture): string {
   const summary = hasMap(map) ? dirtyLine(map) : `no map, ${map.problem}`;
-  return doubt === undefined ? summary : `${summary}; ${doubt}`;
+  return warning === undefined ? summary : `${summary}; ${warning}`;
 }
 
-/** Height of a picture with its heading, in px. */
-function heightOf({ doubt, map }: Picture): number {
-  const lines = (doubt === undefined ? 2 : 3) * LINE;
+/** Returns the height of a picture with its heading, in pixels. */
+function heightOf({ warning, map }: Picture): number {
+  const lines = (warning === undefined ? 2 : 3) * LINE;
   return hasMap(map) ? lines + 6 + map.rows * sideOf(map) : lines;
 }
 
-/** Width and height of a cell in px. */
+/** Returns width and height of a cell in pixels. */
 function sideOf({ columns }: Grid): number {
   return MAP_WIDTH / columns;
 }
 
-/** Title and name of a bitmap, its properties, and why its map is doubtful. `height` is the height of these lines in px. */
+/** Returns the heading of a bitmap: its name and properties, and why its map may be outdated. `height` is the height of the heading in pixels. */
 function heading(picture: Picture, top: number): { readonly text: string; readonly height: number } {
-  const { doubt } = picture;
+  const { warning } = picture;
   const lines = [
     `<title>${escapeXml(factsLine(picture))}</title>`,
     `<text class="name" x="${MARGIN}" y="${top + 14}">${escapeXml(factsLine(picture, LONGEST_NAME))}</text>`,
   ];
-  if (doubt === undefined) return { text: lines.join("\n"), height: LINE };
-  const text = escapeXml(shorten(doubt, LONGEST_PROBLEM));
-  const line = `<text class="doubt" x="${MARGIN}" y="${top + LINE + 14}"><title>${escapeXml(doubt)}</title>${text}</text>`;
+  if (warning === undefined) return { text: lines.join("\n"), height: LINE };
+  const text = escapeXml(shorten(warning, LONGEST_PROBLEM));
+  const line = `<text class="doubt" x="${MARGIN}" y="${top + LINE + 14}"><title>${escapeXml(warning)}</title>${text}</text>`;
   return { text: [...lines, line].join("\n"), height: 2 * LINE };
 }
 
@@ -134,7 +134,7 @@ function mapPanel(picture: Picture, raster: Grid, top: number): string {
   return parts.join("\n");
 }
 
-/** One path for each level. Adjacent cells of the same level in a row are one rectangle. */
+/** Returns one SVG path for each level. Adjacent cells of the same level in a row are one rectangle. */
 function levelPaths(raster: Grid, side: number, top: number): string[] {
   const paths = LEVELS.map(() => "");
   for (let row = 0; row < raster.rows; row++) {
@@ -151,7 +151,7 @@ function levelPaths(raster: Grid, side: number, top: number): string[] {
   return paths.flatMap((path, level) => (path === "" ? [] : [`<path class="l${level}" d="${path}"/>`]));
 }
 
-/** Lines between the cells. */
+/** Returns an SVG path with the lines between the cells. */
 function gridPath(raster: Grid, side: number, top: number): string {
   const height = raster.rows * side;
   let path = "";
@@ -181,7 +181,7 @@ const XML_ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Escapes a text for XML. Control characters must be escaped by `quote` first. */
+/** Escapes the characters that have a meaning in XML. Control characters must have been escaped by `quote` before. */
 function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => XML_ESCAPES[character] ?? character);
 }

@@ -5,25 +5,25 @@ import { type CommandSpec, type GivenOption, HELP, type OptionSpec } from "./com
 /** The parsed arguments of a command. */
 export interface ParsedArgs {
   readonly operands: readonly string[];
-  /** Options in the order given. */
+  /** The options in the order given. */
   readonly given: readonly GivenOption[];
-  /** Whether --help was given. Nothing else is parsed then. */
+  /** Whether --help was given. Then the other arguments are not parsed. */
   readonly help: boolean;
 }
 
-/** The error for a wrong command line. The message refers to --help. */
+/** Returns the error for a wrong command line. The message refers to --help. */
 export function usageError(command: string, message: string): QdbError {
   return new QdbError("USAGE", `${message}; try: qdb ${command} --help`);
 }
 
-/** Parses a command line by the declaration of the command. @throws {QdbError} USAGE */
+/** Parses a command line as the command declares its options and operands. @throws {QdbError} USAGE */
 export function parseCommandLine(spec: CommandSpec, args: readonly string[]): ParsedArgs {
   const options = [...spec.options, HELP];
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(options.map((option) => [option.long, shapeOf(option)])),
     allowPositionals: true,
-    // Not strict: the errors of parseArgs do not refer to --help.
+    // In strict mode `parseArgs` would throw errors itself, whose messages do not refer to --help.
     strict: false,
     tokens: true,
   });
@@ -38,11 +38,11 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
     const name = token.rawName;
     if (option === undefined) throw unknownOption(spec.name, name, args[token.index]);
     if (option === HELP && !name.startsWith("--")) {
-      // "-dash" is more likely a file name than four options, one of which is -h.
+      // "-dash" is more likely the name of a file than four options of which one is -h.
       throw usageError(spec.name, `option -h stands alone, ${quote(args[token.index] ?? name)} is given; ${DASHED}`);
     }
     const isNext = token.value !== undefined && token.inlineValue === false;
-    // The value was probably forgotten. A value that begins with a dash can be written after "=".
+    // The value of the option was probably forgotten. A value that begins with a dash can be given after "=".
     if (isNext && token.value.length > 1 && token.value.startsWith("-")) {
       throw usageError(
         spec.name,
@@ -61,7 +61,7 @@ export function parseCommandLine(spec: CommandSpec, args: readonly string[]): Pa
 
 const DASHED = "put names that begin with a dash after --";
 
-/** Whether an argument asks for help. Other spellings are refused, since help exits with 0 and does nothing. */
+/** Whether an argument is exactly --help or -h. Other spellings are refused: help exits with 0 without doing what the call asks for. */
 function isHelp(argument: string | undefined): boolean {
   return argument === `--${HELP.long}` || argument === `-${HELP.short}`;
 }
@@ -72,7 +72,10 @@ function unknownOption(command: string, name: string, argument: string | undefin
   return usageError(command, `unknown option ${quote(name)}${place}; ${DASHED}`);
 }
 
-/** The option for parseArgs. One with an optional value is a boolean, so that the next argument is not taken for the value. */
+/**
+ * Declares an option for `parseArgs`. An option with an optional value is declared as a boolean, so that the next argument is not taken for
+ * its value.
+ */
 function shapeOf(option: OptionSpec): { type: "boolean" | "string"; short?: string } {
   const type = option.value === undefined || option.optionalValue === true ? "boolean" : "string";
   return option.short === undefined ? { type } : { type, short: option.short };

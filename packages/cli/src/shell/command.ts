@@ -1,38 +1,38 @@
 import type { Output } from "./output.ts";
 import type { ProgressReporter } from "./progress.ts";
 
-/** An option of a command. Parsing, `--help`, man pages and completions all use this description. */
+/** An option of a command. Parsing, `--help`, man pages and completions are all made from this description. */
 export interface OptionSpec {
-  /** Name without the dashes. */
+  /** Name without the two dashes. */
   readonly long: string;
-  /** One letter. */
+  /** The short name, one letter without the dash. */
   readonly short?: string;
-  /** Placeholder of its value, in capitals. An option without it takes no value. */
+  /** Placeholder for the value in help texts, in capitals. An option without a placeholder takes no value. */
   readonly value?: string;
-  /** The value is optional, and must be given as `--long=value`. */
+  /** Whether the value may be left out. If it is given, it must be written as `--long=value`. */
   readonly optionalValue?: boolean;
-  /** The option may be given several times. */
+  /** Whether the option may be given several times. */
   readonly repeatable?: boolean;
-  /** The only values allowed. */
+  /** The only values that are allowed. Any value is, if this is absent. */
   readonly choices?: readonly string[];
   readonly help: string;
 }
 
-/** A command. Everything except `run` is data for help, man pages and completions. */
+/** A command. Help, man pages and completions are made from everything but `run`. */
 export interface CommandSpec {
   readonly name: string;
-  /** One line without a full stop, for `qdb --help`. */
+  /** One line without a full stop for `qdb --help`. */
   readonly summary: string;
-  /** Arguments after `qdb NAME`, one line for each way to call the command. */
+  /** The arguments after `qdb NAME`, one line for each way to call the command. */
   readonly synopsis: readonly string[];
-  /** Paragraphs. */
+  /** The paragraphs of the help text. */
   readonly description: readonly string[];
   readonly operands: { readonly min: number; readonly max: number; readonly names: readonly string[] };
   readonly options: readonly OptionSpec[];
   readonly examples: readonly (readonly [command: string, what: string])[];
-  /** Exit code of wrong usage, where it is not 2. `check` uses 1, like qemu-img check. */
+  /** Exit code for wrong usage, if it is not 2. `check` uses 1, like qemu-img check. */
   readonly usageExitCode?: number;
-  /** Runs the command and returns its exit code. @throws {QdbError} printed as the error line; the exit code is 1, or 2 for USAGE */
+  /** Runs the command and returns its exit code. @throws {QdbError} an error to print; the exit code is then 1, or 2 for USAGE */
   run(call: Call): Promise<number>;
 }
 
@@ -42,27 +42,27 @@ export interface GivenOption {
   readonly value: string | undefined;
 }
 
-/** What a command runs with: its parsed arguments, its output, progress and signals. */
+/** What a command runs with: its parsed arguments, output, progress and abort signal. */
 export interface Call {
   readonly operands: readonly string[];
   /** All options in the order given, for commands whose options are actions. */
   readonly given: readonly GivenOption[];
   /** Whether an option was given. */
   has(long: string): boolean;
-  /** The value of an option, the last one when it was given several times. */
+  /** Returns the value of an option; the last value if it was given several times, undefined if it was not given. */
   value(long: string): string | undefined;
-  /** All values of an option, in order. */
+  /** Returns all values of an option, in the order given. */
   values(long: string): readonly string[];
   /** Whether to print JSON (`--output=json`). */
   readonly json: boolean;
   readonly output: Output;
-  /** Starts to show the progress of long work; `label` names the work. */
+  /** Starts to show the progress of long work. `label` is the name of the work. */
   progress(label: string): ProgressReporter;
-  /** Aborted by SIGINT, SIGTERM and SIGHUP. */
+  /** Is aborted by SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
 }
 
-/** Option of every command that prints a result as text or JSON. */
+/** Option of every command that prints a result either as text or as JSON. */
 export const OUTPUT: OptionSpec = {
   long: "output",
   value: "FORMAT",
@@ -83,17 +83,17 @@ export const PROGRESS: readonly OptionSpec[] = [
   { long: "quiet", short: "q", help: "show no progress" },
 ];
 
-/** Option of every command that uses the bits of a bitmap whose disk may have changed. */
+/** Option of every command that uses a bitmap whose disk may have changed. */
 export const DISK_CHANGE: OptionSpec = {
   long: "ignore-disk-change",
   help: "use the bitmap although its disk is another one, has changed since it was stored, or cannot be looked at",
 };
 
-/** Option of every command that relies on clean bits. */
+/** Option of every command that treats clean bits as proof that nothing changed. */
 export const HEADER_DAMAGE: OptionSpec = {
   long: "ignore-header-damage",
   help: "use the bitmap although the file's header is damaged and was read from its mirror",
 };
 
-/** Option of every command. */
+/** Option that every command has. */
 export const HELP: OptionSpec = { long: "help", short: "h", help: "show this help" };

@@ -2,18 +2,21 @@ import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/f
 import { HEADER_DAMAGE } from "./command.ts";
 import type { Json } from "./json.ts";
 
-/** The problem to report for any thrown value. Errors without a code of ours are reported as IO. */
+/** Returns the problem to report for anything that was thrown. A value that is no QdbError is reported as IO. */
 export function problemOf(error: unknown): Problem {
   if (isQdbError(error)) return error;
   return { code: "IO", message: `unexpected: ${error instanceof Error ? error.message : String(error)}`, where: {} };
 }
 
-/** Escapes everything that could break the line or act on a terminal. A second safeguard after `quote`, whose output it leaves unchanged. */
+/**
+ * Escapes every character that could break the line or act on a terminal. This is a second safeguard after `quote`: it leaves the output of
+ * `quote` unchanged.
+ */
 export function oneLine(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => quote(character).slice(1, -1));
 }
 
-/** The error line without the prefix `qdb: `. Adds the parts of `where` that the message does not contain. */
+/** Returns the line to print for an error, without the prefix `qdb: `. Parts of `where` that the message does not contain are added. */
 export function errorLine({ code, message, where }: Omit<Problem, "code"> & { readonly code: string }): string {
   const parts = [
     where.bitmap === undefined ? "" : describeWhere({ bitmap: where.bitmap }),
@@ -21,22 +24,22 @@ export function errorLine({ code, message, where }: Omit<Problem, "code"> & { re
     where.field ?? "",
     where.offset === undefined ? "" : describeWhere({ offset: where.offset }),
   ];
-  const news = parts.filter((part) => part !== "" && !message.includes(part));
-  return oneLine(`[${code}] ${message}${news.length === 0 ? "" : ` (${news.join(", ")})`}`);
+  const added = parts.filter((part) => part !== "" && !message.includes(part));
+  return oneLine(`[${code}] ${message}${added.length === 0 ? "" : ` (${added.join(", ")})`}`);
 }
 
-/** `where` as JSON; offsets from 2^53 on are strings (`spec/schema/error.schema.json`). */
+/** Returns `where` as JSON. Offsets from 2^53 on are strings (`spec/schema/error.schema.json`). */
 export function whereJson({ structure, field, offset, bitmap }: Problem["where"]): Json {
   const exact = offset === undefined || Number.isSafeInteger(Number(offset)) ? offset : String(offset);
   return { structure, field, offset: typeof exact === "bigint" ? Number(exact) : exact, bitmap };
 }
 
-/** The document for an error with `--output=json`. */
+/** Returns the JSON document for an error. */
 export function errorJson({ code, message, where }: Problem): Json {
   return { error: { code, message, where: whereJson(where) } };
 }
 
-/** What to do about an error of a file, appended to messages that do not say it. */
+/** What the user can do about an error of a file. It is appended to a message that does not name such a way itself. */
 const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
   BAD_MAGIC: "check the name; qdb import reads other formats",
   UNSUPPORTED_VERSION: "use a newer qdb",
@@ -51,7 +54,7 @@ const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
   NOT_FOUND: "qdb info lists its bitmaps",
 };
 
-/** The same error with the name of the file and what to do about it. */
+/** Returns an error whose message also has the name of the file, and what can be done about it. */
 export function inFile(path: string, error: unknown): unknown {
   if (!isQdbError(error)) return error;
   const name = quote(path);

@@ -1,9 +1,9 @@
 import { quoteJson } from "@qdb/format";
 
-/** A value that can be printed as JSON. Undefined properties are left out. 64-bit integers must be given as strings. */
+/** A value that can be printed as JSON. Properties that are undefined are left out. A 64-bit integer must be given as a string. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-/** JSON text, indented by two spaces, with everything escaped that could act on a terminal. */
+/** Returns a value as JSON, indented by two spaces. Characters that could act on a terminal are escaped. */
 export function jsonText(value: Json, indent = ""): string {
   if (typeof value === "string") return quoteJson(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -18,8 +18,8 @@ export function jsonText(value: Json, indent = ""): string {
 }
 
 /**
- * The text of {@link jsonText} in pieces, for an object whose lists may be iterables. Their items are printed as they are produced,
- * so that a document with tens of thousands of items never has to fit into memory.
+ * Yields the text of {@link jsonText} in pieces, for an object whose lists may be iterables. Items are printed as they are made, so that a
+ * document with tens of thousands of items need not fit into memory.
  */
 export function* jsonPieces(value: {
   readonly [key: string]: Json | Iterable<Json> | undefined;
@@ -28,14 +28,14 @@ export function* jsonPieces(value: {
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined) continue;
     yield `${before}${quoteJson(key)}: `;
-    if (isMade(item)) yield* listPieces(item);
+    if (isIterable(item)) yield* listPieces(item);
     else yield jsonText(item, "  ");
     before = ",\n  ";
   }
   yield before === "{\n  " ? "{}" : "\n}";
 }
 
-function isMade(item: Json | Iterable<Json>): item is Iterable<Json> {
+function isIterable(item: Json | Iterable<Json>): item is Iterable<Json> {
   return typeof item === "object" && item !== null && !Array.isArray(item) && Symbol.iterator in item;
 }
 
@@ -48,7 +48,7 @@ function* listPieces(items: Iterable<Json>): Generator<string, void> {
   yield before === "[\n    " ? "[]" : "\n  ]";
 }
 
-/** JSON text on one line. */
+/** Returns a value as JSON on one line. */
 export function jsonLine(value: Json): string {
   if (typeof value === "string") return quoteJson(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

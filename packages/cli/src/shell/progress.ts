@@ -5,28 +5,31 @@ import { complain } from "./output.ts";
 
 /** Shows the progress of long work. */
 export interface ProgressReporter {
-  /** Takes the amount done and the total, in the same unit. Needs no `this`. */
+  /** Receives the amount of work that is done and the total, in the same unit. Can be passed on without `this`. */
   readonly onProgress: Progress;
-  /** Ends the display; must be called even after an error. */
+  /** Ends the display. It must be called after an error too. */
   end(): void;
 }
 
-/** Where progress goes. `bar`: a bar on standard error, for work that takes long; `forced`: a bar from the start; `json`: one object a line on standard error; `none`. */
+/**
+ * How progress is shown. `bar`: a bar on standard error, once the work takes long. `forced`: a bar from the start. `json`: one JSON object
+ * on each line of standard error. `none`: not at all.
+ */
 export type ProgressMode = "bar" | "forced" | "json" | "none";
 
-/** Milliseconds between two reports. */
+/** Minimum time between two reports, in milliseconds. */
 const INTERVAL_MS = 100;
-/** Time in ms after which work gets a bar without `--progress`. */
+/** Time after which a bar is shown without `--progress`, in milliseconds. */
 const PATIENCE_MS = 300;
 
 type BarLibrary = Pick<typeof import("cli-progress"), "SingleBar" | "Presets">;
 
-/** Loads the library for bars when the first bar is shown, since few calls show one. */
+/** Loads the library for bars when the first bar is shown, because most calls show none. */
 async function loadBars(): Promise<BarLibrary> {
   return (await import("cli-progress")).default;
 }
 
-/** Returns the function that starts progress reporters in a mode. */
+/** Returns a function that starts to show the progress of work, in the given mode. Its parameter is the name of the work. */
 export async function progressStarter(mode: ProgressMode): Promise<(label: string) => ProgressReporter> {
   switch (mode) {
     case "none":
@@ -42,7 +45,7 @@ export async function progressStarter(mode: ProgressMode): Promise<(label: strin
   }
 }
 
-/** Limits reports to ten a second; always passes on the last one. */
+/** Limits reports to ten in a second. The last report is always passed on. */
 function throttled(report: (done: number, total: number) => void): Progress {
   let next = 0;
   return (done, total) => {
@@ -94,10 +97,10 @@ class BarProgress implements ProgressReporter {
     }
   }
 
-  /** Starts the bar; `clearOnComplete` removes it at the end, for a bar without `--progress`. */
+  /** Starts the bar. With `clearOnComplete` it is removed at the end, as a bar without `--progress` is. */
   #start(library: BarLibrary, clearOnComplete: boolean): void {
     const isTerminal = process.stderr.isTTY === true;
-    // Standard error was closed. The work goes on.
+    // If standard error is closed, the work goes on without a bar.
     process.stderr.on("error", () => undefined);
     const format = `${this.#label} [{bar}] {percentage} %, {eta_formatted} left`;
     const options = { format, stream: process.stderr, hideCursor: isTerminal, noTTYOutput: true, clearOnComplete };

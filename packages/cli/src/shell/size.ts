@@ -5,8 +5,8 @@ const POWERS = "KMGTPE";
 const SIZE = /^([0-9]+)([kmgtpe]?)$/i;
 
 /**
- * Parses a size in bytes: digits, optionally with k, M, G, T, P or E for powers of 1024, in either case. Exact at any size.
- * `option` names the option in messages.
+ * Parses a size in bytes: digits, optionally followed by k, M, G, T, P or E, in either case, for a power of 1024. The result is exact at
+ * any size. `option` is the name of the option in messages.
  * @throws {QdbError} USAGE
  */
 export function parseSize(text: string, option: string): bigint {
@@ -18,21 +18,21 @@ export function parseSize(text: string, option: string): bigint {
     );
   }
   const unit = itemAt(match, 2).toUpperCase();
-  // Without a unit, the index of "" is not that of a power.
+  // The index of "" is 0 too, like that of K, so a size without a unit is a case of its own.
   return BigInt(itemAt(match, 1)) << BigInt(unit === "" ? 0 : 10 * (POWERS.indexOf(unit) + 1));
 }
 
-/** A size in the style of qemu-img, with three digits: `16 GiB`. */
+/** Formats a size with at most three digits, in the style of qemu-img: `16 GiB`. */
 export function shortSize(bytes: bigint): string {
   let power = 0;
-  // Take the next unit from 1000 on, so that there are never four digits.
+  // The next unit is used from 1000 on, so that there are never four digits before the point.
   while (power < POWERS.length && bytes >= 1000n << BigInt(10 * power)) power++;
   const value = Number(bytes) / 1024 ** power;
   const unit = power === 0 ? "B" : `${POWERS.charAt(power - 1)}iB`;
   return `${threeDigits(value)} ${unit}`;
 }
 
-/** Rounds 0 or a number from 0.9 to 1000 as %.3g of printf does, ties to even. */
+/** Rounds a number to three significant digits as %.3g of printf does, ties to even. The number must be 0 or from 0.9 to 1000. */
 function threeDigits(value: number): number {
   const scale = value < 1 ? 1000 : value < 10 ? 100 : value < 100 ? 10 : 1;
   const scaled = value * scale;
@@ -40,12 +40,12 @@ function threeDigits(value: number): number {
   return (scaled - below === 0.5 ? below + (below % 2) : Math.round(scaled)) / scale;
 }
 
-/** A size in the style of qemu-img info: `16 GiB (17179869184 bytes)`. */
+/** Formats a size in the style of qemu-img info: `16 GiB (17179869184 bytes)`. */
 export function longSize(bytes: bigint): string {
   return `${shortSize(bytes)} (${bytes} bytes)`;
 }
 
-/** A share in percent with three digits. It is shown as 0 or 100 only when it is exactly that. */
+/** Formats a share as a percentage with three digits. 0 and 100 are only shown if they are exact. */
 export function percent(part: bigint, whole: bigint): string {
   if (part === 0n) return "0 %";
   if (part === whole) return "100 %";

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { QdbError, quote } from "@qdb/format";
 
-/** The character that Node puts for bytes that are not UTF-8. An argument may also contain it literally. */
+/** The character by which Node replaces bytes that are not UTF-8. An argument can also contain the character itself. */
 const REPLACEMENT = "\ufffd";
 
 /**
- * Refuses arguments that are not UTF-8. Node replaces their bytes, so a path would lead to another file, and a name would be that
- * of another bitmap.
+ * Refuses arguments that are not UTF-8. Node replaces their bytes, so that a path would lead to another file, and a name would be that of
+ * another bitmap.
  * @throws {QdbError} USAGE
  */
 export function requireUtf8(args: readonly string[]): void {
@@ -23,7 +23,7 @@ export function requireUtf8(args: readonly string[]): void {
   }
 }
 
-/** The last `count` arguments of this process as bytes; empty where the system has no /proc. */
+/** Returns the last `count` arguments of this process as bytes; an empty list if the system has no /proc. */
 function bytesOf(count: number): readonly Buffer[] {
   let line: Buffer;
   try {
@@ -41,7 +41,7 @@ function bytesOf(count: number): readonly Buffer[] {
   return all.slice(-count);
 }
 
-/** Bytes in quotes: printable ASCII unchanged, the others escaped. */
+/** Puts bytes in quotes. Printable ASCII is left unchanged, all other bytes are escaped. */
 function quoteBytes(bytes: Uint8Array): string {
   const escaped = Array.from(bytes, (byte) =>
     byte < 0x80 ? quote(String.fromCharCode(byte)).slice(1, -1) : `\\x${byte.toString(16)}`,
