@@ -5,11 +5,11 @@ import { ExtentBatch, RunCollector } from "./runs.ts";
 import { type BitmapShape, type BitRange, bitsInward, bitsOfShape, bitsOutward, type DiskRange } from "./shape.ts";
 import * as kernel from "./words.ts";
 
-/** Words that are searched for extents at a time. */
+/** Number of words that are searched for extents at a time. */
 const WINDOW_WORDS = 65536;
 
 /**
- * A dirty bitmap in memory: which granules of a disk changed. Ranges are in bytes unless a name says bits.
+ * A dirty bitmap in memory, which says which granules of a disk have changed. Ranges are in bytes of the disk unless a name says bits.
  * Marking dirty rounds outward, marking clean rounds inward, so that no dirty bit is lost (spec §5, Dirt).
  */
 export class Bitmap implements BitmapShape {
@@ -17,7 +17,7 @@ export class Bitmap implements BitmapShape {
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
   readonly bitCount: number;
-  /** Bits behind the last one are always zero. */
+  /** The bits, in words. Bits past the last one, in the last word, are always zero. */
   readonly #words: Uint32Array;
 
   private constructor(shape: BitmapShape, words?: Uint32Array) {
@@ -28,12 +28,12 @@ export class Bitmap implements BitmapShape {
     this.#clearTail();
   }
 
-  /** A bitmap with no dirty bit. @throws {QdbError} USAGE, LIMIT for an impossible shape */
+  /** Makes a bitmap with all bits clean. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
   static clean(shape: BitmapShape): Bitmap {
     return new Bitmap(shape);
   }
 
-  /** A bitmap with every bit dirty. @throws {QdbError} USAGE, LIMIT for an impossible shape */
+  /** Makes a bitmap with all bits dirty. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
   static dirty(shape: BitmapShape): Bitmap {
     const bitmap = new Bitmap(shape);
     kernel.fillBits(bitmap.#words, 0, bitmap.bitCount, true);
@@ -41,8 +41,9 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * A bitmap of LSB-first bytes, ceil(bitCount / 8) of them (spec §1). Bits behind the last one are ignored.
-   * @throws {QdbError} USAGE, LIMIT for an impossible shape, SIZE_MISMATCH for another number of bytes
+   * Makes a bitmap from its bits, in ceil(bitCount / 8) bytes, the least significant bit first (spec §1). Bits past the last one are
+   * ignored.
+   * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`); SIZE_MISMATCH for any other number of bytes
    */
   static fromBytes(bytes: Uint8Array, shape: BitmapShape): Bitmap {
     const needed = Math.ceil(bitsOfShape(shape) / 8);
@@ -55,24 +56,27 @@ export class Bitmap implements BitmapShape {
     return new Bitmap(shape, kernel.wordsFromBytes(bytes));
   }
 
-  /** The bits as LSB-first bytes, ceil(bitCount / 8) of them. */
+  /** Returns a copy of the bits, in ceil(bitCount / 8) bytes, the least significant bit first. */
   toBytes(): Uint8Array {
     return this.bytesAt(0, Math.ceil(this.bitCount / 8));
   }
 
-  /** LSB-first bytes [start, start + length) of the bits, as a copy; zero behind the last bit. */
+  /** Returns a copy of the bytes [start, start + length) of the bits, as `toBytes` has them. Past the last bit they are zero. */
   bytesAt(start: number, length: number): Uint8Array {
     return kernel.bytesFromWords(this.#words, start, length);
   }
 
-  /** The same bytes for reading, valid until the bitmap changes: a view if the machine's byte order allows one. */
+  /**
+   * Returns the same bytes as `bytesAt`, for reading only, valid until the bitmap changes. They are a view of the bits, if the byte order
+   * of the machine allows one.
+   */
   viewAt(start: number, length: number): Uint8Array {
     return kernel.viewAsBytes(this.#words, start, length);
   }
 
   /**
-   * Merges words of bits, from bit `base` on, a multiple of 32 (OR). Bits behind the last one are ignored. For filling a bitmap piece by
-   * piece.
+   * Merges words of bits into the bitmap (OR), from bit `base` on, which is a multiple of 32. Bits past the last one are ignored. It serves
+   * to fill a bitmap part by part.
    */
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = base / 32;
@@ -84,23 +88,23 @@ export class Bitmap implements BitmapShape {
     kernel.fillBits(this.#words, this.bitCount, this.#words.length * 32, false);
   }
 
-  /** Whether a bit is dirty; false for a bit that the bitmap does not have. */
+  /** Whether a bit is dirty. False if the bitmap has no such bit. */
   isDirty(bit: number): boolean {
     return bit >= 0 && bit < this.bitCount && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
-  /** Marks every bit dirty that a range touches. @throws {QdbError} USAGE for a range that is not inside the disk */
+  /** Marks every bit dirty whose granule overlaps a range. @throws {QdbError} USAGE if the range is not inside the disk */
   mark(range: DiskRange): void {
     this.markBits(bitsOutward(range, this));
   }
 
-  /** Marks every bit clean whose whole granule lies in a range. @throws {QdbError} USAGE for a range that is not inside the disk */
+  /** Marks every bit clean whose whole granule is inside a range. @throws {QdbError} USAGE if the range is not inside the disk */
   unmark(range: DiskRange): void {
     const { first, end } = bitsInward(range, this);
     kernel.fillBits(this.#words, first, end, false);
   }
 
-  /** Marks bits dirty. @throws {QdbError} USAGE for bits that the bitmap does not have */
+  /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
     if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bitCount)) {
       throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
@@ -108,29 +112,29 @@ export class Bitmap implements BitmapShape {
     kernel.fillBits(this.#words, first, end, true);
   }
 
-  /** Number of dirty bits. */
+  /** Returns the number of dirty bits. */
   count(): number {
     return kernel.countBits(this.#words);
   }
 
-  /** Number of dirty bytes of the disk. The last granule is clipped to the disk. */
+  /** Returns the number of dirty bytes of the disk. The last granule is clipped to the end of the disk. */
   dirtyBytes(): bigint {
     return dirtyBytes(this.count(), this, { last: this.isDirty(this.bitCount - 1) });
   }
 
-  /** The first dirty bit from `from` on; -1 if there is none. */
+  /** Returns the first dirty bit from bit `from` on; -1 if there is none. */
   nextDirty(from = 0): number {
     return kernel.nextBit(this.#words, from, this.bitCount, true);
   }
 
-  /** The first clean bit from `from` on; -1 if there is none. */
+  /** Returns the first clean bit from bit `from` on; -1 if there is none. */
   nextClean(from = 0): number {
     return kernel.nextBit(this.#words, from, this.bitCount, false);
   }
 
   /**
-   * The dirty extents in ascending order, in batches of bit numbers, clipped to `within`.
-   * @throws {QdbError} USAGE for a range outside the disk
+   * Yields the dirty extents in ascending order, in batches. With `within`, extents are clipped to that range of the disk.
+   * @throws {QdbError} USAGE if `within` is not inside the disk
    */
   *extents(options: { readonly within?: DiskRange } = {}): Generator<ExtentBatch, void> {
     const within = options.within ?? { offset: 0, length: this.size };
@@ -153,36 +157,39 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * Adds the dirty bits of another bitmap (OR). If its granularity differs, its dirty bits are rounded outward.
-   * @throws {QdbError} SIZE_MISMATCH for another disk size
+   * Adds the dirty bits of another bitmap (OR). If the other bitmap has a different granularity, its dirty bits are rounded outward.
+   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
    */
   merge(other: Bitmap): void {
     if (other.size !== this.size) throw sizeMismatch(this, other);
     kernel.orWords(this.#words, other.regranulate(this.granularity).#words);
   }
 
-  /** Keeps the bits that are dirty in both (AND). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /** Keeps the bits dirty that are dirty in both bitmaps (AND). @throws {QdbError} SIZE_MISMATCH if size or granularity differs */
   intersect(other: Bitmap): void {
     kernel.andWords(this.#words, sameShape(this, other).#words);
   }
 
-  /** Clears the bits that are dirty in the other (AND NOT). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /** Clears the bits that are dirty in the other bitmap (AND NOT). @throws {QdbError} SIZE_MISMATCH if size or granularity differs */
   subtract(other: Bitmap): void {
     kernel.andNotWords(this.#words, sameShape(this, other).#words);
   }
 
-  /** Keeps the bits that are dirty in exactly one of the two (XOR). @throws {QdbError} SIZE_MISMATCH for another size or granularity */
+  /**
+   * Makes the bits dirty that are dirty in exactly one of the bitmaps (XOR).
+   * @throws {QdbError} SIZE_MISMATCH if size or granularity differs
+   */
   xor(other: Bitmap): void {
     kernel.xorWords(this.#words, sameShape(this, other).#words);
   }
 
-  /** Makes dirty clean and clean dirty. */
+  /** Makes every dirty bit clean and every clean bit dirty. */
   invert(): void {
     kernel.notWords(this.#words);
     this.#clearTail();
   }
 
-  /** Whether size, granularity and every bit are the same. */
+  /** Whether the other bitmap has the same size, the same granularity and the same bits. */
   equals(other: Bitmap): boolean {
     if (this === other) return true;
     return (
@@ -190,14 +197,15 @@ export class Bitmap implements BitmapShape {
     );
   }
 
-  /** A copy. */
+  /** Returns a copy of the bitmap. */
   clone(): Bitmap {
     return new Bitmap(this, this.#words.slice());
   }
 
   /**
-   * A bitmap of another granularity that covers at least the same dirty bytes. Returns this bitmap if it has that granularity.
-   * @throws {QdbError} USAGE, LIMIT
+   * Returns a bitmap of another granularity in which every byte that is dirty in this bitmap is dirty too. Returns this bitmap itself if it
+   * has the granularity already.
+   * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`)
    */
   regranulate(granularity: number): Bitmap {
     if (granularity === this.granularity) return this;
@@ -209,9 +217,9 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * A bitmap for a disk of another size. An area that is added is dirty, from the granule that holds the old end on. With
-   * `newArea: "clean"` the caller states that no byte there changed since the bitmap began (spec §5, Dirt).
-   * @throws {QdbError} USAGE, LIMIT
+   * Returns a bitmap for a disk of another size. If the disk grows, the bits from the granule that holds the old end on are dirty. With
+   * `newArea: "clean"` the added bits are clean: the caller states that no byte there has changed since the bitmap began (spec §5, Dirt).
+   * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`)
    */
   resize(size: bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
     const shape = { size, granularity: this.granularity };
@@ -226,8 +234,9 @@ export class Bitmap implements BitmapShape {
 }
 
 /**
- * Number of bytes of the disk, or of `within`, that dirty bits cover. `ends` says whether the first and the last bit of the range are
- * dirty: their granules are clipped to it.
+ * Returns the number of dirty bytes of the disk, or of the range `within` of the disk, that `count` dirty bits stand for. `ends` says
+ * whether the first and the last bit of that range are dirty: only the granules of these bits can reach past the range, and they are
+ * clipped to it.
  */
 export function dirtyBytes(
   count: number,

@@ -1,7 +1,7 @@
-// Changes of granularity by a factor of 2^steps. Both directions only ever add dirty bits (spec §5, Dirt).
+// Changes of granularity by a factor of 2^steps. In both directions, a dirty byte of the disk stays dirty (spec §5, Dirt).
 import { wordAt } from "../elements.ts";
 
-/** ORs each pair of neighbouring bits into one and packs the 16 results into the low half: two fine bits make a coarse one. */
+/** ORs each pair of adjacent bits of a word into one bit, and packs the 16 results into the low half: two fine bits become a coarse bit. */
 function foldPairs(word: number): number {
   let value = (word | (word >>> 1)) & 0x55555555;
   value = (value | (value >>> 1)) & 0x33333333;
@@ -10,7 +10,7 @@ function foldPairs(word: number): number {
   return (value | (value >>> 8)) & 0xffff;
 }
 
-/** Doubles each of the 16 low bits: a coarse bit makes two fine ones. */
+/** Doubles each of the 16 low bits of a word: a coarse bit becomes two fine bits. */
 function spreadPairs(half: number): number {
   let value = half & 0xffff;
   value = (value | (value << 8)) & 0x00ff00ff;
@@ -21,14 +21,15 @@ function spreadPairs(half: number): number {
 }
 
 /**
- * Bits at a granularity 2^steps coarser: a coarse bit is dirty if any of its fine bits is. `length` is the number of words of the result.
+ * Returns bits at a granularity that is 2^steps times as coarse: a coarse bit is dirty if any of its fine bits is dirty. `length` is the
+ * number of words of the result.
  */
 export function coarsen(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {
     const target = new Uint32Array(Math.ceil(source.length / 2));
     for (let index = 0; index < target.length; index++) {
-      // An odd number of words: the last one has no partner, and there are no bits where that would be.
+      // If the number of words is odd, the last word has no partner. Bits past the last word are zero.
       const high = 2 * index + 1 < source.length ? wordAt(source, 2 * index + 1) : 0;
       target[index] = foldPairs(wordAt(source, 2 * index)) | (foldPairs(high) << 16);
     }
@@ -37,11 +38,14 @@ export function coarsen(words: Uint32Array, steps: number, length: number): Uint
   return exactLength(source, length);
 }
 
-/** Bits at a granularity 2^steps finer: every fine bit of a dirty coarse bit is dirty. `length` is the number of words of the result. */
+/**
+ * Returns bits at a granularity that is 2^steps times as fine: all fine bits of a dirty coarse bit are dirty. `length` is the number of
+ * words of the result.
+ */
 export function refine(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {
-    // Never more words than the result needs: the disk may end long before its last coarse granule does.
+    // No more words than the result needs: the last coarse granule can reach far past the end of the disk.
     const target = new Uint32Array(Math.min(source.length * 2, Math.ceil(length / 2 ** (steps - 1 - step))));
     for (let index = 0; index < target.length; index++) {
       const word = wordAt(source, index >>> 1);

@@ -1,18 +1,18 @@
 import { wordAt } from "../elements.ts";
 import type { BitmapShape, BitRange } from "./shape.ts";
 
-/** Most runs in one batch. */
+/** Maximum number of runs in one batch. */
 const BATCH_RUNS = 8192;
 
 /**
- * Dirty runs in ascending order, no two of them adjacent, as bit numbers in one typed array: the first and the last bit of each run
- * in turn, both inclusive, so that bit 2^32-1 fits.
+ * A batch of runs of dirty bits, in ascending order, no two of them adjacent. One typed array has the first and the last bit of each run in
+ * turn. The last bit is inclusive, since an exclusive end of 2^32 would not fit.
  */
 export class ExtentBatch {
   readonly shape: BitmapShape;
   /** `[first, last, first, last, …]` in bits, both inclusive; `2 * count` numbers. */
   readonly runs: Uint32Array;
-  /** The part of the disk to which the byte iterators clip, `[start, end)` in bytes. */
+  /** The range of the disk to which `ranges` and `rangesBig` clip the runs: `[start, end)` in bytes. */
   readonly #start: bigint;
   readonly #end: bigint;
 
@@ -29,8 +29,8 @@ export class ExtentBatch {
   }
 
   /**
-   * The runs as ranges of the disk in bytes, clipped to the disk and to the range that was asked for.
-   * @throws {RangeError} if the disk ends past 2^53, where numbers would be rounded: use {@link rangesBig}
+   * Yields the runs as ranges of the disk in bytes, clipped to the disk and to the range that the caller asked for.
+   * @throws {RangeError} if that range ends past 2^53, where numbers would be rounded; use {@link rangesBig} then
    */
   *ranges(): Generator<{ readonly offset: number; readonly length: number }, void> {
     if (this.#end > BigInt(Number.MAX_SAFE_INTEGER)) {
@@ -45,7 +45,7 @@ export class ExtentBatch {
     }
   }
 
-  /** The same as bigints, exact at any size. */
+  /** Yields the same ranges as {@link ranges}, but as bigints, which are exact for a disk of any size. */
   *rangesBig(): Generator<{ readonly offset: bigint; readonly length: bigint }, void> {
     const granularity = BigInt(this.shape.granularity);
     for (let index = 0; index < this.runs.length; index += 2) {
@@ -57,16 +57,16 @@ export class ExtentBatch {
   }
 }
 
-/** Joins dirty bits, which arrive in ascending order, into runs, and hands the runs out in batches. */
+/** Collects bits, which must arrive in ascending order, into runs of dirty bits, and hands the runs out in batches. */
 export class RunCollector {
   readonly #full: Uint32Array[] = [];
-  /** Starts small and grows: in a file of many bitmaps most have few runs. */
+  /** The batch that is being filled. It starts small and grows, since most bitmaps of a file with many have few runs. */
   #runs: Uint32Array<ArrayBuffer> = new Uint32Array(64);
   #used = 0;
-  /** First bit of the run that is still open; -1 if none is. */
+  /** First bit of the run that has not ended yet; -1 if there is none. */
   #open = -1;
 
-  /** Takes the bits from `base` on as words. They must follow directly on those taken before. */
+  /** Receives bits as words, from bit `base` on. They must follow the bits received before without a gap. */
   pushWords(words: Uint32Array, base: number): void {
     let open = this.#open;
     let bit = base;
@@ -74,7 +74,7 @@ export class RunCollector {
       const word = wordAt(words, index);
       if (word === 0 && open < 0) continue;
       if (word === 0xffffffff && open >= 0) continue;
-      // A bit of `edges` is set where the value changes.
+      // A bit of `edges` is set if it differs from the bit before it.
       let edges = word ^ ((word << 1) | (open >= 0 ? 1 : 0));
       while (edges !== 0) {
         const edge = bit + 31 - Math.clz32(edges & -edges);
@@ -90,12 +90,12 @@ export class RunCollector {
     this.#open = open;
   }
 
-  /** Takes bits that are all dirty. */
+  /** Receives bits that are all dirty. */
   pushDirty({ first }: BitRange): void {
     if (this.#open < 0) this.#open = first;
   }
 
-  /** Takes bits that are all clean, from `first` on. */
+  /** Receives bits that are all clean, from `first` on. */
   pushClean(first: number): void {
     if (this.#open < 0) return;
     this.#emit(this.#open, first - 1);
@@ -118,12 +118,12 @@ export class RunCollector {
     this.#used = 0;
   }
 
-  /** Returns the batches that are full, and forgets them. */
+  /** Returns the full batches and removes them from the collector. */
   take(): Uint32Array[] {
     return this.#full.splice(0);
   }
 
-  /** Ends the last run at `end` and returns all batches that are left. */
+  /** Ends the last run at bit `end`, which is exclusive, and returns all remaining batches. */
   finish(end: number): Uint32Array[] {
     this.pushClean(end);
     const rest = this.take();

@@ -5,31 +5,31 @@ import { isGranularity, MAX_BITS, MAX_DISK_SIZE } from "../limits.ts";
 export interface BitmapShape {
   /** Length of the tracked disk in bytes, 0..2^63-1. */
   readonly size: bigint;
-  /** Bytes a bit: a power of two, 512..2^31. */
+  /** Bytes per bit: a power of two, 512..2^31. */
   readonly granularity: number;
 }
 
-/** A range of the tracked disk in bytes. Values above 2^53 are bigints, since numbers would be rounded. */
+/** A range of the tracked disk in bytes. Values above 2^53 must be bigints, since numbers would be rounded. */
 export interface DiskRange {
   readonly offset: number | bigint;
   readonly length: number | bigint;
 }
 
-/** A range of bits, [first, end); `end` may be 2^32. */
+/** A range of bits, [first, end). `end` can be 2^32. */
 export interface BitRange {
   readonly first: number;
   readonly end: number;
 }
 
-/** Whether the format allows a shape: its granularity, its size, and at most 2^32 bits. */
+/** Whether the format allows a shape: granularity and size are valid, and there are at most 2^32 bits. */
 export function isShape({ size, granularity }: BitmapShape): boolean {
   const isSize = size >= 0n && size <= MAX_DISK_SIZE;
   return isGranularity(granularity) && isSize && size <= BigInt(MAX_BITS) * BigInt(granularity);
 }
 
 /**
- * Number of bits of a shape, ceil(size / granularity).
- * @throws {QdbError} USAGE for a size or granularity that the format does not allow, LIMIT above 2^32 bits
+ * Returns the number of bits of a shape, ceil(size / granularity).
+ * @throws {QdbError} USAGE if the format does not allow the size or the granularity; LIMIT if there are more than 2^32 bits
  */
 export function bitsOfShape({ size, granularity }: BitmapShape): number {
   if (!isGranularity(granularity)) {
@@ -59,7 +59,10 @@ function exact(value: number | bigint, field: string): bigint {
   return BigInt(value);
 }
 
-/** Start and end of a range, in bytes. @throws {QdbError} USAGE if it is negative, not exact, or ends past the disk */
+/**
+ * Returns start and end of a range in bytes.
+ * @throws {QdbError} USAGE if a value is negative or not exact, or the range ends past the disk
+ */
 function bounds(range: DiskRange, shape: BitmapShape): readonly [start: bigint, end: bigint] {
   const start = exact(range.offset, "offset");
   const length = exact(range.length, "length");
@@ -71,7 +74,10 @@ function bounds(range: DiskRange, shape: BitmapShape): readonly [start: bigint, 
   return [start, start + length];
 }
 
-/** The bits that a range touches. Rounded outward, as needed for marking dirty. @throws {QdbError} USAGE */
+/**
+ * Returns the bits whose granules overlap a range: the range is rounded outward, as it must be to mark bits dirty.
+ * @throws {QdbError} USAGE if the range is not inside the disk
+ */
 export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
   const { offset, length } = range;
   if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && Number(offset) >= 0 && Number(length) > 0) {
@@ -91,8 +97,9 @@ export function bitsOutward(range: DiskRange, shape: BitmapShape): BitRange {
 }
 
 /**
- * The bits whose granule, clipped to the disk, lies inside a range. Rounded inward, as needed for marking clean.
- * @throws {QdbError} USAGE
+ * Returns the bits whose granules, clipped to the end of the disk, are inside a range: the range is rounded inward, as it must be to mark
+ * bits clean.
+ * @throws {QdbError} USAGE if the range is not inside the disk
  */
 export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
   const [start, end] = bounds(range, shape);
@@ -102,7 +109,7 @@ export function bitsInward(range: DiskRange, shape: BitmapShape): BitRange {
   return first < last ? { first, end: last } : { first: 0, end: 0 };
 }
 
-/** The range of the disk that bits cover, in bytes, clipped to the disk. */
+/** Returns the range of the disk, in bytes, for which bits stand, clipped to the end of the disk. */
 export function bytesOfBits(
   { first, end }: BitRange,
   shape: BitmapShape,

@@ -1,10 +1,10 @@
-// Kernels over bits in 32-bit words: bit n is `1 << (n % 32)` of word n / 32. Only this file, granularity.ts and runs.ts depend on
-// how bits are stored, so that another store (WebAssembly memory, a summary level) needs no change elsewhere.
+// Basic operations on bits in 32-bit words. Bit n is `1 << (n % 32)` of word n / 32, rounded down. Only this file, granularity.ts and
+// runs.ts depend on how bits are stored, so that another way to store them (WebAssembly memory, a summary level) needs no change elsewhere.
 import { wordAt } from "../elements.ts";
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** Number of words that hold `bitCount` bits. */
+/** Returns the number of words that `bitCount` bits take. */
 export function wordsFor(bitCount: number): number {
   return Math.ceil(bitCount / 32);
 }
@@ -17,7 +17,7 @@ function swapEach(words: Uint32Array): Uint32Array {
   return words;
 }
 
-/** Words of LSB-first bytes, as a copy. A last word that the bytes do not fill is padded with zero bits. */
+/** Copies bytes into words; the least significant bit of a byte is its first. If the bytes do not fill the last word, zero bits follow. */
 export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);
@@ -25,7 +25,7 @@ export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
   return words;
 }
 
-/** Words of LSB-first bytes, for reading only: a view if byte order and alignment allow one, otherwise a copy. */
+/** Returns the same words as `wordsFromBytes`, for reading only: a view if byte order, alignment and length allow one, otherwise a copy. */
 export function viewAsWords(bytes: Uint8Array): Uint32Array {
   if (LITTLE_ENDIAN && bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0) {
     return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -33,7 +33,7 @@ export function viewAsWords(bytes: Uint8Array): Uint32Array {
   return wordsFromBytes(bytes);
 }
 
-/** LSB-first bytes [start, start + length) of words, as a copy. Bytes behind the last word are zero: a bitmap has no bits there. */
+/** Copies bytes [start, start + length) of words; the first bit of a byte is its least significant. Bytes past the last word are zero. */
 export function bytesFromWords(words: Uint32Array, start: number, length: number): Uint8Array {
   const result = new Uint8Array(length);
   if (LITTLE_ENDIAN) {
@@ -49,7 +49,9 @@ export function bytesFromWords(words: Uint32Array, start: number, length: number
   return result;
 }
 
-/** The same bytes, for reading only: a view if the byte order allows one and the words reach that far, otherwise a copy. */
+/**
+ * Returns the same bytes as `bytesFromWords`, for reading only: a view if byte order and length of the words allow one, otherwise a copy.
+ */
 export function viewAsBytes(words: Uint32Array, start: number, length: number): Uint8Array {
   if (!LITTLE_ENDIAN || start + length > words.byteLength) return bytesFromWords(words, start, length);
   return new Uint8Array(words.buffer, words.byteOffset + start, length);
@@ -81,7 +83,7 @@ function popcount(word: number): number {
   return Math.imul((value + (value >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Number of set bits. */
+/** Returns the number of set bits. */
 export function countBits(words: Uint32Array): number {
   let count = 0;
   for (let index = 0; index < words.length; index++) {
@@ -91,7 +93,7 @@ export function countBits(words: Uint32Array): number {
   return count;
 }
 
-/** The first bit in [from, bitCount) that has the value; -1 if there is none. */
+/** Returns the first bit in [from, bitCount) that is set, or that is clear if `value` is false; -1 if there is none. */
 export function nextBit(words: Uint32Array, from: number, bitCount: number, value: boolean): number {
   const first = Math.max(0, from);
   if (first >= bitCount) return -1;
@@ -128,12 +130,12 @@ export function xorWords(target: Uint32Array, source: Uint32Array): void {
   for (let index = 0; index < target.length; index++) target[index] = wordAt(target, index) ^ wordAt(source, index);
 }
 
-/** target = ~target. The caller clears the bits behind the last one. */
+/** target = ~target. The caller must clear the bits past the last one afterwards. */
 export function notWords(target: Uint32Array): void {
   for (let index = 0; index < target.length; index++) target[index] = ~wordAt(target, index);
 }
 
-/** Whether all words are equal. */
+/** Whether two arrays have the same number of words and the same words. */
 export function equalWords(a: Uint32Array, b: Uint32Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;

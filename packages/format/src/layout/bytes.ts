@@ -1,4 +1,4 @@
-/** A view of bytes as words, for comparing four at a time; undefined if offset or length is no multiple of 4. */
+/** Returns a view of bytes as words, to compare four bytes at a time; undefined if their offset or length is not a multiple of 4. */
 function words(bytes: Uint8Array): Uint32Array | undefined {
   if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return undefined;
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -9,7 +9,7 @@ function equalItems(a: Uint8Array | Uint32Array, b: Uint8Array | Uint32Array): b
   return true;
 }
 
-/** Whether two pieces have the same length and the same bytes. */
+/** Whether two arrays have the same length and the same bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   const aWords = words(a);

@@ -1,4 +1,7 @@
-/** The type of a field of a structure: `size` bytes, big-endian (spec §1). Reading accepts any value; validators apply the rules. */
+/**
+ * The type of a field of a structure. The field takes `size` bytes, and integers are big-endian (spec §1). `read` accepts any value;
+ * validators apply the rules.
+ */
 export interface FieldType<T> {
   readonly name: string;
   readonly size: number;
@@ -6,12 +9,12 @@ export interface FieldType<T> {
   write(view: DataView, at: number, value: T): void;
 }
 
-/** A view of exactly these bytes: reads past their end throw, even if the buffer goes on. */
+/** Returns a view of exactly these bytes. A read past their end throws, even if the underlying buffer is longer. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** One byte. */
+/** Unsigned integer of one byte. */
 export const u8: FieldType<number> = {
   name: "u8",
   size: 1,
@@ -19,7 +22,7 @@ export const u8: FieldType<number> = {
   write: (view, at, value) => view.setUint8(at, value),
 };
 
-/** Two bytes, big-endian. */
+/** Unsigned integer of two bytes, big-endian. */
 export const u16: FieldType<number> = {
   name: "u16",
   size: 2,
@@ -27,7 +30,7 @@ export const u16: FieldType<number> = {
   write: (view, at, value) => view.setUint16(at, value),
 };
 
-/** Four bytes, big-endian. */
+/** Unsigned integer of four bytes, big-endian. */
 export const u32: FieldType<number> = {
   name: "u32",
   size: 4,
@@ -35,7 +38,7 @@ export const u32: FieldType<number> = {
   write: (view, at, value) => view.setUint32(at, value),
 };
 
-/** Eight bytes, big-endian, unsigned. */
+/** Unsigned integer of eight bytes, big-endian. */
 export const u64: FieldType<bigint> = {
   name: "u64",
   size: 8,
@@ -43,7 +46,7 @@ export const u64: FieldType<bigint> = {
   write: (view, at, value) => view.setBigUint64(at, value),
 };
 
-/** Eight bytes, big-endian, two's complement. */
+/** Signed integer of eight bytes, big-endian, two's complement. */
 export const i64: FieldType<bigint> = {
   name: "i64",
   size: 8,
@@ -51,7 +54,9 @@ export const i64: FieldType<bigint> = {
   write: (view, at, value) => view.setBigInt64(at, value),
 };
 
-/** `length` bytes. Reading copies them. */
+/**
+ * Returns the type of a field of `length` bytes. `read` copies the bytes; `write` pads a shorter value with zeros and cuts a longer one.
+ */
 export function bytes(length: number): FieldType<Uint8Array> {
   return {
     name: `bytes[${length}]`,

@@ -1,32 +1,32 @@
 import { type FieldType, viewOf } from "./fields.ts";
 
-/** A row of a field table: offset in the structure in bytes, type, meaning with unit, id of the rule in `spec/qdb.md`. */
+/** A row of a field table: offset in the structure in bytes, type, meaning with unit, and id of the rule in `spec/qdb.md`. */
 export type FieldRow<T> = readonly [offset: number, type: FieldType<T>, meaning: string, rule: string];
 
-/** A field table. Its keys are the names of the spec in camelCase. */
+/** The field table of a structure. Its keys are the names of the fields in the spec, in camelCase. */
 export type Fields = Readonly<Record<string, FieldRow<unknown>>>;
 
-/** The decoded value of a structure with a field table. */
+/** The decoded value of a structure: an object with the value of each field of its field table. */
 export type Decoded<F extends Fields> = { -readonly [K in keyof F]: F[K] extends FieldRow<infer T> ? T : never };
 
-/** A structure of the format. One field table defines how it is read, written and described. */
+/** A structure of the format. Its field table defines how it is read, written and described. */
 export interface Struct<F extends Fields> {
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
   readonly fields: F;
-  /** Reads the structure at byte `at`. @throws {RangeError} if the bytes end inside it: the caller checks that before */
+  /** Reads the structure at byte `at`. The caller checks the length first. @throws {RangeError} if the bytes end inside the structure */
   decode(bytes: Uint8Array, at?: number): Decoded<F>;
   /** Writes the structure at byte `at`. */
   encode(value: Readonly<Decoded<F>>, bytes: Uint8Array, at?: number): void;
 }
 
-/** The name of a field in the spec: `clusterBits` is `cluster_bits`. */
+/** Returns the name of a field in the spec, such as `cluster_bits` for `clusterBits`. */
 export function specName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Declares a structure. Throws for a gap, an overlap or a wrong size in the table: then the module does not load. */
+/** Declares a structure. @throws {Error} if the table has a gap, an overlap or a wrong size, so that the module does not load */
 export function struct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
   const rows = Object.entries(fields) as [keyof F & string, FieldRow<unknown>][];
   let end = 0;
@@ -35,7 +35,7 @@ export function struct<const F extends Fields>(name: string, size: number, field
     end += type.size;
   }
   if (end !== size) throw new Error(`layout ${name}: declared ${size} bytes, fields take ${end}`);
-  // Filling in a copy of an object with all keys is faster than adding keys: tables have thousands of structures.
+  // It is faster to copy an object that has all keys, and to fill it in, than to add the keys. Tables have thousands of structures.
   const blank = Object.fromEntries(rows.map(([key]) => [key, undefined]));
   return {
     name,
