@@ -13,7 +13,7 @@ function printVersion(): boolean {
   try {
     return writeSync(1, text) === text.length;
   } catch {
-    // `main` prints the version again, and reports the error if there is one.
+    // The error is dropped here: `main` prints the version again, and reports an error if that fails too.
     return false;
   }
 }

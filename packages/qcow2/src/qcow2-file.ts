@@ -130,7 +130,8 @@ async function isUnchanged(
   options: RunOptions,
 ): Promise<boolean> {
   await source.refresh?.();
-  // Another program may be extending the file. The error is then no property of the image, and reading starts over.
+  // These errors can mean that another program was extending the file: the size that was read first was too small. They are then no
+  // property of the image, and reading starts over.
   if ("error" in outcome && isQdbError(outcome.error, "OUT_OF_BOUNDS", "TRUNCATED", "SHORT_READ", "BAD_MAGIC")) {
     if (source.size !== size) return false;
   }

@@ -9,7 +9,7 @@ import type { BitmapWrites, ClusterCopy, DataFields } from "./bitmap-writes.ts";
 import { chunksOf, onesCluster } from "./cluster-bytes.ts";
 import type { FreeSpace } from "./free-space.ts";
 
-/** Maximum length of a chunk in bytes. A cluster that is longer is still one chunk. */
+/** Maximum length of a chunk in bytes. The last data cluster is one chunk even if it is longer: a cluster has up to 2 MiB. */
 const CHUNK_BYTES = 256 * 1024;
 /** Maximum number of L1 entries in a chunk. */
 const CHUNK_ENTRIES = CHUNK_BYTES / L1_ENTRY.size;

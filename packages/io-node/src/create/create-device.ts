@@ -7,8 +7,11 @@ import type { LongCall } from "../system/long-call.ts";
 import { primaryOf, writeFrom } from "./image-writer.ts";
 
 /**
- * Writes an image to a block device, header last (spec §5, Creation). First zeroes every place where a reader could take old
- * bytes for a mirror. Writes the zeros of the image too, since the device holds old bytes there.
+ * Writes an image to a block device, the header last (spec §5, Creation). First, the places where a reader looks for a mirror are zeroed,
+ * because old bytes there could be taken for one. The zeros of the image are written too, because the device holds old bytes in their
+ * place.
+ * @throws {QdbError} LIMIT if the device is too small; ALREADY_EXISTS if it begins with a QDB header; LOCKED if it is in use; PATH_CHANGED
+ * if the path leads elsewhere afterwards; ABORTED; IO
  */
 export async function createOnDevice(path: string, image: FileImage, call: LongCall): Promise<void> {
   const device = Handle.openForWriting(path);
@@ -26,7 +29,7 @@ export async function createOnDevice(path: string, image: FileImage, call: LongC
     }
     try {
       await writeImage(device, image, size, call);
-      // If the path leads elsewhere now, nobody finds the file: clear it again.
+      // A file on a device to which the path no longer leads would not be found, so its headers are zeroed again.
       if (!leadsTo(path, device.status().key)) throw pathChanged(path);
     } catch (error) {
       throw cleared(error, device, path, size);
@@ -54,7 +57,7 @@ async function writeImage(device: Handle, image: FileImage, size: number, call: 
   device.sync();
 }
 
-/** Zeroes the header areas that lie on the device, and flushes. */
+/** Zeroes the header areas at the given offsets, as far as they lie on the device, and flushes. */
 function zero(device: Handle, offsets: readonly number[], size: number): void {
   for (const offset of offsets) {
     if (offset < size) device.write(new Uint8Array(Math.min(HEADER_AREA_SIZE, size - offset)), offset);
@@ -62,7 +65,7 @@ function zero(device: Handle, offsets: readonly number[], size: number): void {
   device.sync();
 }
 
-/** Zeroes primary and mirrors, so that a partly written file is not taken for one, and returns the error to report. */
+/** Zeroes primary and mirrors, so that a partly written file is not taken for a valid one. Returns the error to report. */
 function cleared(error: unknown, device: Handle, path: string, size: number): unknown {
   try {
     zero(device, [0, ...MIRROR_OFFSETS], size);

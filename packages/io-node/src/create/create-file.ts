@@ -12,14 +12,17 @@ import { primaryOf, writeFrom } from "./image-writer.ts";
 import { createTemporary, withoutNames } from "./temporary.ts";
 
 /**
- * Creates a file completely or not at all, and flushes it to the disk (spec §5, Creation): a temporary file beside it, locked, fsync, link(2) without overwriting, fsync of the directory. Where links are impossible the
- * file is written in place, header last. A block device is written in place too.
- * Never overwrites a file. Progress counts bytes of the image, and restarts where the file is written in place after all.
+ * Creates a file completely or not at all, and flushes it to the disk (spec §5, Creation). An existing file is never overwritten.
  *
- * @throws {QdbError} ALREADY_EXISTS, also for a device that begins with a QDB header; NOT_FOUND without its directory;
- * USAGE for a directory and the like; LIMIT for a device that is too small; LOCKED for one that is in use;
- * NOT_SUPPORTED on other hosts than Linux and without util-linux's flock; ABORTED; IO; PATH_CHANGED when the new file was removed or replaced meanwhile. After an
- * error the file does not exist, unless the message says otherwise. A file that another program put in its place is kept
+ * The file is written under a temporary name in the same directory, which is locked; then it is flushed, linked to its name by link(2),
+ * which fails if the name exists, and the directory is flushed. On a file system without hard links the file is written under its own name,
+ * the header last, and so is a block device. Progress counts bytes of the image; it starts again if the first way fails for lack of links.
+ *
+ * @throws {QdbError} ALREADY_EXISTS, also for a device that begins with a QDB header; NOT_FOUND if the directory does not exist; USAGE for
+ * a directory and other kinds of file; LIMIT for a device that is too small; LOCKED for a device or temporary file that is in use;
+ * NOT_SUPPORTED on platforms other than Linux and without the flock command; ABORTED; IO; PATH_CHANGED if the new file was removed or
+ * replaced meanwhile. After an error the file does not exist, unless the message says otherwise. A file that another program put in its
+ * place is kept
  */
 export async function createFile(path: string, image: FileImage, options: LongCallOptions = {}): Promise<void> {
   requireWritableHost();
@@ -32,7 +35,10 @@ export async function createFile(path: string, image: FileImage, options: LongCa
   call.finish(image.length);
 }
 
-/** Returns false, leaving no file behind, where the file system has no hard links. */
+/**
+ * Creates the file under a temporary name and links it to its own. Returns false, and leaves no file behind, if the file system has no hard
+ * links.
+ */
 async function createByLink(path: string, image: FileImage, call: LongCall): Promise<boolean> {
   const { name, file, key } = createTemporary(path, (temporary) => Handle.create(temporary, path));
   const made = [name];
@@ -41,7 +47,7 @@ async function createByLink(path: string, image: FileImage, call: LongCall): Pro
     await writeFrom(file, image, 0, "holes", call);
     file.sync();
     call.checkSignal();
-    // A network file system can report a failure although the link was made.
+    // A network file system can report a failure although the link was made, so the name is removed after an error too.
     made.push(path);
     const linked = link(name, path);
     remove(name);
@@ -65,21 +71,22 @@ async function createInPlace(path: string, image: FileImage, call: LongCall): Pr
   });
 }
 
-/** Runs `make`, then closes the file. After any error, including one of closing, removes the names in `made`. */
+/** Runs `make`, then closes the file. After any error, also one of closing, the names in `made` are removed. */
 async function making<T>(file: Handle, key: string, made: readonly string[], make: () => Promise<T>): Promise<T> {
   try {
     const result = await make();
     file.close();
     return result;
   } catch (error) {
-    // Before closing: afterwards another file can get the same inode number.
+    // The names are removed before the file is closed: afterwards another file can get the same inode number, and would be taken for this
+    // one.
     const reported = withoutNames(error, file.path, made, key);
     file.closeAfterError();
     throw reported;
   }
 }
 
-/** Flushes the name of a new file, and checks that the name still leads to the file. @throws {QdbError} PATH_CHANGED, IO */
+/** Flushes the directory with the name of a new file, and checks that the name still leads to the file. @throws {QdbError} PATH_CHANGED, IO */
 function confirmName(file: Handle): void {
   syncDirectory(file.path);
   if (leadsTo(file.path, file.status().key)) return;
@@ -87,7 +94,7 @@ function confirmName(file: Handle): void {
   throw new QdbError("PATH_CHANGED", message);
 }
 
-/** Errors of link(2) on a file system without hard links, or with none left. */
+/** The errors of link(2) on a file system that has no hard links, or allows no further one for this file. */
 const NO_LINKS: readonly (string | undefined)[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"];
 
 function link(temporary: string, path: string): boolean {

@@ -3,12 +3,12 @@ import { HEADER_AREA_SIZE } from "@qdb/format/internal";
 import type { Handle } from "../system/handle.ts";
 import type { LongCall } from "../system/long-call.ts";
 
-/** Bytes written between two checks of the abort signal. */
+/** Number of bytes that are written between two checks of the abort signal. */
 const PIECE = 2 ** 20;
 
 /**
- * The first bytes of an image, to be written last and in one write, since they make the file valid: the header's chunk and the
- * zeros up to the next chunk, at most one header area.
+ * Returns the first bytes of an image, which make the file valid and are therefore written last, in one write: the chunk of the header,
+ * with the zeros up to the next chunk or to the end of the header area.
  */
 export function primaryOf(image: FileImage): Uint8Array {
   const chunks = image.chunks()[Symbol.iterator]();
@@ -21,8 +21,8 @@ export function primaryOf(image: FileImage): Uint8Array {
 }
 
 /**
- * Writes an image except for its first `skip` bytes. Gaps between chunks read as zeros: in a new file they are left as holes, over
- * old bytes they must be written as zeros.
+ * Writes an image without its first `skip` bytes. The bytes between two chunks are zeros. In a new file they can be left out as holes; over
+ * old bytes they must be written.
  */
 export async function writeFrom(
   handle: Handle,

@@ -7,10 +7,12 @@ import { syncDirectory } from "../system/sync-directory.ts";
 import { createTemporary, removeTemporaryNames, type Temporary, withoutNames } from "./temporary.ts";
 
 /**
- * Replaces an open, locked file by a new one (spec §5, Creation and rewrite): creates a temporary file beside it, locks it, gives it
- * the same mode and owner, then fsync, rename(2) and fsync of the directory. A symbolic link is kept; its target is replaced.
+ * Replaces an open, locked file by a new one (spec §5, Creation and rewrite): creates a temporary file in the same directory, locks it,
+ * writes it, and gives it the same mode and owner; then come fsync, rename(2) and fsync of the directory. A symbolic link is kept; the file
+ * that it leads to is replaced.
  * @returns the new file, open and locked; the caller must close the old one
- * @throws {QdbError} IO, NOT_SUPPORTED, SOURCE_CHANGED; the message says which file is there
+ * @throws {QdbError} SOURCE_CHANGED if the path leads to another file; NOT_SUPPORTED if the file has several names or its path is not
+ * UTF-8; IO; else as {@link createTemporary}. The message says whether the old file or the new one is there
  */
 export function replaceFile(path: string, old: Handle, image: FileImage): Handle {
   const target = targetOf(path, old);
@@ -39,7 +41,7 @@ export function replaceFile(path: string, old: Handle, image: FileImage): Handle
   return file;
 }
 
-/** Whether a path still leads to the old file after rename(2) failed. A failed rename can still have taken effect. */
+/** Whether a path still leads to the old file after rename(2) failed: a rename can have taken effect although it failed. */
 function leadsToOld(target: string, old: Handle): boolean {
   try {
     return leadsTo(target, old.status().key);
@@ -48,7 +50,11 @@ function leadsToOld(target: string, old: Handle): boolean {
   }
 }
 
-/** Resolves all symbolic links of the path. The result must lead to the locked file, and be its only name. */
+/**
+ * Resolves all symbolic links of a path.
+ * @throws {QdbError} SOURCE_CHANGED if the result does not lead to the locked file; NOT_SUPPORTED if the file has other names too, or if
+ * the result is not UTF-8
+ */
 function targetOf(path: string, old: Handle): string {
   const target = realPathOf(path);
   if (statusIfThere(target)?.key !== old.status().key) {
@@ -72,7 +78,7 @@ function realPathOf(path: string): string {
   }
   const text = bytes.toString("utf8");
   if (Buffer.from(text).equals(bytes)) return text;
-  // Node puts U+FFFD into such a path, which would lead elsewhere.
+  // Node replaces such bytes by U+FFFD, and the path would lead to another file.
   const message = `${quote(path)} cannot be rewritten: the path that it leads to is not UTF-8; copy it to one that is`;
   throw new QdbError("NOT_SUPPORTED", message);
 }

@@ -6,29 +6,30 @@ import { errnoOf, remarkOf, withRemark } from "../system/errors.ts";
 import { type FileStatus, keyOf } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 
-/** The names of temporary files, by which those of killed processes are recognized. */
+/** Matches the names of temporary files. Files that killed processes left behind are recognized by it. */
 const NAME = /^\.qdb-[0-9a-f]{16}\.tmp$/;
 const newName = (): string => `.qdb-${randomBytes(8).toString("hex")}.tmp`;
 
-/** Most attempts when another process removes the new file before it is locked. */
+/** Maximum number of attempts to create a temporary file. Another process can remove it before it is locked. */
 const MAX_ATTEMPTS = 8;
 
-/** Most temporary files that one clean-up checks: each check starts a program. */
+/** Maximum number of temporary files that one clean-up examines, because a program is started for each. */
 const MAX_CANDIDATES = 64;
 
 /** A temporary file, open and locked. */
 export interface Temporary {
-  /** Its path. */
+  /** Path of the file. */
   readonly name: string;
   readonly file: Handle;
-  /** See {@link FileStatus.key}. */
+  /** The {@link FileStatus.key} of the file. */
   readonly key: string;
 }
 
 /**
- * Creates a temporary file beside another one and locks it before anything is written. First removes temporary files there whose
- * processes have ended (spec §5, Temporary files). `open` creates the file with a name.
- * @throws {QdbError} NOT_FOUND without the directory, NOT_SUPPORTED without locks, LOCKED, IO
+ * Creates a temporary file in the directory of another file, and locks it before anything is written to it. First, temporary files in that
+ * directory are removed whose processes have ended (spec §5, Temporary files). `open` must create a file with the given name.
+ * @throws {QdbError} NOT_FOUND if the directory does not exist; NOT_SUPPORTED without the flock command; LOCKED if other processes removed
+ * the file at each attempt; IO
  */
 export function createTemporary(target: string, open: (name: string) => Handle): Temporary {
   const directory = dirname(target);
@@ -47,14 +48,17 @@ export function createTemporary(target: string, open: (name: string) => Handle):
       file.closeAfterError();
       throw error;
     }
-    // Another process locked the file first, for a clean-up, and removes it.
+    // Another process, which cleans up, has locked the file first and removes it.
     file.close();
   }
   const message = `other processes took the temporary files beside ${quote(target)} for abandoned ones ${MAX_ATTEMPTS} times; try again`;
   throw new QdbError("LOCKED", message);
 }
 
-/** The key of a file that was just created under a unique name. Removes the file when its status cannot be read. */
+/**
+ * Returns the key of a file that was just created under a unique name. If its status cannot be read, the file is removed.
+ * @throws {QdbError} the error of reading the status
+ */
 function keyOfNew(file: Handle, name: string): string {
   try {
     return file.status().key;
@@ -69,20 +73,21 @@ function keyOfNew(file: Handle, name: string): string {
 }
 
 /**
- * Removes the temporary names that a killed process left for a file. The caller must hold the lock of the file with this `key`: the
- * process that creates a file keeps it locked as long as it needs the temporary name.
+ * Removes the temporary names of a file from the directory of `target`: a killed process left them. The caller must hold the lock of the
+ * file, which has the key `key`. The process that created the file has ended then, because it would hold the lock as long as it needed the
+ * temporary name.
  */
 export function removeTemporaryNames(target: string, key: string): void {
   for (const name of candidatesIn(dirname(target))) {
     try {
       if (isNameOf(name, key)) unlinkSync(name);
     } catch {
-      // The caller checks the number of names again.
+      // The caller counts the names of the file again.
     }
   }
 }
 
-/** Removes the temporary files of a directory that no process has locked. Ignores errors: the next clean-up tries again. */
+/** Removes the temporary files of a directory that no process has locked. Errors are ignored: the next clean-up tries again. */
 function removeAbandoned(directory: string): void {
   for (const name of candidatesIn(directory)) {
     let file: Handle | undefined;
@@ -91,7 +96,7 @@ function removeAbandoned(directory: string): void {
       const { key } = file.status();
       if (file.lock() && isNameOf(name, key)) unlinkSync(name);
     } catch {
-      // The file is gone, or belongs to another user. This must not stop the creation.
+      // The file is gone, or belongs to another user. That is no reason to fail.
     }
     file?.closeAfterError();
   }
@@ -108,7 +113,7 @@ function candidatesIn(directory: string): string[] {
       entries.closeSync();
     }
   } catch {
-    // Creating the file reports the error of the directory.
+    // An error of the directory is reported when the new file is created in it.
   }
   return found;
 }
@@ -119,7 +124,10 @@ function isNameOf(name: string, key: string): boolean {
   return stats !== undefined && keyOf(stats) === key;
 }
 
-/** Removes the names given to a file, and returns the error to report; it mentions names that could not be removed. Keeps a name that leads to another file now. */
+/**
+ * Removes names that were given to a file, unless they lead to another file now. Returns the error to report: `error`, with a remark about
+ * each name that could not be removed.
+ */
 export function withoutNames(error: unknown, path: string, names: readonly string[], key: string): unknown {
   let result = error;
   for (const name of names) {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import zlib from "node:zlib";
 import { type Digests, QdbError } from "@qdb/format";
 
-/** Checksums of Node: CRC-32 of zlib and SHA-256 of OpenSSL. `crc32` throws NOT_SUPPORTED on Node before 20.15. */
+/** The checksums of Node: CRC-32 of zlib, and SHA-256 of OpenSSL. `crc32` throws {QdbError} NOT_SUPPORTED on Node before 20.15. */
 export const nodeDigests: Digests = {
   crc32(bytes, previous = 0) {
     if (typeof zlib.crc32 !== "function") {

@@ -2,34 +2,38 @@ import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 
-/** What the system says about a file or block device. */
+/** What the system says about a regular file or a block device. */
 export interface FileIdentity {
-  /** A regular file or a block device; other kinds are refused. */
+  /** A regular file or a block device. Files of any other kind are refused. */
   readonly kind: "file" | "block";
   /** Length in bytes. */
   readonly size: bigint;
-  /** Time of the last modification in ns since the epoch; for a block device, of its node in /dev. */
+  /** Time of the last modification in nanoseconds since the Unix epoch. For a block device, this is the time of its node in /dev. */
   readonly mtimeNs: bigint;
-  /** Inode number in its file system; for a block device, of its node in /dev. */
+  /** Inode number in the file system. For a block device, this is the number of its node in /dev. */
   readonly file: bigint;
 }
 
-/** A file's identity with a key that tells files apart. */
+/** The identity of a file with a key to compare files by. */
 export interface FileStatus extends FileIdentity {
-  /** Equal for two paths if and only if they lead to the same file or device. */
+  /** Two paths have the same key if and only if they lead to the same file or device. */
   readonly key: string;
 }
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
-/** Major and minor number of a dev_t, as glibc packs them. */
+/** Returns major and minor number of a dev_t, which glibc packs into one integer. */
 function deviceNumbers(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n);
   return `${major}:${minor}`;
 }
 
-/** Length of a block device in bytes, from sysfs: stat(2) says 0, and Node has no ioctl(2). The kernel counts in units of 512 bytes for every device. */
+/**
+ * Returns the length of a block device in bytes. It is read from sysfs, because stat(2) gives 0 for a device, and Node has no ioctl(2). The
+ * kernel counts in units of 512 bytes there, whatever the sector size of the device.
+ * @throws {QdbError} NOT_SUPPORTED if there is no sysfs
+ */
 function blockDeviceSize(numbers: string, path: string): bigint {
   const entry = `/sys/dev/block/${numbers}/size`;
   try {
@@ -44,17 +48,21 @@ function blockDeviceSize(numbers: string, path: string): bigint {
   }
 }
 
-/** The key of a file: see {@link FileStatus.key}. */
+/** Returns the key of a file (see {@link FileStatus.key}). */
 export function keyOf(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `block ${deviceNumbers(u64(stats.rdev))}` : `file ${u64(stats.dev)} ${u64(stats.ino)}`;
 }
 
-/** Major and minor number of the device that holds a file, in the form of /proc/locks. */
+/** Returns major and minor number of the device of the file system that a file is on, in the form of /proc/locks. */
 export function fileSystemNumbers(stats: BigIntStats): string {
   return deviceNumbers(u64(stats.dev));
 }
 
-/** @throws {QdbError} USAGE for what is neither a regular file nor a block device; NOT_SUPPORTED; LIMIT from 2^53 bytes on */
+/**
+ * Makes a status from the result of stat(2).
+ * @throws {QdbError} USAGE if it is neither a regular file nor a block device; NOT_SUPPORTED if the length of a block device cannot be
+ * found out; LIMIT from 2^53 bytes on
+ */
 export function statusOf(stats: BigIntStats, path: string): FileStatus {
   const { mtimeNs } = stats;
   const file = u64(stats.ino);
@@ -74,7 +82,7 @@ function addressable(size: bigint, path: string): bigint {
   throw new QdbError("LIMIT", `${quote(path)} has ${size} bytes; 2^53 - 1 is the most that can be addressed`);
 }
 
-/** Status of the file at a path, without opening it. @throws {QdbError} NOT_FOUND, IO; as {@link statusOf} */
+/** Returns the status of the file at a path, without opening it. @throws {QdbError} NOT_FOUND; IO; else as {@link statusOf} */
 export function statusAt(path: string): FileStatus {
   try {
     return statusOf(statSync(path, { bigint: true }), path);
@@ -83,7 +91,7 @@ export function statusAt(path: string): FileStatus {
   }
 }
 
-/** Whether a path leads to the file with a {@link FileStatus.key}. @throws {QdbError} IO when the path cannot be looked up */
+/** Whether a path leads to the file with this {@link FileStatus.key}. @throws {QdbError} IO if the path cannot be examined */
 export function leadsTo(path: string, key: string): boolean {
   try {
     return keyOf(statSync(path, { bigint: true })) === key;
@@ -94,7 +102,7 @@ export function leadsTo(path: string, key: string): boolean {
   }
 }
 
-/** Like {@link statusAt}; undefined when there is no file at the path. */
+/** Returns the status of the file at a path; undefined if the path names no file. @throws {QdbError} as {@link statusAt} */
 export function statusIfThere(path: string): FileStatus | undefined {
   try {
     return statusOf(statSync(path, { bigint: true }), path);

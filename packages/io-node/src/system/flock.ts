@@ -2,15 +2,15 @@ import { spawnSync } from "node:child_process";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 
-/** Exit code of the flock command of util-linux and busybox when the file is locked through another open. */
+/** Exit code of the flock command of util-linux and busybox if the lock is held through another open file description. */
 const HELD = 1;
 
 /**
- * Takes the exclusive flock(2) lock of an open file without waiting. Node has no call for it, so this runs the command `flock` with
- * our file descriptor. The lock belongs to the open file, not to a process: it is kept when `flock` ends, and released when our
- * descriptor is closed, however this process ends.
- * @returns false when the file is locked through another open
- * @throws {QdbError} NOT_SUPPORTED without the command; IO for any other failure, such as a file system without locks
+ * Takes the exclusive flock(2) lock of an open file, without waiting. Node has no function for it, so this runs the command `flock` and
+ * passes our file descriptor to it. The lock belongs to the open file description and not to a process: it is kept when the command ends,
+ * and released when our descriptor is closed, however this process ends.
+ * @returns false if the lock is held through another open file description
+ * @throws {QdbError} NOT_SUPPORTED if the command is missing; IO for any other failure, such as a file system without locks
  */
 export function tryFlock(fd: number, path: string): boolean {
   const { error, status, signal, stderr } = spawnSync("flock", ["-x", "-n", "3"], {
@@ -28,7 +28,7 @@ export function tryFlock(fd: number, path: string): boolean {
   }
   if (status === 0) return true;
   const said = stderr.trim();
-  // Busybox exits with the same code for every reason, but prints nothing for this one.
+  // Busybox exits with the same code for every failure, but prints nothing if the lock is held.
   if (status === HELD && said === "") return false;
   const how = said === "" ? `flock ended with ${status ?? signal}` : quote(said);
   throw new QdbError("IO", `cannot lock ${quote(path)}: ${how}`);

@@ -17,14 +17,14 @@ import { type FileStatus, statusAt, statusOf } from "./file-status.ts";
 import { tryFlock } from "./flock.ts";
 import { hasWriter } from "./lock-state.ts";
 
-/** Most bytes of one read or write: Node accepts lengths below 2^31 only. */
-const PIECE = 2 ** 30;
+/** Maximum number of bytes of one system call: Node only accepts lengths below 2^31. */
+const MAX_TRANSFER = 2 ** 30;
 
-/** An open file or block device. Reads and writes transfer all bytes or throw a QdbError that names the path. */
+/** An open file or block device. Reads and writes transfer all bytes, or throw a QdbError that names the path. */
 export class Handle {
   /** The path for messages. */
   readonly path: string;
-  /** -1 once closed, so that a later call cannot use another file with the same descriptor. */
+  /** The file descriptor; -1 after closing. Otherwise a later call could use another file that has got the same descriptor number. */
   #fd: number;
 
   private constructor(path: string, fd: number) {
@@ -32,31 +32,40 @@ export class Handle {
     this.#fd = fd;
   }
 
-  /** Opens for reading only. @throws {QdbError} NOT_FOUND, USAGE, IO */
+  /** Opens a file or block device for reading only. @throws {QdbError} NOT_FOUND, IO; USAGE for any other kind of file */
   static openForReading(path: string): Handle {
-    // Check the kind first: opening a pipe would wait for its other end, and opening some devices has an effect.
+    // The kind is checked first: opening a pipe would wait for its other end, and opening some devices has an effect.
     statusAt(path);
     return Handle.#open(path, path, constants.O_RDONLY);
   }
 
-  /** Opens what exists for reading and writing. @throws {QdbError} NOT_FOUND, USAGE, IO; LOCKED for a device that is mounted or in use */
+  /**
+   * Opens an existing file or block device for reading and writing.
+   * @throws {QdbError} NOT_FOUND, IO; USAGE for any other kind of file; LOCKED for a device that is mounted or in use
+   */
   static openForWriting(path: string): Handle {
     const { kind } = statusAt(path);
     // On a block device, O_EXCL asks the kernel for exclusive use.
     return Handle.#open(path, path, constants.O_RDWR | (kind === "block" ? constants.O_EXCL : 0));
   }
 
-  /** Creates a file; messages name it by `label`. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  /** Creates a file for writing. Messages name it by `label`. @throws {QdbError} ALREADY_EXISTS; NOT_FOUND if its directory does not exist; IO */
   static create(path: string, label: string): Handle {
     return Handle.#open(path, label, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   }
 
-  /** Creates a file that no other user may open, for reading and writing. @throws {QdbError} ALREADY_EXISTS, NOT_FOUND without its directory, IO */
+  /**
+   * Creates a file for reading and writing that no other user may open.
+   * @throws {QdbError} ALREADY_EXISTS; NOT_FOUND if its directory does not exist; IO
+   */
   static createPrivate(path: string): Handle {
     return Handle.#open(path, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   }
 
-  /** Opens a temporary file that may be abandoned, to lock it. @throws {QdbError} NOT_FOUND; USAGE for anything but a regular file; IO, also for a symbolic link */
+  /**
+   * Opens a temporary file in order to lock it, to find out whether its process has ended.
+   * @throws {QdbError} NOT_FOUND; USAGE for anything but a regular file; IO, also for a symbolic link
+   */
   static openAbandoned(path: string): Handle {
     const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
     // NFS grants an exclusive lock only on a file that is open for writing.
@@ -95,55 +104,62 @@ export class Handle {
     }
   }
 
-  /** The current status of the file. @throws {QdbError} IO, USAGE once closed */
+  /** Returns the current status of the file. @throws {QdbError} IO; USAGE after closing */
   status(): FileStatus {
     return this.#call("stat", (fd) => statusOf(fstatSync(fd, { bigint: true }), this.path));
   }
 
-  /** Its owner, mode and number of names. @throws {QdbError} IO, USAGE once closed */
+  /** Returns owner, group, mode and number of names of the file. @throws {QdbError} IO; USAGE after closing */
   access(): Stats {
     return this.#call("stat", (fd) => fstatSync(fd));
   }
 
-  /** Sets owner, group and mode to those of another file. @throws {QdbError} IO, when this user may not; USAGE once closed */
+  /** Sets owner, group and mode to those of another file. @throws {QdbError} IO, also if this user may not; USAGE after closing */
   takeAccess({ uid, gid, mode }: Stats): void {
     const now = this.access();
-    // Owner first: changing it can clear bits of the mode.
+    // The owner is set first, because that can clear bits of the mode.
     if (now.uid !== uid || now.gid !== gid) {
       this.#call(`give owner ${uid} and group ${gid} to`, (fd) => fchownSync(fd, uid, gid));
     }
     this.#call("set the mode of", (fd) => fchmodSync(fd, mode & 0o7777));
   }
 
-  /** Takes the kernel's exclusive lock (flock(2)) until this is closed. False when the file is locked through another open. @throws {QdbError} NOT_SUPPORTED without util-linux; IO */
+  /**
+   * Takes the exclusive lock of the kernel (flock(2)), which is held until this is closed. Returns false if the file is locked through
+   * another open file description.
+   * @throws {QdbError} NOT_SUPPORTED without the flock command; IO
+   */
   lock(): boolean {
     return this.#call("lock", (fd) => tryFlock(fd, this.path));
   }
 
-  /** Whether a writer holds that lock, this handle included; undefined where the system does not tell. @throws {QdbError} IO, USAGE once closed */
+  /**
+   * Whether a writer holds the exclusive lock of this file, this handle included; undefined if the system does not say.
+   * @throws {QdbError} IO; USAGE after closing
+   */
   hasWriter(): boolean | undefined {
     return this.#call("stat", (fd) => hasWriter(fstatSync(fd, { bigint: true })));
   }
 
-  /** Reads `length` bytes at `offset` into the beginning of `target`. @throws {QdbError} SHORT_READ where the file ends before that, IO */
+  /** Reads `length` bytes at file offset `offset` into the beginning of `target`. @throws {QdbError} SHORT_READ if the file ends before that; IO */
   readInto(target: Uint8Array, length: number, offset: number): void {
     let done = 0;
     while (done < length) {
       const start = done;
       const count = this.#call("read", (fd) =>
-        readOnce(fd, target, start, Math.min(PIECE, length - start), offset + start),
+        readOnce(fd, target, start, Math.min(MAX_TRANSFER, length - start), offset + start),
       );
       if (count === 0) throw shortRead(offset, length, offset + done);
       done += count;
     }
   }
 
-  /** Writes all bytes at `offset`. @throws {QdbError} IO */
+  /** Writes all bytes at file offset `offset`. @throws {QdbError} IO */
   write(bytes: Uint8Array, offset: number): void {
     let done = 0;
     while (done < bytes.length) {
       const start = done;
-      const length = Math.min(PIECE, bytes.length - start);
+      const length = Math.min(MAX_TRANSFER, bytes.length - start);
       const count = this.#call("write", (fd) => writeSync(fd, bytes, start, length, offset + start));
       if (count === 0)
         throw new QdbError("IO", `cannot write ${quote(this.path)}: the system took no byte and told no error`);
@@ -151,17 +167,20 @@ export class Handle {
     }
   }
 
-  /** Sets the length of the file in bytes; added bytes read as zeros. @throws {QdbError} IO */
+  /** Sets the length of the file in bytes. Bytes that are added read as zeros. @throws {QdbError} IO */
   truncate(length: number): void {
     this.#call("write", (fd) => ftruncateSync(fd, length));
   }
 
-  /** fsync(2): returns when everything written is on the disk. @throws {QdbError} IO, after which nothing is known about what was written */
+  /**
+   * Waits until everything written is on the disk (fsync(2)).
+   * @throws {QdbError} IO; it is then unknown which of the bytes written are on the disk
+   */
   sync(): void {
     this.#call("flush (fsync)", (fd) => fsyncSync(fd));
   }
 
-  /** Closes; does nothing the second time. @throws {QdbError} IO */
+  /** Closes the file. A second call does nothing. @throws {QdbError} IO */
   close(): void {
     if (this.#fd < 0) return;
     const fd = this.#fd;
@@ -173,7 +192,7 @@ export class Handle {
     }
   }
 
-  /** Closes after an error, and ignores an error of closing, which must not hide the first one. */
+  /** Closes the file after an error. A failure to close is ignored, so that it does not hide the first error. */
   closeAfterError(): void {
     try {
       this.close();
@@ -192,7 +211,7 @@ export class Handle {
   }
 }
 
-/** Repeats a read that a signal interrupts; libuv does so for all other calls. */
+/** Reads once. A read that a signal interrupts is repeated; libuv does this itself for all other calls. */
 function readOnce(fd: number, target: Uint8Array, start: number, length: number, offset: number): number {
   for (;;) {
     try {

@@ -4,27 +4,27 @@ import { QdbError, quote } from "@qdb/format";
 import { fromNode } from "./errors.ts";
 import { fileSystemNumbers, keyOf } from "./file-status.ts";
 
-/** A process that has a file open for writing. */
+/** A process that holds the lock of a file. */
 export interface LockHolder {
   readonly pid: number;
-  /** File name of the program on its command line; not escaped. */
+  /** File name of the program according to its command line. Not escaped. */
   readonly command: string;
 }
 
 /** Whether a running process has a file open for writing. */
 export interface LockState {
   readonly held: boolean;
-  /** The writer. Unknown where the process belongs to another user and this one is not root. */
+  /** The writer. Absent if it is unknown, for example because the process belongs to another user and this one is not root. */
   readonly holder?: LockHolder;
 }
 
-/** The initial pid namespace, whose /proc/locks shows every lock. */
+/** The initial pid namespace. In it, /proc/locks shows every lock. */
 const FIRST_PID_NAMESPACE = "pid:[4026531836]";
 
 /**
- * Whether a running writer has a file or block device open. Does not take the lock, so that no writer is refused because of this
- * check. Undefined where the system does not tell: on other systems than Linux, and in a container that sees no writer, since a
- * writer may run outside of it.
+ * Returns whether a running writer has a file or block device open. The lock is not taken for this, because a writer that starts at that
+ * moment would be refused. Returns undefined if the system does not say: on systems other than Linux, and in a container in which no writer
+ * is visible, because one may run outside of the container.
  * @throws {QdbError} NOT_FOUND, IO
  */
 export function lockState(path: string): LockState | undefined {
@@ -35,32 +35,36 @@ export function lockState(path: string): LockState | undefined {
     throw fromNode(error, "look at", path);
   }
   if (process.platform !== "linux") return undefined;
-  const seen = seenInLocks(stats);
-  if (isFree(seen)) return { held: false };
+  const state = lockInProc(stats);
+  if (isFree(state)) return { held: false };
   const holder = findLockHolder(keyOf(stats), "WRITE");
   if (holder !== undefined) return { held: true, holder };
-  return seen === "yes" ? { held: true } : undefined;
-}
-
-/** Like {@link lockState} for an open file. Does not search for the process where /proc/locks gives the answer. */
-export function hasWriter(stats: BigIntStats): boolean | undefined {
-  if (process.platform !== "linux") return undefined;
-  const seen = seenInLocks(stats);
-  if (seen === "yes") return true;
-  if (isFree(seen)) return false;
-  return findLockHolder(keyOf(stats), "WRITE") === undefined ? undefined : true;
-}
-
-/** Whether the result of {@link seenInLocks} proves that nobody holds the lock. */
-function isFree(seen: "yes" | "no" | "maybe"): boolean {
-  return seen === "no" && seesEveryLock();
+  return state === "yes" ? { held: true } : undefined;
 }
 
 /**
- * Whether /proc/locks shows a writer's lock on a file. Its pid is that of the `flock` command, which has ended; a pid namespace that
- * does not know this pid hides the line. `maybe`: only the inode matches, since btrfs shows other device numbers there than in stat.
+ * Whether a running writer has an open file locked; undefined as for {@link lockState}. If /proc/locks gives the answer, processes are not
+ * searched.
  */
-function seenInLocks(stats: BigIntStats): "yes" | "no" | "maybe" {
+export function hasWriter(stats: BigIntStats): boolean | undefined {
+  if (process.platform !== "linux") return undefined;
+  const state = lockInProc(stats);
+  if (state === "yes") return true;
+  if (isFree(state)) return false;
+  return findLockHolder(keyOf(stats), "WRITE") === undefined ? undefined : true;
+}
+
+/** Whether a result of {@link lockInProc} proves that no process holds the lock. */
+function isFree(state: "yes" | "no" | "maybe"): boolean {
+  return state === "no" && seesEveryLock();
+}
+
+/**
+ * Returns whether /proc/locks shows the lock of a writer on a file. The pid in it is that of the `flock` command, which has ended, and a
+ * pid namespace that does not know this pid does not show the lock at all. "maybe" means that only the inode number matches: on btrfs,
+ * /proc/locks has other device numbers than stat(2).
+ */
+function lockInProc(stats: BigIntStats): "yes" | "no" | "maybe" {
   const device = fileSystemNumbers(stats);
   let result: "no" | "maybe" = "no";
   for (const line of textOf("/proc/locks").split("\n")) {
@@ -80,13 +84,13 @@ function seesEveryLock(): boolean {
   }
 }
 
-/** The process that holds a lock of one of the kinds on the file with a {@link FileStatus.key}; undefined when none can be seen. */
+/** Returns the process that holds a lock of one of the kinds on the file with this {@link FileStatus.key}; undefined if none is visible. */
 export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE")[]): LockHolder | undefined {
   const lock = new RegExp(`^lock:.* FLOCK .* (?:${kinds.join("|")}) `, "m");
   for (const pid of namesIn("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of namesIn(`/proc/${pid}/fdinfo`)) {
-      // fdinfo lists the locks of this open file only. Look up the file only for those that have one.
+      // fdinfo lists the locks of this open file description only. The file is looked up only for a descriptor that has a lock.
       if (lock.test(textOf(`/proc/${pid}/fdinfo/${fd}`)) && isFile(`/proc/${pid}/fd/${fd}`, key)) {
         return { pid: Number(pid), command: commandOf(pid) };
       }
@@ -95,7 +99,7 @@ export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE"
   return undefined;
 }
 
-/** The error for a writer that finds the file locked, by another writer or by a program that reads under a shared lock. */
+/** Returns the error for a file that is locked, by a writer or by a program that reads under a shared lock. */
 export function lockedError(path: string, key: string): QdbError {
   const holder = findLockHolder(key, "WRITE", "READ");
   const who =
@@ -112,7 +116,7 @@ function commandOf(pid: string): string {
   return first === "" ? textOf(`/proc/${pid}/comm`).trim() : basename(first);
 }
 
-// Processes can end meanwhile, and those of other users cannot be read: both count as empty.
+// A process can end meanwhile, and that of another user may not be readable. Both are treated as if there was nothing to read.
 
 function namesIn(directory: string): string[] {
   try {

@@ -1,17 +1,17 @@
 import { type Progress, QdbError } from "@qdb/format";
 
-/** Longest time in ms that work may block the event loop. */
-const BREATH_MS = 15;
+/** Maximum time for which work may block the event loop, in milliseconds. */
+const MAX_BLOCKED_MS = 15;
 
-/** Options of every long call. */
+/** Options of every call that can take long. */
 export interface LongCallOptions {
-  /** Makes the call fail with ABORTED at its next step. */
+  /** If it is aborted, the call fails with ABORTED at its next step. */
   readonly signal?: AbortSignal | undefined;
-  /** Called every few ms with the progress of the call, and once at its end. */
+  /** Called every few milliseconds with the progress of the call, and once at its end. */
   readonly onProgress?: Progress | undefined;
 }
 
-/** Lets a long loop of synchronous work report progress, be aborted, and yield to the event loop. */
+/** Lets a long loop of synchronous work report its progress, be aborted, and give way to other work in the event loop. */
 export class LongCall {
   readonly #options: LongCallOptions;
   #since = performance.now();
@@ -20,7 +20,7 @@ export class LongCall {
     this.#options = options;
   }
 
-  /** @throws {QdbError} ABORTED */
+  /** Checks whether the call was aborted. @throws {QdbError} ABORTED */
   checkSignal(): void {
     const { signal } = this.#options;
     if (signal?.aborted === true) {
@@ -28,20 +28,20 @@ export class LongCall {
     }
   }
 
-  /** Must be called after each piece of work. The caller must await the result unless it is undefined. */
+  /** To be called after each piece of work. A promise that is returned must be awaited. @throws {QdbError} ABORTED, in the promise */
   step(done: number, total: number): Promise<void> | undefined {
-    if (performance.now() - this.#since < BREATH_MS) return undefined;
-    return this.#breathe(done, total);
+    if (performance.now() - this.#since < MAX_BLOCKED_MS) return undefined;
+    return this.#yield(done, total);
   }
 
-  async #breathe(done: number, total: number): Promise<void> {
+  async #yield(done: number, total: number): Promise<void> {
     this.#options.onProgress?.(done, total);
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.checkSignal();
     this.#since = performance.now();
   }
 
-  /** Reports that the work is complete. */
+  /** Reports that all work is done. */
   finish(total: number): void {
     this.#options.onProgress?.(total, total);
   }

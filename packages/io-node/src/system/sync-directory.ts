@@ -2,7 +2,10 @@ import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { fromNode } from "./errors.ts";
 
-/** Flushes the directory of a file, so that a new name of the file is on the disk. @throws {QdbError} IO */
+/**
+ * Flushes the directory of a file, so that a new name of the file is on the disk too.
+ * @throws {QdbError} IO; NOT_FOUND if the directory does not exist
+ */
 export function syncDirectory(path: string): void {
   const directory = dirname(path);
   try {

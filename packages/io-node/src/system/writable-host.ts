@@ -1,7 +1,8 @@
 import { QdbError } from "@qdb/format";
 
 /**
- * Refuses to write on hosts where it is not proved that acknowledged writes survive a crash. No other code decides which hosts can write.
+ * Refuses to write on platforms on which it is not proved that acknowledged writes survive a crash. No other code decides on which
+ * platforms writing is possible.
  * @throws {QdbError} NOT_SUPPORTED on any platform but Linux
  */
 export function requireWritableHost(platform: string = process.platform): void {
