@@ -150,8 +150,8 @@ export class Qcow2Bitmap {
   }
 
   /**
-   * The first error in name, extra data, type, granularity, flags or number of bits; undefined if there is none. Then the shape of the
-   * bitmap is known, and a bitmap whose bits cannot be read can be replaced by one with all bits dirty.
+   * The first error in name, extra data, type, granularity, flags or number of bits; undefined if there is none. Without such an error the
+   * shape of the bitmap is known, so a bitmap whose bits cannot be read can be replaced by one with all bits dirty.
    */
   get shapeProblem(): Problem | undefined {
     return shapeProblem(this, this.#directory);

@@ -8,7 +8,7 @@ import { FINDING, type FindingKind } from "./watched-clusters.ts";
 export interface Owner extends ByteRange {
   /** Name of the structure, for messages. */
   readonly what: string;
-  /** The finding for a cluster of this range to which a bitmap refers too. */
+  /** The finding to report for a cluster of this range if a bitmap refers to the cluster too. */
   readonly finding: FindingKind;
 }
 

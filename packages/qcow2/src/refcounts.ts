@@ -31,7 +31,10 @@ export class Refcounts {
   /** Index of the first watched cluster whose refcount block was not reached yet. */
   #next = 0;
 
-  /** @throws {QdbError} BAD_FIELD if the header has an impossible refcount_order */
+  /**
+   * Prepares a check of the refcounts of `watched`. Nothing is read yet.
+   * @throws {QdbError} BAD_FIELD if the header has an impossible refcount_order
+   */
   constructor(header: Qcow2Header, watched: WatchedClusters, reader: StructureReader) {
     const { refcountOrder, clusterBits } = header;
     if (refcountOrder > MAX_REFCOUNT_ORDER) {

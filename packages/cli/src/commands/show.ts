@@ -8,7 +8,7 @@ import { svgOf, svgSpace } from "../picture/svg.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
-/** Maximum number of rows of a map in the terminal, if it is the only one, and if there are several. */
+/** Maximum number of rows of a map in the terminal: of the only map, and of each of several maps. */
 const ROWS = { single: 16, many: 8 } as const;
 const WIDTHS = { min: 20, max: 1000 } as const;
 

@@ -18,7 +18,7 @@ const HEAD_SIZE = 512;
 
 /**
  * Detects the format of a source by its first bytes.
- * @throws {QdbError} USAGE for standard input or an unknown format; else as opening and reading the source
+ * @throws {QdbError} USAGE for standard input or an unknown format; else what opening and reading the source throws
  */
 export function detectFormat(path: string): string {
   const say = `say it with --from: ${[...IMPORTERS.keys()].join(", ")}`;

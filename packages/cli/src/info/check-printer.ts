@@ -17,7 +17,7 @@ export function checkPrinter(path: string, call: Call): CheckPrinter {
   return call.json ? new JsonPrinter(path, call) : new TextPrinter(path, call);
 }
 
-/** Whether no finding is above noncanonical. */
+/** Whether no finding is worse than noncanonical: none is corrupt, unsafe or a leak. */
 export function isClean({ corrupt, unsafe, leak }: CheckSummary["counts"]): boolean {
   return corrupt + unsafe + leak === 0;
 }

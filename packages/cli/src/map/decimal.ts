@@ -17,7 +17,7 @@ export function decimalWriter(view: DataView): PutNumber {
     return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
   });
 
-  // `| 0` tells V8 that a number is a 32-bit integer, and truncates it. All numbers but the parameter of the returned function are below
+  // `| 0` truncates a number, and makes V8 keep it as a 32-bit integer. All numbers but the parameter of the returned function are below
   // 2^31.
 
   /** Writes a number below 10000 without leading zeros. */

@@ -114,8 +114,9 @@ function validateTable(index: QdbIndex, changes: readonly BitmapChange[], table:
 }
 
 /**
- * Whether a change copies an entry that broke a rule before this commit. If a copied entry broke no rule before, an error in it is the
- * commit's own: a change of a successor, for example, can bring the frozen bitmap that names it into error.
+ * Whether a change copies an entry that broke a rule before. This commit did not cause that error, so the entry may be written. An entry
+ * that broke no rule before must not break one now: a change of a successor, for example, can bring the frozen bitmap that names the
+ * successor into error.
  */
 function isCopiedError({ from, entry, bits, repair }: BitmapChange, index: QdbIndex): boolean {
   if (from === undefined || entry !== undefined || bits !== undefined || repair !== undefined) return false;

@@ -79,7 +79,7 @@ function* uniformClusters(map: QdbClusterMap, allOnes: boolean, checksums: Unifo
   const ones = new Set<number>();
   for (const cluster of maybeUniform(map, allOnes, checksums)) {
     const bytes = yield* readRange(map.offset(cluster), map.clusterSize);
-    // The bytes do not match their checksum and may be wrong. The cluster is copied unchanged with its checksum, so that a reader still
+    // Bytes that do not match their checksum may be wrong. Such a cluster is copied unchanged with its checksum, so that a reader still
     // finds the error.
     if (map.verify(cluster, bytes) !== undefined) continue;
     const bitsLeft = map.bitCount - cluster * bytes.length * 8;
