@@ -32,9 +32,9 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   "io-node": {
     system: [],
     create: ["system"],
-    files: ["system", "create"],
-    disk: ["system", "create", "files"],
-    ".": ["system", "create", "files", "disk"],
+    disk: ["system"],
+    files: ["system", "create", "disk"],
+    ".": ["system", "create", "disk", "files"],
   },
   cli: {
     shell: [],

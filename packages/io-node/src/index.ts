@@ -4,13 +4,19 @@ export { type DiffOptions, diffImages } from "./disk/diff.ts";
 export { nodeDigests } from "./system/digests.ts";
 export { reasonOf } from "./system/errors.ts";
 export type { FileIdentity } from "./system/file-status.ts";
-export { type DiskOfBitmap, type DiskState, diskState, requireSameDisk } from "./disk/disk-state.ts";
+export {
+  type DiskOfBitmap,
+  type DiskOptions,
+  type DiskState,
+  diskState,
+  requireSameDisk,
+} from "./disk/disk-state.ts";
 export { FileSource, openFileSource } from "./files/file-source.ts";
 export { FileStore, openFileStore } from "./files/file-store.ts";
 export { detectForeignImage } from "./disk/detect-foreign.ts";
 export { requireWritableHost } from "./system/writable-host.ts";
 export { type LockHolder, type LockState, lockState } from "./system/lock-state.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
-export { openQdb } from "./files/open-qdb.ts";
+export { openQdb, type QdbOpenOptions } from "./files/open-qdb.ts";
 export type { LongCallOptions } from "./system/long-call.ts";
 export { lookAtDisk, type StampedDisk } from "./disk/stamp.ts";

@@ -180,7 +180,7 @@ describe("the disk that a bitmap was stored for", () => {
     const before = readFileSync(target);
     utimesSync(source, 1, 1);
     const changed = await errorOf(() => copyExtents(bitmapOf(2), source, target, { disk }));
-    expect([changed.code, changed.where]).toEqual(["WRONG_DISK", { bitmap: "b" }]);
+    expect([changed.code, changed.where]).toEqual(["WRONG_DISK", { structure: "disk", bitmap: "b" }]);
     expect(changed.message).toContain(source);
     const broken = { ...disk, records: [{ type: RECORD.stamp, data: new Uint8Array(25) }] };
     expect((await errorOf(() => copyExtents(bitmapOf(2), source, target, { disk: broken }))).code).toBe("WRONG_DISK");

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { type DiskStamp, encodeRecord } from "@qdb/format";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { diskState, lookAtDisk, requireSameDisk } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
@@ -30,7 +30,7 @@ async function expectUnreadable(bitmap: ReturnType<typeof bitmapOf>, disk: strin
   const message = `cannot look at "${disk}": ${words}`;
   expect(state).toMatchObject({ kind: "unreadable", error: { code: "IO", message } });
   const error = await errorOf(() => requireSameDisk(bitmap));
-  expect([error.code, error.where.bitmap]).toEqual(["IO", "b"]);
+  expect([error.code, error.where]).toEqual(["IO", { structure: "disk", bitmap: "b" }]);
   expect(error.message).toContain(message);
 }
 
@@ -94,6 +94,38 @@ test("nothing that is there is missing: alone this is unknown, and no error", ()
   expect(diskState({ records: [encodeRecord({ kind: "stamp", stamp })] })).toEqual({ kind: "missing" });
 });
 
+describe("only an absolute path or a path that is given is looked at", () => {
+  test.each(["disk.raw", "./disk.raw", "drive0", "file:disk.raw"])("the record %j is no absolute path", (text) => {
+    const { folder, disk } = stampedDisk();
+    const { stamp } = lookAtDisk(disk);
+    // Another file is there for who takes the record for a path.
+    const home = process.cwd();
+    onTestFinished(() => process.chdir(home));
+    process.chdir(folder);
+    writeFileSync(text, "another disk");
+    expect(diskState(bitmapOf(text, stamp))).toEqual({ kind: "missing" });
+    requireSameDisk(bitmapOf(text, stamp));
+  });
+
+  test("a path that is given counts, whatever the record says", async () => {
+    const { folder, disk, bitmap } = stampedDisk();
+    const other = join(folder, "other.raw");
+    writeFileSync(other, "a disk");
+    expect(diskState(bitmap, other)).toEqual({ kind: "changed" });
+    const error = await errorOf(() => requireSameDisk(bitmap, other));
+    expect([error.code, error.message]).toEqual(["WRONG_DISK", expect.stringContaining(`"${other}" is another disk`)]);
+    const [, stamp] = bitmap.records;
+    const noPath = { label: "b", records: stamp === undefined ? [] : [stamp] };
+    expect(diskState(noPath)).toEqual({ kind: "missing" });
+    expect(diskState(noPath, disk)).toEqual({ kind: "same" });
+    expect(diskState(noPath, other)).toEqual({ kind: "changed" });
+    expect(diskState(bitmapOf("drive0", lookAtDisk(disk).stamp), relative(process.cwd(), disk))).toEqual({
+      kind: "same",
+    });
+    expect(diskState(bitmap, join(folder, "none"))).toEqual({ kind: "missing" });
+  });
+});
+
 test("what is no disk, a broken stamp and a disk that was written to are changed", async () => {
   const { folder, disk, bitmap } = stampedDisk();
   const [path] = bitmap.records;
@@ -107,7 +139,7 @@ test("what is no disk, a broken stamp and a disk that was written to are changed
   for (const changed of [...wrong, bitmap]) {
     expect(diskState(changed)).toEqual({ kind: "changed" });
     const error = await errorOf(() => requireSameDisk(changed));
-    expect([error.code, error.where]).toEqual(["WRONG_DISK", { bitmap: "b" }]);
+    expect([error.code, error.where]).toEqual(["WRONG_DISK", { structure: "disk", bitmap: "b" }]);
   }
   expect(diskState({ records: [path] })).toEqual({ kind: "unstamped" });
   expect(diskState({ records: undefined })).toEqual({ kind: "unstamped" });

@@ -1,5 +1,5 @@
 import { type Bitmap, type Edits, type QdbEditor, QdbError, quote } from "@qdb/format";
-import { about, requireSameDisk } from "../files/open-qdb.ts";
+import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import type { Combination } from "./set-operations.ts";
 import type { SourceFile } from "./source-file.ts";
@@ -51,11 +51,7 @@ export async function combine(
   await change(target, make, removes);
 }
 
-async function readSource({ editor, path, sources, call }: OpenBitmap, name: string): Promise<Bitmap> {
+async function readSource({ editor, path, sources }: OpenBitmap, name: string): Promise<Bitmap> {
   if (sources !== undefined) return sources.read(name);
-  return about(path, async () => {
-    const bits = await editor.bits(name);
-    requireSameDisk({ records: editor.edits.records(name), label: name }, call);
-    return bits;
-  });
+  return about(path, () => editor.bits(name));
 }

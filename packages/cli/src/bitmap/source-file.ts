@@ -2,7 +2,7 @@ import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format
 import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { firstBytes } from "../files/first-bytes.ts";
-import { about, diskOf, mirrorOptions, openFile, requireFile, requireSameDisk } from "../files/open-qdb.ts";
+import { about, diskOptions, mirrorOptions, openFile, requireFile } from "../files/open-qdb.ts";
 import { aboutSource } from "../import/request.ts";
 import type { Call } from "../shell/command.ts";
 
@@ -21,15 +21,9 @@ export async function openSourceFile(path: string, call: Call): Promise<SourceFi
 }
 
 async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
-  const file = await openFile(path, call, mirrorOptions(call));
+  const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
   return {
-    read: (name) =>
-      about(path, async () => {
-        const bitmap = file.bitmap(name);
-        const bits = await bitmap.read({ signal: call.signal });
-        requireSameDisk(diskOf(bitmap.entry), call);
-        return bits;
-      }),
+    read: (name) => about(path, () => file.bitmap(name).read({ signal: call.signal })),
     close: () => file.close(),
   };
 }

@@ -3,7 +3,7 @@ import { ACTIONS, type Action } from "../bitmap/actions.ts";
 import type { OpenBitmap } from "../bitmap/open-bitmap.ts";
 import { openSourceFile, type SourceFile } from "../bitmap/source-file.ts";
 import { warnOfDamage } from "../files/commit-warnings.ts";
-import { about, closing, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
+import { about, closing, diskOptions, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
 /** Options that only have a meaning together with an action, each with the actions that it belongs to. */
@@ -59,7 +59,7 @@ async function run(call: Call): Promise<number> {
   const [path = "", name = ""] = call.operands;
   requireFile(path);
   const actions = actionsOf(call);
-  const editor = await about(path, () => openEditor(path, mirrorOptions(call)));
+  const editor = await about(path, () => openEditor(path, { ...mirrorOptions(call), ...diskOptions(call) }));
   return closing(editor, async () => {
     await applyAll(actions, { call, editor, path, name });
     if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");

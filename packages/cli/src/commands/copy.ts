@@ -1,8 +1,9 @@
-import { type Bitmap, isQdbError, type QdbFile } from "@qdb/format";
+import type { Bitmap, QdbFile } from "@qdb/format";
 import { copyExtents } from "@qdb/io-node";
-import { about, closing, diskOf, insisting, mirrorOptions, openFile } from "../files/open-qdb.ts";
+import { about, closing, diskOf, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
+import { insisting } from "../shell/errors.ts";
 import { shortSize } from "../shell/size.ts";
 
 /** `qdb copy`: copies the dirty extents of one image onto another image. */
@@ -22,7 +23,8 @@ export const command: CommandSpec = {
 
 async function run(call: Call): Promise<number> {
   const [file = "", name = "", source = "", target = ""] = call.operands;
-  const qdb = await openFile(file, call, mirrorOptions(call));
+  // SOURCE is the disk to compare with, wherever the recorded one is: copyExtents compares it once it is open.
+  const qdb = await openFile(file, call, { ...mirrorOptions(call), disk: "ignore" });
   return closing(qdb, async () => {
     const { entry } = await about(file, () => qdb.bitmap(name));
     requireRawImages([source, target], call);
@@ -33,7 +35,7 @@ async function run(call: Call): Promise<number> {
       const copied = await copyExtents(() => readBits(qdb, file, name, call), source, target, options);
       call.output.line(`${shortSize(BigInt(copied))} of ${shortSize(entry.decodeFields().size)} copied and flushed`);
     } catch (error) {
-      throw isQdbError(error, "WRONG_DISK") ? insisting(error) : error;
+      throw insisting(error);
     } finally {
       progress.end();
     }

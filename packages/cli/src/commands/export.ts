@@ -1,6 +1,6 @@
 import { type Bitmap, QdbError } from "@qdb/format";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, diskOf, mirrorOptions, openFile, requireSameDisk } from "../files/open-qdb.ts";
+import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
@@ -44,15 +44,11 @@ async function run(call: Call): Promise<number> {
 
 /** Reads and verifies all bits of a bitmap, before the first byte is written. */
 async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
-  const file = await openFile(path, call, mirrorOptions(call));
+  const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
   const progress = call.progress("reading");
   try {
-    return await about(path, async () => {
-      const bitmap = file.bitmap(name);
-      const bits = await bitmap.read({ signal: call.signal, onProgress: progress.onProgress });
-      requireSameDisk(diskOf(bitmap.entry), call);
-      return bits;
-    });
+    const options = { signal: call.signal, onProgress: progress.onProgress };
+    return await about(path, () => file.bitmap(name).read(options));
   } finally {
     progress.end();
     await file.close();

@@ -1,5 +1,5 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
-import { about, closing, diskOf, openFile, requireSameDisk } from "../files/open-qdb.ts";
+import { about, closing, diskOptions, openFile } from "../files/open-qdb.ts";
 import { MapPrinter } from "../map/map-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
@@ -34,7 +34,7 @@ export const command: CommandSpec = {
     const [path = "", name = ""] = call.operands;
     const start = sizeOption(call, "start-offset") ?? 0n;
     const maxLength = sizeOption(call, "max-length");
-    const file = await openFile(path, call, { acceptMirror: true });
+    const file = await openFile(path, call, { acceptMirror: true, ...diskOptions(call) });
     await closing(file, () => about(path, () => print(file.bitmap(name), start, maxLength, call)));
     return 0;
   },
@@ -67,14 +67,10 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
     heldBytes += batch.runs.byteLength;
     if (heldBytes < MAX_HELD_BYTES) continue;
     await verify(bitmap, options);
-    requireSameDisk(diskOf(bitmap.entry), call);
     for (const batch of held) printer.push(batch);
     held = undefined;
   }
-  if (held !== undefined) {
-    requireSameDisk(diskOf(bitmap.entry), call);
-    for (const batch of held) printer.push(batch);
-  }
+  for (const batch of held ?? []) printer.push(batch);
   printer.finish();
   printer.flush();
 }

@@ -40,7 +40,8 @@ async function run(call: Call): Promise<number> {
   if (out !== undefined) refuseTextOptions(call);
   if (out !== undefined) requireNewOutput(out);
   const width = widthOf(call);
-  const file = await openFile(path, call, { acceptMirror: true });
+  // A picture says beside the map whether the disk has changed.
+  const file = await openFile(path, call, { acceptMirror: true, disk: "ignore" });
   try {
     const space: SpaceFor = (bits, isOnly) =>
       out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bits);

@@ -1,19 +1,5 @@
-import {
-  type BitmapEntry,
-  isQdbError,
-  type MirrorOptions,
-  type QdbEditor,
-  QdbError,
-  type QdbFile,
-  quote,
-} from "@qdb/format";
-import {
-  requireSameDisk as checkDisk,
-  type DiskOfBitmap,
-  type EditorOpenOptions,
-  openQdb,
-  openQdbEditor,
-} from "@qdb/io-node";
+import { type BitmapEntry, type MirrorOptions, type QdbEditor, QdbError, type QdbFile, quote } from "@qdb/format";
+import { type DiskOfBitmap, type DiskOptions, type EditorOpenOptions, openQdb, openQdbEditor } from "@qdb/io-node";
 import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 import { inFile } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
@@ -53,7 +39,7 @@ export function requireFile(path: string): void {
 export async function openFile(
   path: string,
   { signal }: Pick<Call, "signal">,
-  options: MirrorOptions = {},
+  options: MirrorOptions & DiskOptions = {},
 ): Promise<QdbFile> {
   requireFile(path);
   let isSaid = false;
@@ -85,24 +71,12 @@ export function mirrorOptions(call: Pick<Call, "has">): MirrorOptions {
   return { acceptMirror: call.has(HEADER_DAMAGE.long) };
 }
 
+/** Whether bits may be read although the disk differs from its stamp, according to the options of the call. */
+export function diskOptions(call: Pick<Call, "has">): DiskOptions {
+  return call.has(DISK_CHANGE.long) ? { disk: "ignore" } : {};
+}
+
 /** What a bitmap records about its disk. */
 export function diskOf(entry: BitmapEntry): DiskOfBitmap {
   return { label: entry.label, records: entry.parseRecords() };
-}
-
-/** Refuses a bitmap whose disk is another one, has changed, or cannot be accessed, unless --ignore-disk-change is given. @throws {QdbError} WRONG_DISK, IO */
-export function requireSameDisk(bitmap: DiskOfBitmap, call: Pick<Call, "has">): void {
-  if (call.has(DISK_CHANGE.long)) return;
-  try {
-    checkDisk(bitmap);
-  } catch (error) {
-    throw insisting(error);
-  }
-}
-
-/** Adds the option that overrides the check of the disk to its error. */
-export function insisting(error: unknown): unknown {
-  if (!isQdbError(error)) return error;
-  const message = `${error.message}, or insist with --${DISK_CHANGE.long}`;
-  return new QdbError(error.code, message, error.where, { cause: error });
 }

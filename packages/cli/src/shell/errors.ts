@@ -1,5 +1,5 @@
 import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/format";
-import { HEADER_DAMAGE } from "./command.ts";
+import { DISK_CHANGE, HEADER_DAMAGE } from "./command.ts";
 import type { Json } from "./json.ts";
 
 /** Returns the problem to report for anything that was thrown. A value that is no QdbError is reported as IO. */
@@ -59,13 +59,24 @@ export function inFile(path: string, error: unknown): unknown {
   if (!isQdbError(error)) return error;
   const name = quote(path);
   if (error.message.includes(name)) return error;
-  const advice = ADVICE[error.code];
-  const isRefusedMirror = error.code === "BAD_CHECKSUM" && error.where.structure === "mirror";
-  const more = isRefusedMirror
-    ? `, or insist with --${HEADER_DAMAGE.long}`
-    : advice === undefined || error.message.includes("qdb check")
-      ? ""
-      : `; ${advice}`;
-  const message = `${name}: ${error.message}${more}`;
+  const message = `${name}: ${error.message}${adviceOn(error)}`;
   return new QdbError(error.code, message, error.where, { cause: error });
+}
+
+/** A WRONG_DISK error with the option that insists on the bits. Other errors are returned as they are. */
+export function insisting(error: unknown): unknown {
+  if (!isQdbError(error, "WRONG_DISK")) return error;
+  return new QdbError(error.code, `${error.message}${insistence(error) ?? ""}`, error.where, { cause: error });
+}
+
+function adviceOn(problem: Problem): string {
+  const advice = ADVICE[problem.code];
+  const isSaid = advice === undefined || problem.message.includes("qdb check");
+  return insistence(problem) ?? (isSaid ? "" : `; ${advice}`);
+}
+
+/** The option that insists on bits which a problem refuses, to be appended to its message; undefined for other problems. */
+function insistence({ code, where }: Problem): string | undefined {
+  if (code === "BAD_CHECKSUM" && where.structure === "mirror") return `, or insist with --${HEADER_DAMAGE.long}`;
+  return where.structure === "disk" ? `, or insist with --${DISK_CHANGE.long}` : undefined;
 }

@@ -1,4 +1,4 @@
-import { openFileSource } from "../files/file-source.ts";
+import { Handle } from "../system/handle.ts";
 
 interface Signature {
   readonly format: string;
@@ -28,19 +28,22 @@ const VHD_MAGIC = "conectix";
 /**
  * The name of the image format whose magic number a file has; undefined when it can be a raw image. A raw disk can hold such
  * bytes too, by chance or by intent of the guest, so callers should let the user override the result.
- * @throws {QdbError} as opening and reading a file source
+ * @throws {QdbError} NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as opening and reading a file; SHORT_READ if the file becomes shorter meanwhile
  */
 export function detectForeignImage(path: string): string | undefined {
-  const source = openFileSource(path);
+  const image = Handle.openForReading(path);
   try {
-    const has = (offset: number, magic: string): boolean =>
-      offset >= 0 &&
-      offset + magic.length <= source.size &&
-      Buffer.from(source.readSync(offset, magic.length)).toString("latin1") === magic;
+    const size = Number(image.status().size);
+    const has = (offset: number, magic: string): boolean => {
+      if (offset < 0 || offset + magic.length > size) return false;
+      const bytes = Buffer.alloc(magic.length);
+      image.readInto(bytes, magic.length, offset);
+      return bytes.toString("latin1") === magic;
+    };
     const found = SIGNATURES.find(({ offset, magic }) => has(offset, magic));
     if (found !== undefined) return found.format;
-    return VHD_FOOTERS.some((length) => has(source.size - length, VHD_MAGIC)) ? "VHD" : undefined;
+    return VHD_FOOTERS.some((length) => has(size - length, VHD_MAGIC)) ? "VHD" : undefined;
   } finally {
-    source.close();
+    image.close();
   }
 }

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
-import { type DiskStamp, decodeRecord, QdbError, quote, RECORD, type Tlv } from "@qdb/format";
+import { isAbsolute } from "node:path";
+import { type BitsOptions, type DiskStamp, decodeRecord, QdbError, quote, RECORD, type Tlv } from "@qdb/format";
 import { errnoOf, ioError } from "../system/errors.ts";
 import { type FileStatus, statusOf } from "../system/file-status.ts";
 import { stampDiffers } from "./stamp.ts";
@@ -12,10 +13,21 @@ export interface DiskOfBitmap {
   readonly records: readonly Tlv[] | undefined;
 }
 
+/** Which disk bitmaps are compared with before their bits are given out. */
+export interface DiskOptions {
+  /**
+   * Path of the disk of all bitmaps that are read, or `"ignore"` to give bits out without a comparison; `./ignore` is a file of that name.
+   * If this is not given, each bitmap is compared with the disk that it records, provided that the record is an absolute path: it can
+   * also be the name of a node of QEMU, or a URI (QDB-REC-020), which are not looked up.
+   */
+  readonly disk?: string | "ignore" | undefined;
+}
+
 /**
  * The state of the disk of a bitmap, compared with its stamp (spec §3, record 2).
  * - `unstamped`: there is no stamp to compare with.
- * - `missing`: no path is recorded, or there is no file. Whether the disk changed is unknown; the bits may be used.
+ * - `missing`: no path was given and no absolute path is recorded, or nothing is there. Whether the disk changed is unknown; the bits may
+ *   be used.
  * - `unreadable`: the disk, or a directory on the way to it, cannot be accessed; `error` (IO) says why.
  * - `same length`: the disk is a device, whose stamp holds the length only. Changes of its content are not detected.
  * - `same`: no difference was found, which proves nothing (QDB-REC-027).
@@ -25,14 +37,16 @@ export type DiskState =
   | { readonly kind: "unstamped" | "missing" | "same length" | "same" | "changed" }
   | { readonly kind: "unreadable"; readonly error: QdbError };
 
-/** Compares the disk that a bitmap names with its stamp. Reports errors in the result instead of throwing them. */
-export function diskState({ records }: Pick<DiskOfBitmap, "records">): DiskState {
+/**
+ * Compares the stamp of a bitmap with the disk at the path `disk`, or else at the absolute path that the bitmap records. Reports errors in
+ * the result instead of throwing them.
+ */
+export function diskState({ records }: Pick<DiskOfBitmap, "records">, disk?: string): DiskState {
   const stamp = recordedStamp(records);
   if (stamp === undefined) return { kind: "unstamped" };
   if (stamp === "broken") return { kind: "changed" };
-  const path = recordedPath(records);
-  // No file can have such a path.
-  if (path === undefined || path === "" || path.includes("\0")) return { kind: "missing" };
+  const path = disk ?? recordedPath(records);
+  if (path === undefined || !canBePath(path)) return { kind: "missing" };
   try {
     const stats = statSync(path, { bigint: true });
     if (!stats.isFile() && !stats.isBlockDevice()) return { kind: "changed" };
@@ -43,23 +57,42 @@ export function diskState({ records }: Pick<DiskOfBitmap, "records">): DiskState
   }
 }
 
+/** Whether a file can have this path. */
+function canBePath(path: string): boolean {
+  return path !== "" && !path.includes("\0");
+}
+
 function stampState(stamp: DiskStamp, status: FileStatus): DiskState {
   if (stampDiffers(stamp, status)) return { kind: "changed" };
   return { kind: status.kind === "file" ? "same" : "same length" };
 }
 
 /**
- * Refuses a bitmap whose disk differs from its stamp or cannot be accessed. Call it after reading the bits (QDB-ERR-025), and
- * before using them.
+ * Returns the hook that refuses bitmaps whose disk differs from its stamp or cannot be accessed. It throws WRONG_DISK or IO, with
+ * `where.structure` "disk".
+ * @throws {QdbError} USAGE for a path that no file can have
+ */
+export function refuseOtherDisks({ disk }: DiskOptions): BitsOptions["beforeBits"] {
+  if (disk === "ignore") return undefined;
+  if (disk !== undefined && !canBePath(disk)) {
+    throw new QdbError("USAGE", `${quote(disk)} can be no path of a disk; name the disk, or leave the option disk out`);
+  }
+  return (bitmap) => requireSameDisk(bitmap, disk);
+}
+
+/**
+ * Refuses a bitmap whose disk, at the path `disk` or else at the absolute path that the bitmap records, differs from its stamp or cannot be
+ * accessed. `openQdb` and `openQdbEditor` do this for all bits that they give out. Who opens a source in another way calls this after
+ * reading the bits (QDB-ERR-025), and before using them.
  * @throws {QdbError} WRONG_DISK; IO when the disk is `unreadable`
  */
-export function requireSameDisk(bitmap: DiskOfBitmap): void {
-  const state = diskState(bitmap);
-  if (state.kind === "changed") throw wrongDisk(bitmap, recordedPath(bitmap.records));
+export function requireSameDisk(bitmap: DiskOfBitmap, disk?: string): void {
+  const state = diskState(bitmap, disk);
+  if (state.kind === "changed") throw wrongDisk(bitmap, disk ?? recordedPath(bitmap.records));
   if (state.kind !== "unreadable") return;
   const { error } = state;
   const message = `${error.message}; it is the disk of the bitmap, and whether it has changed since it was stored is unknown; make it accessible`;
-  throw new QdbError("IO", message, { bitmap: bitmap.label }, { cause: error });
+  throw new QdbError("IO", message, whereOf(bitmap), { cause: error });
 }
 
 /** Like {@link requireSameDisk} for a disk that is open already, at any path. @throws {QdbError} WRONG_DISK */
@@ -69,14 +102,17 @@ export function requireDisk(bitmap: DiskOfBitmap, status: FileStatus, path: stri
   if (stamp === "broken" || stampDiffers(stamp, status)) throw wrongDisk(bitmap, path);
 }
 
-function wrongDisk({ records, label }: DiskOfBitmap, path: string | undefined): QdbError {
+function wrongDisk(bitmap: DiskOfBitmap, path: string | undefined): QdbError {
   const what =
-    recordedStamp(records) === "broken" || path === undefined
+    recordedStamp(bitmap.records) === "broken" || path === undefined
       ? "its disk stamp is broken"
       : `${quote(path)} is another disk than the one that the bitmap was stored for, or has changed since`;
-  return new QdbError("WRONG_DISK", `${what}: writes may be missing from the bitmap; make a new one`, {
-    bitmap: label,
-  });
+  const message = `${what}: writes may be missing from the bitmap; make a new one`;
+  return new QdbError("WRONG_DISK", message, whereOf(bitmap));
+}
+
+function whereOf({ label }: DiskOfBitmap): QdbError["where"] {
+  return { structure: "disk", bitmap: label };
 }
 
 function recordedStamp(records: DiskOfBitmap["records"]): DiskStamp | "broken" | undefined {
@@ -86,9 +122,10 @@ function recordedStamp(records: DiskOfBitmap["records"]): DiskStamp | "broken" |
   return record.kind === "stamp" ? record.stamp : "broken";
 }
 
+/** The recorded disk if it is an absolute path. A relative one has no meaning here: the directory that it began at is not known. */
 function recordedPath(records: DiskOfBitmap["records"]): string | undefined {
   const item = records?.find(({ type }) => type === RECORD.disk);
   if (item === undefined) return undefined;
   const record = decodeRecord(item);
-  return record.kind === "disk" ? record.text : undefined;
+  return record.kind === "disk" && isAbsolute(record.text) ? record.text : undefined;
 }

@@ -1,22 +1,28 @@
 import { randomUUID } from "node:crypto";
 import { fromUuid, type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
+import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";
 import { openFileStore } from "./file-store.ts";
 
 /** Options of {@link openQdbEditor}. */
-export interface EditorOpenOptions extends Limits, MirrorOptions {
+export interface EditorOpenOptions extends Limits, MirrorOptions, DiskOptions {
   /** Open for a repair: also a file whose primary header has bad magic. */
   readonly repair?: boolean;
 }
 
 /**
  * Opens a QDB file or block device for changes, locks it, and uses Node's checksums. Closing it releases the lock.
- * @throws {QdbError} LOCKED, NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as {@link openFileStore}; then the first error of the file (spec §7)
+ *
+ * Before `bits` gives out the source of a merge, the disk of that bitmap is compared with the bitmap's stamp, as by `openQdb`. A bitmap
+ * that is changed is not compared with its disk.
+ * @throws {QdbError} LOCKED, NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as {@link openFileStore}; USAGE for an impossible path of the disk;
+ * then the first error of the file (spec §7)
  */
-export async function openQdbEditor(path: string, options: EditorOpenOptions = {}): Promise<QdbEditor> {
+export async function openQdbEditor(path: string, { disk, ...options }: EditorOpenOptions = {}): Promise<QdbEditor> {
+  const beforeBits = refuseOtherDisks({ disk });
   const store = openFileStore(path);
   try {
-    return await QdbEditor.open(store, { digests: nodeDigests, randomId, ...options });
+    return await QdbEditor.open(store, { digests: nodeDigests, randomId, ...options, beforeBits });
   } catch (error) {
     try {
       store.close();
