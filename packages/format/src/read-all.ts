@@ -149,12 +149,12 @@ export function* readAllPlan(
   options: Limits & Pick<BitOptions, "onProgress"> = {},
 ): Plan<LoadedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const limit = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
   const needed = bitsOfAll(mapped, (bits) => Math.ceil(bits / 8));
-  if (needed > most) {
+  if (needed > limit) {
     throw new QdbError(
       "LIMIT",
-      `the bitmaps take ${needed} bytes in memory, at most ${most} are allowed; read them one by one, or raise maxBitmapBytes`,
+      `the bitmaps take ${needed} bytes in memory, at most ${limit} are allowed; read them one by one, or raise maxBitmapBytes`,
     );
   }
   const bitmaps = new Map<BitmapEntry, Bitmap>();

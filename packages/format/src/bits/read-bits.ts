@@ -138,12 +138,12 @@ const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT if the bits take more than `maxBitmapBytes`
  */
 export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
-  const most = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const limit = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
   const needed = Math.ceil(map.bitCount / 8);
-  if (needed > most) {
+  if (needed > limit) {
     throw new QdbError(
       "LIMIT",
-      `the bitmap takes ${needed} bytes in memory, at most ${most} are allowed; raise maxBitmapBytes`,
+      `the bitmap takes ${needed} bytes in memory, at most ${limit} are allowed; raise maxBitmapBytes`,
       { bitmap: map.label },
     );
   }

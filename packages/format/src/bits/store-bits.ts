@@ -40,8 +40,8 @@ export function isOnes(bytes: Uint8Array, validBits: number): boolean {
 
 /**
  * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored. A cluster of ones is not stored if
- * the file has the feature all-ones clusters (spec §4, Canonical file). `known` returns a cluster that is in the file already with the
- * bytes it is given, or undefined; the L1 entry then refers to that cluster, and no space is allocated.
+ * the file has the feature all-ones clusters (spec §4, Canonical file). Given the index and the bytes of a cluster, `known` returns the
+ * cluster of the file that has these bytes already, if there is one. The L1 entry then refers to that cluster, and no space is allocated.
  */
 export function storeBits(
   bitmap: Bitmap,

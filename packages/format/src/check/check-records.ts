@@ -43,10 +43,11 @@ function* checkEndOfArea(
   pad: (offset: number, what: string) => Finding,
 ): Generator<Finding, void> {
   const [start, end] = extensionSpace(area);
-  const behind = start + walk.end;
+  const extensionsEnd = start + walk.end;
   // The padding ends with the header area in full form, and with the space for extensions in draft form.
   const limit = area.form === "full" ? area.bytes.length : end;
-  if (!isZero(area.bytes.subarray(behind, limit))) yield pad(behind, "the header area behind the extensions");
+  if (!isZero(area.bytes.subarray(extensionsEnd, limit)))
+    yield pad(extensionsEnd, "the header area behind the extensions");
 }
 
 /** Checks the records and the padding of a table entry. Yields PADDING and BAD_RECORD. */

@@ -13,7 +13,7 @@ function keyOf({ code, where }: Finding): string {
   return JSON.stringify([code, where.structure, where.field, where.bitmap]);
 }
 
-/** The keys of the findings of a file. Keys of bitmaps are not kept, except for those of the bitmap that was asked for last. */
+/** The keys of the findings of a file. To save memory, the keys of only one bitmap are kept: of the one that was looked up last. */
 class FindingKeys {
   readonly #findings: FileFindings;
   readonly #ofFile: ReadonlySet<string>;

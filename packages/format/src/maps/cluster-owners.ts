@@ -45,12 +45,12 @@ export class ClusterOwners {
   /**
    * For each group of `ranges`: 1 if a data cluster overlaps the group. Kept by group, since thousands of L1 areas can be at one offset.
    */
-  readonly #hit: Uint8Array;
+  readonly #overlapped: Uint8Array;
 
   /** `ranges` has the ranges of the L1 areas and of the bitmap table; `maps` has the maps of the L1 areas that match their checksum. */
   constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], layout: FileGeometry) {
     this.#ranges = ranges;
-    this.#hit = new Uint8Array(ranges.groups);
+    this.#overlapped = new Uint8Array(ranges.groups);
     const offsets = new Float64Array(maps.reduce((sum, map) => (map === undefined ? sum : sum + map.count), 0));
     let used = 0;
     for (const map of maps) {
@@ -60,7 +60,7 @@ export class ClusterOwners {
         const offset = map.offset(cluster);
         offsets[used++] = offset;
         const group = ranges.groupAt(offset);
-        if (group >= 0) this.#hit[group] = 1;
+        if (group >= 0) this.#overlapped[group] = 1;
       }
     }
     this.#isRepeated = repeated(offsets.subarray(0, used));
@@ -75,7 +75,7 @@ export class ClusterOwners {
    * Whether a data cluster overlaps the L1 area at file offset `areaOffset`, or another structure of the group to which that L1 area
    * belongs.
    */
-  isHit(areaOffset: number): boolean {
-    return this.#hit[this.#ranges.groupAt(areaOffset)] === 1;
+  isOverlapped(areaOffset: number): boolean {
+    return this.#overlapped[this.#ranges.groupAt(areaOffset)] === 1;
   }
 }

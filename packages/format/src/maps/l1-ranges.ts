@@ -26,8 +26,8 @@ export function l1Range(entry: BitmapEntry, index: QdbIndex): ByteRange | undefi
 }
 
 /**
- * Returns the ranges of the L1 areas of `entries`, in their order, and after them the range of the bitmap table. If an entry has no L1 area
- * at a valid place, its range has length 0.
+ * Returns the ranges of the L1 areas of `entries`, in their order, and after them the range of the bitmap table. If an entry has no L1
+ * area, or the L1 area has no valid range, the range has length 0.
  */
 export function l1Ranges(entries: readonly BitmapEntry[], index: QdbIndex): OwnedRanges {
   const { header, table, clusterSize } = index;

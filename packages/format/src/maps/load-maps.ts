@@ -60,7 +60,10 @@ export function* readMap(index: QdbIndex, entry: BitmapEntry, digests: Digests =
   return itemAt(yield* loadMaps(index, [entry], digests), 0).requireMap();
 }
 
-/** Whether a bitmap tracks a disk of 0 bytes and has no L1 area. False if a field that gives the place of the L1 area breaks a rule. */
+/**
+ * Whether a bitmap tracks a disk of 0 bytes and has no L1 area. False if a field on which offset or length of the L1 area depends breaks a
+ * rule.
+ */
 function isEmpty(entry: BitmapEntry, index: QdbIndex): boolean {
   return entry.l1Size === 0 && entry.decodeFields().size === 0n && !index.problems.isUnplaced(entry.index);
 }
@@ -86,11 +89,13 @@ function faultFinder(
     if (!(result instanceof QdbClusterMap)) return { kind: "unread", cause: result, owners };
     const first = firstBrokenEntry(result, index, owners);
     if (first >= 0) return { kind: "entries", first, owners };
-    return owners.isHit(ranges.offset(at)) ? hit : undefined;
+    return owners.isOverlapped(ranges.offset(at)) ? hit : undefined;
   };
 }
 
-/** Yields every problem of the L1 areas of bitmaps: the problems of their places, then of reading and checksums, then of their entries. */
+/**
+ * Yields every problem of the L1 areas of bitmaps: first of their ranges of the file, then of reading and checksums, then of their entries.
+ */
 export function* l1ProblemsOf(mapped: readonly MappedBitmap[]): Generator<BitmapProblem, void> {
   for (const kinds of AREA_FAULTS) {
     for (const bitmap of mapped) {

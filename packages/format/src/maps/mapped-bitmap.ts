@@ -42,7 +42,10 @@ export class MappedBitmap {
   readonly #index: QdbIndex;
   #fault: L1Fault | DataFault | undefined;
 
-  /** `area` is undefined if the table entry gives no valid place for an L1 area, or if the fault is one of the L1 area as a whole. */
+  /**
+   * `area` is undefined if the table entry gives no valid offset and length of an L1 area, or if the fault is one of the L1 area as a
+   * whole.
+   */
   constructor(index: QdbIndex, entry: BitmapEntry, area: QdbClusterMap | undefined, fault?: L1Fault) {
     this.entry = entry;
     this.area = area;
@@ -102,7 +105,7 @@ export class MappedBitmap {
     yield* this.findEntryProblems();
   }
 
-  /** Returns the problem of the L1 area as a whole: of its place, of reading it, or of its checksum. */
+  /** Returns the problem of the L1 area as a whole: of its range of the file, of reading it, or of its checksum. */
   findAreaProblem(): Problem | undefined {
     const { entry } = this;
     switch (this.#fault?.kind) {
@@ -143,7 +146,7 @@ export class MappedBitmap {
       for (let cluster = fault.first; cluster < area.count; cluster++)
         yield* validateL1Entry(area, cluster, this.#index, fault.owners);
     }
-    if (fault.kind === "outside" || !fault.owners.isHit(l1Reference(entry, this.#index).offset)) return;
+    if (fault.kind === "outside" || !fault.owners.isOverlapped(l1Reference(entry, this.#index).offset)) return;
     yield entryProblem(entry, "l1TableOffset", "OVERLAP", "a data cluster of a bitmap lies over the L1 area");
   }
 

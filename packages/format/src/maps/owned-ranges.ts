@@ -21,7 +21,7 @@ export class OwnedRanges {
   readonly #offsets: Float64Array;
   readonly #lengths: Float64Array;
   /**
-   * For each group, in the order of offsets: number of ranges, first byte, end of the last range. Arrays of numbers, as a file can have
+   * For each group, in the order of offsets: number of ranges, first byte, end of the last range. Typed arrays, since a file can have
    * 65,536 groups.
    */
   readonly #sizes: Uint32Array;

@@ -105,9 +105,9 @@ export class QdbClusterMap implements ClusterMap {
   checksum(cluster: number): number | undefined {
     if (this.#context.form === "draft") return undefined;
     const { count } = this;
-    // The checksums follow the entries: a checksum is this many bytes behind its entry.
-    const behind = (count - cluster) * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
-    return this.#view.getUint32(this.#start + l1EntryOffset(cluster, count) + behind);
+    // The checksums follow the entries: a checksum is this many bytes after its entry.
+    const distance = (count - cluster) * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
+    return this.#view.getUint32(this.#start + l1EntryOffset(cluster, count) + distance);
   }
 
   /** Whether reserved bits are set in the L1 entry of a cluster. Bit 1 is reserved unless `allOnes`, the all-ones feature, is on. */

@@ -13,7 +13,7 @@ const ROUND_BYTES = 16 * 1024 * 1024;
 /** L1 areas of a round that are shorter than this, in bytes, are copied into one array: an array object for each would take more memory. */
 const SMALL_AREA = 4096;
 
-/** Why an L1 area could not be read. */
+/** Why an L1 area could not be read: code and message of the error. */
 export type ReadFailure = Pick<QdbError, "code" | "message">;
 
 /** The result of reading an L1 area: its cluster map, the error of reading it, or "checksum" if it does not match its checksum. */

@@ -79,8 +79,8 @@ function splitTable(bytes: Uint8Array, starts: readonly number[], offset: number
  * bound of the bytes that are missing, so that little is read past the end of the table.
  */
 function* readDraftTable(count: number, offset: number, geometry: FileGeometry): Plan<BitmapTable> {
-  const most = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
-  const buffer = new GrowingBuffer(most);
+  const max = Math.min(MAX_TABLE_SIZE, geometry.fileSize - offset);
+  const buffer = new GrowingBuffer(max);
   const starts: number[] = [];
   let at = 0;
   while (starts.length < count) {
@@ -90,33 +90,33 @@ function* readDraftTable(count: number, offset: number, geometry: FileGeometry):
       at += length;
       continue;
     }
-    if (buffer.length === most) throw QdbError.from(tooLong(starts.length, count, offset + at, most));
-    const least = Math.max(
+    if (buffer.length === max) throw QdbError.from(tooLong(starts.length, count, offset + at, max));
+    const min = Math.max(
       (count - starts.length) * entryLength(0, 1) - (buffer.length - at),
       missingAt(buffer.bytes(), at),
     );
-    buffer.append(yield* readAhead(offset + buffer.length, least, most - buffer.length));
+    buffer.append(yield* readAhead(offset + buffer.length, min, max - buffer.length));
   }
   return splitTable(buffer.bytes().subarray(0, at), starts, offset);
 }
 
 /**
- * A buffer that grows when bytes are appended: to twice its size (but not above `most`), or to the size that is needed if that is larger.
+ * A buffer that grows when bytes are appended: to twice its size (but not above `max`), or to the size that is needed if that is larger.
  */
 class GrowingBuffer {
-  readonly #most: number;
+  readonly #max: number;
   #memory = new Uint8Array(0);
   /** Number of bytes appended. */
   length = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(max: number) {
+    this.#max = max;
   }
 
   append(piece: Uint8Array): void {
     const needed = this.length + piece.length;
     if (needed > this.#memory.length) {
-      const grown = new Uint8Array(Math.max(needed, Math.min(this.#most, 2 * this.#memory.length)));
+      const grown = new Uint8Array(Math.max(needed, Math.min(this.#max, 2 * this.#memory.length)));
       grown.set(this.bytes());
       this.#memory = grown;
     }
@@ -129,8 +129,8 @@ class GrowingBuffer {
   }
 }
 
-function tooLong(entry: number, count: number, offset: number, most: number): Problem {
-  const isLimit = most === MAX_TABLE_SIZE;
+function tooLong(entry: number, count: number, offset: number, max: number): Problem {
+  const isLimit = max === MAX_TABLE_SIZE;
   const end = isLimit ? "64 MiB, the most that a table may take" : "the end of the file";
   return tableProblem(isLimit ? "LIMIT" : "OUT_OF_BOUNDS", `entry ${entry} of ${count} runs past ${end}`, offset);
 }
@@ -147,12 +147,12 @@ function missingAt(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Reads `DRAFT_STEP` bytes, or `least` bytes if that is more, but not more than `most`. If that fails, reads `least` bytes only: a bad
+ * Reads `DRAFT_STEP` bytes, or `min` bytes if that is more, but not more than `max`. If that fails, reads `min` bytes only: a bad
  * sector past the end of the table is no error of the table.
  */
-function* readAhead(offset: number, least: number, most: number): Plan<Uint8Array> {
-  const ahead = yield* tryReadRange(offset, Math.min(most, Math.max(least, DRAFT_STEP)));
-  return ahead instanceof Uint8Array ? ahead : yield* readRange(offset, Math.min(most, least));
+function* readAhead(offset: number, min: number, max: number): Plan<Uint8Array> {
+  const ahead = yield* tryReadRange(offset, Math.min(max, Math.max(min, DRAFT_STEP)));
+  return ahead instanceof Uint8Array ? ahead : yield* readRange(offset, Math.min(max, min));
 }
 
 /** Returns the reference of a table entry to its L1 area. */

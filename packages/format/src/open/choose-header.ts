@@ -60,7 +60,10 @@ export function isGoodArea(bytes: Uint8Array, crc32: Crc32): boolean {
   return HEADER.decode(bytes).headerChecksum === headerChecksum(bytes, crc32);
 }
 
-/** Whether opening rule (a) takes the file for a draft: the magic is right, version is 1, header_length is 28, and bytes 28-31 are zero. */
+/**
+ * Whether opening rule (a) of spec §2.4 takes the file for a draft: the magic is right, version is 1, header_length is 28, and bytes 28-31
+ * are zero.
+ */
 function isDraft(bytes: Uint8Array): boolean {
   if (bytes.length < DRAFT_HEADER_LENGTH + 4 || !hasMagic(bytes)) return false;
   const header = DRAFT_HEADER.decode(bytes);
@@ -80,7 +83,7 @@ function isCandidate(bytes: Uint8Array, offset: number, crc32: Crc32): boolean {
 }
 
 /**
- * Chooses the header of a file by the opening rule of spec §2.4. `known` is the primary, if it was read before.
+ * Chooses the header of a file by the opening rule of spec §2.4. `known` has the bytes of the primary, if they were read before.
  * @throws {QdbError} if no header can be chosen: IO or SHORT_READ if bytes that decide the choice cannot be read; otherwise BAD_MAGIC,
  * TRUNCATED, UNSUPPORTED_VERSION or BAD_CHECKSUM. TRUNCATED if a draft ends inside its first cluster
  */

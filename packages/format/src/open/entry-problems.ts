@@ -4,6 +4,7 @@ import { BITMAP_ENTRY, type BitmapEntry } from "../records/bitmap-entry.ts";
 import { EntryRules } from "./entry-rules.ts";
 import type { FileGeometry } from "./geometry.ts";
 
+/** Flags that are kept for an entry: what `has`, `isUnplaced`, `isBeyondRepair` and `isUnsized` return. */
 const BROKEN = 1;
 const UNPLACED = 2;
 const BEYOND_REPAIR = 4;

@@ -32,7 +32,8 @@ export interface QdbIndex extends FileGeometry {
 }
 
 /**
- * Reads header and bitmap table, in two rounds, or in more if the mirror is needed. `primary` is the primary, if it was read before.
+ * Reads header and bitmap table, in two rounds, or in more if the mirror is needed. `primary` has the bytes of the primary, if they were
+ * read before.
  * @throws {QdbError} the code of the first error of the file, in the order of spec §7; IO, SHORT_READ if header or table cannot be read
  */
 export function* readIndex(fileSize: number, digests: Digests = {}, primary?: AreaRead): Plan<QdbIndex> {

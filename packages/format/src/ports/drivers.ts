@@ -150,7 +150,7 @@ function storeOf(target: AnySource | AnyStore): AnyStore {
 }
 
 function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
-  // Missing bytes must not become clean bits.
+  // The check is made for every source, since missing bytes must not become clean bits.
   if (bytes.length === range.length) return bytes;
   throw new QdbError(
     "SHORT_READ",

@@ -22,7 +22,9 @@ export type ChangeStep =
 /** Any step of a plan. */
 export type Step<O = never> = ReadStep | PutStep<O> | ChangeStep;
 
-/** The answer of a driver to a step: for each range that the step reads a piece, which is the bytes of the range. Empty for other steps. */
+/**
+ * The answer of a driver to a step: one piece for each range that the step reads, which has the bytes of that range. Empty for other steps.
+ */
 export type Pieces = readonly Uint8Array[];
 
 /**

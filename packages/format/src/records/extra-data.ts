@@ -5,7 +5,7 @@ import { decodeUtf8, encodeUtf8, fromUuid, isUtf8, toUuid } from "../layout/text
 import { MAX_NAME_SIZE } from "../limits.ts";
 import { scanTlv, type Tlv, type TlvRules, walkTlv } from "./tlv.ts";
 
-/** Types of the extra-data records of version 1 (spec §3; 7 is free). */
+/** Types of the extra-data records that version 1 defines (spec §3). Type 7 is not defined. */
 export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment: 6, successor: 8 } as const;
 
 /** The data of record 2, a stamp of the disk when the bitmap was last stored without in_use: spec §3, 24 bytes. */

@@ -42,8 +42,8 @@ export function l1AreaSize(entries: number, form: Form): number {
 }
 
 /**
- * The offset of an L1 entry in its area, in bytes. An index past the last entry is an error here: the bytes there are checksums, or belong
- * to another area.
+ * Returns the offset of an L1 entry in its L1 area, in bytes. It checks the index, since the bytes past the last entry are checksums or
+ * belong to another L1 area.
  * @throws {RangeError} if there is no such entry
  */
 export function l1EntryOffset(index: number, count: number): number {
@@ -82,7 +82,7 @@ export function l1Offset(view: DataView, at: number): number {
 
 /** Builds an L1 area. Every entry is to be set once. @throws {RangeError} if an entry past the last one is set */
 export class L1Builder {
-  /** The bytes of the area. */
+  /** The bytes of the L1 area. */
   readonly bytes: Uint8Array;
   readonly #view: DataView;
   readonly #count: number;

@@ -49,7 +49,10 @@ export interface TlvRules {
   readonly bitmap?: string;
 }
 
-/** Receives the type of an item, and start and length of its data in the area, in bytes. It gets no object, since there can be millions. */
+/**
+ * Receives the type of an item, and start and length of its data in the area, in bytes. It gets no object, since a table can hold millions
+ * of items.
+ */
 type TlvVisitor = (type: number, start: number, length: number) => void;
 
 /** The result of a walk that does not collect the items. */

@@ -17,8 +17,8 @@ const HELD_FINDINGS = 1024;
 
 /**
  * Checks a file. Starts over if a writer commits before the first finding is yielded.
- * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, IO, SHORT_READ as {@link checkPlan} does; ABORTED; LOCKED if a
- * writer commits during every attempt; SOURCE_CHANGED if a writer commits after the first finding is yielded
+ * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, IO, SHORT_READ as {@link checkPlan} does; ABORTED if the signal
+ * is aborted; LOCKED if a writer commits during every attempt; SOURCE_CHANGED if a writer commits after the first finding is yielded
  */
 export async function* checkWithRetry(
   source: AnySource,
@@ -55,7 +55,7 @@ async function* checkOnce(
   const findings = stream(watched, view.source, options);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];
-  let most = HELD_FINDINGS;
+  let maxHeld = HELD_FINDINGS;
   let hasLeft = false;
   const dropped: Finding[] = [];
   for (;;) {
@@ -67,7 +67,7 @@ async function* checkOnce(
       end = { error };
     }
     if (isRead || end !== undefined) {
-      if (end === undefined && held.length < most) continue;
+      if (end === undefined && held.length < maxHeld) continue;
       if (!(await view.isUnchanged())) {
         if (hasLeft) throw sourceChanged();
         return undefined;
@@ -77,7 +77,7 @@ async function* checkOnce(
         held = held.filter((found) => !mayBeOfCommit(found));
       }
       isRead = false;
-      most *= 4;
+      maxHeld *= 4;
     }
     hasLeft ||= held.length > 0;
     yield* held;
