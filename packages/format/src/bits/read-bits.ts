@@ -77,7 +77,10 @@ export interface DirtyCount {
 const FIRST = 1;
 const LAST = 2;
 
-/** Numbers of dirty bits, one for each bitmap of a file. A number takes only nine bytes, since a file can have 65,535 bitmaps. */
+/**
+ * The numbers of dirty bits of the bitmaps of a file. Each bitmap takes only nine bytes, a number and a byte of flags, since a file can have
+ * 65,535 bitmaps.
+ */
 export class Counts {
   readonly #bits: Float64Array;
   readonly #ends: Uint8Array;

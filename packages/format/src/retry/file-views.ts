@@ -74,7 +74,7 @@ export async function* fileViews(
       let primary = attempt === 0 ? known : undefined;
       if (primary === undefined) {
         primary = await run(readArea(0, source.size), source, options);
-        // The length is read after the primary, so that it includes what the primary refers to if a commit has made the file longer.
+        // The length is read after the primary. If a commit has made the file longer, it then includes all that the primary refers to.
         await source.refresh?.();
       }
       const read = primary;

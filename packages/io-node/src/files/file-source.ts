@@ -59,7 +59,8 @@ export class FileSource implements SyncByteSource {
 
   /**
    * Reads exactly `length` bytes at `offset`.
-   * @throws {QdbError} SHORT_READ when the file ends before that, or did when it was opened; IO; LIMIT for more than memory takes; USAGE once closed
+   * @throws {QdbError} SHORT_READ if the range ends past the end of the file, or past the end that the file had when it was opened or
+   * refreshed; IO if the range cannot be read; LIMIT if the bytes do not fit in memory; USAGE if the source is closed
    */
   readSync(offset: number, length: number): Uint8Array {
     return readExactly(this.#handle, this.#size, offset, length);

@@ -56,7 +56,11 @@ export class FileStore implements SyncStore {
     this.#size = Number(this.#handle.status().size);
   }
 
-  /** Reads exactly `length` bytes at `offset`. @throws {QdbError} SHORT_READ where the file ends before that; IO; LIMIT for more than memory takes; USAGE once closed */
+  /**
+   * Reads exactly `length` bytes at `offset`.
+   * @throws {QdbError} SHORT_READ if the range ends past the end of the file; IO if the range cannot be read; LIMIT if the bytes do not fit in
+   * memory; USAGE if the store is closed
+   */
   readSync(offset: number, length: number): Uint8Array {
     return readExactly(this.#handle, this.#size, offset, length);
   }
