@@ -66,7 +66,8 @@ export class QdbEditor {
   readonly #store: AnyStore;
   readonly #options: EditorOptions;
   #session: Session;
-  #edits: Edits;
+  /** Undefined until the first access: the list of pending bitmaps takes memory, which a repair does not have to spare (spec §7.4). */
+  #edits: Edits | undefined;
   /** Whether this editor stored a change on the disk. */
   #hasStored = false;
 
@@ -74,7 +75,6 @@ export class QdbEditor {
     this.#store = store;
     this.#options = options;
     this.#session = session;
-    this.#edits = this.#newEdits();
   }
 
   /** Opens a file for changes. @throws {QdbError} the first error of the file; BAD_MAGIC */
@@ -89,6 +89,7 @@ export class QdbEditor {
 
   /** The changes that the next commit makes. After an action that failed, open a new editor: part of the action may be in them. */
   get edits(): Edits {
+    this.#edits ??= this.#newEdits();
     return this.#edits;
   }
 
@@ -103,19 +104,19 @@ export class QdbEditor {
    * @throws {QdbError} as {@link Edits.bits}, and what `beforeBits` throws
    */
   async bits(name: string): Promise<Bitmap> {
-    const bits = await this.read(this.#edits.bits(name));
-    await this.#options.beforeBits?.({ label: name, records: this.#edits.records(name) });
+    const bits = await this.read(this.edits.bits(name));
+    await this.#options.beforeBits?.({ label: name, records: this.edits.records(name) });
     return bits;
   }
 
   /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
   shape(name: string): BitmapShape {
-    return this.#edits.shape(name);
+    return this.edits.shape(name);
   }
 
   /** Changes the bits of a bitmap. `removes` says whether a dirty bit may become clean. @throws {QdbError} as {@link Edits.change} */
   async change(name: string, change: (bits: Bitmap) => Bitmap, removes: boolean): Promise<void> {
-    await this.read(this.#edits.change(name, change, removes));
+    await this.read(this.edits.change(name, change, removes));
   }
 
   /**
@@ -123,21 +124,21 @@ export class QdbEditor {
    * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED if the path names another file by now; the code of the rule that a change would break; NOT_SUPPORTED
    */
   async commit(): Promise<CommitReport> {
-    const changes = this.#edits.findChanges();
+    const changes = this.#edits?.findChanges();
     if (changes === undefined) {
       await runChange(this.#session.fence(), this.#store);
-      this.#edits = this.#newEdits();
+      this.#edits = undefined;
       return { madeDirty: [], growth: undefined };
     }
     let madeDirty: readonly Problem[];
     if (this.state.index.form === "draft") {
-      madeDirty = this.#edits.doubted();
+      madeDirty = this.edits.doubted();
       await this.#rewrite();
     } else {
       madeDirty = await runChange(this.#session.commit(changes), this.#store);
     }
     this.#hasStored = true;
-    this.#edits = this.#newEdits();
+    this.#edits = undefined;
     return { madeDirty, growth: growthOf(this.state) };
   }
 
@@ -163,7 +164,7 @@ export class QdbEditor {
       await this.#commitRepair();
     }
     this.#hasStored = true;
-    this.#edits = this.#newEdits();
+    this.#edits = undefined;
     return this.#afterStoring(async () => {
       await this.#store.refresh?.();
       return this.#report(before, await this.#check(), true);
@@ -229,7 +230,7 @@ export class QdbEditor {
 
   async #rewrite(): Promise<void> {
     const ids = { fileId: this.#options.randomId(), writerId: this.#options.randomId() };
-    const contents = await this.read(this.#edits.contents("full", ids));
+    const contents = await this.read(this.edits.contents("full", ids));
     const image = writeImage(contents, this.#options.digests);
     if ("replaceSync" in this.#store && this.#store.replaceSync !== undefined) this.#store.replaceSync(image);
     else if ("replace" in this.#store && this.#store.replace !== undefined) await this.#store.replace(image);
