@@ -17,7 +17,7 @@ import {
   matches,
   parseAnswer,
   type Vector,
-  Wrong,
+  VectorFailure,
 } from "@qdb/conformance/authoring";
 
 /** What an adapter exports: it takes the fields of a request and gives the object of the answer. */
@@ -99,7 +99,7 @@ export class CorpusTests {
       await KINDS[vector.kind](bench);
       return undefined;
     } catch (error) {
-      if (!(error instanceof Wrong)) throw error;
+      if (!(error instanceof VectorFailure)) throw error;
       return [error.message, error.expected, error.came, ...error.differences].filter((line) => line).join("\n");
     } finally {
       rmSync(bench.folder, { recursive: true, force: true });

@@ -12,7 +12,7 @@ import {
   isObject,
   type Json,
   materialise,
-  type Pages,
+  type SparseBytes,
   sha256,
 } from "@qdb/conformance/authoring";
 import { checkDifferences, labelOf, type Model, modelDifferences, modelOf, verdictDifferences } from "./differences.ts";
@@ -22,7 +22,7 @@ import { documentOf, type Expectation, inputOf, recipeOf, type Source } from "./
 /** A vector with its files, and what the judges say about it. */
 export interface JudgedVector {
   readonly source: Source;
-  readonly input: Pages | undefined;
+  readonly input: SparseBytes | undefined;
   /** The expected JSON form of the input, or of the file that is written. */
   readonly model?: Model;
   /** `canon` only: the expected bytes of the written file. */
@@ -55,7 +55,7 @@ export class ScratchFiles {
   }
 
   /** Writes a file and gives its path. */
-  file(content: Pages | Uint8Array | string): string {
+  file(content: SparseBytes | Uint8Array | string): string {
     const path = this.path();
     if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
     else content.save(path);

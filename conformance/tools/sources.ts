@@ -7,10 +7,10 @@ import {
   type Finding,
   type Kind,
   materialise,
-  type Pages,
   type Part,
   type Profile,
   type Recipe,
+  type SparseBytes,
 } from "@qdb/conformance/authoring";
 import { SUITE } from "./places.ts";
 
@@ -124,7 +124,7 @@ export function recipeOf(source: Source, sources: ReadonlyMap<string, Source>, d
 }
 
 /** The bytes of a vector's input; undefined when it has no input or a document. */
-export function inputOf(source: Source, sources: ReadonlyMap<string, Source>): Pages | undefined {
+export function inputOf(source: Source, sources: ReadonlyMap<string, Source>): SparseBytes | undefined {
   if (source.empty === true || source.document !== undefined || source.document_text !== undefined) return undefined;
   try {
     return materialise(recipeOf(source, sources));

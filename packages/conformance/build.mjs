@@ -8,7 +8,7 @@ const here = fileURLToPath(new URL("./", import.meta.url));
 const corpus = fileURLToPath(new URL("../../conformance/", import.meta.url));
 const schemas = fileURLToPath(new URL("../../spec/schema/", import.meta.url));
 
-const folders = JSON.parse(readFileSync(`${here}src/corpus-folders.json`, "utf8"));
+const folders = JSON.parse(readFileSync(`${here}src/corpus/corpus-folders.json`, "utf8"));
 
 rmSync(`${here}dist`, { recursive: true, force: true });
 await build({

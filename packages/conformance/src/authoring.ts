@@ -1,29 +1,28 @@
-// What the tools in conformance/ use of the runner. This entry point is not published: package.json, publishConfig.
-export { type Adapter, type Asked, type AskOptions, messageOf, ServeAdapter } from "./adapter.ts";
-export { type Answer, findingsOf, isObject, type JsonObject, parseAnswer } from "./answer.ts";
-export { Bench, type Judge } from "./bench.ts";
-export { BITMAP_PLACES, findingDifferences, HEADER_PLACES } from "./compare.ts";
-export { CORPUS_FOLDERS, Corpus, type InputBytes, sha256 } from "./corpus.ts";
-export { afterStep } from "./kinds/crash.ts";
-export { KINDS } from "./kinds/index.ts";
+// What the tools in conformance/ use of the runner. This entry point is not published: see publishConfig in package.json.
+export { Bench, type Judge } from "./bench/bench.ts";
+export { BITMAP_PLACES, findingDifferences, HEADER_PLACES } from "./bench/differences.ts";
+export { VectorFailure } from "./bench/vector-failure.ts";
+export { Workspace } from "./bench/workspace.ts";
+export { CORPUS_FOLDERS, Corpus, type InputBytes, sha256 } from "./corpus/corpus.ts";
 export type {
-  CrashLog,
   CrashStep,
   Expect,
-  ExpectCanon,
   Finding,
   Input,
-  Json,
   Kind,
   Manifest,
   Part,
   Profile,
   Recipe,
   Vector,
-} from "./manifest.ts";
-export { matches, type Options, PROFILES } from "./options.ts";
-export type { Pages } from "./pages.ts";
-export { type Change, changed, materialise } from "./recipe.ts";
-export { Wrong } from "./results.ts";
-export { tryVector } from "./trial.ts";
-export { Workspace } from "./workspace.ts";
+} from "./corpus/manifest.ts";
+export { type Change, changed, materialise } from "./corpus/recipe.ts";
+export type { SparseBytes } from "./corpus/sparse-bytes.ts";
+export { afterStep } from "./kinds/crash.ts";
+export { KINDS } from "./kinds/index.ts";
+export { type Adapter, type Asked, type AskOptions, ServeAdapter } from "./program/adapter.ts";
+export { type Answer, findingsOf, parseAnswer } from "./program/parse-answer.ts";
+export { type Options, PROFILES } from "./run/options.ts";
+export { tryVector } from "./run/try-vector.ts";
+export { matches } from "./text/glob.ts";
+export { isObject, type Json, type JsonObject } from "./text/json.ts";

@@ -1,4 +1,4 @@
-/** What --help prints. */
+/** The output of --help. */
 export const HELP = `Usage: qdb-conformance --exec 'COMMAND ARGS' [OPTION...]
    or: qdb-conformance --list [--filter GLOB]
 

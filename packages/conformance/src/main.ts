@@ -1,21 +1,23 @@
 #!/usr/bin/env node
 import { writeFileSync, writeSync } from "node:fs";
-import { messageOf } from "./adapter.ts";
-import { Corpus } from "./corpus.ts";
+import { Workspace } from "./bench/workspace.ts";
+import { Corpus } from "./corpus/corpus.ts";
 import { HELP } from "./help.ts";
-import { matches, type Options, parseOptions, UsageError } from "./options.ts";
-import { killAll } from "./program.ts";
-import { lastLine, resultText, runText } from "./report-human.ts";
-import { jsonReport } from "./report-json.ts";
-import { junitReport } from "./report-junit.ts";
-import { summaryOf } from "./results.ts";
-import { runCorpus } from "./run.ts";
-import { VERSION } from "./version.ts";
-import { Workspace } from "./workspace.ts";
+import { killAll } from "./program/program.ts";
+import { lastLine, resultText, runText } from "./report/human-report.ts";
+import { jsonReport } from "./report/json-report.ts";
+import { junitReport } from "./report/junit-report.ts";
+import { summaryOf } from "./report/results.ts";
+import { VERSION } from "./report/version.ts";
+import { type Options, parseOptions, UsageError } from "./run/options.ts";
+import { runCorpus } from "./run/run-corpus.ts";
+import { matches } from "./text/glob.ts";
+import { messageOf } from "./text/messages.ts";
 
-/** Exit codes of a run that a signal ended. */
+/** The exit code after each signal that ends the runner. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
+/** Does what the arguments ask for. Returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   if (options.help) return print(HELP, 0);
@@ -26,6 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
   return run(corpus, options);
 }
 
+/** Prints the vectors of the corpus that match the options. Returns the exit code. */
 function list(corpus: Corpus, { filters, profiles }: Options): number {
   const wanted = corpus.manifest.vectors.filter(
     ({ id, profile }) => matches(id, filters) && (profiles.length === 0 || profiles.includes(profile)),
@@ -34,9 +37,10 @@ function list(corpus: Corpus, { filters, profiles }: Options): number {
   return print(lines.join(""), wanted.length > 0 ? 0 : 1);
 }
 
+/** Runs the corpus, writes the reports and prints the results. Returns the exit code. */
 async function run(corpus: Corpus, options: Options): Promise<number> {
   const workspace = new Workspace(options.keep);
-  // However the runner ends, nothing of it is left.
+  // However the runner ends, it leaves no process and no temporary file.
   process.on("exit", () => {
     killAll();
     workspace.remove();
@@ -58,14 +62,14 @@ async function run(corpus: Corpus, options: Options): Promise<number> {
   return summaryOf(outcome.results).failed === 0 ? 0 : 1;
 }
 
-/** Writes all of a text before it returns: the process may end right behind it. */
+/** Writes a text to standard output synchronously, since the process may exit right after this call. Returns `exitCode`. */
 function print(text: string, exitCode: number): number {
   const bytes = Buffer.from(text);
   for (let done = 0; done < bytes.length; ) {
     try {
       done += writeSync(1, bytes, done);
     } catch (error) {
-      // A pipe that is full for the moment takes more in a moment.
+      // The pipe is full. Wait 5 ms for its reader, then try again.
       if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

@@ -48,6 +48,16 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     commands: ["shell", "files", "info", "disk-maps", "bitmap", "map", "picture", "import"],
     ".": ["shell", "commands"],
   },
+  conformance: {
+    text: [],
+    corpus: ["text"],
+    program: ["text", "corpus"],
+    bench: ["text", "corpus", "program"],
+    kinds: ["text", "corpus", "program", "bench"],
+    report: ["text", "corpus", "program"],
+    run: ["text", "corpus", "program", "bench", "kinds", "report"],
+    ".": ["text", "corpus", "program", "bench", "kinds", "report", "run"],
+  },
 };
 
 /** What each package may import from the others. */

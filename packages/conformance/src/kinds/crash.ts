@@ -1,10 +1,11 @@
-import { type Bench, cameOf, type Said } from "../bench.ts";
-import { contentsOf, differences } from "../compare.ts";
-import type { CrashStep, ExpectCrash } from "../manifest.ts";
-import { Wrong } from "../results.ts";
-import { InputFile } from "../workspace.ts";
+import { answerText, type Bench } from "../bench/bench.ts";
+import { contentsOf, differences } from "../bench/differences.ts";
+import { InputFile } from "../bench/input-file.ts";
+import { VectorFailure } from "../bench/vector-failure.ts";
+import type { CrashStep, ExpectCrash } from "../corpus/manifest.ts";
+import type { DoneOrRefused } from "../program/parse-answer.ts";
 
-/** `crash`: after each prefix of a log of writes the file reads as one of the states that are allowed there. */
+/** Tries a vector of kind `crash`: before and after each step of a log of writes, the file has one of the states that are allowed then. */
 export async function tryCrash(bench: Bench): Promise<void> {
   const { expect, input } = bench.vector;
   const { states, steps, allowed } = bench.corpus.log((expect as ExpectCrash).log);
@@ -14,18 +15,23 @@ export async function tryCrash(bench: Bench): Promise<void> {
     const step = at === 0 ? undefined : steps[at - 1];
     if (step !== undefined) bytes = afterStep(bytes, step);
     const file = new InputFile(bench.path(`prefix-${at}.qdb`), bytes);
-    const said = await bench.ask(["read", file.path]);
-    const change = file.change();
-    if (change !== undefined) throw new Wrong("fail", `read must leave the input alone: ${change}`);
+    const answer = await bench.ask(["read", file.path]);
+    const change = file.findChange();
+    if (change !== undefined) throw new VectorFailure("fail", `read must leave the input alone: ${change}`);
     const names = allowed[at];
     if (names === undefined || names.length === 0) throw new Error(`${bench.vector.id}: nothing is allowed at ${at}`);
-    sameState(bench, said, names, states, `after ${at} of ${steps.length} steps`);
+    requireState(bench, answer, names, states, `after ${at} of ${steps.length} steps`);
   }
 }
 
-function sameState(
+/**
+ * Requires that the answer to `read` is one of the allowed states or error codes. `states` has the path of the model of each state; a name
+ * that is not in it is an error code.
+ * @throws {VectorFailure}
+ */
+function requireState(
   bench: Bench,
-  said: Said,
+  answer: DoneOrRefused,
   names: readonly string[],
   states: Readonly<Record<string, string>>,
   when: string,
@@ -34,22 +40,22 @@ function sameState(
   for (const name of names) {
     const model = states[name];
     if (model === undefined) {
-      if (said.kind === "refused" && said.error === name) return;
+      if (answer.kind === "refused" && answer.error === name) return;
       continue;
     }
-    if (said.kind !== "ok") continue;
-    const list = differences(contentsOf(bench.corpus.json(model)), contentsOf(said.body.model));
+    if (answer.kind !== "ok") continue;
+    const list = differences(contentsOf(bench.corpus.json(model)), contentsOf(answer.body.model));
     if (list.length === 0) return;
     found.push(...list.map((line) => `to the state ${name}: ${line}`));
   }
-  throw new Wrong("fail", `${when} the file reads as a state that is not allowed`, {
+  throw new VectorFailure("fail", `${when} the file reads as a state that is not allowed`, {
     expected: names.join(" or "),
-    came: cameOf(said),
+    came: answerText(answer),
     differences: found,
   });
 }
 
-/** A file after one step of a log. */
+/** Returns the bytes of a file after a step of a log. */
 export function afterStep(before: Uint8Array, step: CrashStep): Uint8Array {
   if (step[0] === "fsync") return before;
   if (step[0] === "cut") return before.slice(0, step[1]);

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Json, Manifest, Vector } from "../../src/manifest.ts";
-import { materialise } from "../../src/recipe.ts";
+import type { Manifest, Vector } from "../../src/corpus/manifest.ts";
+import { materialise } from "../../src/corpus/recipe.ts";
+import type { Json } from "../../src/text/json.ts";
 
 const sha256 = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const HEADER = { form: "full", file_id: "f", generation: "1" };
