@@ -85,7 +85,10 @@ async function repair(path: string, call: Call): Promise<CheckSummary> {
   });
 }
 
-/** Checks a file that cannot be opened for a repair, and prints the findings. @throws {unknown} `why`, if there is no finding above noncanonical */
+/**
+ * Checks a file that could not be opened for repair, and prints the findings.
+ * @throws {unknown} `why`, the error of opening it, if no finding is more severe than "noncanonical"
+ */
 async function checkOnly(path: string, call: Call, why: unknown): Promise<CheckSummary> {
   // The file is checked twice: findings are not kept in memory, and only after the last one is it known whether `why` has to be thrown.
   const { counts } = await readFindings(path, call, () => undefined);

@@ -30,7 +30,7 @@ export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call)
   }
 }
 
-/** Draws all bitmaps of a file. A bitmap in error has a text in place of a map. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
+/** Draws all bitmaps of a file. A bitmap with an error gets a text in place of its picture. @throws {QdbError} IO, SHORT_READ, LOCKED, ABORTED */
 export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {

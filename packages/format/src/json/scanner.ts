@@ -56,7 +56,7 @@ const NUMBER = /-?[0-9.eE+-]*/y;
  * number or a word such as `true`, whose syntax is not checked here.
  */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^ \t\n\r"[\]{}:,]+/sy;
-/** Matches the first character of a token that shows where it ends: a string or punctuation. */
+/** Matches the first character of a token that is complete by itself: a string or punctuation. A number or a word ends at the character after it. */
 const CLOSED = /^["[\]{}:,]/;
 
 /** Quotes a text for a message, cut to 40 characters. */

@@ -105,7 +105,7 @@ export class MappedBitmap {
     yield* this.findEntryProblems();
   }
 
-  /** Returns the problem of the L1 area as a whole: of its range of the file, of reading it, or of its checksum. */
+  /** Returns the problem of the L1 area as a whole: of its range in the file, of reading it, or of its checksum; undefined if there is none. */
   findAreaProblem(): Problem | undefined {
     const { entry } = this;
     switch (this.#fault?.kind) {

@@ -99,7 +99,7 @@ export interface Findable {
   readonly extensions: boolean;
 }
 
-/** Reports a problem of a header field, and returns false, so that it can stand for the result of a check. */
+/** Reports a problem of a header field. Always returns false, so that a check can end with `return report(…)`. */
 type ReportField = (field: keyof Header, code: Problem["code"], message: string) => false;
 
 /**

@@ -140,7 +140,7 @@ export class BitmapEntry {
 
   /**
    * Compares the bytes of the entry's name with `name`. Returns a number below, equal to or above 0, as for sorting. It copies no bytes,
-   * since whole tables are sorted.
+   * because sorting a table calls it many times.
    */
   compareName(name: Uint8Array): number {
     const start = this.#nameStart();

@@ -68,7 +68,7 @@ export function decodeRecord({ type, data }: Tlv): ExtraRecord {
 
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(RECORD));
 
-/** Whether version 1 defines a record type. */
+/** Whether version 1 of the format defines the record type `type`. */
 export function isKnownRecordType(type: number): boolean {
   return KNOWN_TYPES.has(type);
 }

@@ -13,7 +13,7 @@ export function hasMagic(bytes: Uint8Array): boolean {
 export const VERSION = 1;
 /** header_length of the draft form, in bytes. */
 export const DRAFT_HEADER_LENGTH = 28;
-/** header_length of the full form that this version writes, in bytes. */
+/** The header_length that is written in headers of the full form, in bytes. */
 export const FULL_HEADER_LENGTH = 104;
 
 /** The header of the draft form, as it was posted in 2014: spec §2, 28 bytes at file offset 0. */

@@ -7,14 +7,18 @@ import { openFileSource } from "./file-source.ts";
 export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOptions {}
 
 /**
- * Opens a QDB file or block device for reading, with Node's checksums. Close it when done.
+ * Opens a QDB file or block device for reading; Node computes the checksums. Close the file when done.
  *
- * The disk of a bitmap is compared with the bitmap's stamp before bits are given out: by `extents`, `count` and `read` of a bitmap, which
- * throw WRONG_DISK if it differs, and IO if it is there and cannot be looked at; by `readAll` and `extentsOfAll`, which give the bitmap
- * that problem. If nothing is found at its path, whether it has changed is unknown, and the bits are given out. Facts are never refused:
- * `count` of the file, `check`, `dump`.
- * @throws {QdbError} NOT_FOUND, USAGE, IO as opening a file; USAGE for an impossible path of the disk; then the first error of the file
- * (spec §7); ABORTED
+ * The stamp of a bitmap records length, modification time and file id of its disk at the last clean store (spec §3). The disk is compared
+ * with the stamp before
+ * bits are returned:
+ *
+ * - `extents`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
+ * - `readAll` and `extentsOfAll` return these errors as the problem of the bitmap.
+ * - If nothing exists at the path of the disk, nothing can be compared, and the bits are returned.
+ * - `count` of the file, `check` and `dump` describe the QDB file, and never look at the disk.
+ * @throws {QdbError} NOT_FOUND, USAGE, IO if the QDB file cannot be opened; USAGE if `disk` is not a possible path; then the first error
+ * of the file (spec §7); ABORTED
  */
 export async function openQdb(path: string, { disk, ...options }: QdbOpenOptions = {}): Promise<QdbFile> {
   const beforeBits = refuseOtherDisks({ disk });
