@@ -22,6 +22,7 @@ export {
   MIN_CLUSTER_BITS,
   MIN_GRANULARITY,
 } from "./limits.ts";
+export { type Closable, closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { pieceAt } from "./ports/plan.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";

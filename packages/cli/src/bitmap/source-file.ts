@@ -1,4 +1,5 @@
 import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
+import { closingOnError } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { firstBytes } from "../files/first-bytes.ts";
@@ -30,17 +31,14 @@ async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
 
 async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
   const source = openFileSource(path);
-  try {
+  return closingOnError(source, async () => {
     const file = await Qcow2File.open(source, { signal });
     return {
       read: (name) =>
         aboutSource({ source: path }, () => file.run((index) => readImageBitmap(index, name, path), { signal })),
       close: () => file.close(),
     };
-  } catch (error) {
-    source.close();
-    throw error;
-  }
+  });
 }
 
 /** @throws {QdbError} NOT_FOUND; the bitmap's problem */

@@ -1,9 +1,10 @@
 import { QdbError } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { ACTIONS, type Action } from "../bitmap/actions.ts";
 import type { OpenBitmap } from "../bitmap/open-bitmap.ts";
 import { openSourceFile, type SourceFile } from "../bitmap/source-file.ts";
 import { warnOfDamage } from "../files/commit-warnings.ts";
-import { about, closing, diskOptions, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
+import { about, diskOptions, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 
 /** Options that only have a meaning together with an action, each with the actions that it belongs to. */

@@ -1,7 +1,8 @@
 import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
 import { warnOfGrowth } from "../files/commit-warnings.ts";
-import { about, closing, openEditor, requireFile, warnOfMirror } from "../files/open-qdb.ts";
+import { about, openEditor, requireFile, warnOfMirror } from "../files/open-qdb.ts";
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
@@ -52,16 +53,14 @@ async function check(path: string, call: Call, repaired?: boolean): Promise<Chec
 
 async function readFindings(path: string, call: Call, found: (finding: Finding) => void): Promise<CheckSummary> {
   const source = openFileSource(path);
-  try {
+  return closing(source, async () => {
     const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
     for (;;) {
       const step = await findings.next();
       if (step.done === true) return step.value;
       found(step.value);
     }
-  } finally {
-    source.close();
-  }
+  });
 }
 
 /** Codes of errors that do not mean that the content of the file is damaged. */

@@ -1,6 +1,7 @@
 import type { Bitmap, QdbFile } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { copyExtents } from "@qdb/io-node";
-import { about, closing, diskOf, mirrorOptions, openFile } from "../files/open-qdb.ts";
+import { about, diskOf, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { insisting } from "../shell/errors.ts";

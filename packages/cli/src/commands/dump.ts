@@ -1,5 +1,6 @@
 import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
-import { about, closing, openFile } from "../files/open-qdb.ts";
+import { closing } from "@qdb/format/internal";
+import { about, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** `qdb dump`: prints the JSON form of a file. */

@@ -1,4 +1,5 @@
 import { type Bitmap, QdbError } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
@@ -45,12 +46,13 @@ async function run(call: Call): Promise<number> {
 /** Reads and verifies all bits of a bitmap, before the first byte is written. */
 async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
   const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
-  const progress = call.progress("reading");
-  try {
-    const options = { signal: call.signal, onProgress: progress.onProgress };
-    return await about(path, () => file.bitmap(name).read(options));
-  } finally {
-    progress.end();
-    await file.close();
-  }
+  return closing(file, async () => {
+    const progress = call.progress("reading");
+    try {
+      const options = { signal: call.signal, onProgress: progress.onProgress };
+      return await about(path, () => file.bitmap(name).read(options));
+    } finally {
+      progress.end();
+    }
+  });
 }

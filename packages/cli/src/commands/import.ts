@@ -1,6 +1,6 @@
 import { QdbError } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { newBitmapLine } from "../files/new-bitmaps.ts";
-import { closing } from "../files/open-qdb.ts";
 import { type NameRule, TargetFile } from "../files/target-file.ts";
 import { detectFormat, IMPORTERS } from "../import/import-formats.ts";
 import { requestOf } from "../import/request.ts";

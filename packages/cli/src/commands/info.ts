@@ -1,6 +1,7 @@
 import type { QdbFile } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { lockState } from "@qdb/io-node";
-import { about, closing, openFile } from "../files/open-qdb.ts";
+import { about, openFile } from "../files/open-qdb.ts";
 import { type FileInfo, fileInfo } from "../info/info-document.ts";
 import { infoLines } from "../info/info-text.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";

@@ -1,5 +1,6 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
-import { about, closing, diskOptions, openFile } from "../files/open-qdb.ts";
+import { closing } from "@qdb/format/internal";
+import { about, diskOptions, openFile } from "../files/open-qdb.ts";
 import { MapPrinter } from "../map/map-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, openFile } from "../files/open-qdb.ts";
 import { drawAll, drawOne, type SpaceFor } from "../picture/drawing.ts";
@@ -42,7 +43,7 @@ async function run(call: Call): Promise<number> {
   const width = widthOf(call);
   // A picture says beside the map whether the disk has changed.
   const file = await openFile(path, call, { acceptMirror: true, disk: "ignore" });
-  try {
+  await closing(file, async () => {
     const space: SpaceFor = (bits, isOnly) =>
       out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bits);
     const pictures = await about(path, () =>
@@ -50,9 +51,7 @@ async function run(call: Call): Promise<number> {
     );
     if (out === undefined) printText(pictures, call);
     else await writeOutput(out, () => inPieces(svgOf(quote(basename(path)), pictures)), call);
-  } finally {
-    await file.close();
-  }
+  });
   return 0;
 }
 

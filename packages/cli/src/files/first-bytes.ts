@@ -1,11 +1,8 @@
+import { closingSync } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 
 /** The first `most` bytes of a file or device, or all of them where it has fewer. @throws {QdbError} as opening and reading a file source */
 export function firstBytes(path: string, most: number): Uint8Array {
   const source = openFileSource(path);
-  try {
-    return source.readSync(0, Math.min(most, source.size));
-  } finally {
-    source.close();
-  }
+  return closingSync(source, () => source.readSync(0, Math.min(most, source.size)));
 }

@@ -13,19 +13,6 @@ export async function about<T>(path: string, work: () => T | Promise<T>): Promis
   }
 }
 
-/** Runs work with something open, then closes it. An error of the work takes precedence over one of closing. @throws {QdbError} as the work, or as closing */
-export async function closing<T>(opened: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
-  let result: T;
-  try {
-    result = await work();
-  } catch (error) {
-    await opened.close().catch(() => undefined);
-    throw error;
-  }
-  await opened.close();
-  return result;
-}
-
 /** Refuses `-` where standard input or output is not possible. @throws {QdbError} USAGE */
 export function requireFile(path: string): void {
   if (path !== "-") return;

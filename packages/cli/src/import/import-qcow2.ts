@@ -1,4 +1,5 @@
 import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { type NewBitmap, requireBitmapName } from "../files/new-bitmaps.ts";
@@ -17,18 +18,19 @@ export const importQcow2: Importer = async (request) => {
   if (request.source === "-") throw new QdbError("USAGE", "a qcow2 image cannot come from standard input; name a file");
   const source = openFileSource(request.source);
   const { signal } = request.call;
-  const progress = request.call.progress("reading");
-  try {
-    const read = await aboutSource(request, async () => {
-      const file = await Qcow2File.open(source, { signal });
-      return file.run((index) => readBitmaps(index, request, progress), { signal });
-    });
-    for (const { warning } of read) if (warning !== undefined) warn(warning);
-    return read.map(({ bitmap }) => bitmap);
-  } finally {
-    progress.end();
-    source.close();
-  }
+  return closing(source, async () => {
+    const progress = request.call.progress("reading");
+    try {
+      const read = await aboutSource(request, async () => {
+        const file = await Qcow2File.open(source, { signal });
+        return file.run((index) => readBitmaps(index, request, progress), { signal });
+      });
+      for (const { warning } of read) if (warning !== undefined) warn(warning);
+      return read.map(({ bitmap }) => bitmap);
+    } finally {
+      progress.end();
+    }
+  });
 };
 
 /** A bitmap that was read. `warning` is set if all of it is dirty because its bits could not be used. */

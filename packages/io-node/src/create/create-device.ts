@@ -1,5 +1,5 @@
 import { type FileImage, QdbError, quote } from "@qdb/format";
-import { HEADER_AREA_SIZE, hasMagic, MIRROR_OFFSETS } from "@qdb/format/internal";
+import { closing, HEADER_AREA_SIZE, hasMagic, MIRROR_OFFSETS } from "@qdb/format/internal";
 import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -15,7 +15,7 @@ import { primaryOf, writeFrom } from "./image-writer.ts";
  */
 export async function createOnDevice(path: string, image: FileImage, call: LongCall): Promise<void> {
   const device = Handle.openForWriting(path);
-  try {
+  await closing(device, async () => {
     const size = Number(device.status().size);
     if (image.length > size) {
       throw new QdbError(
@@ -34,11 +34,7 @@ export async function createOnDevice(path: string, image: FileImage, call: LongC
     } catch (error) {
       throw cleared(error, device, path, size);
     }
-  } catch (error) {
-    device.closeAfterError();
-    throw error;
-  }
-  device.close();
+  });
 }
 
 function beginsWithMagic(device: Handle, size: number): boolean {

@@ -1,5 +1,6 @@
 import { linkSync, unlinkSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
+import { closingOnError } from "@qdb/format/internal";
 import { alreadyExists, errnoOf, fromNode } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -73,17 +74,17 @@ async function createInPlace(path: string, image: FileImage, call: LongCall): Pr
 
 /** Runs `make`, then closes the file. After any error, also one of closing, the names in `made` are removed. */
 async function making<T>(file: Handle, key: string, made: readonly string[], make: () => Promise<T>): Promise<T> {
-  try {
-    const result = await make();
-    file.close();
-    return result;
-  } catch (error) {
-    // The names are removed before the file is closed: afterwards another file can get the same inode number, and would be taken for this
-    // one.
-    const reported = withoutNames(error, file.path, made, key);
-    file.closeAfterError();
-    throw reported;
-  }
+  return closingOnError(file, async () => {
+    try {
+      const result = await make();
+      file.close();
+      return result;
+    } catch (error) {
+      // The names are removed before the file is closed: afterwards another file can get the same inode number, and would be taken for
+      // this one.
+      throw withoutNames(error, file.path, made, key);
+    }
+  });
 }
 
 /** Flushes the directory with the name of a new file, and checks that the name still leads to the file. @throws {QdbError} PATH_CHANGED, IO */

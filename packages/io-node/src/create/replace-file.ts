@@ -1,5 +1,6 @@
 import { realpathSync, renameSync } from "node:fs";
 import { type FileImage, QdbError, quote } from "@qdb/format";
+import { closingOnErrorSync } from "@qdb/format/internal";
 import { fromNode, withRemark } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -26,19 +27,20 @@ export function replaceFile(path: string, old: Handle, image: FileImage): Handle
   }
   const { name, file, key } = temporary;
   let isRenaming = false;
-  try {
-    fill(file, image, old);
-    targetOf(path, old);
-    isRenaming = true;
-    rename(name, target);
-    syncDirectory(target);
-  } catch (error) {
-    const isOld = !isRenaming || leadsToOld(target, old);
-    const reported = withoutNames(error, path, [name], key);
-    file.closeAfterError();
-    throw withRemark(reported, "rewrite", path, isOld ? remark : unknown);
-  }
-  return file;
+  return closingOnErrorSync(file, () => {
+    try {
+      fill(file, image, old);
+      targetOf(path, old);
+      isRenaming = true;
+      rename(name, target);
+      syncDirectory(target);
+      return file;
+    } catch (error) {
+      const isOld = !isRenaming || leadsToOld(target, old);
+      const reported = withoutNames(error, path, [name], key);
+      throw withRemark(reported, "rewrite", path, isOld ? remark : unknown);
+    }
+  });
 }
 
 /** Whether a path still leads to the old file after rename(2) failed: a rename can have taken effect although it failed. */

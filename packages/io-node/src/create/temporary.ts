@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { lstatSync, opendirSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { QdbError, quote } from "@qdb/format";
+import { closingOnErrorSync, closingSync } from "@qdb/format/internal";
 import { errnoOf, remarkOf, withRemark } from "../system/errors.ts";
 import { type FileStatus, keyOf } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -37,17 +38,15 @@ export function createTemporary(target: string, open: (name: string) => Handle):
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const name = join(directory, newName());
     const file = open(name);
-    try {
+    const temporary = closingOnErrorSync(file, () => {
       const key = keyOfNew(file, name);
       try {
-        if (file.lock() && isNameOf(name, key)) return { name, file, key };
+        return file.lock() && isNameOf(name, key) ? { name, file, key } : undefined;
       } catch (error) {
         throw withoutNames(error, target, [name], key);
       }
-    } catch (error) {
-      file.closeAfterError();
-      throw error;
-    }
+    });
+    if (temporary !== undefined) return temporary;
     // Another process, which cleans up, has locked the file first and removes it.
     file.close();
   }
@@ -90,15 +89,15 @@ export function removeTemporaryNames(target: string, key: string): void {
 /** Removes the temporary files of a directory that no process has locked. Errors are ignored: the next clean-up tries again. */
 function removeAbandoned(directory: string): void {
   for (const name of candidatesIn(directory)) {
-    let file: Handle | undefined;
     try {
-      file = Handle.openAbandoned(name);
-      const { key } = file.status();
-      if (file.lock() && isNameOf(name, key)) unlinkSync(name);
+      const file = Handle.openAbandoned(name);
+      closingSync(file, () => {
+        const { key } = file.status();
+        if (file.lock() && isNameOf(name, key)) unlinkSync(name);
+      });
     } catch {
       // The file is gone, or belongs to another user. That is no reason to fail.
     }
-    file?.closeAfterError();
   }
 }
 
@@ -106,12 +105,10 @@ function candidatesIn(directory: string): string[] {
   const found: string[] = [];
   try {
     const entries = opendirSync(directory);
-    try {
+    closingSync({ close: () => entries.closeSync() }, () => {
       for (let entry = entries.readSync(); entry !== null && found.length < MAX_CANDIDATES; entry = entries.readSync())
         if (entry.isFile() && NAME.test(entry.name)) found.push(join(directory, entry.name));
-    } finally {
-      entries.closeSync();
-    }
+    });
   } catch {
     // An error of the directory is reported when the new file is created in it.
   }

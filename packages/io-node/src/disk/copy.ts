@@ -1,4 +1,5 @@
 import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { pathChanged } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -40,27 +41,21 @@ export async function copyExtents(
 ): Promise<number> {
   requireWritableHost();
   const from = new WatchedImage(source);
-  try {
+  return closing(from.handle, async () => {
     const to = Handle.openForWriting(target);
-    let copied: number;
-    try {
+    const copied = await closing(to, async () => {
       checkPair(from, to);
       const known = typeof extents === "function" ? await extents() : extents;
       // After all other checks of the bitmap (QDB-ERR-025), and on the open file: the path may lead to another one now.
       if (options.disk !== undefined) requireDisk(options.disk, from.status, source);
-      copied = await new Copy(from, to, new LongCall(options)).run(known);
+      const bytes = await new Copy(from, to, new LongCall(options)).run(known);
       to.sync();
       confirmTarget(to);
-    } catch (error) {
-      to.closeAfterError();
-      throw error;
-    }
-    to.close();
+      return bytes;
+    });
     from.checkUnchanged();
     return copied;
-  } finally {
-    from.handle.close();
-  }
+  });
 }
 
 function checkPair(from: WatchedImage, to: Handle): void {

@@ -1,3 +1,4 @@
+import { closingSync } from "@qdb/format/internal";
 import { Handle } from "../system/handle.ts";
 
 interface Signature {
@@ -32,7 +33,7 @@ const VHD_MAGIC = "conectix";
  */
 export function detectForeignImage(path: string): string | undefined {
   const image = Handle.openForReading(path);
-  try {
+  return closingSync(image, () => {
     const size = Number(image.status().size);
     const has = (offset: number, magic: string): boolean => {
       if (offset < 0 || offset + magic.length > size) return false;
@@ -43,7 +44,5 @@ export function detectForeignImage(path: string): string | undefined {
     const found = SIGNATURES.find(({ offset, magic }) => has(offset, magic));
     if (found !== undefined) return found.format;
     return VHD_FOOTERS.some((length) => has(size - length, VHD_MAGIC)) ? "VHD" : undefined;
-  } finally {
-    image.close();
-  }
+  });
 }

@@ -1,4 +1,5 @@
 import { Bitmap, type DiskStamp } from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { LongCall, type LongCallOptions } from "../system/long-call.ts";
 import { WatchedImage } from "./watched-image.ts";
 
@@ -21,9 +22,9 @@ const WINDOW = 256 * 1024;
  */
 export async function diffImages(base: string, current: string, options: DiffOptions): Promise<Bitmap> {
   const old = new WatchedImage(base);
-  try {
+  return closing(old.handle, async () => {
     const now = new WatchedImage(current);
-    try {
+    return closing(now.handle, async () => {
       if (options.stamp !== undefined) now.requireStamp(options.stamp);
       const bitmap = Bitmap.clean({ size: now.size, granularity: options.granularity });
       markOneSided(bitmap, old.size);
@@ -31,12 +32,8 @@ export async function diffImages(base: string, current: string, options: DiffOpt
       old.checkUnchanged();
       now.checkUnchanged();
       return bitmap;
-    } finally {
-      now.handle.close();
-    }
-  } finally {
-    old.handle.close();
-  }
+    });
+  });
 }
 
 function markOneSided(bitmap: Bitmap, oldSize: bigint): void {

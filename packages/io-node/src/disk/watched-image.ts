@@ -1,4 +1,5 @@
 import { type DiskStamp, isQdbError, QdbError, quote } from "@qdb/format";
+import { closingOnErrorSync } from "@qdb/format/internal";
 import type { FileStatus } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 import { settledStatus } from "./settled-status.ts";
@@ -15,14 +16,11 @@ export class WatchedImage {
    */
   constructor(path: string) {
     this.handle = Handle.openForReading(path);
-    try {
+    this.#before = closingOnErrorSync(this.handle, () => {
       const { status, isSettled } = settledStatus(() => this.handle.status());
-      this.#before = status;
       if (!isSettled) throw this.#changed(undefined);
-    } catch (error) {
-      this.handle.closeAfterError();
-      throw error;
-    }
+      return status;
+    });
   }
 
   /** The status when it was opened. Later changes are found by comparing with it. */

@@ -1,4 +1,5 @@
 import type { SyncByteSource } from "@qdb/format";
+import { closingOnErrorSync } from "@qdb/format/internal";
 import type { FileIdentity } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 import { readExactly } from "../system/read-exactly.ts";
@@ -17,12 +18,7 @@ export class FileSource implements SyncByteSource {
   constructor(path: string) {
     this.path = path;
     this.#handle = Handle.openForReading(path);
-    try {
-      this.#size = Number(this.#handle.status().size);
-    } catch (error) {
-      this.#handle.closeAfterError();
-      throw error;
-    }
+    this.#size = closingOnErrorSync(this.#handle, () => Number(this.#handle.status().size));
   }
 
   /** Length in bytes when the file was opened or last refreshed. Reads past it fail. */

@@ -1,4 +1,5 @@
 import { type FileImage, isQdbError, QdbError, quote, type SyncStore } from "@qdb/format";
+import { closingOnErrorSync } from "@qdb/format/internal";
 import { replaceFile } from "../create/replace-file.ts";
 import { pathChanged } from "../system/errors.ts";
 import { leadsTo, statusAt, statusIfThere } from "../system/file-status.ts";
@@ -31,14 +32,9 @@ export class FileStore implements SyncStore {
     requireWritableHost();
     this.path = path;
     this.#handle = openLocked(path);
-    try {
-      const { kind, size } = this.#handle.status();
-      this.#size = Number(size);
-      this.#isDevice = kind === "block";
-    } catch (error) {
-      this.#handle.closeAfterError();
-      throw error;
-    }
+    const { kind, size } = closingOnErrorSync(this.#handle, () => this.#handle.status());
+    this.#size = Number(size);
+    this.#isDevice = kind === "block";
   }
 
   /** Whether this is a block device, whose length cannot be changed. */
@@ -106,8 +102,11 @@ export class FileStore implements SyncStore {
       throw error;
     }
     this.#size = image.length;
-    // The old file has no name any more, so an error of closing it loses nothing.
-    old.closeAfterError();
+    try {
+      old.close();
+    } catch {
+      // The old file has no name any more, so an error of closing it loses nothing.
+    }
   }
 
   /** Checks that the path still leads to this file or device. @throws {QdbError} PATH_CHANGED; IO when the path cannot be looked up; USAGE once closed */
@@ -140,15 +139,13 @@ export function openFileStore(path: string): FileStore {
 function openLocked(path: string): Handle {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const handle = openForWriting(path);
-    try {
+    const isSame = closingOnErrorSync(handle, () => {
       const { key } = handle.status();
       if (!handle.lock()) throw lockedError(path, key);
       // The path may be replaced between open and flock.
-      if (statusIfThere(path)?.key === key) return handle;
-    } catch (error) {
-      handle.closeAfterError();
-      throw error;
-    }
+      return statusIfThere(path)?.key === key;
+    });
+    if (isSame) return handle;
     handle.close();
   }
   throw new QdbError(

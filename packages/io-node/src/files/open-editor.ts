@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { fromUuid, type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
+import { closingOnError } from "@qdb/format/internal";
 import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";
 import { openFileStore } from "./file-store.ts";
@@ -21,16 +22,7 @@ export interface EditorOpenOptions extends Limits, MirrorOptions, DiskOptions {
 export async function openQdbEditor(path: string, { disk, ...options }: EditorOpenOptions = {}): Promise<QdbEditor> {
   const beforeBits = refuseOtherDisks({ disk });
   const store = openFileStore(path);
-  try {
-    return await QdbEditor.open(store, { digests: nodeDigests, randomId, ...options, beforeBits });
-  } catch (error) {
-    try {
-      store.close();
-    } catch {
-      // The first error is the one to report.
-    }
-    throw error;
-  }
+  return closingOnError(store, () => QdbEditor.open(store, { digests: nodeDigests, randomId, ...options, beforeBits }));
 }
 
 /** A random id. Node's cache of random bytes is not used, since two copies of a virtual machine would share it. */

@@ -1,4 +1,5 @@
 import { type OpenOptions, QdbFile } from "@qdb/format";
+import { closingOnError } from "@qdb/format/internal";
 import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";
 import { openFileSource } from "./file-source.ts";
@@ -23,10 +24,5 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
 export async function openQdb(path: string, { disk, ...options }: QdbOpenOptions = {}): Promise<QdbFile> {
   const beforeBits = refuseOtherDisks({ disk });
   const source = openFileSource(path);
-  try {
-    return await QdbFile.open(source, { digests: nodeDigests, ...options, beforeBits });
-  } catch (error) {
-    source.close();
-    throw error;
-  }
+  return closingOnError(source, () => QdbFile.open(source, { digests: nodeDigests, ...options, beforeBits }));
 }

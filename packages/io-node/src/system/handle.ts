@@ -12,6 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { QdbError, quote, shortRead } from "@qdb/format";
+import { closingOnErrorSync } from "@qdb/format/internal";
 import { errnoOf, fromNode } from "./errors.ts";
 import { type FileStatus, statusAt, statusOf } from "./file-status.ts";
 import { tryFlock } from "./flock.ts";
@@ -70,13 +71,10 @@ export class Handle {
     const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
     // NFS grants an exclusive lock only on a file that is open for writing.
     const handle = Handle.#open(path, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    try {
+    return closingOnErrorSync(handle, () => {
       if (handle.status().kind === "file") return handle;
       throw new QdbError("USAGE", `${quote(path)} is no regular file`);
-    } catch (error) {
-      handle.closeAfterError();
-      throw error;
-    }
+    });
   }
 
   static #open(path: string, label: string, flags: number, mode = 0o666): Handle {
@@ -189,15 +187,6 @@ export class Handle {
       closeSync(fd);
     } catch (error) {
       throw fromNode(error, "close", this.path);
-    }
-  }
-
-  /** Closes the file after an error. A failure to close is ignored, so that it does not hide the first error. */
-  closeAfterError(): void {
-    try {
-      this.close();
-    } catch {
-      // The first error is the one to report.
     }
   }
 

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { closingSync } from "@qdb/format/internal";
 import { fromNode } from "./errors.ts";
 
 /**
@@ -10,11 +11,7 @@ export function syncDirectory(path: string): void {
   const directory = dirname(path);
   try {
     const fd = openSync(directory, "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    closingSync({ close: () => closeSync(fd) }, () => fsyncSync(fd));
   } catch (error) {
     throw fromNode(error, "flush (fsync) the directory", directory);
   }
