@@ -32,7 +32,7 @@ const OPERATIONS: Readonly<Record<string, readonly [least: number, most: number,
   ],
   enable: [1, 1, (editor, name) => editor.edits.setEnabled(name, true)],
   disable: [1, 1, (editor, name) => editor.edits.setEnabled(name, false)],
-  mark: [3, 3, (editor, name, ...range) => addDirt(editor, name, (bits) => bits.mark(rangeOf(range)))],
+  mark: [3, 3, (editor, name, ...range) => editor.read(editor.edits.mark(name, rangeOf(range)))],
   unmark: [3, 3, unmark],
   "mark-all": [1, 1, (editor, name) => editor.edits.markAll(name)],
   merge: [2, 2, merge],
@@ -44,8 +44,7 @@ const OPERATIONS: Readonly<Record<string, readonly [least: number, most: number,
   regranulate: [
     2,
     2,
-    (editor, name, granularity) =>
-      editor.change(name, (bits) => bits.regranulate(Number(numberOf(granularity))), false),
+    (editor, name, granularity) => editor.read(editor.edits.regranulate(name, Number(numberOf(granularity)))),
   ],
   freeze: [2, 2, (editor, name, successor = "") => editor.edits.freeze(name, newName(successor))],
   release: [2, 2, release],
@@ -90,8 +89,7 @@ async function unmark(editor: QdbEditor, name: string, ...words: readonly string
 }
 
 async function merge(editor: QdbEditor, name: string, other = ""): Promise<void> {
-  const source = await editor.bits(nameOf(other));
-  await addDirt(editor, name, (bits) => bits.merge(source));
+  await editor.read(editor.edits.merge(name, await editor.bits(nameOf(other))));
 }
 
 function combine(by: (bits: Bitmap, source: Bitmap) => void): Operation {
@@ -105,22 +103,9 @@ function combine(by: (bits: Bitmap, source: Bitmap) => void): Operation {
   };
 }
 
-/** A change that takes no dirt away. */
-async function addDirt(editor: QdbEditor, name: string, work: (bits: Bitmap) => void): Promise<void> {
-  await editor.change(name, inPlace(work), false);
-}
-
-/** The library asks whether dirt may go; a script does not say, so it is looked at. */
+/** Changes bits that may become clean. The reference allows it on a frozen bitmap if no dirty bit becomes clean, and so does a callback. */
 async function change(editor: QdbEditor, name: string, make: (bits: Bitmap) => Bitmap): Promise<void> {
-  let isLoss = false;
-  const look = (bits: Bitmap): Bitmap => {
-    const lost = bits.clone();
-    lost.subtract(make(bits.clone()));
-    isLoss = lost.count() > 0;
-    return bits;
-  };
-  await editor.change(name, look, false);
-  await editor.change(name, make, isLoss);
+  await editor.change(name, make);
 }
 
 /** A change of the bits where they are, as one that gives them. */

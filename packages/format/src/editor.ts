@@ -87,7 +87,7 @@ export class QdbEditor {
     return this.#session.state;
   }
 
-  /** The changes that the next commit makes. After an action that failed, open a new editor: part of the action may be in them. */
+  /** The changes that the next commit makes. An action that failed is not among them. */
   get edits(): Edits {
     this.#edits ??= this.#newEdits();
     return this.#edits;
@@ -99,8 +99,8 @@ export class QdbEditor {
   }
 
   /**
-   * Reads the bits of a bitmap with the changes so far, such as those of the source of a merge. They are not to be changed. Calls
-   * `beforeBits` first, which `change` does not: the bitmap that is changed is no source.
+   * Returns a copy of the bits of a bitmap with the changes so far, such as those of the source of a merge. Calls `beforeBits` first, which
+   * `change` does not: the bitmap that is changed is no source.
    * @throws {QdbError} as {@link Edits.bits}, and what `beforeBits` throws
    */
   async bits(name: string): Promise<Bitmap> {
@@ -114,9 +114,9 @@ export class QdbEditor {
     return this.edits.shape(name);
   }
 
-  /** Changes the bits of a bitmap. `removes` says whether a dirty bit may become clean. @throws {QdbError} as {@link Edits.change} */
-  async change(name: string, change: (bits: Bitmap) => Bitmap, removes: boolean): Promise<void> {
-    await this.read(this.edits.change(name, change, removes));
+  /** Changes the bits of a bitmap by a callback, which gets a copy of them. @throws {QdbError} as {@link Edits.change} */
+  async change(name: string, callback: (bits: Bitmap) => Bitmap): Promise<void> {
+    await this.read(this.edits.change(name, callback));
   }
 
   /**

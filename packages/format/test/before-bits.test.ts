@@ -110,7 +110,7 @@ test("an editor asks it for the source of a merge, not for the bitmap that a cha
   expect((await rejection(() => editor.bits("moved"))).code).toBe("WRONG_DISK");
   expect((await editor.bits("same")).count()).toBe(4096);
   expect(asked.map(({ label }) => label)).toEqual(["moved", "same"]);
-  await editor.change("moved", (changed) => changed, false);
+  await editor.change("moved", (changed) => changed);
   editor.edits.rename("moved", "renamed");
   expect((await rejection(() => editor.bits("renamed"))).code).toBe("WRONG_DISK");
 });

@@ -247,6 +247,50 @@ describe("extent batches", () => {
   });
 });
 
+describe("a clone", () => {
+  const shape = { size: 70n * 512n, granularity: 512 };
+  const CHANGES: Readonly<Record<string, (bitmap: Bitmap) => void>> = {
+    mark: (bitmap) => bitmap.mark({ offset: 0, length: 1 }),
+    markBits: (bitmap) => bitmap.markBits({ first: 69, end: 70 }),
+    unmark: (bitmap) => bitmap.unmark({ offset: 33 * 512, length: 512 }),
+    mergeWordsAt: (bitmap) => bitmap.mergeWordsAt(32, Uint32Array.of(1)),
+    merge: (bitmap) => bitmap.merge(Bitmap.dirty(shape)),
+    intersect: (bitmap) => bitmap.intersect(Bitmap.clean(shape)),
+    subtract: (bitmap) => bitmap.subtract(Bitmap.dirty(shape)),
+    xor: (bitmap) => bitmap.xor(Bitmap.dirty(shape)),
+    invert: (bitmap) => bitmap.invert(),
+  };
+
+  test.each(Object.entries(CHANGES))("%s of one of two leaves the other as it was", (_, act) => {
+    const made = (): Bitmap => {
+      const bitmap = Bitmap.clean(shape);
+      bitmap.markBits({ first: 33, end: 34 });
+      return bitmap;
+    };
+    const changed = made();
+    act(changed);
+    expect([...dirtyOf(changed)]).not.toEqual([33]);
+    for (const which of [0, 1]) {
+      const one = made();
+      const pair = [one, one.clone()] as const;
+      act(pair[which === 0 ? 0 : 1]);
+      expect([...dirtyOf(pair[which === 0 ? 1 : 0])]).toEqual([33]);
+      expect(pair[which === 0 ? 0 : 1].equals(changed)).toBe(true);
+      // The second change of both: each has bits of its own by now.
+      act(pair[which === 0 ? 1 : 0]);
+      expect(pair[0].equals(pair[1])).toBe(true);
+    }
+  });
+
+  test("takes no memory until one of the two changes", () => {
+    const bitmap = Bitmap.clean({ size: 2n ** 32n * 512n, granularity: 512 });
+    const before = process.memoryUsage().arrayBuffers;
+    const copies = Array.from({ length: 1000 }, () => bitmap.clone());
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
+    expect(copies.at(-1)?.equals(bitmap)).toBe(true);
+  });
+});
+
 test("words are taken by OR from a bit on, and those behind the last bit are not looked at", () => {
   const bitmap = Bitmap.clean({ size: 70n * 512n, granularity: 512 });
   bitmap.markBits({ first: 33, end: 34 });

@@ -122,7 +122,7 @@ describe("order", () => {
     for (const start of [START, edit(START, [30, be(1, 1)])]) {
       const run = async (store: MemoryStore, given: MemoryStore | ReturnType<typeof asyncStore>): Promise<void> => {
         const editor = await openEditor(given);
-        await editor.change("a", (bits) => (bits.invert(), bits), true);
+        await editor.change("a", (bits) => (bits.invert(), bits));
         await editor.commit();
         editor.edits.freeze("b", "c");
         await editor.commit();
@@ -283,7 +283,7 @@ describe("failures", () => {
   test("an editor whose commit failed is done for too", async () => {
     const store = new MemoryStore(START);
     const editor = await openEditor(store);
-    await editor.change("a", (bits) => (bits.invert(), bits), true);
+    await editor.change("a", (bits) => (bits.invert(), bits));
     failFrom(store, 5);
     const error = await rejection(() => editor.commit());
     store.before = () => undefined;
@@ -497,7 +497,7 @@ describe("the name", () => {
 
   test("is looked at when all else of a commit, a fence, a cut, a repair and a rewrite is done", async () => {
     const cases: readonly (readonly [Uint8Array, (editor: QdbEditor) => Promise<unknown>])[] = [
-      [HOLLOW, (editor) => editor.change("a", (bits) => (bits.invert(), bits), true).then(() => editor.commit())],
+      [HOLLOW, (editor) => editor.change("a", (bits) => (bits.invert(), bits)).then(() => editor.commit())],
       [START, (editor) => editor.commit()],
       [START, (editor) => editor.commit().then(() => editor.commit())],
       [Uint8Array.from([...START, ...rep(0, 8192)]), (editor) => editor.repair()],
@@ -538,7 +538,7 @@ describe("the name", () => {
   test("is looked at by stores that answer later too", async () => {
     const store = new MemoryStore(START);
     const editor = await openEditor({ ...asyncStore(store), size: store.size, confirm: () => Promise.reject(lost) });
-    await editor.change("a", (bits) => (bits.invert(), bits), true);
+    await editor.change("a", (bits) => (bits.invert(), bits));
     const error = await rejection(() => editor.commit());
     expect((error as QdbError).message).toMatch(
       /^the file has lost its name; the change is stored in it, but no longer/,

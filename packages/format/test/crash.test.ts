@@ -385,15 +385,11 @@ function live(seed: number, wrap: (disk: CachedDisk) => SyncStore = (disk) => di
         const name = dice() < 0.5 ? "a" : "b";
         const before = [...allowed][0] ?? "";
         drain(
-          made.change(
-            name,
-            (bits) => {
-              bits.invert();
-              bits.markBits({ first, end: first + 20 });
-              return bits;
-            },
-            true,
-          ),
+          made.change(name, (bits) => {
+            bits.invert();
+            bits.markBits({ first, end: first + 20 });
+            return bits;
+          }),
           store,
         );
         const next = projected(session, made.findChanges() ?? unchanged(session), disk);
@@ -518,7 +514,7 @@ describe("what is caught when the protocol is weaker", () => {
     const session = openSession(store);
     const made = editsOf(session);
     drain(
-      made.change("a", (bits) => (bits.invert(), bits), true),
+      made.change("a", (bits) => (bits.invert(), bits)),
       store,
     );
     const next = made.findChanges();

@@ -71,8 +71,8 @@ function expectNoLoss(now: Said | undefined, truth: Iterable<number>, label: str
 }
 
 const ACTIONS: Readonly<Record<string, (editor: QdbEditor) => Promise<void> | void>> = {
-  mark: (editor) => editor.change("A", (bits) => (bits.markBits({ first: 3000, end: 3001 }), bits), false),
-  clear: (editor) => editor.change("A", (bits) => (bits.unmark({ offset: 0, length: 5120 }), bits), true),
+  mark: (editor) => editor.change("A", (bits) => (bits.markBits({ first: 3000, end: 3001 }), bits)),
+  clear: (editor) => editor.change("A", (bits) => (bits.unmark({ offset: 0, length: 5120 }), bits)),
   disable: (editor) => editor.edits.setEnabled("A", false),
   rename: (editor) => editor.edits.rename("A", "a2"),
   freeze: (editor) => editor.edits.freeze("A", "next"),
@@ -366,8 +366,7 @@ describe("two structures own one cluster", () => {
         const editor = await openEditor(store);
         const old = new Map(editor.state.mapped.map(({ entry }) => [entry.label, entry.bytes.slice()]));
         const act = async (): Promise<void> => {
-          if (action === "mark")
-            await editor.change(name, (bits) => (bits.markBits({ first: 77, end: 78 }), bits), false);
+          if (action === "mark") await editor.change(name, (bits) => (bits.markBits({ first: 77, end: 78 }), bits));
           else if (action === "markAll") editor.edits.markAll(name);
           else if (action === "remove") editor.edits.remove(name);
           else if (action === "rename") editor.edits.rename(name, "z");
@@ -531,7 +530,7 @@ describe("a draft, whose bits no checksum proves", () => {
       const editor = await openEditor(store);
       if (verb === "remove") editor.edits.remove(name);
       else if (verb === "all") editor.edits.markAll(name);
-      else await editor.change(name, (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+      else await editor.change(name, (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits));
       const { madeDirty, growth } = await editor.commit();
       const dirtied = concerned.filter((other) => other !== name);
       expect([madeDirty.map(({ where }) => where.bitmap), growth]).toEqual([dirtied, undefined]);
@@ -553,7 +552,7 @@ describe("a draft, whose bits no checksum proves", () => {
     });
     const store = new MemoryStore(bytes);
     const editor = await openEditor(store);
-    await editor.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+    await editor.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits));
     expect((await rejection(() => editor.commit())).code).toBe("UNSUPPORTED_FEATURE");
     expect(store.bytes).toEqual(bytes);
     const other = file({ draft: true, bitmaps: [one("a"), one("c")] });
@@ -564,7 +563,7 @@ describe("a draft, whose bits no checksum proves", () => {
         throw io("bad sector");
     };
     const second = await openEditor(unread);
-    await second.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits), false);
+    await second.change("c", (bits) => (bits.markBits({ first: 5000, end: 5001 }), bits));
     expect((await rejection(() => second.commit())).code).toBe("IO");
     expect(unread.bytes).toEqual(other);
   });

@@ -32,6 +32,16 @@ function regranulated(model: Model, granularity: number): Set<number> {
   return result;
 }
 
+/** Whether each granule of a source is dirty that shares a byte of the disk with a granule of a model. */
+function granulesUnder(model: Model, bit: number, source: Model): boolean[] {
+  const start = bit * model.granularity;
+  const end = Math.min(start + model.granularity, Number(model.size));
+  const under: boolean[] = [];
+  for (let at = Math.floor(start / source.granularity); at * source.granularity < end; at++)
+    under.push(source.dirty.has(at));
+  return under;
+}
+
 interface World {
   readonly models: Model[];
   readonly dice: () => number;
@@ -127,7 +137,7 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   },
   async clear(world) {
     const model = pick(world.dice, world.models);
-    const call = () => world.editor.change(model.name, (bits) => Bitmap.clean(bits), true);
+    const call = () => world.editor.read(world.editor.edits.clear(model.name));
     if (isFrozen(model)) return refused(world, call, "USAGE");
     await call();
     model.dirty.clear();
@@ -138,18 +148,20 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     if (model.size === 0n) return;
     const offset = Math.floor(world.dice() * Number(model.size));
     const length = Math.floor(world.dice() * Math.min(Number(model.size) - offset, 2 ** 20));
-    await world.editor.change(model.name, (bits) => (bits.mark({ offset, length }), bits), false);
+    await world.editor.read(world.editor.edits.mark(model.name, { offset, length }));
     if (length === 0) return;
     for (let bit = Math.floor(offset / model.granularity); bit * model.granularity < offset + length; bit++)
       model.dirty.add(bit);
   },
   async unmark(world) {
     const model = pick(world.dice, world.models);
-    if (model.size === 0n || isFrozen(model)) return;
+    if (model.size === 0n) return;
     const offset = Math.floor(world.dice() * Number(model.size));
     const length =
       world.dice() < 0.3 ? Number(model.size) - offset : Math.floor(world.dice() * (Number(model.size) - offset));
-    await world.editor.change(model.name, (bits) => (bits.unmark({ offset, length }), bits), true);
+    const call = () => world.editor.read(world.editor.edits.unmark(model.name, { offset, length }));
+    if (isFrozen(model)) return refused(world, call, "USAGE");
+    await call();
     for (const bit of model.dirty) {
       const end = Math.min((bit + 1) * model.granularity, Number(model.size));
       if (bit * model.granularity >= offset && end <= offset + length) model.dirty.delete(bit);
@@ -178,28 +190,38 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     const source = other(world, model, false);
     if (source === undefined) return;
     const bits = await world.editor.bits(source.name);
-    await world.editor.change(model.name, (own) => (own.merge(bits), own), false);
+    await world.editor.read(world.editor.edits.merge(model.name, bits));
     for (const bit of regranulated(source, model.granularity)) model.dirty.add(bit);
   },
   async combine(world) {
     const model = pick(world.dice, world.models);
-    const source = other(world, model, true);
-    if (source === undefined || isFrozen(model)) return;
+    const source = other(world, model, false);
+    if (source === undefined) return;
     const how = pick(world.dice, ["intersect", "subtract", "xor"] as const);
     const bits = await world.editor.bits(source.name);
-    await world.editor.change(model.name, (own) => (own[how](bits), own), true);
+    const call = () => world.editor.read(world.editor.edits[how](model.name, bits));
+    if (isFrozen(model) || (how === "xor" && model.granularity !== source.granularity))
+      return refused(world, call, "USAGE");
+    await call();
     const result = new Set<number>();
     for (let bit = 0; bit < bitsOf(model); bit++) {
-      const [a, b] = [model.dirty.has(bit), source.dirty.has(bit)];
-      if (how === "intersect" ? a && b : how === "subtract" ? a && !b : a !== b) result.add(bit);
+      const a = model.dirty.has(bit);
+      const under = granulesUnder(model, bit, source);
+      const isKept = {
+        intersect: a && under.includes(true),
+        subtract: a && under.includes(false),
+        xor: a !== under[0],
+      };
+      if (isKept[how]) result.add(bit);
     }
     model.dirty = result;
     pointOf(world, model);
   },
   async invert(world) {
     const model = pick(world.dice, world.models);
-    if (isFrozen(model)) return;
-    await world.editor.change(model.name, (own) => (own.invert(), own), true);
+    const call = () => world.editor.read(world.editor.edits.invert(model.name));
+    if (isFrozen(model)) return refused(world, call, "USAGE");
+    await call();
     const before = model.dirty;
     model.dirty = new Set();
     for (let bit = 0; bit < bitsOf(model); bit++) if (!before.has(bit)) model.dirty.add(bit);
@@ -238,7 +260,7 @@ const ACTIONS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     const model = pick(world.dice, world.models);
     const granularity = pick(world.dice, [512, 1024, 4096, 65536, 2 ** 20]);
     if (bitsOf({ size: model.size, granularity }) > 30_000) return;
-    await world.editor.change(model.name, (bits) => bits.regranulate(granularity), false);
+    await world.editor.read(world.editor.edits.regranulate(model.name, granularity));
     model.dirty = regranulated(model, granularity);
     model.granularity = granularity;
   },
@@ -443,7 +465,7 @@ describe("rules", () => {
       },
     );
     await refusals(bytes, "INCONSISTENT", [
-      (editor) => editor.change("u", (bits) => bits, false),
+      (editor) => editor.change("u", (bits) => bits),
       (editor) => editor.bits("u"),
       (editor) => editor.edits.setEnabled("u", true),
       (editor) => editor.edits.setEnabled("u", false),
@@ -471,7 +493,7 @@ describe("rules", () => {
       { ...one, name: "v" },
     ]);
     await refusals(bytes, "UNSUPPORTED_FEATURE", [
-      (editor) => editor.change("u", (bits) => bits, false),
+      (editor) => editor.change("u", (bits) => bits),
       (editor) => editor.edits.setEnabled("u", true),
       (editor) => editor.edits.rename("u", "w"),
       (editor) => editor.edits.markAll("u"),
@@ -479,7 +501,7 @@ describe("rules", () => {
     ]);
     const { store, editor } = await editorOf(bytes);
     const raw = entryBytes(bytes, "u");
-    await editor.change("v", (bits) => (bits.invert(), bits), true);
+    await editor.change("v", (bits) => (bits.invert(), bits));
     await editor.commit();
     expect(entryBytes(store.bytes, "u")).toBe(raw);
     editor.edits.remove("u");
@@ -491,7 +513,7 @@ describe("rules", () => {
     for (const flags of [0, FLAG.in_use]) {
       const bytes = hand([{ ...one, flags, l1Checksum: 1 }]);
       const codes = flags === 0 ? "BAD_CHECKSUM" : "INCONSISTENT";
-      await refusals(bytes, codes, [(editor) => editor.change("u", (bits) => bits, false)]);
+      await refusals(bytes, codes, [(editor) => editor.change("u", (bits) => bits)]);
       const { store, editor } = await editorOf(bytes);
       await rejection(async () => editor.edits.rename("u", "w"));
       await rejection(async () => editor.edits.setRecord("u", { kind: "comment", text: "x" }));
@@ -506,7 +528,7 @@ describe("rules", () => {
       { ...one, reserved: 1 },
       { ...one, name: "v" },
     ]);
-    await refusals(bytes, "RESERVED_NOT_ZERO", [(editor) => editor.change("u", (bits) => bits, false)]);
+    await refusals(bytes, "RESERVED_NOT_ZERO", [(editor) => editor.change("u", (bits) => bits)]);
     const calls: readonly ((editor: QdbEditor) => void)[] = [
       (editor) => editor.edits.markAll("u"),
       (editor) => editor.edits.replace({ name: "u", bits: bitmap(BITS, [7]), flags: 0, extraData: [] }),
@@ -542,16 +564,21 @@ describe("rules", () => {
       (one) => one.edits.freeze("a", "x"),
       (one) => one.edits.freeze("next", "x"),
       (one) => one.edits.setEnabled("a", true),
-      (one) => one.change("a", (bits) => bits, true),
+      (one) => one.read(one.edits.unmark("a", { offset: 0, length: 512 })),
+      (one) => one.read(one.edits.clear("a")),
+      (one) => one.read(one.edits.invert("a")),
+      (one) => one.read(one.edits.intersect("a", bitmap(BITS, [1]))),
+      (one) => one.read(one.edits.subtract("a", bitmap(BITS))),
+      (one) => one.read(one.edits.xor("a", bitmap(BITS))),
+      (one) => one.change("a", (bits) => Bitmap.clean(bits)),
+      (one) => one.change("a", (bits) => (bits.invert(), bits)),
+      (one) => one.change("next", (bits) => bits.resize(512n * 10n)),
       (one) => one.edits.replace({ name: "next", bits: bitmap(BITS), flags: 0, extraData: [] }),
       (one) => one.edits.replace({ name: "a", bits: bitmap(BITS), flags: 0, extraData: [] }),
       (one) => one.read(one.edits.release("b", "done")),
     ]);
-    // Other calls that would separate them are refused by the rules of the entry.
-    await refusals(frozen, "BAD_FIELD", [
-      (one) => one.change("next", (bits) => bits.resize(512n * 10n), false),
-      (one) => one.edits.setRecord("b", { kind: "successor", text: "a" }),
-    ]);
+    // Another call that would separate them is refused by the rules of the entry.
+    await refusals(frozen, "BAD_FIELD", [(one) => one.edits.setRecord("b", { kind: "successor", text: "a" })]);
     expect(view(frozen)).toMatch(/^a\|.*\|4\|/);
   });
 
@@ -561,7 +588,7 @@ describe("rules", () => {
     const { store, editor } = await editorOf(fileOf({}, { bitmaps }));
     editor.edits.freeze("a", "next");
     await editor.commit();
-    await editor.change("next", (bits) => (bits.mark({ offset: 0, length: 1 }), bits), false);
+    await editor.change("next", (bits) => (bits.mark({ offset: 0, length: 1 }), bits));
     await editor.read(editor.edits.release("a", "failed"));
     await editor.commit();
     expect(view(store.bytes)).toBe(`next|8192|512|1|0000000300000010${"01".repeat(16)}|ok|0302`);
@@ -570,7 +597,7 @@ describe("rules", () => {
   test("a new bitmap that is inconsistent from the start cannot be used either", async () => {
     const { editor } = await editorOf(fileOf({}));
     editor.edits.add({ name: "a", bits: bitmap(16), flags: FLAG.in_use, extraData: [] });
-    expect((await rejection(() => editor.change("a", (bits) => bits, false))).code).toBe("INCONSISTENT");
+    expect((await rejection(() => editor.change("a", (bits) => bits))).code).toBe("INCONSISTENT");
   });
 
   test("a rename of a successor that two frozen bitmaps name is told to both", async () => {
@@ -599,7 +626,7 @@ describe("rules", () => {
       { ...one, name: "e" },
     ]);
     await refusals(bytes, "DUPLICATE_NAME", [
-      (editor) => editor.change("d", (bits) => bits, false),
+      (editor) => editor.change("d", (bits) => bits),
       (editor) => editor.edits.rename("d", "f"),
       (editor) => editor.edits.markAll("d"),
     ]);
@@ -613,7 +640,7 @@ describe("rules", () => {
       { ...one, name: "hex:ff" },
     ]);
     const second = await editorOf(twins);
-    await second.editor.change("hex:ff", (bits) => bits, false);
+    await second.editor.change("hex:ff", (bits) => bits);
     second.editor.edits.remove("hex:ff");
     await second.editor.commit();
     expect(check(second.store.bytes).findings.map(({ code }) => code)).toEqual(["BAD_FIELD"]);
@@ -637,8 +664,8 @@ describe("rules", () => {
     ];
     const { store, editor } = await editorOf(fileOf({}, { bitmaps }));
     for (const name of ["u", "v", "w"]) {
-      await editor.change(name, (bits) => (bits.unmark({ offset: 512, length: 512 }), bits), true);
-      await editor.change(name, (bits) => Bitmap.clean(bits), true);
+      await editor.change(name, (bits) => (bits.unmark({ offset: 512, length: 512 }), bits));
+      await editor.change(name, (bits) => Bitmap.clean(bits));
     }
     await editor.commit();
     const lines = view(store.bytes)
@@ -665,7 +692,7 @@ describe("rules", () => {
       bitmaps: [{ ...one, extra: join(tlv(0x99, rep(3, 9)), tlv(RECORD.comment, utf8("c"))) }],
     });
     const { store, editor } = await editorOf(bytes);
-    await editor.change("u", (bits) => (bits.invert(), bits), true);
+    await editor.change("u", (bits) => (bits.invert(), bits));
     await editor.commit();
     const after = store.bytes;
     const words = [24, 40, 44, 48, 52, 56, 60].map((at) => new DataView(after.buffer).getUint32(at));
@@ -681,7 +708,7 @@ describe("rules", () => {
   test("a refused action or commit writes nothing", async () => {
     const bytes = fileOf({ a: bitmap(BITS, [1]), b: bitmap(BITS, [2]) });
     await refusals(bytes, "NOT_FOUND", [
-      (editor) => editor.change("c", (bits) => bits, false),
+      (editor) => editor.change("c", (bits) => bits),
       (editor) => editor.edits.remove("c"),
       (editor) => editor.edits.rename("c", "d"),
       (editor) => editor.edits.markAll("c"),
@@ -715,7 +742,7 @@ describe("rules", () => {
   test("a change that puts back what was there is no change", async () => {
     const bytes = fileOf({ a: bitmap(BITS, [1]) });
     const { store, editor } = await editorOf(bytes);
-    await editor.change("a", (bits) => (bits.invert(), bits.invert(), bits), false);
+    await editor.change("a", (bits) => (bits.invert(), bits.invert(), bits));
     editor.edits.rename("a", "b");
     editor.edits.rename("b", "a");
     await editor.commit();
@@ -745,11 +772,11 @@ describe("a draft file", () => {
     const editor = await openEditor(store);
     await editor.commit();
     expect(store.bytes).toEqual(draft());
-    await editor.change("a", (bits) => (bits.mark({ offset: 0, length: 1 }), bits), false);
+    await editor.change("a", (bits) => (bits.mark({ offset: 0, length: 1 }), bits));
     await editor.commit();
     expect(store.log.filter(({ kind }) => kind !== "read").map(({ kind }) => kind)).toEqual(["flush", "replace"]);
     // The editor goes on with the new file.
-    await editor.change("b", (bits) => (bits.mark({ offset: 0, length: 1 }), bits), false);
+    await editor.change("b", (bits) => (bits.mark({ offset: 0, length: 1 }), bits));
     await editor.commit();
     const read = await QdbFile.open(bytesSource(store.bytes));
     expect(read.index.form).toBe("full");

@@ -232,6 +232,32 @@ describe("rounding never loses dirt", () => {
     );
   });
 
+  test("intersect and subtract of another granularity: a byte that is dirty in the result's terms is never lost", () => {
+    const pairOf = fc
+      .tuple(shapes({ maxBits: 90, maxPower: 16 }), fc.integer({ min: 9, max: 16 }))
+      .chain(([shape, power]) => fc.tuple(modelsOf(shape), modelsOf({ size: shape.size, granularity: 2 ** power })));
+    fc.assert(
+      fc.property(pairOf, ([model, source]) => {
+        // Each granule of the model with the granules of the source that share a byte of the disk with it.
+        const size = Number(model.shape.size);
+        const [own, other] = [model.shape.granularity, source.shape.granularity];
+        const [kept, left] = [new Set<number>(), new Set<number>()];
+        for (const bit of model.dirty) {
+          const under: boolean[] = [];
+          const end = Math.min(size, (bit + 1) * own);
+          for (let at = Math.floor((bit * own) / other); at * other < end; at++) under.push(source.dirty.has(at));
+          if (under.includes(true)) kept.add(bit);
+          if (under.includes(false)) left.add(bit);
+        }
+        const sourceBits = bitmapOf(source);
+        expect(dirtyOf(change(bitmapOf(model), (copy) => copy.intersect(sourceBits)))).toEqual(kept);
+        expect(dirtyOf(change(bitmapOf(model), (copy) => copy.subtract(sourceBits)))).toEqual(left);
+        expect(dirtyOf(sourceBits)).toEqual(source.dirty);
+      }),
+      runs(300),
+    );
+  });
+
   test("merge of another granularity covers every byte that either had dirty", () => {
     const two = fc
       .tuple(shapes({ maxBits: 60, maxPower: 16 }), fc.integer({ min: 9, max: 16 }))
@@ -293,14 +319,18 @@ describe("rounding never loses dirt", () => {
 
 describe("operands that do not fit", () => {
   const a = Bitmap.clean({ size: 5000n, granularity: 512 });
-  test.each([
-    ["merge", () => a.clone().merge(Bitmap.clean({ size: 5001n, granularity: 512 }))],
-    ["intersect", () => a.clone().intersect(Bitmap.clean({ size: 5001n, granularity: 512 }))],
-    ["subtract", () => a.clone().subtract(Bitmap.clean({ size: 5000n, granularity: 1024 }))],
-    ["xor", () => a.clone().xor(Bitmap.clean({ size: 5000n, granularity: 1024 }))],
-    ["intersect, granularity", () => a.clone().intersect(Bitmap.clean({ size: 5000n, granularity: 1024 }))],
-  ])("%s is SIZE_MISMATCH", (_, act) => {
-    expect(act).toThrowError(expect.toSatisfy((error: unknown) => isQdbError(error, "SIZE_MISMATCH")));
+  const longer = Bitmap.clean({ size: 5001n, granularity: 512 });
+  test.each(["merge", "intersect", "subtract", "xor"] as const)("%s of another disk is SIZE_MISMATCH", (how) => {
+    expect(() => a.clone()[how](longer)).toThrowError(
+      expect.toSatisfy((error: unknown) => isQdbError(error, "SIZE_MISMATCH")),
+    );
+  });
+
+  test("xor of another granularity is USAGE", () => {
+    const coarser = Bitmap.clean({ size: 5000n, granularity: 1024 });
+    expect(() => a.clone().xor(coarser)).toThrowError(
+      expect.toSatisfy((error: unknown) => isQdbError(error, "USAGE") && error.message.includes("512 and 1024")),
+    );
   });
 
   test("equality takes size and granularity in", () => {

@@ -109,7 +109,7 @@ describe("an editor", () => {
     expect(editor.state.index.headerSource).toBe("mirror");
     const error = await rejection(() => editor.bits("b"));
     expect([error.code, error.where]).toMatchObject(["BAD_CHECKSUM", { structure: "mirror", bitmap: "b" }]);
-    await editor.change("b", (bits) => (bits.markBits({ first: 20, end: 30 }), bits), false);
+    await editor.change("b", (bits) => (bits.markBits({ first: 20, end: 30 }), bits));
     await editor.commit();
     expect(check(store.bytes).findings).toEqual([]);
     expect(editor.state.index.headerSource).toBe("primary");

@@ -70,7 +70,6 @@ async function act(store: MemoryStore, name: string, verb: string, dice: () => n
     await editor.change(
       name,
       (bits: Bitmap) => (bits.markBits({ first: 0, end: 1 + Math.floor(dice() * bits.bitCount) }), bits),
-      false,
     );
   } else if (verb === "mark all") editor.edits.markAll(name);
   else if (verb === "remove") editor.edits.remove(name);

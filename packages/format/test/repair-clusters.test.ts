@@ -123,7 +123,7 @@ describe.each([true, false])("all-ones clusters: %s", (allOnes) => {
     const store = new MemoryStore(file({ header, bitmaps: [bitmap] }));
     const editor = await openEditor(store, { repair: true });
     await editor.repair();
-    await editor.change("b", (bits) => (bits.mark({ offset: 2n * 4096n * 512n, length: 512 }), bits), false);
+    await editor.change("b", (bits) => (bits.mark({ offset: 2n * 4096n * 512n, length: 512 }), bits));
     await editor.commit();
     const found = bitsOf(store.bytes).get("b");
     expect([found?.count(), found?.isDirty(2 * 4096)]).toEqual([512 + 4096 + 1, true]);

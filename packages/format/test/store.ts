@@ -198,15 +198,11 @@ export function flip(
 ): void {
   const edits = editsOf(session);
   runSync(
-    edits.change(
-      name,
-      (bits) => {
-        if (dirty) bits.markBits({ first, end });
-        else bits.unmark({ offset: first * bits.granularity, length: (end - first) * bits.granularity });
-        return bits;
-      },
-      !dirty,
-    ),
+    edits.change(name, (bits) => {
+      if (dirty) bits.markBits({ first, end });
+      else bits.unmark({ offset: first * bits.granularity, length: (end - first) * bits.granularity });
+      return bits;
+    }),
     store,
   );
   commit(store, session, edits);

@@ -206,7 +206,7 @@ describe("an editor", () => {
       bits.mark({ offset: 0, length: 4096 });
       return bits;
     };
-    await editor.change("b", markAll, false);
+    await editor.change("b", markAll);
     await editor.commit();
     await editor.close();
   });

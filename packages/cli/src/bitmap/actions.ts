@@ -8,12 +8,10 @@ import {
   requireBitmapName,
   storedForm,
 } from "../files/new-bitmaps.ts";
-import { about } from "../files/open-qdb.ts";
 import { diskRecords, requireRaw } from "../files/raw-images.ts";
 import type { Call, OptionSpec } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
-import { change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
-import { type Combination, intersect, merge, subtract, xor } from "./set-operations.ts";
+import { type Combination, change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
 
 /** A parsed action of the command line. @throws {QdbError} when it is refused; nothing is committed then */
 export type Action = (target: OpenBitmap) => Promise<void>;
@@ -31,14 +29,14 @@ function plain(long: string, help: string, action: Action): ActionSpec {
 }
 
 /** An action that combines the bitmap with a source bitmap. */
-function combination(long: string, help: string, by: Combination, removes: boolean): ActionSpec {
+function combination(how: Combination, help: string): ActionSpec {
   return {
-    option: { long, value: "SRC", repeatable: true, help },
-    parse: (source) => (target) => combine(target, source, by, removes),
+    option: { long: how, value: "SRC", repeatable: true, help },
+    parse: (source) => (target) => combine(target, source, how),
   };
 }
 
-/** All actions, in the order of the help. An action that can remove dirt must say so, since the bitmap gets a new id then (spec §3). */
+/** All actions, in the order of the help. */
 export const ACTIONS: readonly ActionSpec[] = [
   {
     option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
@@ -54,47 +52,30 @@ export const ACTIONS: readonly ActionSpec[] = [
   plain("remove", "remove BITMAP, whatever state it is in", (target) =>
     edit(target, (edits) => edits.remove(target.name)),
   ),
-  plain("clear", "make all of it clean", (target) => change(target, (bits) => Bitmap.clean(bits), true)),
+  plain("clear", "make all of it clean", (target) => change(target, (edits, name) => edits.clear(name))),
   plain("enable", "let it collect from the first write on", (target) =>
     edit(target, (edits) => edits.setEnabled(target.name, true)),
   ),
   plain("disable", "let it collect no longer", (target) =>
     edit(target, (edits) => edits.setEnabled(target.name, false)),
   ),
-  combination("merge", "add what SRC calls dirty (OR)", merge, false),
-  combination("intersect", "keep what SRC calls dirty too (AND)", intersect, true),
-  combination("subtract", "drop what SRC calls dirty (AND NOT)", subtract, true),
-  combination("xor", "keep what exactly one of the two calls dirty; both of one granularity", xor, true),
-  plain("invert", "make dirty clean and clean dirty", (target) =>
-    change(
-      target,
-      (bits) => {
-        bits.invert();
-        return bits;
-      },
-      true,
-    ),
-  ),
+  combination("merge", "add what SRC calls dirty (OR)"),
+  combination("intersect", "keep what SRC calls dirty too (AND)"),
+  combination("subtract", "drop what SRC calls dirty (AND NOT)"),
+  combination("xor", "keep what exactly one of the two calls dirty; both of one granularity"),
+  plain("invert", "make dirty clean and clean dirty", (target) => change(target, (edits, name) => edits.invert(name))),
   {
     option: { long: "mark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range dirty, rounded outward" },
     parse(value) {
       const range = parseRange(value, "--mark");
-      const mark = (bits: Bitmap): Bitmap => {
-        bits.mark(range);
-        return bits;
-      };
-      return (target) => change(target, mark, false);
+      return (target) => change(target, (edits, name) => edits.mark(name, range));
     },
   },
   {
     option: { long: "unmark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range clean, rounded inward" },
     parse(value) {
       const range = parseRange(value, "--unmark");
-      const unmark = (bits: Bitmap): Bitmap => {
-        bits.unmark(range);
-        return bits;
-      };
-      return (target) => change(target, unmark, true);
+      return (target) => change(target, (edits, name) => edits.unmark(name, range));
     },
   },
   plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (target) =>
@@ -115,14 +96,14 @@ export const ACTIONS: readonly ActionSpec[] = [
     parse(value, { value: optionOf }) {
       const size = parseSize(value, "--resize");
       const newArea = optionOf("new-area") === "clean" ? "clean" : "dirty";
-      return ({ editor, path, name }) => about(path, () => editor.read(editor.edits.resize(name, size, newArea)));
+      return (target) => change(target, (edits, name) => edits.resize(name, size, newArea));
     },
   },
   {
     option: { long: "regranulate", value: "G", repeatable: true, help: "G bytes a bit; rounding only adds dirt" },
     parse(value) {
       const granularity = parseGranularity(value, "--regranulate");
-      return (target) => change(target, (bits) => bits.regranulate(granularity), false);
+      return (target) => change(target, (edits, name) => edits.regranulate(name, granularity));
     },
   },
   {
@@ -147,12 +128,12 @@ export const ACTIONS: readonly ActionSpec[] = [
     },
     parse(value) {
       const outcome = value === "done" ? "done" : "failed";
-      return ({ editor, path, name }) => about(path, () => editor.read(editor.edits.release(name, outcome)));
+      return (target) => change(target, (edits, name) => edits.release(name, outcome));
     },
   },
 ];
 
-/** Shape and records of the bitmap that --add creates. The size must be given, even where other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
+/** Shape and records of the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
 function newShape(call: Call): { readonly shape: BitmapShape; readonly records: NewBitmap["records"] } {
   const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
   const size = call.value("size");

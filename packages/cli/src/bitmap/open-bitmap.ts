@@ -1,7 +1,6 @@
-import { type Bitmap, type Edits, type QdbEditor, QdbError, quote } from "@qdb/format";
+import type { Bitmap, Edits, Plan, QdbEditor } from "@qdb/format";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
-import type { Combination } from "./set-operations.ts";
 import type { SourceFile } from "./source-file.ts";
 
 /** The bitmap that actions change, in a file that is open for changes. Nothing is written before the commit. */
@@ -10,7 +9,7 @@ export interface OpenBitmap {
   readonly editor: QdbEditor;
   /** The file's path, for messages. */
   readonly path: string;
-  /** The file of the source bitmaps, when it is another one. */
+  /** The file of the source bitmaps; undefined if they are in the same file. */
   readonly sources: SourceFile | undefined;
   /** The current name of the bitmap; --rename changes it. */
   name: string;
@@ -21,34 +20,21 @@ export async function edit({ editor, path }: OpenBitmap, change: (edits: Edits) 
   await about(path, () => change(editor.edits));
 }
 
-/** Changes the bits of the bitmap; `removes` says whether dirty bits may become clean. @throws {QdbError} as {@link QdbEditor.change} */
+/** Makes a change that may read bits from the file. @throws {QdbError} as the change */
 export async function change(
   { editor, path, name }: OpenBitmap,
-  make: (bits: Bitmap) => Bitmap,
-  removes: boolean,
+  change: (edits: Edits, name: string) => Plan<void>,
 ): Promise<void> {
-  await about(path, () => editor.change(name, make, removes));
+  await about(path, () => editor.read(change(editor.edits, name)));
 }
 
-/** Combines the bits of the bitmap with those of a source. @throws {QdbError} SIZE_MISMATCH; WRONG_DISK; the problem of either bitmap */
-export async function combine(
-  target: OpenBitmap,
-  sourceName: string,
-  by: Combination,
-  removes: boolean,
-): Promise<void> {
+/** An action on the bits of a bitmap and those of a source. */
+export type Combination = "merge" | "intersect" | "subtract" | "xor";
+
+/** Combines the bits of the bitmap with those of a source. @throws {QdbError} SIZE_MISMATCH if the source covers a disk of another size; USAGE, as the action; WRONG_DISK, IO of the disk of the source; the code of the first problem of either bitmap */
+export async function combine(target: OpenBitmap, sourceName: string, how: Combination): Promise<void> {
   const source = await readSource(target, sourceName);
-  const make = (bits: Bitmap): Bitmap => {
-    if (bits.size !== source.size) {
-      throw new QdbError(
-        "SIZE_MISMATCH",
-        `the source ${quote(sourceName)} covers a disk of ${source.size} bytes, the bitmap ${quote(target.name)} one of ${bits.size}; --resize one of them first`,
-      );
-    }
-    by(bits, source);
-    return bits;
-  };
-  await change(target, make, removes);
+  await change(target, (edits, name) => edits[how](name, source));
 }
 
 async function readSource({ editor, path, sources }: OpenBitmap, name: string): Promise<Bitmap> {

@@ -86,12 +86,11 @@ async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> 
     throw new QdbError("SIZE_MISMATCH", `${message}; qdb bitmap --resize fits them`);
   }
   let result = bits;
-  const merge = (target: typeof bits): typeof bits => {
+  await editor.change(name, (target) => {
     target.merge(bits);
     result = target;
     return target;
-  };
-  await editor.change(name, merge, false);
+  });
   const isEnabled = (editor.edits.flags(name) & FLAG.enabled) !== 0;
   return { ...bitmap, bits: result, isEnabled };
 }

@@ -17,8 +17,10 @@ export class Bitmap implements BitmapShape {
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
   readonly bitCount: number;
-  /** The bits, in words. Bits past the last one, in the last word, are always zero. */
-  readonly #words: Uint32Array;
+  /** The bits, in words. Bits past the last one, in the last word, are always zero. Clones may hold the same array: see `#ownWords`. */
+  #words: Uint32Array;
+  /** Number of bitmaps that hold the array. A bitmap that is garbage by now still counts. */
+  #holders: { count: number } = { count: 1 };
 
   private constructor(shape: BitmapShape, words?: Uint32Array) {
     this.size = shape.size;
@@ -26,6 +28,16 @@ export class Bitmap implements BitmapShape {
     this.bitCount = bitsOfShape(shape);
     this.#words = words ?? new Uint32Array(kernel.wordsFor(this.bitCount));
     this.#clearTail();
+  }
+
+  /** Returns the words for changing them. Copies them first if another bitmap holds them too. */
+  #ownWords(): Uint32Array {
+    if (this.#holders.count > 1) {
+      this.#words = this.#words.slice();
+      this.#holders.count--;
+      this.#holders = { count: 1 };
+    }
+    return this.#words;
   }
 
   /** Makes a bitmap with all bits clean. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
@@ -80,7 +92,7 @@ export class Bitmap implements BitmapShape {
    */
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = base / 32;
-    kernel.orWords(this.#words.subarray(at, at + words.length), words);
+    kernel.orWords(this.#ownWords().subarray(at, at + words.length), words);
     this.#clearTail();
   }
 
@@ -101,7 +113,7 @@ export class Bitmap implements BitmapShape {
   /** Marks every bit clean whose whole granule is inside a range. @throws {QdbError} USAGE if the range is not inside the disk */
   unmark(range: DiskRange): void {
     const { first, end } = bitsInward(range, this);
-    kernel.fillBits(this.#words, first, end, false);
+    kernel.fillBits(this.#ownWords(), first, end, false);
   }
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
@@ -109,7 +121,7 @@ export class Bitmap implements BitmapShape {
     if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bitCount)) {
       throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
     }
-    kernel.fillBits(this.#words, first, end, true);
+    kernel.fillBits(this.#ownWords(), first, end, true);
   }
 
   /** Returns the number of dirty bits. */
@@ -161,45 +173,73 @@ export class Bitmap implements BitmapShape {
    * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
    */
   merge(other: Bitmap): void {
-    if (other.size !== this.size) throw sizeMismatch(this, other);
-    kernel.orWords(this.#words, other.regranulate(this.granularity).#words);
+    requireSameSize(this, other);
+    const source = other.regranulate(this.granularity);
+    kernel.orWords(this.#ownWords(), source.#words);
   }
 
-  /** Keeps the bits dirty that are dirty in both bitmaps (AND). @throws {QdbError} SIZE_MISMATCH if size or granularity differs */
+  /**
+   * Keeps the bits dirty that are dirty in both bitmaps (AND). If the other bitmap has a different granularity, its dirty bits are rounded
+   * outward, so that a byte that is dirty in both stays dirty.
+   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
+   */
   intersect(other: Bitmap): void {
-    kernel.andWords(this.#words, sameShape(this, other).#words);
+    requireSameSize(this, other);
+    const source = other.regranulate(this.granularity);
+    kernel.andWords(this.#ownWords(), source.#words);
   }
 
-  /** Clears the bits that are dirty in the other bitmap (AND NOT). @throws {QdbError} SIZE_MISMATCH if size or granularity differs */
+  /**
+   * Clears the bits that are dirty in the other bitmap (AND NOT). If the other bitmap has a different granularity, its dirty bits are
+   * rounded inward: a bit becomes clean only if all of its granule is dirty in the other bitmap.
+   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
+   */
   subtract(other: Bitmap): void {
-    kernel.andNotWords(this.#words, sameShape(this, other).#words);
+    requireSameSize(this, other);
+    const source = other.#roundedInward(this.granularity);
+    kernel.andNotWords(this.#ownWords(), source.#words);
   }
 
   /**
    * Makes the bits dirty that are dirty in exactly one of the bitmaps (XOR).
-   * @throws {QdbError} SIZE_MISMATCH if size or granularity differs
+   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ; USAGE if the granularities differ, since rounding in either direction would lose dirty bits
    */
   xor(other: Bitmap): void {
-    kernel.xorWords(this.#words, sameShape(this, other).#words);
+    requireSameSize(this, other);
+    if (this.granularity !== other.granularity) {
+      throw new QdbError(
+        "USAGE",
+        `xor takes bitmaps of one granularity, here ${this.granularity} and ${other.granularity}; regranulate one of them first`,
+        { field: "granularity" },
+      );
+    }
+    kernel.xorWords(this.#ownWords(), other.#words);
   }
 
   /** Makes every dirty bit clean and every clean bit dirty. */
   invert(): void {
-    kernel.notWords(this.#words);
+    kernel.notWords(this.#ownWords());
     this.#clearTail();
   }
 
   /** Whether the other bitmap has the same size, the same granularity and the same bits. */
   equals(other: Bitmap): boolean {
     if (this === other) return true;
-    return (
-      this.size === other.size && this.granularity === other.granularity && kernel.equalWords(this.#words, other.#words)
-    );
+    if (this.size !== other.size || this.granularity !== other.granularity) return false;
+    return this.#words === other.#words || kernel.equalWords(this.#words, other.#words);
   }
 
-  /** Returns a copy of the bitmap. */
+  /** Whether a bit is dirty here and clean in another bitmap of the same shape. @internal */
+  hasDirtOutside(other: Bitmap): boolean {
+    return this.#words !== other.#words && kernel.hasBitsOutside(this.#words, other.#words);
+  }
+
+  /** Returns a copy of the bitmap. It takes no memory until either of the two changes, which copies the bits then. */
   clone(): Bitmap {
-    return new Bitmap(this, this.#words.slice());
+    const copy = new Bitmap(this, this.#words);
+    copy.#holders = this.#holders;
+    this.#holders.count++;
+    return copy;
   }
 
   /**
@@ -214,6 +254,16 @@ export class Bitmap implements BitmapShape {
     const steps = Math.abs(Math.log2(granularity / this.granularity));
     const change = granularity > this.granularity ? coarsen : refine;
     return new Bitmap(shape, change(this.#words, steps, length));
+  }
+
+  /** The bits at another granularity, rounded inward: a bit is dirty only if all of its granule is dirty here. */
+  #roundedInward(granularity: number): Bitmap {
+    if (granularity <= this.granularity) return this.regranulate(granularity);
+    const clean = this.clone();
+    clean.invert();
+    const result = clean.regranulate(granularity);
+    result.invert();
+    return result;
   }
 
   /**
@@ -253,20 +303,12 @@ export function dirtyBytes(
   return bytes;
 }
 
-function sizeMismatch(a: BitmapShape, b: BitmapShape): QdbError {
-  return new QdbError(
+/** @throws {QdbError} SIZE_MISMATCH if a source covers a disk of another size than the bitmap with which it is combined */
+function requireSameSize(bitmap: BitmapShape, source: BitmapShape): void {
+  if (bitmap.size === source.size) return;
+  throw new QdbError(
     "SIZE_MISMATCH",
-    `the bitmaps cover disks of ${a.size} and ${b.size} bytes; resize one of them first`,
+    `the source covers a disk of ${source.size} bytes, the bitmap one of ${bitmap.size}; resize one of them first`,
+    { field: "size" },
   );
-}
-
-function sameShape(a: Bitmap, b: Bitmap): Bitmap {
-  if (a.size !== b.size) throw sizeMismatch(a, b);
-  if (a.granularity !== b.granularity) {
-    throw new QdbError(
-      "SIZE_MISMATCH",
-      `the granularities are ${a.granularity} and ${b.granularity}; regranulate one of them first`,
-    );
-  }
-  return b;
 }

@@ -135,6 +135,13 @@ export function notWords(target: Uint32Array): void {
   for (let index = 0; index < target.length; index++) target[index] = ~wordAt(target, index);
 }
 
+/** Whether a bit is set in `words` and not in `others`. @throws {RangeError} if `others` is shorter */
+export function hasBitsOutside(words: Uint32Array, others: Uint32Array): boolean {
+  for (let index = 0; index < words.length; index++)
+    if ((wordAt(words, index) & ~wordAt(others, index)) !== 0) return true;
+  return false;
+}
+
 /** Whether two arrays have the same number of words and the same words. */
 export function equalWords(a: Uint32Array, b: Uint32Array): boolean {
   if (a.length !== b.length) return false;

@@ -1,5 +1,5 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
-import type { BitmapShape } from "../bitmap/shape.ts";
+import type { BitmapShape, DiskRange } from "../bitmap/shape.ts";
 import type { BitmapChange } from "../commit/bitmap-change.ts";
 import type { BitmapContents, FileContents } from "../commit/file-contents.ts";
 import type { Problem } from "../errors.ts";
@@ -11,20 +11,23 @@ import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { ExtraRecord } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
+import { addDirt, changeBits, inPlace, removeDirt } from "./bit-actions.ts";
 import { BitmapList } from "./bitmap-list.ts";
-import { newPoint, withRecord } from "./chain-records.ts";
+import { copyRecords, withRecord } from "./chain-records.ts";
 import { freeze, release } from "./freeze.ts";
 import {
   doubtOf,
   entryOf,
-  isSameEntry,
   loadBits,
   loadSource,
+  type PendingBitmap,
+  removableEntry,
   shapeOf,
   soundEntry,
   usableEntry,
   usage,
 } from "./pending-bitmap.ts";
+import { changeOf, contentsOf } from "./pending-contents.ts";
 
 /** What edits need from their host. */
 export interface EditOptions extends Limits, MirrorOptions {
@@ -32,7 +35,7 @@ export interface EditOptions extends Limits, MirrorOptions {
   readonly newId: () => Uint8Array;
 }
 
-/** A new bitmap. */
+/** A new bitmap. `Edits` copies what it is given: changes that the caller makes later have no effect. */
 export interface NewBitmap {
   readonly name: string;
   readonly bits: Bitmap;
@@ -42,8 +45,13 @@ export interface NewBitmap {
 }
 
 /**
- * Pending changes of a file's bitmaps, in memory: made one after the other, and committed together. Bits are read when an action
- * needs them. An action that would break a rule is refused before anything is written (spec §3, §5 Dirt).
+ * Pending changes of the bitmaps of a file, in memory. Actions are done one after the other, and one commit writes all of them. An action
+ * reads bits from the file if it needs them. An action that would break a rule is refused (spec §3, §5 Dirt), and an action that fails
+ * changes nothing.
+ *
+ * The kind of an action decides whether it removes dirt: `unmark`, `clear`, `invert`, `intersect`, `subtract`, `xor` and a `resize` to a
+ * smaller size do. A frozen bitmap refuses them, and any other bitmap gets a new id in its chain of backups. `change` is decided by
+ * comparing the bits before and after it. Other actions never make a dirty bit clean.
  */
 export class Edits {
   readonly #state: FileState;
@@ -66,9 +74,9 @@ export class Edits {
     return entryOf(this.#list.find(name)).flags;
   }
 
-  /** Records of a bitmap. @throws {QdbError} NOT_FOUND */
+  /** A copy of the records of a bitmap. @throws {QdbError} NOT_FOUND */
   records(name: string): readonly Tlv[] {
-    return entryOf(this.#list.find(name)).extraData;
+    return copyRecords(entryOf(this.#list.find(name)).extraData);
   }
 
   /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
@@ -76,27 +84,31 @@ export class Edits {
     return shapeOf(this.#list.find(name));
   }
 
-  /** The bits of a bitmap, to be read only. @throws {QdbError} NOT_FOUND; BAD_CHECKSUM if the header was read from the mirror and that is not accepted; the bitmap's problem; LIMIT */
+  /**
+   * Returns a copy of the bits of a bitmap with the changes so far. Changes of the copy have no effect on the file.
+   * @throws {QdbError} NOT_FOUND; BAD_CHECKSUM if the header was read from the mirror and that is not accepted; the code of the bitmap's first problem; LIMIT if the bits take more than `maxBitmapBytes`
+   */
   *bits(name: string): Plan<Bitmap> {
-    return yield* loadSource(this.#list.find(name), this.#state.index, this.#options);
+    return (yield* loadSource(this.#list.find(name), this.#state.index, this.#options)).clone();
   }
 
-  /** Adds a bitmap behind the others. @throws {QdbError} ALREADY_EXISTS */
+  /** Adds a bitmap after the others. @throws {QdbError} ALREADY_EXISTS */
   add({ name, bits, flags, extraData }: NewBitmap): void {
-    this.#list.add({ name, bits, entry: { nameBytes: encodeUtf8(name), flags, extraData } });
+    const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
+    this.#list.add({ name, bits: bits.clone(), entry });
   }
 
-  /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE for one that is frozen or a successor */
+  /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor */
   replace({ name, bits, flags, extraData }: NewBitmap): void {
     const bitmap = this.#list.find(name);
     this.#list.refuseBound(bitmap, "replaced");
-    bitmap.entry = { nameBytes: encodeUtf8(name), flags, extraData };
-    bitmap.bits = bits;
+    const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
+    Object.assign(bitmap, { entry, bits: bits.clone() });
     delete bitmap.original;
     delete bitmap.isNewPoint;
   }
 
-  /** Removes a bitmap, even one in error; of several with one name, all. @throws {QdbError} NOT_FOUND; USAGE for the successor of a frozen one */
+  /** Removes a bitmap, even a bitmap in error; if several have the name, all of them. @throws {QdbError} NOT_FOUND; USAGE for the successor of a frozen bitmap */
   remove(name: string): void {
     const bitmap = this.#list.find(name);
     const [frozen] = this.#list.frozenFor(bitmap);
@@ -105,34 +117,90 @@ export class Edits {
     this.#list.removeName(bitmap);
   }
 
-  /**
-   * Changes the bits of a bitmap. `change` gets a copy of them and returns the new ones. `removes` says whether a dirty bit may become
-   * clean: then the bitmap gets a new id in its chain of backups (spec §3).
-   * @throws {QdbError} NOT_FOUND; the bitmap's problem; USAGE for a frozen bitmap if a dirty bit may become clean
-   */
-  *change(name: string, change: (bits: Bitmap) => Bitmap, removes: boolean): Plan<void> {
-    const bitmap = this.#list.find(name);
-    const entry = usableEntry(bitmap);
-    if (removes && (entry.flags & FLAG.frozen) !== 0)
-      throw usage("it is frozen: what was dirty then is being backed up; release it first", name);
-    const bits = (yield* loadBits(bitmap, this.#options)).clone();
-    bitmap.bits = change(bits);
-    if (!removes || bitmap.isNewPoint === true) return;
-    // One new id for each commit: the chain would break at a parent that was never stored.
-    bitmap.entry = { ...entry, extraData: newPoint(entry.extraData, this.#options.newId()) };
-    bitmap.isNewPoint = true;
+  /** Marks every bit dirty that a range of the disk touches. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk */
+  *mark(name: string, range: DiskRange): Plan<void> {
+    addDirt(
+      yield* this.#load(name, usableEntry),
+      inPlace((bits) => bits.mark(range)),
+    );
   }
 
-  /** Makes every bit dirty. An inconsistent bitmap can be used again after that. @throws {QdbError} NOT_FOUND; the bitmap's problem, if its records cannot be parsed */
+  /** Marks every bit clean whose whole granule lies in a range of the disk. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk, and for a frozen bitmap */
+  unmark(name: string, range: DiskRange): Plan<void> {
+    return this.#remove(name, (bits) => bits.unmark(range));
+  }
+
+  /** Makes every bit clean. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
+  *clear(name: string): Plan<void> {
+    removeDirt(yield* this.#load(name, removableEntry), this.#options.newId, Bitmap.clean);
+  }
+
+  /** Makes dirty bits clean and clean bits dirty. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
+  invert(name: string): Plan<void> {
+    return this.#remove(name, (bits) => bits.invert());
+  }
+
+  /** Adds the dirty bits of a source (OR), rounded outward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size */
+  *merge(name: string, source: Bitmap): Plan<void> {
+    addDirt(
+      yield* this.#load(name, usableEntry),
+      inPlace((bits) => bits.merge(source)),
+    );
+  }
+
+  /** Keeps the bits that are dirty in a source too (AND), rounded outward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for a frozen bitmap */
+  intersect(name: string, source: Bitmap): Plan<void> {
+    return this.#remove(name, (bits) => bits.intersect(source));
+  }
+
+  /** Clears the bits that are dirty in a source (AND NOT), rounded inward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for a frozen bitmap */
+  subtract(name: string, source: Bitmap): Plan<void> {
+    return this.#remove(name, (bits) => bits.subtract(source));
+  }
+
+  /** Keeps the bits that are dirty in exactly one of bitmap and source (XOR). @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for another granularity, and for a frozen bitmap */
+  xor(name: string, source: Bitmap): Plan<void> {
+    return this.#remove(name, (bits) => bits.xor(source));
+  }
+
+  /** Changes the granularity of a bitmap. Rounding only makes more bytes dirty. @throws {QdbError} as {@link change}; USAGE for a granularity that the format does not allow; LIMIT above 2^32 bits */
+  *regranulate(name: string, granularity: number): Plan<void> {
+    addDirt(yield* this.#load(name, usableEntry), (bits) => bits.regranulate(granularity));
+  }
+
+  /**
+   * Changes the bits of a bitmap by a callback. The callback gets a copy of them, and returns bits of the same size and granularity. If a
+   * bit is clean in the result that was dirty before, dirt is removed.
+   * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; LIMIT if the bits take more than `maxBitmapBytes`; USAGE for a result of another size or granularity, and for dirt that is removed from a frozen bitmap
+   */
+  *change(name: string, callback: (bits: Bitmap) => Bitmap): Plan<void> {
+    changeBits(yield* this.#load(name, usableEntry), this.#options.newId, callback);
+  }
+
+  *#remove(name: string, change: (bits: Bitmap) => void): Plan<void> {
+    removeDirt(yield* this.#load(name, removableEntry), this.#options.newId, inPlace(change));
+  }
+
+  /** Returns a bitmap with its bits loaded. `refuse` throws if the bitmap does not allow the action. */
+  *#load(name: string, refuse: (bitmap: PendingBitmap) => void): Plan<PendingBitmap> {
+    const bitmap = this.#list.find(name);
+    refuse(bitmap);
+    yield* loadBits(bitmap, this.#options);
+    // Another action may have run while the bits were read.
+    refuse(bitmap);
+    return bitmap;
+  }
+
+  /** Makes every bit dirty. An inconsistent bitmap can be used again after that. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */
   markAll(name: string): void {
     const bitmap = this.#list.find(name);
     const entry = entryOf(bitmap);
-    bitmap.bits = Bitmap.dirty(shapeOf(bitmap));
-    bitmap.entry = { ...entry, flags: entry.flags & ~FLAG.in_use };
+    const bits = Bitmap.dirty(shapeOf(bitmap));
+    Object.assign(bitmap, { bits, entry: { ...entry, flags: entry.flags & ~FLAG.in_use } });
     delete bitmap.original;
   }
 
-  /** Sets or clears the enabled flag. @throws {QdbError} NOT_FOUND; the bitmap's problem; USAGE for a frozen one */
+  /** Sets or clears the enabled flag. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; USAGE for enabling a frozen bitmap */
   setEnabled(name: string, enabled: boolean): void {
     const bitmap = this.#list.find(name);
     const entry = usableEntry(bitmap);
@@ -141,32 +209,40 @@ export class Edits {
     bitmap.entry = { ...entry, flags: enabled ? entry.flags | FLAG.enabled : entry.flags & ~FLAG.enabled };
   }
 
-  /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the problem of either bitmap */
+  /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the first problem of either bitmap */
   rename(name: string, to: string): void {
     const bitmap = this.#list.find(name);
-    const entry = soundEntry(bitmap);
+    const entry = { ...soundEntry(bitmap), nameBytes: encodeUtf8(to) };
     if (name === to) return;
     this.#list.refuseExisting(to);
-    // Before anything changes: to encode the entry of a bitmap in error again would hide the error (QDB-CMT-048).
-    const followers = this.#list.frozenFor(bitmap).map((frozen) => [frozen, soundEntry(frozen)] as const);
-    bitmap.entry = { ...entry, nameBytes: encodeUtf8(to) };
-    bitmap.name = to;
-    for (const [frozen, before] of followers) {
-      frozen.entry = { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) };
-    }
+    // To encode the entry of a bitmap in error again would hide the error (QDB-CMT-048).
+    const followers = this.#list.frozenFor(bitmap).map((frozen) => {
+      const before = soundEntry(frozen);
+      return [frozen, { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) }] as const;
+    });
+    // Nothing after this fails.
+    Object.assign(bitmap, { entry, name: to });
+    for (const [frozen, after] of followers) frozen.entry = after;
   }
 
-  /** Adapts a bitmap to a disk of another size. @throws {QdbError} NOT_FOUND; the bitmap's problem; USAGE for one that is frozen or a successor; LIMIT */
+  /**
+   * Adapts a bitmap to a disk of another size. The area that is added is dirty, or clean if the caller states that no byte there changed.
+   * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; USAGE for an impossible size, and for a bitmap that is frozen or a successor; LIMIT above 2^32 bits
+   */
   *resize(name: string, size: bigint, newArea: "dirty" | "clean"): Plan<void> {
-    const bitmap = this.#list.find(name);
-    this.#list.refuseBound(bitmap, "resized");
-    yield* this.change(name, (bits) => bits.resize(size, { newArea }), size < shapeOf(bitmap).size);
+    const bitmap = yield* this.#load(name, (found) => {
+      this.#list.refuseBound(found, "resized");
+      usableEntry(found);
+    });
+    const resized = (bits: Bitmap): Bitmap => bits.resize(size, { newArea });
+    if (size < shapeOf(bitmap).size) removeDirt(bitmap, this.#options.newId, resized);
+    else addDirt(bitmap, resized);
   }
 
   /**
    * Freezes a bitmap for a backup: from then on a new bitmap, its successor, collects writes (spec §3). `created` is the time in ns
    * since the epoch.
-   * @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the bitmap's problem; USAGE if it is frozen or a successor
+   * @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the bitmap's first problem; USAGE if the bitmap is frozen or a successor
    */
   freeze(name: string, successor: string, created?: bigint): void {
     freeze(this.#list, name, successor, this.#options.newId, created);
@@ -175,37 +251,30 @@ export class Edits {
   /**
    * Ends a freeze. `done`: the backup is complete, and the frozen bitmap is removed. `failed`: its dirty bits are merged into its
    * successor, which takes its id and parent in the chain of backups.
-   * @throws {QdbError} NOT_FOUND; USAGE if it is not frozen; the problem of either bitmap; for `failed`, BAD_CHECKSUM if the header was read from the mirror and that is not accepted
+   * @throws {QdbError} NOT_FOUND; USAGE if the bitmap is not frozen; the code of the first problem of either bitmap; for `failed`, BAD_CHECKSUM if the header was read from the mirror and that is not accepted
    */
   *release(name: string, outcome: "done" | "failed"): Plan<void> {
     yield* release(this.#list, name, outcome, this.#state.index, this.#options);
   }
 
-  /** Sets a record of a bitmap. @throws {QdbError} NOT_FOUND; the bitmap's problem */
+  /** Sets a record of a bitmap. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem */
   setRecord(name: string, record: Exclude<ExtraRecord, { kind: "unknown" }>): void {
     const bitmap = this.#list.find(name);
     const entry = soundEntry(bitmap);
     bitmap.entry = { ...entry, extraData: withRecord(entry.extraData, record) };
   }
 
-  /** What a commit does with each bitmap of the next generation; undefined if that is nothing. Compares changed bits with those in the file. */
+  /** Returns what a commit does with each bitmap of the next generation; undefined if nothing changes. Bits that equal those in the file do not count as changed. */
   findChanges(): readonly BitmapChange[] | undefined {
     const { mapped } = this.#state;
-    const changes = this.#list.all().map(({ from, entry, bits, original }): BitmapChange => {
-      const isSame = bits !== undefined && original !== undefined && bits.equals(original);
-      return {
-        ...(from === undefined ? {} : { from }),
-        ...(entry === undefined || isSameEntry(from, entry) ? {} : { entry }),
-        ...(bits === undefined || isSame ? {} : { bits, ...(original === undefined ? {} : { original }) }),
-      };
-    });
+    const changes = this.#list.all().map(changeOf);
     const isSame =
       changes.length === mapped.length &&
       changes.every(({ from, entry, bits }, at) => from === mapped[at] && entry === undefined && bits === undefined);
     return isSame ? undefined : changes;
   }
 
-  /** The problems of the bitmaps that {@link contents} makes all dirty: no checksum tells which of their bits are right. */
+  /** The problems of the bitmaps that {@link contents} makes all dirty because no checksum tells which of their bits are right. */
   doubted(): readonly Problem[] {
     return this.#list.all().flatMap((bitmap) => {
       const doubt = doubtOf(bitmap, this.#state.index);
@@ -213,19 +282,14 @@ export class Edits {
     });
   }
 
-  /** The contents of the file with all changes, for writing it whole. @throws {QdbError} the problem of a bitmap that cannot be written */
+  /** Returns the contents of the file with all changes, for writing the file whole. @throws {QdbError} the code of the first problem of a bitmap that cannot be written */
   *contents(
     form: "full" | "draft",
     ids: { readonly fileId: Uint8Array; readonly writerId: Uint8Array },
   ): Plan<FileContents> {
     const { index } = this.#state;
     const bitmaps: BitmapContents[] = [];
-    for (const bitmap of this.#list.all()) {
-      const { nameBytes, flags, extraData } = entryOf(bitmap);
-      const isDoubted = doubtOf(bitmap, index) !== undefined;
-      const bits = isDoubted ? Bitmap.dirty(shapeOf(bitmap)) : yield* loadBits(bitmap, this.#options, true);
-      bitmaps.push({ nameBytes, flags, extraData, bits });
-    }
+    for (const bitmap of this.#list.all()) bitmaps.push(yield* contentsOf(bitmap, index, this.#options));
     const allOnes = form === "full" && (index.form === "draft" || index.allOnes);
     return { form, clusterBits: index.header.clusterBits, ...ids, allOnes, extensions: index.extensions, bitmaps };
   }

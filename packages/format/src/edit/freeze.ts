@@ -9,7 +9,17 @@ import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";
 import type { BitmapList } from "./bitmap-list.ts";
 import { withRecord } from "./chain-records.ts";
-import { loadBits, loadSource, shapeOf, successorOf, usableEntry, usage } from "./pending-bitmap.ts";
+import {
+  bitsToChange,
+  loadBits,
+  loadedBits,
+  loadSource,
+  type PendingBitmap,
+  shapeOf,
+  successorOf,
+  usableEntry,
+  usage,
+} from "./pending-bitmap.ts";
 
 /** Freezes a bitmap and adds its successor, which is clean and enabled. @throws {QdbError} as `Edits.freeze` */
 export function freeze(
@@ -30,19 +40,15 @@ export function freeze(
   records.push({ kind: "id", uuid: toUuid(newId()) });
   if (id !== undefined && id.data.length === 16) records.push({ kind: "parent", uuid: toUuid(id.data) });
   if (created !== undefined) records.push({ kind: "created", ns: created });
-  list.add({
-    name: successor,
-    bits: Bitmap.clean(shapeOf(bitmap)),
-    entry: { nameBytes: encodeUtf8(successor), flags: FLAG.enabled, extraData: records.map(encodeRecord) },
-  });
-  bitmap.entry = {
-    ...entry,
-    flags: (entry.flags & ~FLAG.enabled) | FLAG.frozen,
-    extraData: withRecord(entry.extraData, { kind: "successor", text: successor }),
-  };
+  const flags = (entry.flags & ~FLAG.enabled) | FLAG.frozen;
+  const extraData = withRecord(entry.extraData, { kind: "successor", text: successor });
+  const added = { nameBytes: encodeUtf8(successor), flags: FLAG.enabled, extraData: records.map(encodeRecord) };
+  list.add({ name: successor, bits: Bitmap.clean(shapeOf(bitmap)), entry: added });
+  // Nothing after adding fails.
+  bitmap.entry = { ...entry, flags, extraData };
 }
 
-/** Ends a freeze: the frozen bitmap is removed, after a failed backup its dirty bits are merged into its successor. @throws {QdbError} as `Edits.release` */
+/** Ends a freeze: removes the frozen bitmap. After a failed backup, its dirty bits are merged into its successor first. @throws {QdbError} as `Edits.release` */
 export function* release(
   list: BitmapList,
   name: string,
@@ -50,22 +56,36 @@ export function* release(
   index: QdbIndex,
   options: Limits & MirrorOptions,
 ): Plan<void> {
-  const bitmap = list.find(name);
-  const entry = usableEntry(bitmap);
-  const successorName = successorOf(bitmap);
-  if ((entry.flags & FLAG.frozen) === 0 || successorName === undefined)
-    throw usage("it is not frozen: there is nothing to release", name);
+  const frozen = list.find(name);
+  const successorName = nameOfSuccessor(frozen);
   if (outcome === "failed") {
     const successor = list.find(successorName);
-    const target = usableEntry(successor);
-    const frozenBits = yield* loadSource(bitmap, index, options);
-    const bits = (yield* loadBits(successor, options)).clone();
-    bits.merge(frozenBits);
-    successor.bits = bits;
-    const chain = entry.extraData.filter(({ type }) => type === RECORD.id || type === RECORD.parent);
-    const others = target.extraData.filter(({ type }) => type !== RECORD.id && type !== RECORD.parent);
-    successor.entry = { ...target, extraData: [...others, ...chain] };
-    successor.isNewPoint = false;
+    usableEntry(successor);
+    yield* loadSource(frozen, index, options);
+    yield* loadBits(successor, options);
+    // Another action may have run while the bits were read.
+    nameOfSuccessor(frozen);
+    mergeBack(frozen, successor);
   }
-  list.remove(bitmap);
+  list.remove(frozen);
+}
+
+/** The name of the bitmap that collects for a frozen bitmap. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is not frozen */
+function nameOfSuccessor(bitmap: PendingBitmap): string {
+  const { flags } = usableEntry(bitmap);
+  const name = successorOf(bitmap);
+  if ((flags & FLAG.frozen) === 0 || name === undefined)
+    throw usage("it is not frozen: there is nothing to release", bitmap.name);
+  return name;
+}
+
+/** Merges the dirty bits of a frozen bitmap into its successor, which takes the place of the frozen bitmap in the chain of backups. */
+function mergeBack(frozen: PendingBitmap, successor: PendingBitmap): void {
+  const { extraData } = usableEntry(frozen);
+  const target = usableEntry(successor);
+  const bits = bitsToChange(successor);
+  bits.merge(loadedBits(frozen));
+  const chain = extraData.filter(({ type }) => type === RECORD.id || type === RECORD.parent);
+  const others = target.extraData.filter(({ type }) => type !== RECORD.id && type !== RECORD.parent);
+  Object.assign(successor, { bits, entry: { ...target, extraData: [...others, ...chain] }, isNewPoint: false });
 }

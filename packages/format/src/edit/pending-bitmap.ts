@@ -13,22 +13,22 @@ import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, RECORD } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
 
-/** A bitmap with the changes that the next commit makes to it. A new one has no `from`; one that is not changed has nothing else. */
+/** A bitmap with the changes that the next commit makes to it. A new bitmap has no `from`. */
 export interface PendingBitmap {
   /** The bitmap in the file. */
   readonly from?: MappedBitmap;
   name: string;
-  /** New contents of its table entry. */
+  /** New contents of the table entry; undefined if the entry does not change. */
   entry?: EntryContents;
-  /** Its bits, once they were loaded or changed. */
+  /** New bits; undefined if the bits do not change. No caller of the library holds this object. */
   bits?: Bitmap;
-  /** The bits that were loaded from the file. */
+  /** The bits that were loaded from the file. They are never changed. */
   original?: Bitmap;
-  /** Whether it was given a new id in its chain of backups, because dirty bits were removed. */
+  /** Whether the bitmap was given a new id in its chain of backups because dirty bits were removed. */
   isNewPoint?: boolean;
 }
 
-/** The error of an action that a bitmap does not allow. */
+/** Returns the error of an action that a bitmap does not allow. */
 export function usage(message: string, bitmap: string): QdbError {
   return new QdbError("USAGE", message, { bitmap });
 }
@@ -98,20 +98,52 @@ export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbInd
   return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
 }
 
-/** Loads the bits of a bitmap. `asStored` allows those of an inconsistent one. @throws {QdbError} its problem; LIMIT */
-export function* loadBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
-  if (bitmap.bits !== undefined) return bitmap.bits;
+/** The entry of a bitmap whose dirty bits may be removed. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is frozen */
+export function removableEntry(bitmap: PendingBitmap): EntryContents {
+  const entry = usableEntry(bitmap);
+  if ((entry.flags & FLAG.frozen) !== 0)
+    throw usage("it is frozen: what was dirty then is being backed up; release it first", bitmap.name);
+  return entry;
+}
+
+/**
+ * Returns the bits of a bitmap with the changes so far, for reading. Loads them from the file if no action did.
+ * @throws {QdbError} the code of the bitmap's first problem; LIMIT if the bits take more than `maxBitmapBytes`
+ */
+export function* loadBits(bitmap: PendingBitmap, limits: Limits): Plan<Bitmap> {
+  const { bits, original } = bitmap;
+  if (bits !== undefined) return bits;
+  if (original === undefined) {
+    const loaded = yield* readBits(bitmap, limits);
+    // Another action may have loaded the bits at the same time, and changed them.
+    bitmap.original ??= loaded;
+  }
+  return loadedBits(bitmap);
+}
+
+/** Returns the bits of a bitmap for {@link loadBits} and for writing a file whole. `asStored` allows the bits of an inconsistent bitmap. @throws {QdbError} as {@link loadBits} */
+export function* readBits(bitmap: PendingBitmap, { maxBitmapBytes }: Limits, asStored = false): Plan<Bitmap> {
   const { from } = bitmap;
   const problem = from?.findProblem();
   if (problem !== undefined && !(asStored && problem.code === "INCONSISTENT")) throw QdbError.from(problem);
   if (from?.map === undefined)
     throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", { bitmap: bitmap.name });
-  bitmap.original = yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });
-  bitmap.bits = bitmap.original;
-  return bitmap.bits;
+  return yield* bitmapPlan(from.map, maxBitmapBytes === undefined ? {} : { maxBitmapBytes });
 }
 
-/** Loads bits that are combined into another bitmap, where clean bits matter too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM if the header was read from the mirror and that is not accepted */
+/** Returns bits that {@link loadBits} loaded, for reading. */
+export function loadedBits({ bits, original }: PendingBitmap): Bitmap {
+  const loaded = bits ?? original;
+  if (loaded === undefined) throw new Error("the bits of a pending bitmap are loaded before they are used");
+  return loaded;
+}
+
+/** Returns bits that {@link loadBits} loaded, for changing them in place. The caller stores them as `bits` then. */
+export function bitsToChange(bitmap: PendingBitmap): Bitmap {
+  return bitmap.bits ?? loadedBits(bitmap).clone();
+}
+
+/** Loads bits that are combined into another bitmap, for which clean bits matter too. @throws {QdbError} as {@link loadBits}; BAD_CHECKSUM if the header was read from the mirror and that is not accepted */
 export function* loadSource(bitmap: PendingBitmap, index: QdbIndex, options: Limits & MirrorOptions): Plan<Bitmap> {
   refuseMirror(index, options, bitmap.name);
   return yield* loadBits(bitmap, options);

@@ -1,5 +1,5 @@
 // Every action on a file's bitmaps: what the library is asked for, and the same on the plain model.
-import { Bitmap, FLAG, type QdbEditor } from "@qdb/format";
+import { type Edits, FLAG, type Plan, type QdbEditor } from "@qdb/format";
 import { granules } from "./bits.ts";
 import type { PlainBitmap, PlainFile } from "./plain.ts";
 import { below, type Dice, libraryBits, pick, randomBits, randomShape } from "./start-file.ts";
@@ -50,7 +50,7 @@ function onBits(
     readonly text: string;
     readonly removes: boolean;
     readonly plain: (bits: Uint8Array, bitmap: PlainBitmap) => void;
-    readonly real: (bits: Bitmap) => void;
+    readonly real: (edits: Edits, name: string) => Plan<void>;
   },
 ): Maker {
   return (situation) => {
@@ -66,7 +66,7 @@ function onBits(
           plain(bits, before);
           return bits;
         }),
-      perform: (editor) => editor.change(name, (bits) => (real(bits), bits), removes),
+      perform: (editor) => editor.read(real(editor.edits, name)),
     };
   };
 }
@@ -80,7 +80,7 @@ const mark = onBits(({ dice }, bitmap) => {
     plain: (bits, { granularity }) => {
       if (length > 0) bits.fill(1, Math.floor(offset / granularity), Math.ceil((offset + length) / granularity));
     },
-    real: (bits) => bits.mark(where),
+    real: (edits, name) => edits.mark(name, where),
   };
 });
 
@@ -94,7 +94,7 @@ const unmark = onBits(({ dice }, bitmap) => {
       const end = offset + length === size ? bits.length : Math.floor((offset + length) / granularity);
       bits.fill(0, Math.ceil(offset / granularity), Math.max(end, Math.ceil(offset / granularity)));
     },
-    real: (bits) => bits.unmark(where),
+    real: (edits, name) => edits.unmark(name, where),
   };
 });
 
@@ -104,7 +104,7 @@ const invert = onBits(() => ({
   plain: (bits) => {
     for (let bit = 0; bit < bits.length; bit++) bits[bit] = 1 - bits[bit]!;
   },
-  real: (bits) => bits.invert(),
+  real: (edits, name) => edits.invert(name),
 }));
 
 const clear: Maker = (situation) => {
@@ -114,7 +114,7 @@ const clear: Maker = (situation) => {
   return {
     text: `clear ${name}`,
     plainly: (file) => file.change(name, true, ({ bits }) => new Uint8Array(bits.length)),
-    perform: (editor) => editor.change(name, (bits) => Bitmap.clean(bits), true),
+    perform: (editor) => editor.read(editor.edits.clear(name)),
   };
 };
 
@@ -147,7 +147,7 @@ function combine({ dice, file }: Situation): Made | undefined {
     plainly: (model) => model.combine(how, target, source),
     async perform(editor) {
       const bits = await editor.bits(source);
-      await editor.change(target, (own) => (own[how](bits), own), how !== "merge");
+      await editor.read(editor.edits[how](target, bits));
     },
   };
 }
@@ -265,7 +265,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     return {
       text: `regranulate ${name} to ${next}`,
       plainly: (file) => file.regranulate(name, next),
-      perform: (editor) => editor.change(name, (bits) => bits.regranulate(next), false),
+      perform: (editor) => editor.read(editor.edits.regranulate(name, next)),
     };
   }),
 };

@@ -85,18 +85,18 @@ async function mixedEdit(editor: QdbEditor): Promise<void> {
   await change(editor, "grows", (bits) => {
     for (const range of MARKED) bits.mark(range);
   });
-  await change(editor, "shrinks", (bits) => bits.unmark({ offset: 16 * MIB, length: 64 * MIB }), true);
+  await change(editor, "shrinks", (bits) => bits.unmark({ offset: 16 * MIB, length: 64 * MIB }));
   editor.edits.remove("goes");
   const { nameBytes: _, ...comes } = contents("comes", scattered(2, 6), FLAG.enabled);
   editor.edits.add({ name: "comes", ...comes });
 }
 
-async function change(editor: QdbEditor, name: string, how: (bits: Bitmap) => void, removes = false): Promise<void> {
+async function change(editor: QdbEditor, name: string, how: (bits: Bitmap) => void): Promise<void> {
   const changed = (bits: Bitmap): Bitmap => {
     how(bits);
     return bits;
   };
-  await editor.change(name, changed, removes);
+  await editor.change(name, changed);
 }
 
 /** Edits of every way that a commit can go. */
@@ -108,8 +108,8 @@ export const SCENARIOS = {
     async make(path) {
       await makeFile(path);
       await commit(path, async (editor) => {
-        await change(editor, "grows", (bits) => bits.invert(), true);
-        await change(editor, "shrinks", (bits) => bits.invert(), true);
+        await change(editor, "grows", (bits) => bits.invert());
+        await change(editor, "shrinks", (bits) => bits.invert());
       });
     },
     edit: mixedEdit,
@@ -122,7 +122,7 @@ export const SCENARIOS = {
       const bitmaps = [contents("still", scattered(4, 2)), contents("large", bits)];
       await createFile(path, writeImage({ ...sixBitmaps(), bitmaps }, nodeDigests));
     },
-    edit: (editor) => change(editor, "large", (bits) => bits.unmark({ offset: 0, length: 752 * MIB }), true),
+    edit: (editor) => change(editor, "large", (bits) => bits.unmark({ offset: 0, length: 752 * MIB })),
   },
   /** A file in draft form, which is rewritten whole. */
   draft: { make: (path) => makeFile(path, "draft"), edit: mixedEdit },
@@ -220,7 +220,7 @@ export async function makeTwins(path: string): Promise<void> {
 
 /** Changes both twins, and has a third bitmap come and go. */
 export async function renumber(editor: QdbEditor, number: number): Promise<void> {
-  for (const name of ["one", "two"]) await editor.change(name, () => numbered(number), true);
+  for (const name of ["one", "two"]) await editor.change(name, () => numbered(number));
   const { nameBytes: _, ...third } = contents("third", numbered(number));
   if (editor.edits.has("third")) editor.edits.remove("third");
   else editor.edits.add({ name: "third", ...third });
