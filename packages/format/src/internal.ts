@@ -7,7 +7,7 @@ export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
 export { alignUp, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
-export { hex32 } from "./layout/text.ts";
+export { encodeUtf8, hex32 } from "./layout/text.ts";
 export {
   HEADER_AREA_SIZE,
   isClusterBits,

@@ -5,7 +5,9 @@ import {
   bytesSource,
   decodeRecord,
   type Edits,
+  encodeRecord,
   FLAG,
+  JsonLoader,
   type Plan,
   QdbEditor,
   QdbError,
@@ -269,6 +271,43 @@ describe("behind the editor", () => {
     await Promise.all([...marks, clear].map((plan) => editor.read(plan)));
     const bits = await editor.bits("a");
     expect([0, 1, 2, 100, 200, 20_000].map((bit) => bits.isDirty(bit))).toEqual([true, false, true, true, true, true]);
+  });
+});
+
+describe("lone surrogates, which UTF-8 cannot hold", () => {
+  const LONE = "daily\ud83d";
+  const contents = { bits: source(), flags: 0, extraData: [] };
+  const places: Readonly<Record<string, (edits: Edits) => unknown>> = {
+    add: (edits) => edits.add({ name: LONE, ...contents }),
+    rename: (edits) => edits.rename("a", LONE),
+    freeze: (edits) => edits.freeze("a", LONE),
+    "a low one": (edits) => edits.rename("a", "\ude00"),
+    "a pair the wrong way round": (edits) => edits.rename("a", "\ude00\ud83d"),
+    "a comment": (edits) => edits.setRecord("a", { kind: "comment", text: LONE }),
+    "a disk": (edits) => edits.setRecord("a", { kind: "disk", text: LONE }),
+    "a successor": (edits) => edits.setRecord("a", { kind: "successor", text: LONE }),
+    "a record": () => encodeRecord({ kind: "comment", text: LONE }),
+  };
+
+  test.each(Object.entries(places))("%s is USAGE, and nothing changes", async (_, call) => {
+    const { editor } = await opened();
+    expect(errorOf(() => call(editor.edits)).code).toBe("USAGE");
+    expect(pendingOf(editor.edits)).toBeUndefined();
+  });
+
+  test("a whole-file writer refuses their bytes, and the JSON form their escapes", () => {
+    const lone = Uint8Array.of(0xed, 0xa0, 0xbd);
+    expect(errorOf(() => fileOf({}, { bitmaps: [{ nameBytes: lone, ...contents }] })).code).toBe("BAD_FIELD");
+    const loader = new JsonLoader({ fileId: rep(1, 16), writerId: rep(2, 16) });
+    const text = '{"format":"qdb","header":{"form":"full","version":1,"cluster_bits":9},"bitmaps":[{"name":"\\ud83d"';
+    expect(errorOf(() => loader.push(text)).code).toBe("USAGE");
+  });
+
+  test("pairs are stored as they are", async () => {
+    const { store, editor } = await opened();
+    editor.edits.rename("a", "\u{1f600}\ufffd");
+    await editor.commit();
+    expect((await QdbFile.open(bytesSource(store.bytes))).bitmaps[0]?.name).toBe("\u{1f600}\ufffd");
   });
 });
 

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { type Bitmap, type BitmapContents, type Edits, encodeRecord, FLAG, QdbError, quote } from "@qdb/format";
-import { isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/format/internal";
+import { encodeUtf8, isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/format/internal";
 import type { Call } from "../shell/command.ts";
 import { parseSize, percent, shortSize } from "../shell/size.ts";
 
 /** Default granularity of a new bitmap, in bytes. */
 export const DEFAULT_GRANULARITY = 64 * 1024;
 
-/** A bitmap that a command has made and will store in a file. */
+/** A bitmap that a command makes and stores in a file. */
 export interface NewBitmap {
   readonly name: string;
   readonly bits: Bitmap;
@@ -20,7 +20,7 @@ export interface NewBitmap {
 
 /** Refuses an invalid bitmap name (spec §3). @throws {QdbError} USAGE */
 export function requireBitmapName(name: string): string {
-  const bytes = Buffer.from(name);
+  const bytes = encodeUtf8(name);
   if (isBitmapName(bytes)) return name;
   const size = bytes.length;
   throw new QdbError(
@@ -29,7 +29,7 @@ export function requireBitmapName(name: string): string {
   );
 }
 
-/** The value of --granularity in bytes; undefined when it is not given. @throws {QdbError} USAGE */
+/** The value of --granularity in bytes; undefined if it is not given. @throws {QdbError} USAGE */
 export function granularityOf(call: Pick<Call, "value">): number | undefined {
   const text = call.value("granularity");
   return text === undefined ? undefined : parseGranularity(text, "--granularity");
@@ -44,7 +44,7 @@ export function parseGranularity(text: string, option: string): number {
 
 /** A bitmap as content of a new file. */
 export function contentsOf(bitmap: NewBitmap): BitmapContents {
-  return { ...storedForm(bitmap), nameBytes: new TextEncoder().encode(bitmap.name) };
+  return { ...storedForm(bitmap), nameBytes: encodeUtf8(bitmap.name) };
 }
 
 /** A bitmap as it is added to a file: with a new id and the current time as its creation time. */

@@ -1,13 +1,15 @@
 import { byteAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
+import { quote } from "../quote.ts";
 
 const encoder = new TextEncoder();
 // ignoreBOM keeps a leading U+FEFF: without it two names of different bytes could decode to the same text.
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Returns the UTF-8 bytes of a text. The caller must refuse lone surrogates before, which would become U+FFFD. */
+/** UTF-8 bytes of a text. @throws {QdbError} USAGE for a lone surrogate: the encoder would put U+FFFD for it, which is another text */
 export function encodeUtf8(text: string): Uint8Array {
-  return encoder.encode(text);
+  if (!hasLoneSurrogate(text)) return encoder.encode(text);
+  throw new QdbError("USAGE", `${quote(text.slice(0, 80))} holds a lone surrogate, which UTF-8 cannot hold`);
 }
 
 /** Returns the number of bytes that follow the first byte of a UTF-8 character; -1 if no character begins with that byte. */

@@ -73,7 +73,7 @@ export function isKnownRecordType(type: number): boolean {
   return KNOWN_TYPES.has(type);
 }
 
-/** Encodes a record. */
+/** Encodes a record. @throws {QdbError} USAGE for a text with a lone surrogate, and for a text that is no UUID */
 export function encodeRecord(record: ExtraRecord): Tlv {
   switch (record.kind) {
     case "unknown":
