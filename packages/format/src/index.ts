@@ -74,6 +74,7 @@ export {
   bitsOutward,
   bytesOfBits,
   type DiskRange,
+  type ShapeInput,
 } from "./bitmap/shape.ts";
 
 // file: the order of reads and writes

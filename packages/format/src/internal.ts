@@ -1,8 +1,7 @@
 // What the other packages of this repository share with this one, so that nothing is written twice. It is not part of the
 // public interface: names may change in any release, and the packages are released together.
 
-export { dirtyBytes } from "./bitmap/bitmap.ts";
-export { isShape } from "./bitmap/shape.ts";
+export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json/scanner.ts";
 export { viewOf } from "./layout/fields.ts";

@@ -22,7 +22,12 @@ export const MIN_GRANULARITY = 512;
 export const MAX_GRANULARITY = 2 ** 31;
 /** Whether a granularity, in bytes per bit, is allowed: a power of two from 512 to 2^31. */
 export function isGranularity(bytes: number): boolean {
-  return bytes >= MIN_GRANULARITY && bytes <= MAX_GRANULARITY && Number.isInteger(Math.log2(bytes));
+  return (
+    Number.isInteger(bytes) &&
+    bytes >= MIN_GRANULARITY &&
+    bytes <= MAX_GRANULARITY &&
+    Number.isInteger(Math.log2(bytes))
+  );
 }
 /** Maximum number of bits of a bitmap. They take 512 MiB. QEMU has the same limit. */
 export const MAX_BITS = 2 ** 32;

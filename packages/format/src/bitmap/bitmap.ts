@@ -1,8 +1,19 @@
 import { wordAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
+import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
 import { coarsen, refine } from "./granularity.ts";
 import { ExtentBatch, RunCollector } from "./runs.ts";
-import { type BitmapShape, type BitRange, bitsInward, bitsOfShape, bitsOutward, type DiskRange } from "./shape.ts";
+import {
+  type BitmapShape,
+  type BitRange,
+  bitsInward,
+  bitsOfShape,
+  bitsOutward,
+  type DiskRange,
+  dirtyBytes,
+  requireSameSize,
+  type ShapeInput,
+} from "./shape.ts";
 import * as kernel from "./words.ts";
 
 /** Number of words that are searched for extents at a time. */
@@ -22,8 +33,8 @@ export class Bitmap implements BitmapShape {
   /** Number of bitmaps that hold the array. A bitmap that is garbage by now still counts. */
   #holders: { count: number } = { count: 1 };
 
-  private constructor(shape: BitmapShape, words?: Uint32Array) {
-    this.size = shape.size;
+  private constructor(shape: ShapeInput, words?: Uint32Array) {
+    this.size = exactInteger(shape.size, "size");
     this.granularity = shape.granularity;
     this.bitCount = bitsOfShape(shape);
     this.#words = words ?? new Uint32Array(kernel.wordsFor(this.bitCount));
@@ -41,12 +52,12 @@ export class Bitmap implements BitmapShape {
   }
 
   /** Makes a bitmap with all bits clean. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
-  static clean(shape: BitmapShape): Bitmap {
+  static clean(shape: ShapeInput): Bitmap {
     return new Bitmap(shape);
   }
 
   /** Makes a bitmap with all bits dirty. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
-  static dirty(shape: BitmapShape): Bitmap {
+  static dirty(shape: ShapeInput): Bitmap {
     const bitmap = new Bitmap(shape);
     kernel.fillBits(bitmap.#words, 0, bitmap.bitCount, true);
     return bitmap;
@@ -57,7 +68,7 @@ export class Bitmap implements BitmapShape {
    * ignored.
    * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`); SIZE_MISMATCH for any other number of bytes
    */
-  static fromBytes(bytes: Uint8Array, shape: BitmapShape): Bitmap {
+  static fromBytes(bytes: Uint8Array, shape: ShapeInput): Bitmap {
     const needed = Math.ceil(bitsOfShape(shape) / 8);
     if (bytes.length !== needed) {
       throw new QdbError(
@@ -73,9 +84,9 @@ export class Bitmap implements BitmapShape {
     return this.bytesAt(0, Math.ceil(this.bitCount / 8));
   }
 
-  /** Returns a copy of the bytes [start, start + length) of the bits, as `toBytes` has them. Past the last bit they are zero. */
+  /** Returns a copy of the bytes [start, start + length) of the bits, as `toBytes` has them. Past the last bit they are zero. @throws {QdbError} USAGE if a value is no whole number */
   bytesAt(start: number, length: number): Uint8Array {
-    return kernel.bytesFromWords(this.#words, start, length);
+    return kernel.bytesFromWords(this.#words, wholeNumber(start, "start"), wholeNumber(length, "length"));
   }
 
   /**
@@ -83,7 +94,7 @@ export class Bitmap implements BitmapShape {
    * of the machine allows one.
    */
   viewAt(start: number, length: number): Uint8Array {
-    return kernel.viewAsBytes(this.#words, start, length);
+    return kernel.viewAsBytes(this.#words, wholeNumber(start, "start"), wholeNumber(length, "length"));
   }
 
   /**
@@ -91,7 +102,8 @@ export class Bitmap implements BitmapShape {
    * to fill a bitmap part by part.
    */
   mergeWordsAt(base: number, words: Uint32Array): void {
-    const at = base / 32;
+    const at = wholeNumber(base, "base") / 32;
+    if (!Number.isInteger(at)) throw new QdbError("USAGE", `base ${base} is no multiple of 32`, { field: "base" });
     kernel.orWords(this.#ownWords().subarray(at, at + words.length), words);
     this.#clearTail();
   }
@@ -100,8 +112,9 @@ export class Bitmap implements BitmapShape {
     kernel.fillBits(this.#words, this.bitCount, this.#words.length * 32, false);
   }
 
-  /** Whether a bit is dirty. False if the bitmap has no such bit. */
+  /** Whether a bit is dirty. False if the bitmap has no such bit. @throws {QdbError} USAGE if `bit` is no integer */
   isDirty(bit: number): boolean {
+    bitNumber(bit, "bit");
     return bit >= 0 && bit < this.bitCount && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
@@ -118,9 +131,8 @@ export class Bitmap implements BitmapShape {
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
-    if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= this.bitCount)) {
-      throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
-    }
+    const isInside = bitNumber(first, "first") >= 0 && first <= bitNumber(end, "end") && end <= this.bitCount;
+    if (!isInside) throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
     kernel.fillBits(this.#ownWords(), first, end, true);
   }
 
@@ -134,14 +146,14 @@ export class Bitmap implements BitmapShape {
     return dirtyBytes(this.count(), this, { last: this.isDirty(this.bitCount - 1) });
   }
 
-  /** Returns the first dirty bit from bit `from` on; -1 if there is none. */
-  nextDirty(from = 0): number {
-    return kernel.nextBit(this.#words, from, this.bitCount, true);
+  /** Returns the first dirty bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
+  nextDirty(first = 0): number {
+    return kernel.nextBit(this.#words, bitNumber(first, "first"), this.bitCount, true);
   }
 
-  /** Returns the first clean bit from bit `from` on; -1 if there is none. */
-  nextClean(from = 0): number {
-    return kernel.nextBit(this.#words, from, this.bitCount, false);
+  /** Returns the first clean bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
+  nextClean(first = 0): number {
+    return kernel.nextBit(this.#words, bitNumber(first, "first"), this.bitCount, false);
   }
 
   /**
@@ -271,44 +283,14 @@ export class Bitmap implements BitmapShape {
    * `newArea: "clean"` the added bits are clean: the caller states that no byte there has changed since the bitmap began (spec §5, Dirt).
    * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`)
    */
-  resize(size: bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
-    const shape = { size, granularity: this.granularity };
+  resize(size: number | bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
+    const shape = { size: exactInteger(size, "size"), granularity: this.granularity };
     const words = new Uint32Array(kernel.wordsFor(bitsOfShape(shape)));
     words.set(this.#words.subarray(0, words.length));
     const result = new Bitmap(shape, words);
-    if (size > this.size && options.newArea !== "clean") {
+    if (result.size > this.size && options.newArea !== "clean") {
       result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bitCount });
     }
     return result;
   }
-}
-
-/**
- * Returns the number of dirty bytes of the disk, or of the range `within` of the disk, that `count` dirty bits stand for. `ends` says
- * whether the first and the last bit of that range are dirty: only the granules of these bits can reach past the range, and they are
- * clipped to it.
- */
-export function dirtyBytes(
-  count: number,
-  shape: BitmapShape,
-  ends: { readonly first?: boolean; readonly last: boolean },
-  within: DiskRange = { offset: 0, length: shape.size },
-): bigint {
-  const granularity = BigInt(shape.granularity);
-  const start = BigInt(within.offset);
-  const end = start + BigInt(within.length);
-  let bytes = BigInt(count) * granularity;
-  if (ends.first === true) bytes -= start % granularity;
-  if (ends.last) bytes -= (granularity - (end % granularity)) % granularity;
-  return bytes;
-}
-
-/** @throws {QdbError} SIZE_MISMATCH if a source covers a disk of another size than the bitmap with which it is combined */
-function requireSameSize(bitmap: BitmapShape, source: BitmapShape): void {
-  if (bitmap.size === source.size) return;
-  throw new QdbError(
-    "SIZE_MISMATCH",
-    `the source covers a disk of ${source.size} bytes, the bitmap one of ${bitmap.size}; resize one of them first`,
-    { field: "size" },
-  );
 }

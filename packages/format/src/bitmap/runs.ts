@@ -1,4 +1,5 @@
 import { wordAt } from "../elements.ts";
+import { exactInteger } from "../integers.ts";
 import type { BitmapShape, BitRange } from "./shape.ts";
 
 /** Maximum number of runs in one batch. */
@@ -16,11 +17,12 @@ export class ExtentBatch {
   readonly #start: bigint;
   readonly #end: bigint;
 
-  constructor(shape: BitmapShape, runs: Uint32Array, start: bigint = 0n, end: bigint = shape.size) {
+  /** @throws {QdbError} USAGE for a start or an end that is no whole number */
+  constructor(shape: BitmapShape, runs: Uint32Array, start: number | bigint = 0n, end: number | bigint = shape.size) {
     this.shape = shape;
     this.runs = runs;
-    this.#start = start;
-    this.#end = end;
+    this.#start = exactInteger(start, "start");
+    this.#end = exactInteger(end, "end");
   }
 
   /** Number of runs. */

@@ -1,6 +1,6 @@
-import { Bitmap, dirtyBytes } from "../bitmap/bitmap.ts";
+import { Bitmap } from "../bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
-import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import { type BitmapShape, type BitRange, bitsOutward, type DiskRange, dirtyBytes } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";

@@ -3,6 +3,7 @@ import type { BitmapShape, DiskRange } from "../bitmap/shape.ts";
 import type { BitmapChange } from "../commit/bitmap-change.ts";
 import type { BitmapContents, FileContents } from "../commit/file-contents.ts";
 import type { Problem } from "../errors.ts";
+import { exactInteger } from "../integers.ts";
 import { encodeUtf8 } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
 import type { FileState } from "../maps/load-maps.ts";
@@ -229,13 +230,14 @@ export class Edits {
    * Adapts a bitmap to a disk of another size. The area that is added is dirty, or clean if the caller states that no byte there changed.
    * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; USAGE for an impossible size, and for a bitmap that is frozen or a successor; LIMIT above 2^32 bits
    */
-  *resize(name: string, size: bigint, newArea: "dirty" | "clean"): Plan<void> {
+  *resize(name: string, size: number | bigint, newArea: "dirty" | "clean"): Plan<void> {
+    const bytes = exactInteger(size, "size");
     const bitmap = yield* this.#load(name, (found) => {
       this.#list.refuseBound(found, "resized");
       usableEntry(found);
     });
-    const resized = (bits: Bitmap): Bitmap => bits.resize(size, { newArea });
-    if (size < shapeOf(bitmap).size) removeDirt(bitmap, this.#options.newId, resized);
+    const resized = (bits: Bitmap): Bitmap => bits.resize(bytes, { newArea });
+    if (bytes < shapeOf(bitmap).size) removeDirt(bitmap, this.#options.newId, resized);
     else addDirt(bitmap, resized);
   }
 

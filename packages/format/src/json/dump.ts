@@ -1,5 +1,5 @@
-import { dirtyBytes } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
+import { dirtyBytes } from "../bitmap/shape.ts";
 import { BitsHasher } from "../bits/bits-hasher.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
 import { windows } from "../bits/cluster-windows.ts";

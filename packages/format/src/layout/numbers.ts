@@ -1,3 +1,4 @@
+import { exactInteger } from "../integers.ts";
 import { MAX_FILE_OFFSET } from "../limits.ts";
 
 /** Rounds `x` up to a multiple of 8 (spec §1). */
@@ -20,9 +21,10 @@ export function isInside(offset: number, length: number, size: number): boolean 
   return offset + length <= Math.min(size, MAX_FILE_OFFSET);
 }
 
-/** Returns the number of bits for a disk of `size` bytes: ceil(size / granularity), exact for every u64 (spec §1). */
-export function bitsOf(size: bigint, granularity: number): bigint {
-  return size === 0n ? 0n : (size - 1n) / BigInt(granularity) + 1n;
+/** Returns the number of bits for a disk of `size` bytes: ceil(size / granularity), exact for every u64 (spec §1). @throws {QdbError} USAGE if the size is not exact */
+export function bitsOf(size: number | bigint, granularity: number): bigint {
+  const bytes = exactInteger(size, "size");
+  return bytes === 0n ? 0n : (bytes - 1n) / BigInt(granularity) + 1n;
 }
 
 /** Mask of bits 32-55 of a u64, for its upper 32 bits. They are the upper part of the file offset that {@link descriptorOffset} returns. */

@@ -6,7 +6,7 @@ const encoder = new TextEncoder();
 // ignoreBOM keeps a leading U+FEFF: without it two names of different bytes could decode to the same text.
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** UTF-8 bytes of a text. @throws {QdbError} USAGE for a lone surrogate: the encoder would put U+FFFD for it, which is another text */
+/** Returns the UTF-8 bytes of a text. @throws {QdbError} USAGE if it has a lone surrogate, which the encoder would replace by U+FFFD */
 export function encodeUtf8(text: string): Uint8Array {
   if (!hasLoneSurrogate(text)) return encoder.encode(text);
   throw new QdbError("USAGE", `${quote(text.slice(0, 80))} holds a lone surrogate, which UTF-8 cannot hold`);

@@ -1,4 +1,5 @@
-import type { Report } from "../errors.ts";
+import { QdbError, type Report } from "../errors.ts";
+import { exactInteger } from "../integers.ts";
 import { i64, u64 } from "../layout/fields.ts";
 import { struct } from "../layout/struct.ts";
 import { decodeUtf8, encodeUtf8, fromUuid, isUtf8, toUuid } from "../layout/text.ts";
@@ -73,14 +74,36 @@ export function isKnownRecordType(type: number): boolean {
   return KNOWN_TYPES.has(type);
 }
 
-/** Encodes a record. @throws {QdbError} USAGE for a text with a lone surrogate, and for a text that is no UUID */
+/** A number of a record. @throws {QdbError} USAGE if it is not exact, or out of the range of its field */
+function inRange(
+  value: bigint,
+  name: string,
+  { least, most }: { readonly least: bigint; readonly most: bigint },
+): bigint {
+  const exact = exactInteger(value, name);
+  if (exact >= least && exact <= most) return exact;
+  throw new QdbError("USAGE", `${name} ${exact} is not in ${least}..${most}`, { field: name });
+}
+
+const U64 = { least: 0n, most: 2n ** 64n - 1n };
+const I64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
+
+/** Encodes a record. @throws {QdbError} USAGE for a text with a lone surrogate, a text that is no UUID, and a number that is not exact or out of range */
 export function encodeRecord(record: ExtraRecord): Tlv {
   switch (record.kind) {
     case "unknown":
       return { type: record.type, data: record.data };
     case "stamp": {
       const data = new Uint8Array(DISK_STAMP.size);
-      DISK_STAMP.encode(record.stamp, data);
+      const { length, mtime, file } = record.stamp;
+      DISK_STAMP.encode(
+        {
+          length: inRange(length, "length", U64),
+          mtime: inRange(mtime, "mtime", I64),
+          file: inRange(file, "file", U64),
+        },
+        data,
+      );
       return { type: RECORD.stamp, data };
     }
     case "id":
@@ -88,7 +111,7 @@ export function encodeRecord(record: ExtraRecord): Tlv {
       return { type: RECORD[record.kind], data: fromUuid(record.uuid) };
     case "created": {
       const data = new Uint8Array(CREATED.size);
-      CREATED.encode({ ns: record.ns }, data);
+      CREATED.encode({ ns: inRange(record.ns, "created", I64) }, data);
       return { type: RECORD.created, data };
     }
     default:
