@@ -17,21 +17,22 @@ export interface CopyOptions extends LongCallOptions {
   readonly disk?: DiskOfBitmap;
 }
 
-/** Bytes moved at a time. */
-const PIECE = 2 ** 20;
+/** Number of bytes that are copied at a time. */
+const CHUNK_BYTES = 2 ** 20;
 
 /**
- * Copies the dirty extents of one raw image onto another existing one (files or block devices) of the same size, and
- * flushes it. Clean ranges of the target are neither read nor written; the source is opened for reading only.
- * Progress counts the bytes of the disk up to the current position. After an error, some of the ranges may have been copied.
+ * Copies the dirty extents of a raw image, the source, onto another one of the same size, the target, which must exist, and flushes the
+ * target. Both are files or block devices. Clean ranges of the target are neither read nor written; the source is opened for reading only.
+ * Progress counts the bytes of the disk up to the current position. After an error, some of the extents may have been copied.
  *
- * The source must not change from its opening to the end. Extents given as a function are requested after the opening, so that a
- * change between reading the bitmap and reading the disk is detected.
- * @returns bytes copied
- * @throws {QdbError} SIZE_MISMATCH when source, target and extents are not for the same size; USAGE when both are one file;
- * WRONG_DISK when the source, as it was opened, is not the disk of `options.disk`; then nothing was written;
- * SOURCE_CHANGED when the source's size or mtime changed meanwhile (the copy must be repeated then);
- * PATH_CHANGED when the target was removed or replaced meanwhile; LOCKED for a target device in use; NOT_SUPPORTED on other hosts than Linux; ABORTED; IO; as opening the files and as the extents
+ * The source must not change while it is open. If `extents` is a function, it is called after the source was opened, so that a change of the
+ * source between the reading of the bitmap and the reading of the source is detected.
+ * @returns the number of bytes that were copied
+ * @throws {QdbError} SIZE_MISMATCH if source, target and extents are not of the same size; USAGE if source and target are one file;
+ * WRONG_DISK if the source differs from the disk stamp of `options.disk`: then nothing was written; SOURCE_CHANGED if the length or the mtime
+ * of the source changed during the copy, which must then be repeated; PATH_CHANGED if the target was removed or replaced during the copy;
+ * LOCKED if the target is a device that is in use; NOT_SUPPORTED on other hosts than Linux; ABORTED if the signal is aborted; IO if a read,
+ * write or flush fails; what opening the files and reading the extents throw
  */
 export async function copyExtents(
   extents: Extents | (() => Promise<Extents>),
@@ -46,7 +47,8 @@ export async function copyExtents(
     const copied = await closing(to, async () => {
       checkPair(from, to);
       const known = typeof extents === "function" ? await extents() : extents;
-      // After all other checks of the bitmap (QDB-ERR-025), and on the open file: the path may lead to another one now.
+      // The disk is compared after all other checks of the bitmap (QDB-ERR-025). The open file is compared, since its path may lead to
+      // another file by now.
       if (options.disk !== undefined) requireDisk(options.disk, from.status, source);
       const bytes = await new Copy(from, to, new LongCall(options)).run(known);
       to.sync();
@@ -67,7 +69,10 @@ function checkPair(from: WatchedImage, to: Handle): void {
   }
 }
 
-/** Checks that the path still names the target: extents copied into a replaced file are lost. @throws {QdbError} PATH_CHANGED, IO */
+/**
+ * Checks that the path still leads to the target: otherwise the extents were copied into a file that nobody finds.
+ * @throws {QdbError} PATH_CHANGED if it leads to another file or to none; IO if the path cannot be looked up
+ */
 function confirmTarget(to: Handle): void {
   if (leadsTo(to.path, to.status().key)) return;
   const { code, message } = pathChanged(to.path);
@@ -80,7 +85,7 @@ class Copy {
   readonly #call: LongCall;
   readonly #total: number;
   readonly #buffer: Buffer;
-  /** The pending range, not copied yet because the next one may continue it. */
+  /** Start and end of a range that is not copied yet, because the next range may continue it; in bytes. */
   #start = 0;
   #end = 0;
   #copied = 0;
@@ -90,7 +95,7 @@ class Copy {
     this.#to = to;
     this.#call = call;
     this.#total = Number(from.size);
-    this.#buffer = Buffer.allocUnsafeSlow(PIECE);
+    this.#buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   }
 
   async run(extents: Extents): Promise<number> {
@@ -119,8 +124,8 @@ class Copy {
   }
 
   async #flush(): Promise<void> {
-    for (let at = this.#start; at < this.#end; at += PIECE) {
-      const length = Math.min(PIECE, this.#end - at);
+    for (let at = this.#start; at < this.#end; at += CHUNK_BYTES) {
+      const length = Math.min(CHUNK_BYTES, this.#end - at);
       this.#from.readInto(this.#buffer, length, at);
       this.#to.write(this.#buffer.subarray(0, length), at);
       this.#copied += length;

@@ -4,7 +4,7 @@ import { Handle } from "../system/handle.ts";
 interface Signature {
   readonly format: string;
   readonly offset: number;
-  /** Latin-1. */
+  /** The magic number, each byte as a character of Latin-1. */
   readonly magic: string;
 }
 
@@ -22,14 +22,14 @@ const SIGNATURES: readonly Signature[] = [
   { format: "parallels", offset: 0, magic: "WithouFreSpacExt" },
 ];
 
-/** Lengths in bytes of the footer of a fixed-size VHD, which has no header at its beginning. Old tools write 511. */
+/** Lengths in bytes of the footer of a fixed-size VHD, which has no header at its beginning. Old tools write a footer of 511 bytes. */
 const VHD_FOOTERS: readonly number[] = [512, 511];
 const VHD_MAGIC = "conectix";
 
 /**
- * The name of the image format whose magic number a file has; undefined when it can be a raw image. A raw disk can hold such
- * bytes too, by chance or by intent of the guest, so callers should let the user override the result.
- * @throws {QdbError} NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as opening and reading a file; SHORT_READ if the file becomes shorter meanwhile
+ * Returns the name of the image format whose magic number a file has; undefined if it has none, as a raw image. A raw image can have such
+ * bytes too, by chance or because the guest wrote them, so that a caller should let the user override the result.
+ * @throws {QdbError} as the constructor of `FileSource`; IO if the file cannot be read; SHORT_READ if the file becomes shorter meanwhile
  */
 export function detectForeignImage(path: string): string | undefined {
   const image = Handle.openForReading(path);

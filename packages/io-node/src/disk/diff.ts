@@ -7,18 +7,23 @@ import { WatchedImage } from "./watched-image.ts";
 export interface DiffOptions extends LongCallOptions {
   /** Granularity in bytes: a power of two, 512..2^31. */
   readonly granularity: number;
-  /** A stamp of `current`, taken before. The file that is opened must match it. */
+  /** A stamp of `current` that was taken before the call. The file that is opened must match this stamp. */
   readonly stamp?: DiskStamp;
 }
 
-/** Bytes compared at a time. Two such buffers fit the processor's cache, and the overhead of a read is small beside its copying. */
+/**
+ * Number of bytes that are compared at a time. Two buffers of this size fit in the cache of a processor, and a read of this size takes much
+ * longer than the overhead of its call.
+ */
 const WINDOW = 256 * 1024;
 
 /**
- * Compares two raw images (files or block devices) and returns a bitmap of the differences, for a disk of `current`'s size.
- * Where `current` is longer, everything from the granule that holds the end of `base` is dirty. Where `base` is longer, the last
- * granule is dirty if `current` ends inside it. Progress counts bytes of the part that both have.
- * @throws {QdbError} SOURCE_CHANGED when size or mtime of either changed meanwhile, or `current` after its stamp; USAGE, LIMIT for an invalid granularity; ABORTED; as opening and reading the images
+ * Compares two raw images (files or block devices) and returns a bitmap of the differences, for a disk of the size of `current`. If
+ * `current` is longer than `base`, everything from the granule that holds the end of `base` is dirty. If `base` is longer, the last granule
+ * is dirty if `current` ends inside it. Progress counts bytes of the part that both images have.
+ * @throws {QdbError} SOURCE_CHANGED if the length or the mtime of an image changed during the comparison, or if `current` does not match
+ * `stamp`; USAGE if the granularity is invalid; LIMIT if the bitmap would have too many bits; ABORTED if the signal is aborted; what opening
+ * and reading the images throw
  */
 export async function diffImages(base: string, current: string, options: DiffOptions): Promise<Bitmap> {
   const old = new WatchedImage(base);
@@ -57,7 +62,7 @@ async function compare(old: WatchedImage, now: WatchedImage, bitmap: Bitmap, cal
     const differs = a.compare(b, 0, length, 0, length) !== 0;
     if (differs) markDifferent(bitmap, at, a, b, length);
     at += length;
-    // Skip the rest of a granule that is dirty already.
+    // The rest of a granule that is dirty already need not be compared.
     if (differs && granularity > WINDOW) at = Math.min(total, Math.ceil(at / granularity) * granularity);
     const pause = call.step(at, total);
     if (pause !== undefined) await pause;
@@ -65,7 +70,7 @@ async function compare(old: WatchedImage, now: WatchedImage, bitmap: Bitmap, cal
   call.finish(total);
 }
 
-/** Marks the granules of a window where the buffers differ. The window lies in one granule, or starts at one. */
+/** Marks the granules in which two buffers differ. The buffers hold a part of one granule, or begin at the start of a granule. */
 function markDifferent(bitmap: Bitmap, at: number, a: Buffer, b: Buffer, length: number): void {
   const { granularity } = bitmap;
   const first = Math.floor(at / granularity);

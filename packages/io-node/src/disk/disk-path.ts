@@ -3,9 +3,9 @@ import { QdbError, quote } from "@qdb/format";
 import { leadsTo } from "../system/file-status.ts";
 
 /**
- * The absolute path of a disk for record 1 (spec §3), verified to lead to the file with this `FileStatus.key`. A working
- * directory whose name is not UTF-8 may have no such path, since Node replaces the bytes of such a name by U+FFFD.
- * @throws {QdbError} NOT_SUPPORTED when there is no such path; IO when a path cannot be looked up
+ * Returns the absolute path of a disk for record 1 (spec §3), after checking that it leads to the file with this `FileStatus.key`. If the
+ * name of the working directory is not UTF-8, there may be no such path, since Node replaces the bytes of that name by U+FFFD.
+ * @throws {QdbError} NOT_SUPPORTED if there is no such path; IO if a path cannot be looked up
  */
 export function diskPath(path: string, key: string): string {
   const found = candidates(path).find((candidate) => leadsTo(candidate, key));
@@ -15,6 +15,7 @@ export function diskPath(path: string, key: string): string {
 }
 
 function candidates(path: string): string[] {
-  // After a symbolic link, ".." may lead elsewhere than the text suggests. The second candidate keeps it unresolved.
+  // ".." after a symbolic link leads to the parent of the directory that the link names, which resolve() does not know. The second path
+  // keeps "..".
   return isAbsolute(path) ? [resolve(path), path] : [resolve(path), `${process.cwd()}/${path}`];
 }

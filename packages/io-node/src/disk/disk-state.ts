@@ -13,12 +13,12 @@ export interface DiskOfBitmap {
   readonly records: readonly Tlv[] | undefined;
 }
 
-/** Which disk bitmaps are compared with before their bits are given out. */
+/** Options that say with which disk a bitmap is compared before its bits are given out. */
 export interface DiskOptions {
   /**
-   * Path of the disk of all bitmaps that are read, or `"ignore"` to give bits out without a comparison; `./ignore` is a file of that name.
-   * If this is not given, each bitmap is compared with the disk that it records, provided that the record is an absolute path: it can
-   * also be the name of a node of QEMU, or a URI (QDB-REC-020), which are not looked up.
+   * Path of the disk of all bitmaps that are read, or `"ignore"` to give out bits without a comparison; a file of that name is `./ignore`.
+   * By default each bitmap is compared with the disk that its record *disk* names. If that record is not an absolute path, but the name of
+   * a QEMU node or a URI, for example (QDB-REC-020), no disk is looked up, and the bits are given out.
    */
   readonly disk?: string | "ignore" | undefined;
 }
@@ -26,8 +26,8 @@ export interface DiskOptions {
 /**
  * The state of the disk of a bitmap, compared with its stamp (spec §3, record 2).
  * - `unstamped`: there is no stamp to compare with.
- * - `missing`: no path was given and no absolute path is recorded, or nothing is there. Whether the disk changed is unknown; the bits may
- *   be used.
+ * - `missing`: no path was given and no absolute path is recorded, or no file exists at the path. Whether the disk has changed is unknown,
+ *   and the bits may be used.
  * - `unreadable`: the disk, or a directory on the way to it, cannot be accessed; `error` (IO) says why.
  * - `same length`: the disk is a device, whose stamp holds the length only. Changes of its content are not detected.
  * - `same`: no difference was found, which proves nothing (QDB-REC-027).
@@ -57,7 +57,7 @@ export function diskState({ records }: Pick<DiskOfBitmap, "records">, disk?: str
   }
 }
 
-/** Whether a file can have this path. */
+/** Whether a path can lead to a file: the system accepts neither an empty path nor one with a zero byte. */
 function canBePath(path: string): boolean {
   return path !== "" && !path.includes("\0");
 }
@@ -68,9 +68,8 @@ function stampState(stamp: DiskStamp, status: FileStatus): DiskState {
 }
 
 /**
- * Returns the hook that refuses bitmaps whose disk differs from its stamp or cannot be accessed. It throws WRONG_DISK or IO, with
- * `where.structure` "disk".
- * @throws {QdbError} USAGE for a path that no file can have
+ * Returns a hook `beforeBits` that calls {@link requireSameDisk}; undefined if the disk is to be ignored.
+ * @throws {QdbError} USAGE if `disk` is not a possible path
  */
 export function refuseOtherDisks({ disk }: DiskOptions): BitsOptions["beforeBits"] {
   if (disk === "ignore") return undefined;
@@ -82,9 +81,9 @@ export function refuseOtherDisks({ disk }: DiskOptions): BitsOptions["beforeBits
 
 /**
  * Refuses a bitmap whose disk, at the path `disk` or else at the absolute path that the bitmap records, differs from its stamp or cannot be
- * accessed. `openQdb` and `openQdbEditor` do this for all bits that they give out. Who opens a source in another way calls this after
- * reading the bits (QDB-ERR-025), and before using them.
- * @throws {QdbError} WRONG_DISK; IO when the disk is `unreadable`
+ * accessed. The files that `openQdb` and `openQdbEditor` open call this before they give out bits. For a file that was opened in another
+ * way, call it after reading the bits (QDB-ERR-025), and before using them.
+ * @throws {QdbError} WRONG_DISK if the disk is `changed`; IO if it is `unreadable`; both with `where.structure` "disk"
  */
 export function requireSameDisk(bitmap: DiskOfBitmap, disk?: string): void {
   const state = diskState(bitmap, disk);
@@ -95,7 +94,10 @@ export function requireSameDisk(bitmap: DiskOfBitmap, disk?: string): void {
   throw new QdbError("IO", message, whereOf(bitmap), { cause: error });
 }
 
-/** Like {@link requireSameDisk} for a disk that is open already, at any path. @throws {QdbError} WRONG_DISK */
+/**
+ * Does the same as {@link requireSameDisk} with the status of a disk that is open already.
+ * @throws {QdbError} WRONG_DISK if the disk differs from the stamp
+ */
 export function requireDisk(bitmap: DiskOfBitmap, status: FileStatus, path: string): void {
   const stamp = recordedStamp(bitmap.records);
   if (stamp === undefined) return;
@@ -122,7 +124,10 @@ function recordedStamp(records: DiskOfBitmap["records"]): DiskStamp | "broken" |
   return record.kind === "stamp" ? record.stamp : "broken";
 }
 
-/** The recorded disk if it is an absolute path. A relative one has no meaning here: the directory that it began at is not known. */
+/**
+ * Returns the text of the record *disk* if it is an absolute path. A relative path cannot be looked up, since the directory that it is
+ * relative to is not recorded.
+ */
 function recordedPath(records: DiskOfBitmap["records"]): string | undefined {
   const item = records?.find(({ type }) => type === RECORD.disk);
   if (item === undefined) return undefined;

@@ -1,17 +1,17 @@
 import type { FileStatus } from "../system/file-status.ts";
 
-/** Time in ms after which a write is sure to get another mtime: kernel ticks take up to 10 ms, and exFAT counts in 10 ms. */
+/** Time in ms after which a write is sure to get another mtime: a tick of the kernel takes up to 10 ms, and exFAT stores units of 10 ms. */
 const GRAIN_MS = 25;
 
-/** The same for an mtime that is a whole second: FAT counts in two seconds, ext4 with small inodes in one. */
+/** The same time if the mtime is a whole second: FAT stores units of two seconds, ext4 with small inodes units of one second. */
 const COARSE_GRAIN_MS = 2025;
 
-/** Most attempts for a file that keeps being written. */
+/** Maximum number of times that the status is read, for a file that is written again and again. */
 const MAX_LOOKS = 4;
 
 /**
  * Waits until a file was not written for long enough that the next write changes its mtime, since two writes in one tick of the
- * clock get the same mtime. Returns the status; `isSettled` is false when the file kept being written.
+ * clock get the same mtime. Returns the status; `isSettled` is false if the file was written again each time.
  */
 export function settledStatus(look: () => FileStatus): { readonly status: FileStatus; readonly isSettled: boolean } {
   let status = look();
@@ -27,6 +27,6 @@ function millisecondsToWait({ kind, mtimeNs }: FileStatus): number {
   if (kind === "block") return 0;
   const grain = mtimeNs % 1_000_000_000n === 0n ? COARSE_GRAIN_MS : GRAIN_MS;
   const wait = Number(mtimeNs / 1_000_000n) + grain - Date.now();
-  // Do not wait for an mtime that was set to the future.
+  // An mtime in the future was set by a program, and is not waited for.
   return wait > 2 * grain ? 0 : Math.max(0, wait);
 }

@@ -5,14 +5,14 @@ import { Handle } from "../system/handle.ts";
 import { settledStatus } from "./settled-status.ts";
 import { stampDiffers } from "./stamp.ts";
 
-/** A disk image that is read from start to end and must not change meanwhile. */
+/** An open disk image that must not change while it is read. */
 export class WatchedImage {
   readonly handle: Handle;
   readonly #before: FileStatus;
 
   /**
-   * Opens the image. Waits up to 2 s when it was written a moment ago, so that a further write changes its mtime.
-   * @throws {QdbError} as opening a file source; SOURCE_CHANGED when it keeps being written
+   * Opens the image. Waits up to 2 s if it was written a moment ago, so that a further write changes its mtime.
+   * @throws {QdbError} as the constructor of `FileSource`; SOURCE_CHANGED if the image is written again each time that its status is read
    */
   constructor(path: string) {
     this.handle = Handle.openForReading(path);
@@ -23,7 +23,7 @@ export class WatchedImage {
     });
   }
 
-  /** The status when it was opened. Later changes are found by comparing with it. */
+  /** The status that the image had when it was opened. {@link checkUnchanged} compares the current status with it. */
   get status(): FileStatus {
     return this.#before;
   }
@@ -38,7 +38,7 @@ export class WatchedImage {
     return this.#before.key;
   }
 
-  /** Like {@link Handle.readInto}, but a short read means that the image changed. @throws {QdbError} SOURCE_CHANGED, IO */
+  /** Reads as {@link Handle.readInto} does. @throws {QdbError} SOURCE_CHANGED if the image is shorter than it was; IO if the read fails */
   readInto(target: Uint8Array, length: number, offset: number): void {
     try {
       this.handle.readInto(target, length, offset);
@@ -47,12 +47,12 @@ export class WatchedImage {
     }
   }
 
-  /** Checks the image against a stamp taken before it was opened. @throws {QdbError} SOURCE_CHANGED when they differ */
+  /** Compares the image with a stamp that was taken before it was opened. @throws {QdbError} SOURCE_CHANGED if it differs */
   requireStamp(stamp: DiskStamp): void {
     if (stampDiffers(stamp, this.#before)) throw this.#changed(undefined);
   }
 
-  /** @throws {QdbError} SOURCE_CHANGED when length or mtime changed, IO */
+  /** Checks that length and mtime are those of {@link status}. @throws {QdbError} SOURCE_CHANGED if they are not; IO if they cannot be read */
   checkUnchanged(): void {
     const now = this.handle.status();
     if (now.size !== this.#before.size || now.mtimeNs !== this.#before.mtimeNs) throw this.#changed(undefined);

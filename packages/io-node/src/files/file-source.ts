@@ -14,7 +14,11 @@ export class FileSource implements SyncByteSource {
   readonly #handle: Handle;
   #size: number;
 
-  /** @throws {QdbError} NOT_FOUND; USAGE for a directory, pipe, socket or character device; NOT_SUPPORTED for a block device of unknown length; LIMIT from 2^53 bytes on; IO */
+  /**
+   * Opens the file or device.
+   * @throws {QdbError} NOT_FOUND if there is none; USAGE for a directory, pipe, socket or character device; NOT_SUPPORTED for a block device
+   * of unknown length; LIMIT if it has 2^53 bytes or more; IO if it cannot be opened
+   */
   constructor(path: string) {
     this.path = path;
     this.#handle = Handle.openForReading(path);
@@ -31,23 +35,36 @@ export class FileSource implements SyncByteSource {
     return this.#handle.status().kind === "block";
   }
 
-  /** Asks the system for the length again, since another process may have changed it. @throws {QdbError} IO; USAGE once closed */
+  /**
+   * Asks the system for the length again, since another process may have changed it.
+   * @throws {QdbError} IO if the length cannot be read; USAGE if the source is closed
+   */
   refresh(): void {
     this.#size = Number(this.#handle.status().size);
   }
 
-  /** Whether a writer has this file open, even if the path leads to another one now; undefined where the system does not tell. @throws {QdbError} IO; USAGE once closed */
+  /**
+   * Whether a writer has this file open, even if the path leads to another file now; undefined if the system does not report this.
+   * @throws {QdbError} IO if the file cannot be examined; USAGE if the source is closed
+   */
   hasWriter(): boolean | undefined {
     return this.#handle.hasWriter();
   }
 
-  /** Current length and modification time. Undefined for a block device, whose modification time does not change with writes. @throws {QdbError} IO; USAGE once closed */
+  /**
+   * Returns the current length and modification time as text; undefined for a block device, whose modification time does not change when it
+   * is written to.
+   * @throws {QdbError} IO if the file cannot be examined; USAGE if the source is closed
+   */
   stamp(): string | undefined {
     const { kind, size, mtimeNs } = this.#handle.status();
     return kind === "block" ? undefined : `${size} bytes, modified ${mtimeNs}`;
   }
 
-  /** What the system says about this file now, even if the path leads to another one. @throws {QdbError} IO; USAGE once closed */
+  /**
+   * Returns the current status of this file, even if the path leads to another file now.
+   * @throws {QdbError} IO if the file cannot be examined; USAGE if the source is closed
+   */
   identity(): FileIdentity {
     const { kind, size, mtimeNs, file } = this.#handle.status();
     return { kind, size, mtimeNs, file };
@@ -62,7 +79,7 @@ export class FileSource implements SyncByteSource {
     return readExactly(this.#handle, this.#size, offset, length);
   }
 
-  /** Closes the file; does nothing the second time. @throws {QdbError} IO */
+  /** Closes the file. A second call does nothing. @throws {QdbError} IO if the system reports an error */
   close(): void {
     this.#handle.close();
   }

@@ -8,7 +8,7 @@ import { findLockHolder, lockedError } from "../system/lock-state.ts";
 import { readExactly } from "../system/read-exactly.ts";
 import { requireWritableHost } from "../system/writable-host.ts";
 
-/** Most attempts to open a file that is replaced each time between open and lock. */
+/** Maximum number of attempts to open a file that is replaced each time after it was opened and before it was locked. */
 const MAX_ATTEMPTS = 8;
 
 /**
@@ -25,8 +25,10 @@ export class FileStore implements SyncStore {
   #poisoned: QdbError | undefined;
 
   /**
-   * @throws {QdbError} LOCKED without waiting; the message names the process that holds the lock where the system tells; NOT_FOUND; USAGE for a
-   * directory, pipe, socket or character device; NOT_SUPPORTED on other hosts than Linux and without util-linux's flock; LIMIT; IO
+   * Opens and locks the file or device.
+   * @throws {QdbError} LOCKED at once if another process holds the lock, which the message names if the system reports it; NOT_FOUND if there
+   * is no such file; USAGE for a directory, pipe, socket or character device; NOT_SUPPORTED on other hosts than Linux, or if the command
+   * flock of util-linux is missing; LIMIT if it has 2^53 bytes or more; IO if it cannot be opened or locked
    */
   constructor(path: string) {
     requireWritableHost();
@@ -47,7 +49,7 @@ export class FileStore implements SyncStore {
     return this.#size;
   }
 
-  /** Asks the system for the length again. @throws {QdbError} IO; USAGE once closed */
+  /** Asks the system for the length again. @throws {QdbError} IO if the length cannot be read; USAGE if the store is closed */
   refresh(): void {
     this.#size = Number(this.#handle.status().size);
   }
@@ -61,18 +63,28 @@ export class FileStore implements SyncStore {
     return readExactly(this.#handle, this.#size, offset, length);
   }
 
-  /** Writes all bytes at `offset`. @throws {QdbError} IO, after which some of them may be written; USAGE once closed */
+  /**
+   * Writes all bytes at `offset`.
+   * @throws {QdbError} IO if a write fails: some of the bytes may be written; POISONED after a failed rewrite; USAGE if the store is closed
+   */
   writeSync(offset: number, bytes: Uint8Array): void {
     this.#writable().write(bytes, offset);
     this.#size = Math.max(this.#size, offset + bytes.length);
   }
 
-  /** Returns when everything written is on the disk (fsync). @throws {QdbError} IO, after which nothing is known about what was written; USAGE once closed */
+  /**
+   * Flushes the file (fsync): everything that was written is on the disk when this returns.
+   * @throws {QdbError} IO if that fails: which of the written bytes are on the disk is unknown; POISONED after a failed rewrite; USAGE if the
+   * store is closed
+   */
   flushSync(): void {
     this.#writable().sync();
   }
 
-  /** Cuts the file to a length in bytes; does nothing for a device. @throws {QdbError} IO; USAGE once closed */
+  /**
+   * Cuts the file to a length in bytes; does nothing for a device.
+   * @throws {QdbError} IO if that fails; POISONED after a failed rewrite; USAGE if the store is closed
+   */
   truncateSync(length: number): void {
     const handle = this.#writable();
     if (this.#isDevice) return;
@@ -81,11 +93,12 @@ export class FileStore implements SyncStore {
   }
 
   /**
-   * Replaces the file by another one (spec §5, Creation and rewrite). After a kill at any point, the path leads to the old file or
-   * to the complete new one. Mode, owner and group are kept, other attributes are not. The store continues with the new file and
-   * its lock. A failed write, flush or rename ends the store.
-   * @throws {QdbError} POISONED; the message says whether the old file is still there. Before anything is written: NOT_SUPPORTED for a
-   * device or a file with several names, SOURCE_CHANGED when the path no longer leads to this file
+   * Replaces the file by a new one (spec §5, Creation and rewrite). If the process is killed at any point, the path leads to the old file
+   * or to the complete new one. The new file has the mode, owner and group of the old one, but not its other attributes. The store then
+   * has the new file open, and its lock.
+   * @throws {QdbError} POISONED if a write, flush or rename fails: the store cannot be used any more, and the message says whether the old
+   * file is still there. Before anything is written: NOT_SUPPORTED for a device, a file with several names or a path that is not UTF-8,
+   * SOURCE_CHANGED if the path no longer leads to this file
    */
   replaceSync(image: FileImage): void {
     if (this.#isDevice) {
@@ -105,11 +118,15 @@ export class FileStore implements SyncStore {
     try {
       old.close();
     } catch {
-      // The old file has no name any more, so an error of closing it loses nothing.
+      // The old file has no name any more, so that nothing is lost if it cannot be closed.
     }
   }
 
-  /** Checks that the path still leads to this file or device. @throws {QdbError} PATH_CHANGED; IO when the path cannot be looked up; USAGE once closed */
+  /**
+   * Checks that the path still leads to this file or device.
+   * @throws {QdbError} PATH_CHANGED if it leads to another one, or to none; IO if the path cannot be looked up; POISONED after a failed
+   * rewrite; USAGE if the store is closed
+   */
   confirmSync(): void {
     if (!leadsTo(this.path, this.#writable().status().key)) throw pathChanged(this.path);
   }
@@ -125,7 +142,7 @@ export class FileStore implements SyncStore {
     return this.#poisoned;
   }
 
-  /** Closes the file and releases the lock. Does nothing the second time. @throws {QdbError} IO */
+  /** Closes the file and releases the lock. A second call does nothing. @throws {QdbError} IO if the system reports an error */
   close(): void {
     this.#handle.close();
   }
@@ -142,7 +159,7 @@ function openLocked(path: string): Handle {
     const isSame = closingOnErrorSync(handle, () => {
       const { key } = handle.status();
       if (!handle.lock()) throw lockedError(path, key);
-      // The path may be replaced between open and flock.
+      // Another file may have been put in the place of the file after it was opened and before it was locked.
       return statusIfThere(path)?.key === key;
     });
     if (isSame) return handle;
@@ -154,7 +171,7 @@ function openLocked(path: string): Handle {
   );
 }
 
-/** Opens for writing. The kernel refuses a device that is in use; where a QDB writer uses it, the error names that process. */
+/** Opens a file for writing. The kernel refuses a device that is in use; if a writer of QDB files uses it, the error names that process. */
 function openForWriting(path: string): Handle {
   try {
     return Handle.openForWriting(path);

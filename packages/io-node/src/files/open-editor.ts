@@ -7,16 +7,16 @@ import { openFileStore } from "./file-store.ts";
 
 /** Options of {@link openQdbEditor}. */
 export interface EditorOpenOptions extends Limits, MirrorOptions, DiskOptions {
-  /** Open for a repair: also a file whose primary header has bad magic. */
+  /** Whether the file is opened for a repair. A file whose primary header has bad magic is then opened by its mirror. */
   readonly repair?: boolean;
 }
 
 /**
- * Opens a QDB file or block device for changes, locks it, and uses Node's checksums. Closing it releases the lock.
+ * Opens a QDB file or block device for changes, and locks it; Node computes the checksums. Closing the editor releases the lock.
  *
- * Before `bits` gives out the source of a merge, the disk of that bitmap is compared with the bitmap's stamp, as by `openQdb`. A bitmap
- * that is changed is not compared with its disk.
- * @throws {QdbError} LOCKED, NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as {@link openFileStore}; USAGE for an impossible path of the disk;
+ * `bits`, which reads the source of a merge, for example, compares the disk of that bitmap with the bitmap's stamp, as `openQdb` does, and
+ * throws WRONG_DISK or IO. The disk of a bitmap that is changed is not compared.
+ * @throws {QdbError} LOCKED, NOT_FOUND, USAGE, NOT_SUPPORTED, LIMIT, IO as {@link openFileStore}; USAGE if `disk` is not a possible path;
  * then the first error of the file (spec §7)
  */
 export async function openQdbEditor(path: string, { disk, ...options }: EditorOpenOptions = {}): Promise<QdbEditor> {
@@ -25,7 +25,7 @@ export async function openQdbEditor(path: string, { disk, ...options }: EditorOp
   return closingOnError(store, () => QdbEditor.open(store, { digests: nodeDigests, randomId, ...options, beforeBits }));
 }
 
-/** A random id. Node's cache of random bytes is not used, since two copies of a virtual machine would share it. */
+/** Returns a random id. Node's cache of random bytes is not used, since two copies of a virtual machine would have the same cache. */
 function randomId(): Uint8Array {
   return fromUuid(randomUUID({ disableEntropyCache: true }));
 }

@@ -11,8 +11,7 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
  * Opens a QDB file or block device for reading; Node computes the checksums. Close the file when done.
  *
  * The stamp of a bitmap records length, modification time and file id of its disk at the last clean store (spec §3). The disk is compared
- * with the stamp before
- * bits are returned:
+ * with the stamp before bits are returned:
  *
  * - `extents`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
  * - `readAll` and `extentsOfAll` return these errors as the problem of the bitmap.
