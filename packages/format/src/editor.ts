@@ -19,7 +19,7 @@ import { run, runSync } from "./ports/drivers.ts";
 import { type ChangePlan, mapPut, type Plan } from "./ports/plan.ts";
 import type { AnyStore } from "./ports/store.ts";
 
-/** What an editor needs. */
+/** Options of an editor. */
 export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
   readonly digests?: Digests;
   /** Returns 16 random bytes at each call: for the writer id, the file id and ids of bitmaps. */
@@ -32,7 +32,7 @@ export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
 export interface CommitReport {
   /**
    * The problems of damaged bitmaps that became all dirty: those of a draft, which has no checksums to tell which bits are right, and
-   * those whose references would have brought a good bitmap into error.
+   * those that refer to clusters of a good bitmap, which would have been in error after the commit.
    */
   readonly madeDirty: readonly Problem[];
   /** Why the file grows with every commit and is not cut; undefined if it does not. */
@@ -48,7 +48,7 @@ export interface RepairReport extends Pick<RepairFindings, "before" | "after" | 
   readonly growth: Growth | undefined;
 }
 
-/** The result of a check. */
+/** The result of a check of the file, before or after a repair. */
 interface Seen {
   readonly findings: FileFindings;
   readonly summary: CheckSummary;
@@ -87,7 +87,7 @@ export class QdbEditor {
     return this.#session.state;
   }
 
-  /** The changes that the next commit makes. An action that failed is not among them. */
+  /** The changes that the next commit makes. An action that failed has changed none of them. */
   get edits(): Edits {
     this.#edits ??= this.#newEdits();
     return this.#edits;
@@ -109,7 +109,7 @@ export class QdbEditor {
     return bits;
   }
 
-  /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
+  /** Returns size and granularity of a bitmap, with the changes so far. @throws {QdbError} NOT_FOUND */
   shape(name: string): BitmapShape {
     return this.edits.shape(name);
   }
@@ -144,10 +144,10 @@ export class QdbEditor {
 
   /**
    * Repairs the file by a commit, without losing a dirty bit (spec §7.3): a damaged copy of the header is written again, bits that cannot be
-   * trusted become dirty, bits behind the end and padding become zero, and leaks are cut off. If there is nothing to repair, the file is
+   * trusted become dirty, bits past the end of a bitmap and padding become zero, and leaks are cut off. If there is nothing to repair, the file is
    * not changed, but its state is on the disk when this resolves. Memory stays in the bounds of spec §7.4, however many bitmaps are
    * damaged.
-   * @throws {QdbError} POISONED, PATH_CHANGED; LIMIT if more than `maxRepairBytes` would be written: then nothing is
+   * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED if the path names another file by now; LIMIT if more than `maxRepairBytes` would be written: then nothing is written
    */
   async repair(): Promise<RepairReport> {
     if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
@@ -171,7 +171,7 @@ export class QdbEditor {
     });
   }
 
-  /** @throws {QdbError} LIMIT if more would be written than is allowed */
+  /** Commits a repair of all bitmaps that can be repaired. @throws {QdbError} as {@link repair} */
   async #commitRepair(): Promise<void> {
     const { digests, maxRepairBytes = DEFAULT_MAX_REPAIR_BYTES } = this.#options;
     const next = await run(repairPlan(this.state, digests), this.#store);
@@ -194,7 +194,7 @@ export class QdbEditor {
     });
   }
 
-  /** Closes the store, and releases its lock. @throws {QdbError} what the store throws; the message says if a change is stored */
+  /** Closes the store, which releases its lock. @throws {QdbError} what the store throws; if this editor stored a change, the message says so */
   async close(): Promise<void> {
     await this.#afterStoring(async () => this.#store.close?.());
   }
@@ -209,7 +209,7 @@ export class QdbEditor {
     }
   }
 
-  /** Checks the file. Findings are not held: they are found again when they are asked for. */
+  /** Checks the file. Keeps no list of findings: they are found again when they are read. */
   async #check(): Promise<Seen> {
     const keptFindings = new FileFindings();
     const { fixedSize } = this.#store;
@@ -239,7 +239,7 @@ export class QdbEditor {
         "NOT_SUPPORTED",
         "a draft file is changed by rewriting it whole, which cannot be done here; write its JSON form into a new file",
       );
-    // The file was replaced.
+    // From here on the new file is in place, even if opening it fails.
     this.#hasStored = true;
     await this.#afterStoring(async () => {
       await this.#store.refresh?.();

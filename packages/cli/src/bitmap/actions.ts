@@ -13,7 +13,7 @@ import type { Call, OptionSpec } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 import { type Combination, change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
 
-/** A parsed action of the command line. @throws {QdbError} when it is refused; nothing is committed then */
+/** A parsed action of the command line. @throws {QdbError} if the action is refused; then nothing is committed */
 export type Action = (target: OpenBitmap) => Promise<void>;
 
 /** An option that stands for an action. */
@@ -23,12 +23,12 @@ export interface ActionSpec {
   parse(value: string, call: Call): Action;
 }
 
-/** An action without a value. */
+/** Makes the specification of an action without a value. */
 function plain(long: string, help: string, action: Action): ActionSpec {
   return { option: { long, repeatable: true, help }, parse: () => action };
 }
 
-/** An action that combines the bitmap with a source bitmap. */
+/** Makes the specification of an action that combines the bitmap with a source bitmap. */
 function combination(how: Combination, help: string): ActionSpec {
   return {
     option: { long: how, value: "SRC", repeatable: true, help },
@@ -133,7 +133,7 @@ export const ACTIONS: readonly ActionSpec[] = [
   },
 ];
 
-/** Shape and records of the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
+/** Returns shape and records of the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
 function newShape(call: Call): { readonly shape: BitmapShape; readonly records: NewBitmap["records"] } {
   const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
   const size = call.value("size");

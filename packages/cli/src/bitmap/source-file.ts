@@ -9,7 +9,7 @@ import type { Call } from "../shell/command.ts";
 
 /** Another file, QDB or qcow2, whose bitmaps are the sources of actions. */
 export interface SourceFile {
-  /** Reads and verifies all bits of a bitmap. @throws {QdbError} NOT_FOUND; the problem of the bitmap; WRONG_DISK, IO of its disk; as reading the file */
+  /** Reads and verifies all bits of a bitmap. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; WRONG_DISK, IO of its disk; as reading the file */
   read(name: string): Promise<Bitmap>;
   close(): Promise<void>;
 }

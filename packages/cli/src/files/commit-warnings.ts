@@ -1,7 +1,7 @@
 import { type CommitReport, type Growth, type Problem, quote } from "@qdb/format";
 import { warn } from "../shell/output.ts";
 
-/** Most bitmaps that are named one by one. */
+/** Maximum number of bitmaps that are named one by one. */
 const MOST_NAMED = 8;
 
 /** Warns of bitmaps that the commit made all dirty, and of a file that grows with each commit. */

@@ -29,7 +29,7 @@ export function requireBitmapName(name: string): string {
   );
 }
 
-/** The value of --granularity in bytes; undefined if it is not given. @throws {QdbError} USAGE */
+/** Returns the value of --granularity in bytes; undefined if it is not given. @throws {QdbError} USAGE */
 export function granularityOf(call: Pick<Call, "value">): number | undefined {
   const text = call.value("granularity");
   return text === undefined ? undefined : parseGranularity(text, "--granularity");
@@ -42,12 +42,12 @@ export function parseGranularity(text: string, option: string): number {
   throw new QdbError("USAGE", `${option} ${quote(text)} is no power of two from 512 to 2G`);
 }
 
-/** A bitmap as content of a new file. */
+/** Returns a bitmap as content of a new file. */
 export function contentsOf(bitmap: NewBitmap): BitmapContents {
   return { ...storedForm(bitmap), nameBytes: encodeUtf8(bitmap.name) };
 }
 
-/** A bitmap as it is added to a file: with a new id and the current time as its creation time. */
+/** Returns a bitmap as it is added to a file: with a new id and the current time as its creation time. */
 export function storedForm({ name, bits, isEnabled, isInUse, records }: NewBitmap): Parameters<Edits["add"]>[0] {
   return {
     name,
@@ -61,7 +61,7 @@ export function storedForm({ name, bits, isEnabled, isInUse, records }: NewBitma
   };
 }
 
-/** One line about a new bitmap: `"daily": 256 KiB of 16 MiB dirty (1.56 %), granularity 64 KiB, enabled`. */
+/** Returns one line about a new bitmap: `"daily": 256 KiB of 16 MiB dirty (1.56 %), granularity 64 KiB, enabled`. */
 export function newBitmapLine({ name, bits, isEnabled, isInUse }: NewBitmap): string {
   const dirty = bits.dirtyBytes();
   const share = bits.size === 0n ? "" : ` (${percent(dirty, bits.size)})`;

@@ -8,17 +8,17 @@ import { requireFile } from "./open-qdb.ts";
 /** log2 of the default cluster size of new files. */
 export const CLUSTER_BITS = 12;
 
-/** A new random file_id. */
+/** Returns a new random file_id. */
 export function randomFileId(): Uint8Array {
   return fromUuid(randomUUID());
 }
 
-/** A new random writer_id. */
+/** Returns a new random writer_id. */
 export function randomWriterId(): Uint8Array {
   return randomBytes(16);
 }
 
-/** The contents of a new full file without bitmaps. */
+/** Returns the contents of a new file in full form without bitmaps. */
 export function emptyContents(clusterBits: number = CLUSTER_BITS): FileContents {
   return {
     form: "full",
@@ -40,7 +40,7 @@ export function requireNewFile(path: string): void {
   throw alreadyExists(path);
 }
 
-/** The error for a target that exists. */
+/** Returns the error for a target that exists. */
 export function alreadyExists(path: string): QdbError {
   const message = `${quote(path)} exists already and is not overwritten; choose another name or remove it first`;
   return new QdbError("ALREADY_EXISTS", message);

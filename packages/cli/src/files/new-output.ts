@@ -40,7 +40,7 @@ export async function writeOutput(out: string, pieces: () => Iterable<Uint8Array
   }
 }
 
-/** The same pieces, with a pause between them in which signals are handled. @throws {QdbError} ABORTED */
+/** Yields pieces unchanged, with a pause between them in which signals are handled. @throws {QdbError} ABORTED */
 async function* breathing(pieces: Iterable<Uint8Array>, { signal }: Call): AsyncGenerator<Uint8Array, void> {
   for (const piece of pieces) {
     yield piece;

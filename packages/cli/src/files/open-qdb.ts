@@ -13,7 +13,7 @@ export async function about<T>(path: string, work: () => T | Promise<T>): Promis
   }
 }
 
-/** Refuses `-` where standard input or output is not possible. @throws {QdbError} USAGE */
+/** Refuses `-`, for a command that cannot use standard input or output. @throws {QdbError} USAGE */
 export function requireFile(path: string): void {
   if (path !== "-") return;
   throw new QdbError(
@@ -63,7 +63,7 @@ export function diskOptions(call: Pick<Call, "has">): DiskOptions {
   return call.has(DISK_CHANGE.long) ? { disk: "ignore" } : {};
 }
 
-/** What a bitmap records about its disk. */
+/** Returns what a bitmap records about its disk. */
 export function diskOf(entry: BitmapEntry): DiskOfBitmap {
   return { label: entry.label, records: entry.parseRecords() };
 }

@@ -32,7 +32,7 @@ export function requireRawImages(paths: readonly string[], call: Pick<Call, "val
     requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
 }
 
-/** Records 1 and 2 (spec §3): the path and the stamp of a disk. */
+/** Returns records 1 and 2 (spec §3): the path and the stamp of a disk. */
 export function diskRecords({ path, stamp }: StampedDisk): NewBitmap["records"] {
   return [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
 }

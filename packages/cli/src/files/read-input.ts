@@ -44,7 +44,7 @@ function streamOf(path: string): AsyncIterable<Uint8Array> & { destroy(error: Er
   return createReadStream("", { fd: 0, autoClose: false, highWaterMark: PIECE, fs: CALLS });
 }
 
-/** Like {@link readInput}, as text. @throws {QdbError} as {@link readInput}; USAGE for bytes that are not UTF-8 */
+/** Does the same as {@link readInput}, and yields text. @throws {QdbError} as {@link readInput}; USAGE for bytes that are not UTF-8 */
 export async function* readText(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (piece?: Uint8Array): string => {
@@ -58,7 +58,7 @@ export async function* readText(path: string, signal: AbortSignal): AsyncGenerat
   yield decode();
 }
 
-/** The name of an input for messages. */
+/** Returns the name of an input for messages. */
 export function inputName(path: string): string {
   return path === "-" ? "standard input" : quote(path);
 }

@@ -33,7 +33,7 @@ export class TargetFile {
     return new TargetFile(path, call, editor);
   }
 
-  /** Checks that a name is free. @throws {QdbError} ALREADY_EXISTS when it is taken */
+  /** Checks that a name is free. @throws {QdbError} ALREADY_EXISTS if it is taken */
   requireFree(name: string, advice: string): void {
     if (this.#editor?.edits.has(name) !== true) return;
     throw new QdbError("ALREADY_EXISTS", `${quote(this.#path)} holds a bitmap ${quote(name)} already; ${advice}`);
@@ -95,7 +95,7 @@ async function merged(editor: QdbEditor, bitmap: NewBitmap): Promise<NewBitmap> 
   return { ...bitmap, bits: result, isEnabled };
 }
 
-/** Whether there is a QDB file to open. A block device counts when it holds one; otherwise a file is created on it. */
+/** Whether there is a QDB file to open. A block device counts only if it holds a QDB file; otherwise a file is created on it. */
 function isThere(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats !== undefined && (!stats.isBlockDevice() || hasMagic(firstBytes(path, 4)));

@@ -11,7 +11,7 @@ import {
   usage,
 } from "./pending-bitmap.ts";
 
-/** Changes bits in place, or returns other bits. Leaves the bits as they were if it throws. */
+/** A function that changes bits in place and returns them, or returns other bits. If it throws, it has not changed the bits. */
 export type BitChange = (bits: Bitmap) => Bitmap;
 
 /** Returns the {@link BitChange} that changes bits in place. */

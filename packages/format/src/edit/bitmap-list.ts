@@ -10,7 +10,7 @@ export class BitmapList {
     this.#bitmaps = bitmaps;
   }
 
-  /** All bitmaps, in order. */
+  /** Returns all bitmaps, in the order of the table. */
   all(): readonly PendingBitmap[] {
     return this.#bitmaps;
   }
@@ -20,10 +20,10 @@ export class BitmapList {
     return this.#bitmaps.some((bitmap) => bitmap.name === name);
   }
 
-  /** The bitmap with a name. @throws {QdbError} NOT_FOUND */
+  /** Returns the bitmap with a name. @throws {QdbError} NOT_FOUND */
   find(name: string): PendingBitmap {
     const named = this.#bitmaps.filter((bitmap) => bitmap.name === name);
-    // The label of a name that is not UTF-8 can be the name of another bitmap, which is meant then.
+    // The label of a bitmap whose name is not UTF-8 can be the name of another bitmap: then that other bitmap is returned.
     const bitmap = named.find(hasTextName) ?? named[0];
     if (bitmap === undefined)
       throw new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
@@ -41,26 +41,26 @@ export class BitmapList {
     this.#bitmaps = this.#bitmaps.filter((other) => other !== bitmap);
   }
 
-  /** Removes a bitmap and others of the same name: none of them can be used, since the name does not say which is meant. */
+  /** Removes a bitmap and all others with its name. None of them could be used, since the name does not tell them apart. */
   removeName(bitmap: PendingBitmap): void {
     this.#bitmaps = this.#bitmaps.filter(
       (other) => other.name !== bitmap.name || hasTextName(other) !== hasTextName(bitmap),
     );
   }
 
-  /** The frozen bitmaps that name a bitmap as their successor. In a damaged file that can be several. */
+  /** Returns the frozen bitmaps that name a bitmap as their successor. In a damaged file there can be several. */
   frozenFor(successor: PendingBitmap): readonly PendingBitmap[] {
     if (!hasTextName(successor)) return [];
     return this.#bitmaps.filter((bitmap) => successorOf(bitmap) === successor.name);
   }
 
-  /** @throws {QdbError} ALREADY_EXISTS if there is a bitmap with the name */
+  /** Refuses a name that a bitmap has already. @throws {QdbError} ALREADY_EXISTS */
   refuseExisting(name: string): void {
     if (this.has(name))
       throw new QdbError("ALREADY_EXISTS", "a bitmap of that name is there already", { bitmap: name });
   }
 
-  /** @throws {QdbError} USAGE if the bitmap is frozen or the successor of a frozen one; `action` says what it cannot be */
+  /** Refuses a bitmap that is frozen or the successor of a frozen bitmap. `action` is a participle for the message, such as "resized". @throws {QdbError} USAGE; as {@link entryOf} */
   refuseBound(bitmap: PendingBitmap, action: string): void {
     const isFrozen = (entryOf(bitmap).flags & FLAG.frozen) !== 0;
     if (isFrozen || this.frozenFor(bitmap).length > 0)

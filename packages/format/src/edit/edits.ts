@@ -30,9 +30,9 @@ import {
 } from "./pending-bitmap.ts";
 import { changeOf, contentsOf } from "./pending-contents.ts";
 
-/** What edits need from their host. */
+/** Options of {@link Edits}. */
 export interface EditOptions extends Limits, MirrorOptions {
-  /** Returns 16 random bytes: the id of a new bitmap. */
+  /** Returns 16 random bytes at each call, for the ids of bitmaps. */
   readonly newId: () => Uint8Array;
 }
 
@@ -70,17 +70,17 @@ export class Edits {
     return this.#list.has(name);
   }
 
-  /** Flags of a bitmap. @throws {QdbError} NOT_FOUND */
+  /** Returns the flags of a bitmap. @throws {QdbError} NOT_FOUND */
   flags(name: string): number {
     return entryOf(this.#list.find(name)).flags;
   }
 
-  /** A copy of the records of a bitmap. @throws {QdbError} NOT_FOUND */
+  /** Returns a copy of the records of a bitmap. @throws {QdbError} NOT_FOUND */
   records(name: string): readonly Tlv[] {
     return copyRecords(entryOf(this.#list.find(name)).extraData);
   }
 
-  /** Size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
+  /** Returns size and granularity of a bitmap. @throws {QdbError} NOT_FOUND */
   shape(name: string): BitmapShape {
     return shapeOf(this.#list.find(name));
   }
@@ -216,12 +216,12 @@ export class Edits {
     const entry = { ...soundEntry(bitmap), nameBytes: encodeUtf8(to) };
     if (name === to) return;
     this.#list.refuseExisting(to);
-    // To encode the entry of a bitmap in error again would hide the error (QDB-CMT-048).
+    // `soundEntry` refuses a bitmap in error: encoding its entry again would hide the error (QDB-CMT-048).
     const followers = this.#list.frozenFor(bitmap).map((frozen) => {
       const before = soundEntry(frozen);
       return [frozen, { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) }] as const;
     });
-    // Nothing after this fails.
+    // What follows cannot fail.
     Object.assign(bitmap, { entry, name: to });
     for (const [frozen, after] of followers) frozen.entry = after;
   }

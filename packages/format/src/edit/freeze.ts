@@ -1,4 +1,4 @@
-// Freezing a bitmap for a backup, and ending that (spec §3).
+// Freezing a bitmap for a backup, and releasing it after the backup (spec §3).
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
@@ -44,7 +44,7 @@ export function freeze(
   const extraData = withRecord(entry.extraData, { kind: "successor", text: successor });
   const added = { nameBytes: encodeUtf8(successor), flags: FLAG.enabled, extraData: records.map(encodeRecord) };
   list.add({ name: successor, bits: Bitmap.clean(shapeOf(bitmap)), entry: added });
-  // Nothing after adding fails.
+  // What follows cannot fail, so the file never has one change without the other.
   bitmap.entry = { ...entry, flags, extraData };
 }
 
@@ -70,7 +70,7 @@ export function* release(
   list.remove(frozen);
 }
 
-/** The name of the bitmap that collects for a frozen bitmap. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is not frozen */
+/** Returns the name of the bitmap that collects writes for a frozen bitmap. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is not frozen */
 function nameOfSuccessor(bitmap: PendingBitmap): string {
   const { flags } = usableEntry(bitmap);
   const name = successorOf(bitmap);

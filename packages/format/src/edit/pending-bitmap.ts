@@ -33,18 +33,18 @@ export function usage(message: string, bitmap: string): QdbError {
   return new QdbError("USAGE", message, { bitmap });
 }
 
-/** The records of a bitmap; undefined if they cannot be parsed. */
+/** Returns the records of a bitmap; undefined if they cannot be parsed. */
 export function recordsOf({ entry, from }: PendingBitmap): readonly Tlv[] | undefined {
   return entry?.extraData ?? from?.entry.parseRecords();
 }
 
-/** The contents of the entry of a bitmap. @throws {QdbError} its problem, if its records cannot be parsed */
+/** Returns the contents of the entry of a bitmap. @throws {QdbError} the code of the bitmap's first problem, if its records cannot be parsed */
 export function entryOf(bitmap: PendingBitmap): EntryContents {
   const { from, entry } = bitmap;
   if (entry !== undefined) return entry;
   if (from === undefined) throw new Error("a pending bitmap is new or comes from the file");
   const records = from.entry.parseRecords();
-  // Such an entry cannot be encoded again: it can only be copied or removed.
+  // An entry without parsed records cannot be encoded again: it can only be copied or removed.
   if (records === undefined)
     throw QdbError.from(
       from.findProblem() ?? {
@@ -56,12 +56,12 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
   return { nameBytes: from.entry.nameBytes, flags: from.entry.decodeFields().flags, extraData: records };
 }
 
-/** The problem of a bitmap in the file. None once both its entry and its bits were replaced. */
+/** Returns the first problem of a bitmap in the file; undefined if there is none, and if both entry and bits of the bitmap were replaced. */
 function problemOf({ entry, bits, from }: PendingBitmap): Problem | undefined {
   return entry === undefined || bits === undefined ? from?.findProblem() : undefined;
 }
 
-/** The entry of a bitmap whose bits can be used. @throws {QdbError} its problem; INCONSISTENT if in_use is set */
+/** Returns the entry of a bitmap whose bits can be used. @throws {QdbError} the code of the bitmap's first problem; INCONSISTENT if in_use is set */
 export function usableEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
   if (problem !== undefined) throw QdbError.from(problem);
@@ -77,9 +77,9 @@ export function usableEntry(bitmap: PendingBitmap): EntryContents {
 }
 
 /**
- * The entry of a bitmap whose name and records can change. It may be inconsistent; a bitmap with another error can only be copied
- * byte for byte (spec §5, Files in error).
- * @throws {QdbError} its problem
+ * Returns the entry of a bitmap whose name and records can change. The bitmap may be inconsistent; a bitmap with any other error can only
+ * be copied byte for byte (spec §5, Files in error).
+ * @throws {QdbError} the code of the bitmap's first problem
  */
 export function soundEntry(bitmap: PendingBitmap): EntryContents {
   const problem = problemOf(bitmap);
@@ -89,8 +89,8 @@ export function soundEntry(bitmap: PendingBitmap): EntryContents {
 }
 
 /**
- * The damage for which a rewrite makes a bitmap all dirty. Undefined if its bits can be read, if they could not be read now but may be
- * later, and if its entry is in error even when all bits are dirty.
+ * Returns the damage for which a rewrite of the file makes a bitmap all dirty. Undefined if its bits can be read, if a read failed that may
+ * succeed later, and if the entry would still be in error with all bits dirty.
  */
 export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbIndex, "problems">): Problem | undefined {
   const damage = bits === undefined ? from?.findDamage() : undefined;
@@ -98,7 +98,7 @@ export function doubtOf({ bits, from }: PendingBitmap, { problems }: Pick<QdbInd
   return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
 }
 
-/** The entry of a bitmap whose dirty bits may be removed. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is frozen */
+/** Returns the entry of a bitmap from which dirt may be removed. @throws {QdbError} as {@link usableEntry}; USAGE if the bitmap is frozen */
 export function removableEntry(bitmap: PendingBitmap): EntryContents {
   const entry = usableEntry(bitmap);
   if ((entry.flags & FLAG.frozen) !== 0)
@@ -149,14 +149,14 @@ export function* loadSource(bitmap: PendingBitmap, index: QdbIndex, options: Lim
   return yield* loadBits(bitmap, options);
 }
 
-/** Size and granularity of a bitmap. */
+/** Returns size and granularity of a bitmap. */
 export function shapeOf({ bits, from }: PendingBitmap): BitmapShape {
   const source = bits ?? from?.entry.decodeFields();
   if (source === undefined) throw new Error("a pending bitmap is new or comes from the file");
   return { size: source.size, granularity: source.granularity };
 }
 
-/** Whether new contents are the ones in the file, so that the bytes of the entry can be copied. An entry whose reserved bytes are not zero is not copied (QDB-TBL-008). */
+/** Whether the contents of an entry equal those in the file, so that the bytes of the entry can be copied. An entry whose reserved bytes are not zero is not copied (QDB-TBL-008). */
 export function isSameEntry(from: MappedBitmap | undefined, entry: EntryContents): boolean {
   if (from === undefined) return false;
   const records = from.entry.parseRecords();
@@ -177,7 +177,7 @@ export function hasTextName({ entry, from }: PendingBitmap): boolean {
   return entry !== undefined || from?.entry.name !== undefined;
 }
 
-/** Name of the successor that the records of a bitmap name; undefined if there is none. */
+/** Returns the name of the successor in the records of a bitmap; undefined if there is none. */
 export function successorOf(bitmap: PendingBitmap): string | undefined {
   const record = recordsOf(bitmap)?.find(({ type }) => type === RECORD.successor);
   const decoded = record === undefined ? undefined : decodeRecord(record);
