@@ -124,6 +124,7 @@ export class QdbEditor {
    * @throws {QdbError} POISONED, the message says which state the file is in; PATH_CHANGED if the path names another file by now; the code of the rule that a change would break; NOT_SUPPORTED
    */
   async commit(): Promise<CommitReport> {
+    if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
     const changes = this.#edits?.findChanges();
     if (changes === undefined) {
       await runChange(this.#session.fence(), this.#store);
