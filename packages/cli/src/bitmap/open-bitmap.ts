@@ -1,4 +1,4 @@
-import type { Bitmap, Edits, Plan, QdbEditor } from "@qdb/format";
+import { type Bitmap, type Edits, isQdbError, type Plan, QdbError, type QdbEditor, quote } from "@qdb/format";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import type { SourceFile } from "./source-file.ts";
@@ -34,7 +34,13 @@ export type Combination = "merge" | "intersect" | "subtract" | "xor";
 /** Combines the bits of the bitmap with those of a source. @throws {QdbError} SIZE_MISMATCH if the source covers a disk of another size; USAGE, as the action; WRONG_DISK, IO of the disk of the source; the code of the first problem of either bitmap */
 export async function combine(target: OpenBitmap, sourceName: string, how: Combination): Promise<void> {
   const source = await readSource(target, sourceName);
-  await change(target, (edits, name) => edits[how](name, source));
+  try {
+    await change(target, (edits, name) => edits[how](name, source));
+  } catch (error) {
+    // The library has the bits of the source only, not its name.
+    if (!isQdbError(error, "SIZE_MISMATCH")) throw error;
+    throw new QdbError(error.code, `${error.message}; the source is ${quote(sourceName)}`, error.where, { cause: error });
+  }
 }
 
 async function readSource({ editor, path, sources }: OpenBitmap, name: string): Promise<Bitmap> {
