@@ -227,7 +227,16 @@ describe("sources", () => {
 
   test("one of another size, an inconsistent one, and a file that is none are refused; the message names the source's file", () => {
     const path = makeFile();
-    const line = refused("SIZE_MISMATCH", path, "--merge", "s", "-b", sourceFile("other", "64K", [1], "512K"), path, "a");
+    const line = refused(
+      "SIZE_MISMATCH",
+      path,
+      "--merge",
+      "s",
+      "-b",
+      sourceFile("other", "64K", [1], "512K"),
+      path,
+      "a",
+    );
     expect(line).toContain("524288");
     expect(line).toContain('the source is "s"');
     expect(refused("NOT_FOUND", path, "--merge", "x", "-b", fine(), path, "a")).toContain("fine-");

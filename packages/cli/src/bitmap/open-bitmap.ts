@@ -1,4 +1,4 @@
-import { type Bitmap, type Edits, isQdbError, type Plan, QdbError, type QdbEditor, quote } from "@qdb/format";
+import { type Bitmap, type Edits, isQdbError, type Plan, type QdbEditor, QdbError, quote } from "@qdb/format";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import type { SourceFile } from "./source-file.ts";
@@ -39,7 +39,9 @@ export async function combine(target: OpenBitmap, sourceName: string, how: Combi
   } catch (error) {
     // The library has the bits of the source only, not its name.
     if (!isQdbError(error, "SIZE_MISMATCH")) throw error;
-    throw new QdbError(error.code, `${error.message}; the source is ${quote(sourceName)}`, error.where, { cause: error });
+    throw new QdbError(error.code, `${error.message}; the source is ${quote(sourceName)}`, error.where, {
+      cause: error,
+    });
   }
 }
 
