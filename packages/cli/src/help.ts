@@ -20,7 +20,7 @@ function wrapped(text: string, indent: string): string[] {
 }
 
 /** Returns how an option is written: `-g, --granularity=SIZE`. */
-export function optionUsage({ long, short, value, optionalValue, choices }: OptionSpec): string {
+function optionUsage({ long, short, value, optionalValue, choices }: OptionSpec): string {
   const shown = choices?.join("|") ?? value;
   const tail = shown === undefined ? "" : optionalValue === true ? `[=${shown}]` : `=${shown}`;
   return `${short === undefined ? "    " : `-${short}, `}--${long}${tail}`;

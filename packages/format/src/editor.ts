@@ -66,7 +66,7 @@ export class QdbEditor {
   readonly #store: AnyStore;
   readonly #options: EditorOptions;
   #session: Session;
-  /** Undefined until the first access: the list of pending bitmaps takes memory, which a repair does not have to spare (spec §7.4). */
+  /** Made at the first access, since the list of pending bitmaps takes memory that a repair needs for other things (spec §7.4). */
   #edits: Edits | undefined;
   /** Whether this editor stored a change on the disk. */
   #hasStored = false;
@@ -99,8 +99,8 @@ export class QdbEditor {
   }
 
   /**
-   * Returns a copy of the bits of a bitmap with the changes so far, such as those of the source of a merge. Calls `beforeBits` first, which
-   * `change` does not: the bitmap that is changed is no source.
+   * Returns a copy of the bits of a bitmap with the changes so far, such as those of the source of a merge. `beforeBits` is
+   * called after they are read and before they are returned; `change` does not call it, since a bitmap that is changed is no source.
    * @throws {QdbError} as {@link Edits.bits}, and what `beforeBits` throws
    */
   async bits(name: string): Promise<Bitmap> {

@@ -88,6 +88,11 @@ export function isQdbError<C extends QdbErrorCode = QdbErrorCode>(
   return codes.length === 0 || codes.some((code) => code === value.code);
 }
 
+/** Returns the plain data of an error, for a list of problems: the error itself would keep its stack trace in memory. */
+export function plainProblem({ code, message, where }: Problem): Problem {
+  return { code, message, where };
+}
+
 /** A {@link Report} that throws the problem it receives, so that validation ends at the first one. @throws {QdbError} the problem's code */
 export function throwFirst(problem: Problem): never {
   throw QdbError.from(problem);

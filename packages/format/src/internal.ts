@@ -5,7 +5,7 @@ export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
-export { alignUp, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
+export { DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
 export { encodeUtf8, hex32 } from "./layout/text.ts";
 export {
   HEADER_AREA_SIZE,
@@ -21,7 +21,8 @@ export {
   MIN_CLUSTER_BITS,
   MIN_GRANULARITY,
 } from "./limits.ts";
-export { type Closable, closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
+export { lowerBound, NumberList } from "./number-list.ts";
+export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { pieceAt } from "./ports/plan.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";

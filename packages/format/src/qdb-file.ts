@@ -226,8 +226,7 @@ export class StoredBitmap {
 
   /** Size of the tracked disk in bytes, and granularity in bytes per bit. */
   get shape(): BitmapShape {
-    const { size, granularity } = this.entry.decodeFields();
-    return { size, granularity };
+    return this.entry.decodeShape();
   }
 
   /**

@@ -2,7 +2,7 @@ import { Bitmap } from "./bitmap/bitmap.ts";
 import { ExtentBatch, RunCollector } from "./bitmap/runs.ts";
 import { type BitVisitor, type Window, windows } from "./bits/cluster-windows.ts";
 import { type BitOptions, Counts, type DirtyCount } from "./bits/read-bits.ts";
-import { type Problem, QdbError } from "./errors.ts";
+import { type Problem, plainProblem, QdbError } from "./errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "./limits.ts";
 import { loadMaps } from "./maps/load-maps.ts";
 import type { MappedBitmap } from "./maps/mapped-bitmap.ts";
@@ -121,9 +121,7 @@ function visitWindow(
     window.visit(good, visitor);
   } catch (error) {
     if (!(error instanceof QdbError)) throw error;
-    // Only the plain data of the error is kept: the error itself would keep its stack trace in memory.
-    const { code, message, where } = error;
-    return { code, message, where };
+    return plainProblem(error);
   }
   return undefined;
 }

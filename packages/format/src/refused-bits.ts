@@ -1,5 +1,5 @@
 // Finds the bitmaps whose bits `beforeBits` refuses, for the calls that read all bitmaps of a file.
-import { isQdbError, type Problem } from "./errors.ts";
+import { isQdbError, type Problem, plainProblem } from "./errors.ts";
 import { askBeforeBits, type BitsOptions } from "./open/before-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { LoadedBitmap } from "./read-all.ts";
@@ -40,8 +40,6 @@ async function refusalOf(entry: BitmapEntry, options: BitsOptions): Promise<Prob
     return undefined;
   } catch (error) {
     if (!isQdbError(error)) throw error;
-    // Only the plain data of the error is kept: the error itself would keep its stack trace in memory.
-    const { code, message, where } = error;
-    return { code, message, where };
+    return plainProblem(error);
   }
 }

@@ -7,7 +7,7 @@ import { circlesIn } from "../../../scripts/circles.ts";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** Files at the root of @qdb/format that every room may import; they import each other only. */
-const BASE = ["elements.ts", "errors.ts", "integers.ts", "limits.ts", "quote.ts"];
+const BASE = ["elements.ts", "errors.ts", "integers.ts", "limits.ts", "number-list.ts", "quote.ts"];
 
 const LOW = ["base", "ports", "layout", "records", "bitmap"];
 

@@ -1,7 +1,7 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
-import { itemAt, numberAt } from "@qdb/format/internal";
+import { itemAt, NumberList, numberAt } from "@qdb/format/internal";
+import { pushClusters } from "./cluster-ranges.ts";
 import { MAX_TABLES_SIZE } from "./limits.ts";
-import { NumberList } from "./number-list.ts";
 import { OffsetTable } from "./offset-table.ts";
 import type { StructureReader } from "./structure-reader.ts";
 
@@ -79,7 +79,7 @@ export class BitmapTables {
    */
   references(fileSize: number): NumberList {
     const references = new NumberList();
-    const add = (range: ByteRange): void => references.pushClusters(range, this.#clusterSize, fileSize);
+    const add = (range: ByteRange): void => pushClusters(references, range, this.#clusterSize, fileSize);
     for (const area of this.#areas) {
       add(area);
       // Two references are enough to mark the clusters of shared tables as shared, however many tables share them.

@@ -1,7 +1,7 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { NumberList } from "@qdb/format/internal";
 import { headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_L1_SIZE } from "./limits.ts";
-import { NumberList } from "./number-list.ts";
 import { OffsetTable } from "./offset-table.ts";
 import { markSnapshots } from "./snapshots.ts";
 import type { Reference, StructureReader } from "./structure-reader.ts";
@@ -31,7 +31,7 @@ export function* markGuestClusters(header: Qcow2Header, watched: WatchedClusters
     yield* readL1(table, offsets, clusterSize, reader);
     watched.mark(table, FINDING.snapshotL1Table);
   }
-  const tables = offsets.toArray().sort();
+  const tables = offsets.array().sort();
   for (const offset of tables) watched.mark({ offset, length: clusterSize }, FINDING.l2Table);
   if ((header.incompatibleFeatures & INCOMPATIBLE.externalDataFile) !== 0n) return;
   const marker = new DataMarker(header, watched);

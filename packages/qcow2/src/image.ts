@@ -1,6 +1,6 @@
 import type { ByteRange, Problem, Where } from "@qdb/format";
+import { shareCluster } from "./cluster-ranges.ts";
 import { AUTOCLEAR_BITMAPS, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
-import { shareCluster } from "./number-list.ts";
 import { SNAPSHOT } from "./snapshots.ts";
 import { FINDING, type FindingKind } from "./watched-clusters.ts";
 

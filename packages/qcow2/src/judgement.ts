@@ -1,6 +1,7 @@
 import { type ByteRange, isQdbError, type Plan, type Problem, type QdbError } from "@qdb/format";
 import type { Judgement, Qcow2Bitmap } from "./bitmap.ts";
 import { BitmapTables } from "./bitmap-tables.ts";
+import { pushClusters } from "./cluster-ranges.ts";
 import { markGuestClusters } from "./guest-clusters.ts";
 import type { Qcow2Header } from "./header.ts";
 import { type Image, placeProblem } from "./image.ts";
@@ -31,8 +32,8 @@ export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap
   try {
     const tables = yield* readTables(image, bitmaps, reader);
     const references = tables.references(image.fileSize);
-    references.pushClusters(directory, image.clusterSize, image.fileSize);
-    const watched = new WatchedClusters(references.toArray(), image.clusterSize);
+    pushClusters(references, directory, image.clusterSize, image.fileSize);
+    const watched = new WatchedClusters(references.array(), image.clusterSize);
     for (const owner of image.owners) watched.mark(owner, owner.finding);
     if (encryption !== undefined) watched.mark(encryption, FINDING.encryptionHeader);
     yield* markGuestClusters(header, watched, reader);

@@ -1,8 +1,7 @@
 import { type ByteRange, type Plan, QdbError } from "@qdb/format";
-import { numberAt, viewOf } from "@qdb/format/internal";
+import { NumberList, numberAt, viewOf } from "@qdb/format/internal";
 import { headerError, headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_REFCOUNT_TABLE_SIZE } from "./limits.ts";
-import { NumberList } from "./number-list.ts";
 import { OffsetTable } from "./offset-table.ts";
 import type { StructureReader } from "./structure-reader.ts";
 import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
@@ -61,7 +60,7 @@ export class Refcounts {
     if ((this.#header.incompatibleFeatures & INCOMPATIBLE.dirty) !== 0n) return;
     // Clusters past those that the last block counts have the refcount 0.
     for (; this.#next < this.#watched.clusters.length; this.#next++) this.#watched.markAt(this.#next, FINDING.isFree);
-    const needed = this.#needed.toArray();
+    const needed = this.#needed.array();
     let at = 0;
     yield* this.#reader.readEach(this.#parts(needed), (bytes) => {
       this.#markBlock(bytes, numberAt(needed, at + 1), numberAt(needed, at + 2));

@@ -1,6 +1,5 @@
 import type { ByteRange } from "@qdb/format";
-import { byteAt, numberAt, wordAt } from "@qdb/format/internal";
-import { NumberList } from "./number-list.ts";
+import { byteAt, lowerBound, NumberList, numberAt, wordAt } from "@qdb/format/internal";
 
 /** Reasons why a cluster to which a bitmap or the bitmap directory refers cannot be trusted. */
 export const FINDING = {
@@ -100,7 +99,7 @@ export class WatchedClusters implements FoundClusters {
       this.markCluster(first, finding);
       return;
     }
-    for (let at = firstNotBelow(this.clusters, first); at < this.clusters.length; at++) {
+    for (let at = lowerBound(this.clusters, first); at < this.clusters.length; at++) {
       if (numberAt(this.clusters, at) > last) return;
       this.markAt(at, finding);
     }
@@ -110,7 +109,7 @@ export class WatchedClusters implements FoundClusters {
   markCluster(cluster: number, finding: FindingKind): void {
     const bit = cluster & this.#mask;
     if (((wordAt(this.#filter, bit >>> 5) >>> (bit & 31)) & 1) === 0) return;
-    const at = firstNotBelow(this.clusters, cluster);
+    const at = lowerBound(this.clusters, cluster);
     if (this.clusters[at] === cluster) this.markAt(at, finding);
   }
 
@@ -123,7 +122,7 @@ export class WatchedClusters implements FoundClusters {
   found(): FoundClusters {
     const places = new NumberList();
     for (let at = 0; at < this.findings.length; at++) if (this.findings[at] !== FINDING.none) places.push(at);
-    const kept = places.toArray();
+    const kept = places.array();
     return {
       clusters: kept.map((at) => numberAt(this.clusters, at)),
       findings: Uint8Array.from(kept, (at) => byteAt(this.findings, at)),
@@ -138,20 +137,8 @@ export function findingIn(
   clusterSize: number,
 ): { readonly offset: number; readonly finding: FindingKind } | undefined {
   if (length === 0) return undefined;
-  const at = firstNotBelow(clusters, Math.floor(offset / clusterSize));
+  const at = lowerBound(clusters, Math.floor(offset / clusterSize));
   const cluster = clusters[at];
   if (cluster === undefined || cluster * clusterSize >= offset + length) return undefined;
   return { offset: cluster * clusterSize, finding: byteAt(findings, at) as FindingKind };
-}
-
-/** Returns the index of the first number that is not below `value`, or the length of `numbers` if there is none. `numbers` are ascending. */
-function firstNotBelow(numbers: Float64Array, value: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numberAt(numbers, middle) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -87,8 +87,7 @@ class Drawing {
       const problem = bitmap.findProblem();
       const warning = warnings.get(entry.index);
       if (problem !== undefined) return pictureOf(entry, warning, { problem: `[${problem.code}] ${problem.message}` });
-      const { size, granularity } = entry.decodeFields();
-      return pictureOf(entry, warning, this.#store.gridOf(entry.index, { size, granularity }, this.#space(entry)));
+      return pictureOf(entry, warning, this.#store.gridOf(entry.index, entry.decodeShape(), this.#space(entry)));
     };
     return {
       count: bitmaps.length,

@@ -12,7 +12,7 @@ export function problemOf(error: unknown): Problem {
  * Escapes every character that could break the line or act on a terminal. This is a second safeguard after `quote`: it leaves the output of
  * `quote` unchanged.
  */
-export function oneLine(text: string): string {
+function oneLine(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => quote(character).slice(1, -1));
 }
 

@@ -14,7 +14,7 @@ export class BrokenPipe extends Error {
 }
 
 /** Whether to use colours: only on a terminal that supports them, and not if NO_COLOR is set. */
-export function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv = process.env): boolean {
+function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv = process.env): boolean {
   return isTerminal && (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
 }
 
@@ -85,7 +85,7 @@ export class Output {
 }
 
 /** Writes all bytes to standard output or standard error. @throws {QdbError} IO; {BrokenPipe} if the reader has closed the pipe */
-export function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
+function writeAll(fd: 1 | 2, bytes: Uint8Array): void {
   let done = 0;
   while (done < bytes.length) {
     try {

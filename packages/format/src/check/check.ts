@@ -86,10 +86,15 @@ function* checkFile(
     for (const found of findings.header) yield* put(found);
     return { complete: false, headerSource };
   }
-  const layout = geometryOf(opened.header, opened.form, fileSize);
+  const geometry = geometryOf(opened.header, opened.form, fileSize);
   let index: QdbIndex;
   try {
-    index = indexOf(opened, layout, walk?.items ?? [], yield* readTable(opened.header, layout, crc32, opened.table));
+    index = indexOf(
+      opened,
+      geometry,
+      walk?.items ?? [],
+      yield* readTable(opened.header, geometry, crc32, opened.table),
+    );
   } catch (error) {
     findings.header = header.map(unrepairable);
     for (const found of findings.header) yield* put(found);

@@ -1,6 +1,7 @@
 import { numberAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
+import { NumberList } from "../number-list.ts";
 import type { ByteRange } from "../ports/source.ts";
 
 /** Free runs in whole blocks of 4096 bytes, ascending. The last run has no end. */
@@ -11,26 +12,6 @@ export interface FreeRuns {
   readonly ends: Float64Array;
   /** Number of bytes in used blocks, counted from the offset that `freeFrom` was called with. */
   readonly used: number;
-}
-
-/** A list of numbers that grows as needed, without an object for each number. */
-class NumberList {
-  #numbers = new Float64Array(64);
-  #length = 0;
-
-  push(value: number): void {
-    if (this.#length === this.#numbers.length) {
-      const longer = new Float64Array(2 * this.#length);
-      longer.set(this.#numbers);
-      this.#numbers = longer;
-    }
-    this.#numbers[this.#length++] = value;
-  }
-
-  /** The numbers pushed so far. This is a view: it is valid until the next push. */
-  view(): Float64Array {
-    return this.#numbers.subarray(0, this.#length);
-  }
 }
 
 /**
@@ -64,8 +45,8 @@ export class UsedSpace {
     const consider = (end: number): void => {
       if (end > last && end <= fileSize) last = end;
     };
-    for (const offset of this.#clusters.view()) consider(offset + this.#clusterSize);
-    for (const end of this.#ends.view()) consider(end);
+    for (const offset of this.#clusters.array()) consider(offset + this.#clusterSize);
+    for (const end of this.#ends.array()) consider(end);
     return last;
   }
 
@@ -101,9 +82,9 @@ export class UsedSpace {
 
   /** Visits the used runs in the order of their starts, by merging the sorted clusters with the sorted runs. */
   #forEachRun(visit: (start: number, end: number) => void): void {
-    const clusters = this.#clusters.view().sort();
-    const starts = this.#starts.view();
-    const ends = this.#ends.view();
+    const clusters = this.#clusters.array().sort();
+    const starts = this.#starts.array();
+    const ends = this.#ends.array();
     const order = new Uint32Array(starts.length).map((_, index) => index);
     order.sort((a, b) => numberAt(starts, a) - numberAt(starts, b));
     let cluster = 0;

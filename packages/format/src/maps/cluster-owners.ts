@@ -1,20 +1,21 @@
 import { numberAt } from "../elements.ts";
 import { isInside } from "../layout/numbers.ts";
+import { lowerBound } from "../number-list.ts";
 import type { FileGeometry } from "../open/geometry.ts";
-import { lowerBound, type OwnedRanges } from "./owned-ranges.ts";
+import type { OwnedRanges } from "./owned-ranges.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
 /**
  * Whether the L1 entry of `cluster` owns a cluster of the file: its offset is aligned, inside the file, and past header and mirror. An
  * entry owns a preallocated cluster too.
  */
-export function ownsCluster(map: QdbClusterMap, cluster: number, layout: FileGeometry): boolean {
+export function ownsCluster(map: QdbClusterMap, cluster: number, geometry: FileGeometry): boolean {
   const offset = map.offset(cluster);
   return (
     offset !== 0 &&
-    offset % layout.clusterSize === 0 &&
-    offset >= layout.floor &&
-    isInside(offset, layout.clusterSize, layout.fileSize)
+    offset % geometry.clusterSize === 0 &&
+    offset >= geometry.floor &&
+    isInside(offset, geometry.clusterSize, geometry.fileSize)
   );
 }
 
@@ -48,7 +49,7 @@ export class ClusterOwners {
   readonly #overlapped: Uint8Array;
 
   /** `ranges` has the ranges of the L1 areas and of the bitmap table; `maps` has the maps of the L1 areas that match their checksum. */
-  constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], layout: FileGeometry) {
+  constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], geometry: FileGeometry) {
     this.#ranges = ranges;
     this.#overlapped = new Uint8Array(ranges.groups);
     const offsets = new Float64Array(maps.reduce((sum, map) => (map === undefined ? sum : sum + map.count), 0));
@@ -56,7 +57,7 @@ export class ClusterOwners {
     for (const map of maps) {
       if (map === undefined) continue;
       for (let cluster = 0; cluster < map.count; cluster++) {
-        if (!ownsCluster(map, cluster, layout)) continue;
+        if (!ownsCluster(map, cluster, geometry)) continue;
         const offset = map.offset(cluster);
         offsets[used++] = offset;
         const group = ranges.groupAt(offset);

@@ -6,9 +6,9 @@ import { type ClusterOwners, ownsCluster } from "./cluster-owners.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
 /** Returns the index of the first entry of an L1 area that breaks a rule; -1 if no entry does. */
-export function firstBrokenEntry(map: QdbClusterMap, layout: FileGeometry, owners: ClusterOwners): number {
+export function firstBrokenEntry(map: QdbClusterMap, geometry: FileGeometry, owners: ClusterOwners): number {
   for (let cluster = 0; cluster < map.count; cluster++) {
-    for (const _ of validateL1Entry(map, cluster, layout, owners)) return cluster;
+    for (const _ of validateL1Entry(map, cluster, geometry, owners)) return cluster;
   }
   return -1;
 }
@@ -20,18 +20,18 @@ export function firstBrokenEntry(map: QdbClusterMap, layout: FileGeometry, owner
 export function* validateL1Entry(
   map: QdbClusterMap,
   cluster: number,
-  layout: FileGeometry,
+  geometry: FileGeometry,
   owners: ClusterOwners,
 ): Generator<Problem, void> {
   const bad = (code: Problem["code"], message: string): Problem =>
     l1Problem(code, map.label, map.areaOffset, cluster, message);
-  if (map.hasReservedBits(cluster, layout.allOnes)) {
+  if (map.hasReservedBits(cluster, geometry.allOnes)) {
     yield bad(
       "RESERVED_NOT_ZERO",
-      layout.allOnes ? "reserved bits are set" : "reserved bits are set (bit 1 needs the all-ones feature)",
+      geometry.allOnes ? "reserved bits are set" : "reserved bits are set (bit 1 needs the all-ones feature)",
     );
   }
-  if (layout.allOnes && map.isContradictory(cluster)) {
+  if (geometry.allOnes && map.isContradictory(cluster)) {
     yield bad("BAD_FIELD", "it reads as ones, and bit 0 or an offset is set beside");
   }
   const checksum = map.checksum(cluster);
@@ -42,22 +42,23 @@ export function* validateL1Entry(
   }
   const offset = map.offset(cluster);
   if (offset === 0) return;
-  if (!ownsCluster(map, cluster, layout)) yield* misplaced(map, cluster, layout);
+  if (!ownsCluster(map, cluster, geometry)) yield* misplaced(map, cluster, geometry);
   else if (owners.isShared(offset)) yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
 }
 
 /** Returns the problems of an L1 entry's offset: it is not aligned, runs past the end of the file, or is in the header or the mirror. */
-function misplaced(map: QdbClusterMap, cluster: number, layout: FileGeometry): readonly Problem[] {
+function misplaced(map: QdbClusterMap, cluster: number, geometry: FileGeometry): readonly Problem[] {
   const found: Problem[] = [];
   const reference = {
     offset: map.offset(cluster),
-    length: layout.clusterSize,
+    length: geometry.clusterSize,
     what: `the data cluster of L1 entry ${cluster}`,
     where: l1Problem("BAD_FIELD", map.label, map.areaOffset, cluster, "").where,
   };
   const report: Report = (problem) => found.push(problem);
   // A misaligned offset owns no cluster, and no overlap is reported for it. It can still run past the end of the file.
-  const aligned = checkAligned(reference, layout, report);
-  if (aligned || !isInside(reference.offset, reference.length, layout.fileSize)) checkPlace(reference, layout, report);
+  const aligned = checkAligned(reference, geometry, report);
+  if (aligned || !isInside(reference.offset, reference.length, geometry.fileSize))
+    checkPlace(reference, geometry, report);
   return found;
 }

@@ -1,17 +1,6 @@
 import { numberAt, wordAt } from "../elements.ts";
 import { alignUp } from "../layout/numbers.ts";
-
-/** Returns the index of the first number in `sorted` that is not less than `value`; the length of `sorted` if all are less. */
-export function lowerBound(sorted: Float64Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numberAt(sorted, middle) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+import { lowerBound } from "../number-list.ts";
 
 /**
  * A list of ranges of a file, each owned by one structure. Ranges that overlap, directly or through other ranges, form a group. A look-up

@@ -54,8 +54,7 @@ export class QdbClusterMap implements ClusterMap {
   }
 
   get shape(): BitmapShape {
-    const { size, granularity } = this.entry.decodeFields();
-    return { size, granularity };
+    return this.entry.decodeShape();
   }
 
   get bitCount(): number {

@@ -74,6 +74,12 @@ export class BitmapEntry {
     return BITMAP_ENTRY.decode(this.#table, this.#start);
   }
 
+  /** Decodes size and granularity. */
+  decodeShape(): { readonly size: bigint; readonly granularity: number } {
+    const { size, granularity } = this.decodeFields();
+    return { size, granularity };
+  }
+
   /** Parses the extra-data records. Returns undefined if they cannot be walked to their end, or are longer than the format allows. */
   parseRecords(): readonly Tlv[] | undefined {
     if (this.#extraDataSize() > MAX_EXTRA_DATA_SIZE) return undefined;
