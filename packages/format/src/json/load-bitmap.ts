@@ -2,6 +2,7 @@ import { Bitmap } from "../bitmap/bitmap.ts";
 import { type BitmapShape, bitsOfShape } from "../bitmap/shape.ts";
 import type { BitmapContents } from "../commit/file-contents.ts";
 import { QdbError } from "../errors.ts";
+import type { JsonScanner, Parse } from "../json-text/scanner.ts";
 import { encodeUtf8, toHex } from "../layout/text.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
@@ -9,7 +10,6 @@ import { FLAG } from "../records/bitmap-entry.ts";
 import { isBitmapName } from "../records/extra-data.ts";
 import { type Tlv, tlvSize } from "../records/tlv.ts";
 import { hexBytes, recordObject, u64Text } from "./load-values.ts";
-import type { JsonScanner, Parse } from "./scanner.ts";
 
 /** Number of bytes that are hashed at once. */
 const HASH_BLOCK = 1024 * 1024;

@@ -1,10 +1,10 @@
+import type { JsonScanner, Parse } from "../json-text/scanner.ts";
 import { MAX_EXTENSIONS } from "../limits.ts";
 import { EXTENSION_NAME_TABLE, encodeExtensionNames, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { ALL_ONES_CLUSTERS, KNOWN_INCOMPATIBLE, setBits } from "../records/features.ts";
 import type { Form } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { extensionNameObject, featureNameObject, hexBytes, hexWord, typeWord, u64Text, uuid } from "./load-values.ts";
-import type { JsonScanner, Parse } from "./scanner.ts";
 
 /** The values that a new file takes from the header object. */
 export interface HeaderValues {

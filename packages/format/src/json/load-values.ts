@@ -1,12 +1,12 @@
 // Readers for the values of the JSON form. Each refuses a value whose syntax is not that of spec §6. `path` is the place in the JSON form,
 // for messages. @throws {QdbError} USAGE with the place in the JSON form
 import { itemAt } from "../elements.ts";
+import type { JsonScanner, Parse } from "../json-text/scanner.ts";
 import { encodeUtf8, fromHex, fromUuid } from "../layout/text.ts";
 import { EXTENSION_NAME_TABLE, type ExtensionName, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { encodeRecord, RECORD } from "../records/extra-data.ts";
 import { FEATURE_KINDS, type FeatureName } from "../records/features.ts";
 import type { Tlv } from "../records/tlv.ts";
-import type { JsonScanner, Parse } from "./scanner.ts";
 
 const U64 = 2n ** 64n - 1n;
 

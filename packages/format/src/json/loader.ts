@@ -1,13 +1,13 @@
 import type { FileContents } from "../commit/file-contents.ts";
 import { validateContents } from "../commit/write-image.ts";
 import { QdbError } from "../errors.ts";
+import { JsonInput, type JsonKind, JsonScanner, type Parse } from "../json-text/scanner.ts";
 import { decodeUtf8 } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { BitmapLoader } from "./load-bitmap.ts";
 import { extensionObject, type HeaderValues, headerObject } from "./load-header.ts";
-import { JsonInput, type JsonKind, JsonScanner, type Parse } from "./scanner.ts";
 
 /** What a loader needs beside the JSON form. */
 export interface LoadOptions extends Limits {
