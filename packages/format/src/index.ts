@@ -97,6 +97,11 @@ export {
 } from "./check/check.ts";
 export type { ClusterMap } from "./bits/cluster-map.ts";
 export { type CommitReport, type EditorOptions, QdbEditor, type RepairReport } from "./editor.ts";
+export { type EditCallOptions, type EditStoreOptions, editStore } from "./edit-store.ts";
+export { type FileInit, newFile } from "./new-file.ts";
+export type { BitmapInit, BitmapRecords, NewBitmapHost } from "./queue/bitmap-init.ts";
+export { BitmapEdit } from "./queue/bitmap-edit.ts";
+export { QdbEdit } from "./queue/qdb-edit.ts";
 export type { RepairFinding } from "./check/repair-findings.ts";
 export { type EditOptions, Edits, type NewBitmap } from "./edit/edits.ts";
 export type { Growth } from "./commit/growth.ts";

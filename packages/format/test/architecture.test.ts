@@ -26,9 +26,10 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     check: [...LOW, "open", "bits", "maps"],
     commit: [...LOW, "open", "bits", "maps"],
     edit: [...LOW, "open", "bits", "maps", "commit"],
+    queue: [...LOW, "open", "bits", "maps", "commit", "edit"],
     json: [...LOW, "json-text", "open", "bits", "maps", "commit"],
     retry: [...LOW, "open", "bits", "maps", "check"],
-    ".": [...LOW, "json-text", "open", "bits", "maps", "check", "commit", "edit", "json", "retry"],
+    ".": [...LOW, "json-text", "open", "bits", "maps", "check", "commit", "edit", "queue", "json", "retry"],
   },
   "io-node": {
     system: [],

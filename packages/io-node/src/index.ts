@@ -1,6 +1,8 @@
 export { type CopyOptions, copyExtents, type Extents } from "./disk/copy.ts";
 export { createFile } from "./create/create-file.ts";
 export { type DiffOptions, diffImages } from "./disk/diff.ts";
+export { createQdb } from "./files/create-qdb.ts";
+export { editQdb, type QdbEditOptions } from "./files/edit-qdb.ts";
 export { nodeDigests } from "./system/digests.ts";
 export { reasonOf } from "./system/errors.ts";
 export type { FileIdentity } from "./system/file-status.ts";

@@ -159,7 +159,8 @@ function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
   );
 }
 
-function checkSignal(signal: AbortSignal | undefined): void {
+/** Checks whether a call was aborted. @throws {QdbError} ABORTED */
+export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) {
     throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
   }

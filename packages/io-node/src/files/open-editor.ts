@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-import { fromUuid, type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
+import { type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
 import { closingOnError } from "@qdb/format/internal";
 import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";
+import { randomId } from "../system/random-id.ts";
 import { openFileStore } from "./file-store.ts";
 
 /** Options of {@link openQdbEditor}. */
@@ -23,9 +23,4 @@ export async function openQdbEditor(path: string, { disk, ...options }: EditorOp
   const beforeBits = refuseOtherDisks({ disk });
   const store = openFileStore(path);
   return closingOnError(store, () => QdbEditor.open(store, { digests: nodeDigests, randomId, ...options, beforeBits }));
-}
-
-/** Returns a random id. Node's cache of random bytes is not used, since two copies of a virtual machine would have the same cache. */
-function randomId(): Uint8Array {
-  return fromUuid(randomUUID({ disableEntropyCache: true }));
 }

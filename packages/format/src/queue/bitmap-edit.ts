@@ -1,0 +1,248 @@
+import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { DiskRange } from "../bitmap/shape.ts";
+import type { Edits } from "../edit/edits.ts";
+import { isQdbError, QdbError } from "../errors.ts";
+import { exactInteger } from "../integers.ts";
+import type { Plan } from "../ports/plan.ts";
+import { quote } from "../quote.ts";
+import { encodeRecord } from "../records/extra-data.ts";
+import type { ActionQueue } from "./action-queue.ts";
+import { type BitmapRecords, type NewBitmapHost, recordsOfFields, requireName, timeOf } from "./bitmap-init.ts";
+import type { BitmapNames } from "./bitmap-names.ts";
+
+/** The pending changes of a file that is open for changes. */
+export interface EditTarget {
+  readonly edits: Edits;
+  /** Runs a reading plan of `edits`. */
+  read<T>(plan: Plan<T>): Promise<T>;
+  /** Returns a copy of the bits of a bitmap with the changes so far. */
+  bits(name: string): Promise<Bitmap>;
+}
+
+/** What the bitmaps of one edit share. @internal */
+export interface EditContext {
+  readonly target: EditTarget;
+  readonly queue: ActionQueue;
+  readonly names: BitmapNames<BitmapEdit>;
+  readonly host: NewBitmapHost;
+}
+
+/** Returns the error of a name that no bitmap has. */
+export function notFound(name: string): QdbError {
+  return new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
+}
+
+/**
+ * A bitmap of a file that is being edited. Each method adds an action to the queue and returns; the actions are done in order, at the
+ * latest when the callback of the edit has ended. If an action fails, the edit fails with its error, and nothing is changed: NOT_FOUND,
+ * USAGE for what the state of the bitmap does not allow (for example, dirt is never removed from a frozen bitmap), the code of the bitmap's
+ * first problem if it is damaged, INCONSISTENT if its bits may be outdated, LIMIT if its bits take more memory than allowed.
+ *
+ * A method throws at once, and adds nothing, if its arguments can never be right (USAGE), if the bitmap or a source that it names is not
+ * there any more (NOT_FOUND), and after the edit has ended (USAGE).
+ */
+export class BitmapEdit {
+  readonly #context: EditContext;
+  #name: string;
+
+  /** @internal */
+  constructor(context: EditContext, name: string) {
+    this.#context = context;
+    this.#name = name;
+  }
+
+  /** The name, with the renames that are queued so far; `hex:` and its bytes in hex if it is not UTF-8. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /**
+   * Returns a copy of the bits, with all changes that are queued so far. Later changes of the copy have no effect on the file.
+   * @throws {QdbError} the error of a queued action that fails; the code of the bitmap's first problem; LIMIT; WRONG_DISK or IO if the host
+   * refuses the bits because of their disk; BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is not set
+   */
+  read(): Promise<Bitmap> {
+    const { target, queue } = this.#context;
+    const name = this.#current();
+    return queue.ask(() => target.bits(name));
+  }
+
+  /** Marks every bit dirty that a range of the disk, in bytes, touches. A range that does not lie inside the disk is USAGE. */
+  mark(range: DiskRange): void {
+    const exact = copyRange(range);
+    this.#plan((edits, name) => edits.mark(name, exact));
+  }
+
+  /** Marks every bit clean whose granule lies inside a range of the disk, in bytes. A range that does not lie inside the disk is USAGE. */
+  unmark(range: DiskRange): void {
+    const exact = copyRange(range);
+    this.#plan((edits, name) => edits.unmark(name, exact));
+  }
+
+  /** Makes every bit dirty. A bitmap whose bits may be outdated (INCONSISTENT) can be used again after that. */
+  markAll(): void {
+    this.#edit((edits, name) => edits.markAll(name));
+  }
+
+  /** Makes every bit clean. */
+  clear(): void {
+    this.#plan((edits, name) => edits.clear(name));
+  }
+
+  /** Makes dirty bits clean and clean bits dirty. */
+  invert(): void {
+    this.#plan((edits, name) => edits.invert(name));
+  }
+
+  /**
+   * Adds the dirty bits of a source (OR): a `Bitmap`, or another bitmap of the file by its name. If its granularity is another one, its
+   * bits are rounded outward. A source of another disk size is SIZE_MISMATCH.
+   */
+  merge(source: Bitmap | string): void {
+    this.#combine("merge", source);
+  }
+
+  /** Keeps the bits that are dirty in a source too (AND). Rounds the source outward if its granularity is another one; see {@link merge}. */
+  intersect(source: Bitmap | string): void {
+    this.#combine("intersect", source);
+  }
+
+  /** Clears the bits that are dirty in a source (AND NOT). Rounds the source inward if its granularity is another one; see {@link merge}. */
+  subtract(source: Bitmap | string): void {
+    this.#combine("subtract", source);
+  }
+
+  /** Keeps the bits that are dirty in exactly one of bitmap and source (XOR). A source of another granularity is USAGE; see {@link merge}. */
+  xor(source: Bitmap | string): void {
+    this.#combine("xor", source);
+  }
+
+  /** Changes the granularity, in bytes a bit: a power of two, 512..2^31. Rounding only makes more bytes dirty. More than 2^32 bits are LIMIT. */
+  regranulate(granularity: number): void {
+    this.#plan((edits, name) => edits.regranulate(name, granularity));
+  }
+
+  /**
+   * Adapts the bitmap to a disk of `size` bytes. The area that is added is dirty. `newArea: "clean"` is the caller's word that no byte there
+   * was written since the bitmap began. A frozen bitmap and its successor cannot be resized (USAGE); more than 2^32 bits are LIMIT.
+   */
+  resize(
+    size: number | bigint,
+    { newArea = "dirty" }: { readonly newArea?: "dirty" | "clean" | undefined } = {},
+  ): void {
+    const bytes = exactInteger(size, "size");
+    this.#plan((edits, name) => edits.resize(name, bytes, newArea));
+  }
+
+  /** Lets writers of the disk collect into the bitmap from the first write on. A frozen bitmap is USAGE. */
+  enable(): void {
+    this.#edit((edits, name) => edits.setEnabled(name, true));
+  }
+
+  /** Lets writers of the disk collect into the bitmap no longer. */
+  disable(): void {
+    this.#edit((edits, name) => edits.setEnabled(name, false));
+  }
+
+  /** Sets records of the bitmap: the fields that are given. */
+  set(fields: BitmapRecords): void {
+    const records = recordsOfFields(fields);
+    records.forEach(encodeRecord);
+    this.#edit((edits, name) => {
+      for (const record of records) edits.setRecord(name, record);
+    });
+  }
+
+  /**
+   * Gives the bitmap another name: 1 to 1023 bytes of UTF-8. A frozen bitmap whose successor it is follows. A name that is taken is
+   * ALREADY_EXISTS.
+   */
+  rename(name: string): void {
+    const to = requireName(name);
+    const { names } = this.#context;
+    this.#edit((edits, from) => edits.rename(from, to));
+    // If the name is taken, the action fails.
+    if (names.get(to) !== undefined) return;
+    names.remove(this.#name);
+    names.add(to, this);
+    this.#name = to;
+  }
+
+  /** Removes the bitmap, whatever state it is in. The successor of a frozen bitmap is USAGE. */
+  remove(): void {
+    this.#edit((edits, name) => edits.remove(name));
+    this.#context.names.remove(this.#name);
+  }
+
+  /**
+   * Freezes the bitmap for a backup: it stays as it is, and a new bitmap, its successor, collects writes from now on. A frozen bitmap and a
+   * successor are USAGE; a name that is taken is ALREADY_EXISTS.
+   */
+  freeze(successor: string): void {
+    const { names, host } = this.#context;
+    const to = requireName(successor);
+    const created = timeOf(host);
+    this.#edit((edits, name) => edits.freeze(name, to, created));
+    names.add(to, new BitmapEdit(this.#context, to));
+  }
+
+  /**
+   * Ends a freeze: the frozen bitmap is removed. `done`: the backup is complete. `failed`: what was dirty is dirty in the successor too, so
+   * that the next backup copies it. A bitmap that is not frozen is USAGE.
+   */
+  release(outcome: "done" | "failed"): void {
+    if (outcome !== "done" && outcome !== "failed")
+      throw new QdbError("USAGE", `${quote(String(outcome))} is no outcome of a backup; it is "done" or "failed"`);
+    this.#plan((edits, name) => edits.release(name, outcome));
+    this.#context.names.remove(this.#name);
+  }
+
+  /** Returns the name. @throws {QdbError} NOT_FOUND if the bitmap was removed */
+  #current(): string {
+    if (this.#context.names.get(this.#name) !== this) throw notFound(this.#name);
+    return this.#name;
+  }
+
+  /** Adds an action that reads nothing. */
+  #edit(action: (edits: Edits, name: string) => void): void {
+    const { target, queue } = this.#context;
+    const name = this.#current();
+    queue.add(() => action(target.edits, name));
+  }
+
+  /** Adds an action that may read from the file. */
+  #plan(action: (edits: Edits, name: string) => Plan<void>): void {
+    const { target, queue } = this.#context;
+    const name = this.#current();
+    queue.add(() => target.read(action(target.edits, name)));
+  }
+
+  #combine(how: "merge" | "intersect" | "subtract" | "xor", source: Bitmap | string): void {
+    const { target, queue, names } = this.#context;
+    const name = this.#current();
+    if (typeof source !== "string") {
+      const bits = source.clone();
+      this.#plan((edits) => edits[how](name, bits));
+      return;
+    }
+    if (names.get(source) === undefined) throw notFound(source);
+    queue.add(async () => {
+      const bits = await target.bits(source);
+      try {
+        await target.read(target.edits[how](name, bits));
+      } catch (error) {
+        // `Edits` has the bits of the source only, not its name.
+        if (!isQdbError(error, "SIZE_MISMATCH")) throw error;
+        const message = `${error.message}; the source is ${quote(source)}`;
+        throw new QdbError(error.code, message, error.where, { cause: error });
+      }
+    });
+  }
+}
+
+/** Copies a range, which the caller may change before it is used. @throws {QdbError} USAGE if a value is not exact */
+function copyRange({ offset, length }: DiskRange): DiskRange {
+  exactInteger(offset, "offset");
+  exactInteger(length, "length");
+  return { offset, length };
+}

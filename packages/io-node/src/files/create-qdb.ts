@@ -1,0 +1,17 @@
+import { type FileInit, newFile, writeImage } from "@qdb/format";
+import { createFile } from "../create/create-file.ts";
+import { nodeDigests } from "../system/digests.ts";
+import type { LongCallOptions } from "../system/long-call.ts";
+import { randomId } from "../system/random-id.ts";
+
+/**
+ * Creates a QDB file in full form with bitmaps, completely or not at all, on the disk when it resolves. A file that exists is never
+ * overwritten. A block device may exist, but may hold no QDB file.
+ * @throws {QdbError} ALREADY_EXISTS; USAGE for a cluster size, name, size, granularity or record that the format does not allow;
+ * DUPLICATE_NAME for two bitmaps of one name; LIMIT above 2^32 bits a bitmap; as {@link createFile}
+ * @example
+ * await createQdb("vm.qdb", { bitmaps: [{ name: "daily", size: 100n * 2n ** 30n, granularity: 65536 }] });
+ */
+export async function createQdb(path: string, init: FileInit = {}, options: LongCallOptions = {}): Promise<void> {
+  await createFile(path, writeImage(newFile(init, { randomId }), nodeDigests), options);
+}
