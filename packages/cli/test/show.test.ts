@@ -144,7 +144,7 @@ describe("cells", () => {
   test("the last granule counts with the bytes that the disk has of it", () => {
     const shape = { size: 4096n * 3n + 1n, granularity: 4096 };
     const raster = new Raster(shape, { columns: 16, rows: 1 });
-    for (const batch of Bitmap.dirty(shape).extents()) raster.add(batch);
+    for (const batch of Bitmap.dirty(shape).batches()) raster.add(batch);
     expect(raster.dirtyBytes).toBe(shape.size);
     expect(raster.rowLevels(0)).toEqual([4, 4, 4, 4]);
   });

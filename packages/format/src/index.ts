@@ -74,6 +74,7 @@ export {
   bitsOutward,
   bytesOfBits,
   type DiskRange,
+  type Extent,
   type ShapeInput,
 } from "./bitmap/shape.ts";
 
@@ -121,7 +122,10 @@ export { type FileState, loadMaps, readMap } from "./maps/load-maps.ts";
 export type { MappedBitmap } from "./maps/mapped-bitmap.ts";
 export type { BitsOptions, RequestedBitmap } from "./open/before-bits.ts";
 export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
-export { type CallOptions, type OpenOptions, QdbFile, StoredBitmap } from "./qdb-file.ts";
+export { QdbFile } from "./qdb-file.ts";
+export { type CallOptions, StoredBitmap } from "./stored-bitmap.ts";
+export type { BitmapState } from "./open/bitmap-state.ts";
+export type { OpenOptions } from "./retry/file-reader.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";
 export {
   type CountedBitmap,

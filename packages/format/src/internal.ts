@@ -22,9 +22,11 @@ export {
   MIN_GRANULARITY,
 } from "./limits.ts";
 export { lowerBound, NumberList } from "./number-list.ts";
+export { bitmapState } from "./open/bitmap-state.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { pieceAt } from "./ports/plan.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";
 export { setBits } from "./records/features.ts";
 export { hasMagic, MIRROR_OFFSETS } from "./records/header.ts";
+export { type KnownRecords, knownRecords } from "./records/known-records.ts";

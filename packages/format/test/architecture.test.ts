@@ -148,7 +148,7 @@ describe("@qdb/format", () => {
       readFileSync(join(root, "tsconfig.base.json"), "utf8") +
       readFileSync(join(root, "packages/format/tsconfig.json"), "utf8");
     expect(text).toMatch(/"types":\s*\[\]/);
-    expect(text).toMatch(/"lib":\s*\["ES2023"\]/i);
+    expect(text).toMatch(/"lib":\s*\["ES2023", "ESNext.Disposable"\]/i);
   });
 });
 

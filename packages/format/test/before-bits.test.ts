@@ -40,8 +40,9 @@ const READERS: readonly (readonly [name: string, read: (bitmap: StoredBitmap, le
     ["count", (bitmap) => bitmap.count()],
     ["count of a range", (bitmap) => bitmap.count({ within: { offset: 0, length: 1 } })],
     ["extents", (bitmap, left) => drain(bitmap.extents(), left)],
-    ["extents of a clean range", (bitmap, left) => drain(bitmap.extents({ within: { offset: 0, length: 0 } }), left)],
-    ["extents that leave at once", (bitmap, left) => drain(bitmap.extents({ holdBytes: 0 }), left)],
+    ["batches", (bitmap, left) => drain(bitmap.batches(), left)],
+    ["batches of a clean range", (bitmap, left) => drain(bitmap.batches({ within: { offset: 0, length: 0 } }), left)],
+    ["batches that leave at once", (bitmap, left) => drain(bitmap.batches({ holdBytes: 0 }), left)],
   ];
 
 async function drain(batches: AsyncIterable<unknown>, left: unknown[]): Promise<void> {

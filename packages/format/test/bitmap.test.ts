@@ -115,7 +115,7 @@ describe("shapes", () => {
     expect([bitmap.bitCount, bitmap.count(), bitmap.nextDirty(), bitmap.nextClean()]).toEqual([0, 0, -1, -1]);
     expect(bitmap.dirtyBytes()).toBe(0n);
     expect(bitmap.toBytes()).toEqual(new Uint8Array(0));
-    expect([...bitmap.extents()]).toEqual([]);
+    expect([...bitmap.batches()]).toEqual([]);
     bitmap.invert();
     bitmap.mark({ offset: 0, length: 0 });
     bitmap.unmark({ offset: 0n, length: 0n });
@@ -144,7 +144,7 @@ describe("ranges that are refused", () => {
     const clean = Bitmap.clean(SMALL);
     expectCode("USAGE", () => clean.mark(range));
     expect(clean.count()).toBe(0);
-    expectCode("USAGE", () => [...clean.extents({ within: range })]);
+    expectCode("USAGE", () => [...clean.batches({ within: range })]);
     expectCode("USAGE", () => bitsOutward(range, SMALL));
     expectCode("USAGE", () => bitsInward(range, SMALL));
   });
@@ -187,7 +187,7 @@ describe("extent batches", () => {
     expect(last).toBe(2 ** 23);
     bitmap.markBits({ first: 0, end: 1 });
     bitmap.markBits({ first: last - 2, end: last + 1 });
-    const [batch, ...more] = [...bitmap.extents()];
+    const [batch, ...more] = [...bitmap.batches()];
     expect(more).toEqual([]);
     expect([...(batch?.runs ?? [])]).toEqual([0, 0, last - 2, last]);
     expect([...(batch?.rangesBig() ?? [])]).toEqual([
@@ -200,7 +200,7 @@ describe("extent batches", () => {
     const odd = 2n ** 53n + 1n;
     bitmap.mark({ offset: odd, length: 1n });
     const within = { offset: odd, length: 3n };
-    expect([...bitmap.extents({ within })].flatMap((one) => [...one.rangesBig()])).toEqual([within]);
+    expect([...bitmap.batches({ within })].flatMap((one) => [...one.rangesBig()])).toEqual([within]);
     bitmap.unmark({ offset: 2n ** 54n, length: 12_345n });
     expect(bitmap.isDirty(last)).toBe(false);
     bitmap.mark({ offset: size - 1n, length: 1 });
@@ -211,7 +211,7 @@ describe("extent batches", () => {
     const size = BigInt(Number.MAX_SAFE_INTEGER);
     const bitmap = Bitmap.clean({ size, granularity: 2 ** 31 });
     bitmap.mark({ offset: Number.MAX_SAFE_INTEGER - 1, length: 1 });
-    const [range] = [...bitmap.extents()].flatMap((batch) => [...batch.ranges()]);
+    const [range] = [...bitmap.batches()].flatMap((batch) => [...batch.ranges()]);
     expect(range).toEqual({ offset: 2 ** 53 - 2 ** 31, length: 2 ** 31 - 1 });
   });
 
@@ -234,12 +234,12 @@ describe("extent batches", () => {
     bitmap.markBits({ first: 2 ** 21 - 100, end: 2 ** 21 + 100 });
     bitmap.markBits({ first: 4_000_000, end: bits });
     const expected = [...runsOf(dirty), [2 ** 21 - 100, 2 ** 21 + 99], [4_000_000, bits - 1]];
-    const batches = [...bitmap.extents()];
+    const batches = [...bitmap.batches()];
     expect(batches.length).toBeGreaterThan(3);
     expect(batches.flatMap((batch) => [...batch.runs])).toEqual(expected.flat());
     expect(bitmap.count()).toBe(dirty.size + 200 + bits - 4_000_000);
     const within = { offset: (2 ** 21 - 50) * 512 + 7, length: 2_500_000 * 512 };
-    const inside = [...bitmap.extents({ within })].flatMap((batch) => [...batch.ranges()]);
+    const inside = [...bitmap.batches({ within })].flatMap((batch) => [...batch.ranges()]);
     expect(inside).toEqual([
       { offset: within.offset, length: (2 ** 21 + 100) * 512 - within.offset },
       { offset: 4_000_000 * 512, length: within.offset + within.length - 4_000_000 * 512 },
@@ -308,11 +308,11 @@ test("2^32 bits work", () => {
   expect(bitmap.nextClean(bits - 65)).toBe(-1);
   expect([bitmap.isDirty(bits - 1), bitmap.isDirty(bits)]).toEqual([true, false]);
   const within = { offset: BigInt(bits - 100) * 65536n, length: 100n * 65536n - 1n };
-  expect([...bitmap.extents({ within })].flatMap((batch) => [...batch.runs])).toEqual([bits - 100, bits - 1]);
+  expect([...bitmap.batches({ within })].flatMap((batch) => [...batch.runs])).toEqual([bits - 100, bits - 1]);
   bitmap.unmark({ offset: 0n, length: BigInt(bits - 1) * 65536n });
   expect(bitmap.nextDirty()).toBe(bits - 1);
   expect(bitmap.dirtyBytes()).toBe(65535n);
-  expect([...bitmap.extents()].flatMap((batch) => [...batch.rangesBig()])).toEqual([
+  expect([...bitmap.batches()].flatMap((batch) => [...batch.rangesBig()])).toEqual([
     { offset: BigInt(bits - 1) * 65536n, length: 65535n },
   ]);
   expect(bitmap.bytesAt(2 ** 29 - 2, 2)).toEqual(hex("00 80"));
@@ -323,9 +323,67 @@ test("2^32 bits work", () => {
 test("batches of a random bitmap, in order and never touching", () => {
   fc.assert(
     fc.property(models, (model) => {
-      const flat = [...bitmapOf(model).extents()].flatMap((batch) => [...batch.runs]);
+      const flat = [...bitmapOf(model).batches()].flatMap((batch) => [...batch.runs]);
       for (let at = 2; at < flat.length; at += 2) expect(flat[at] ?? 0).toBeGreaterThan((flat[at - 1] ?? 0) + 1);
     }),
     runs(100),
   );
+});
+
+describe("a freed bitmap", () => {
+  const shape = { size: 4096n, granularity: 512 };
+  const uses: Record<string, (bitmap: Bitmap, other: Bitmap) => unknown> = {
+    toBytes: (bitmap) => bitmap.toBytes(),
+    bytesAt: (bitmap) => bitmap.bytesAt(0, 0),
+    viewAt: (bitmap) => bitmap.viewAt(0, 1),
+    mergeWordsAt: (bitmap) => bitmap.mergeWordsAt(0, new Uint32Array(1)),
+    isDirty: (bitmap) => bitmap.isDirty(99),
+    mark: (bitmap) => bitmap.mark({ offset: 0, length: 0 }),
+    unmark: (bitmap) => bitmap.unmark({ offset: 0, length: 1 }),
+    markBits: (bitmap) => bitmap.markBits({ first: 0, end: 0 }),
+    count: (bitmap) => bitmap.count(),
+    dirtyBytes: (bitmap) => bitmap.dirtyBytes(),
+    nextDirty: (bitmap) => bitmap.nextDirty(),
+    nextClean: (bitmap) => bitmap.nextClean(),
+    extents: (bitmap) => [...bitmap.extents()],
+    batches: (bitmap) => [...bitmap.batches()],
+    merge: (bitmap, other) => bitmap.merge(other),
+    "merge into another": (bitmap, other) => other.merge(bitmap),
+    intersect: (bitmap, other) => bitmap.intersect(other),
+    "intersect another": (bitmap, other) => other.intersect(bitmap),
+    subtract: (bitmap, other) => bitmap.subtract(other),
+    "subtract from another": (bitmap, other) => other.subtract(bitmap),
+    xor: (bitmap, other) => bitmap.xor(other),
+    invert: (bitmap) => bitmap.invert(),
+    equals: (bitmap) => bitmap.equals(bitmap),
+    "equals another": (bitmap, other) => other.equals(bitmap),
+    clone: (bitmap) => bitmap.clone(),
+    regranulate: (bitmap) => bitmap.regranulate(1024),
+    resize: (bitmap) => bitmap.resize(8192),
+  };
+  test.each(Object.entries(uses))("refuses %s", (_, use) => {
+    const bitmap = Bitmap.dirty(shape);
+    bitmap.free();
+    const other = Bitmap.dirty(shape);
+    expect(expectCode("USAGE", () => use(bitmap, other)).message).toContain("free");
+    expect(other.count()).toBe(8);
+  });
+
+  test("leaves its clones their bits, and they their sharing", () => {
+    const [a, b] = [Bitmap.dirty(shape), Bitmap.dirty(shape)];
+    const clones = [a.clone(), a.clone()] as const;
+    a.free();
+    a.free();
+    expectCode("USAGE", () => a.count());
+    clones[0].unmark({ offset: 0, length: 512 });
+    expect(clones.map((clone) => clone.count())).toEqual([7, 8]);
+    clones[1].unmark({ offset: 0, length: 1024 });
+    expect(clones.map((clone) => clone.count())).toEqual([7, 6]);
+    {
+      using c = b.clone();
+      c.invert();
+      expect(c.count()).toBe(0);
+    }
+    expect(b.count()).toBe(8);
+  });
 });

@@ -50,8 +50,8 @@ const BYTES: Readonly<Record<string, Call>> = {
   "length of mark": (length) => bits().mark({ offset: 1, length }),
   "offset of unmark": (offset) => bits().unmark({ offset, length: 1 }),
   "length of unmark": (length) => bits().unmark({ offset: 1, length }),
-  "offset of extents": (offset) => [...bits().extents({ within: { offset, length: 1 } })],
-  "length of extents": (length) => [...bits().extents({ within: { offset: 1, length } })],
+  "offset of batches": (offset) => [...bits().batches({ within: { offset, length: 1 } })],
+  "length of batches": (length) => [...bits().batches({ within: { offset: 1, length } })],
   "offset of bitsInward": (offset) => bitsInward({ offset, length: 1 }, SHAPE),
   "length of bitsOutward": (length) => bitsOutward({ offset: 1, length }, SHAPE),
   "length of encodeRecord": (length) => encodeRecord({ kind: "stamp", stamp: { length, mtime: 0n, file: 0n } }),
@@ -139,7 +139,7 @@ describe("of a file", () => {
       { offset: 0, length: bad },
     ]) {
       expect((await rejection(() => file.bitmap("a").count({ within }))).code).toBe("USAGE");
-      expect((await rejection(() => file.bitmap("a").extents({ within }).next())).code).toBe("USAGE");
+      expect((await rejection(() => file.bitmap("a").batches({ within }).next())).code).toBe("USAGE");
     }
   });
 });

@@ -94,7 +94,7 @@ describe("operations against a plain set of numbers", () => {
         ([model, within]) => {
           const bitmap = bitmapOf(model);
           const { granularity, size } = model.shape;
-          const listed = [...bitmap.extents()].flatMap((batch) => pairs(batch.runs));
+          const listed = [...bitmap.batches()].flatMap((batch) => pairs(batch.runs));
           expect(listed).toEqual(runsOf(model.dirty));
           const g = BigInt(granularity);
           const end = within.offset + within.length;
@@ -103,7 +103,7 @@ describe("operations against a plain set of numbers", () => {
               ? []
               : all(model).filter((bit) => BigInt(bit) * g < end && BigInt(bit + 1) * g > within.offset);
           const inside = runsOf(new Set(touched.filter((bit) => model.dirty.has(bit))));
-          const batches = [...bitmap.extents({ within })];
+          const batches = [...bitmap.batches({ within })];
           expect(batches.flatMap((batch) => pairs(batch.runs))).toEqual(inside);
           const expected = inside.map(([first, last]) => {
             const start = max(BigInt(first) * g, within.offset);

@@ -153,7 +153,7 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
     results.push(
       await measure(`extents ${at}`, source, held, async (look) => {
         let runs = 0;
-        for await (const batch of bitmap.extents()) {
+        for await (const batch of bitmap.batches()) {
           look();
           runs += batch.count;
         }

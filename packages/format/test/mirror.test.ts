@@ -33,7 +33,7 @@ const open = (bytes: Uint8Array, options: OpenOptions = {}): Promise<QdbFile> =>
 
 async function dirty(opened: QdbFile, name: string): Promise<number[]> {
   const runs: number[] = [];
-  for await (const batch of opened.bitmap(name).extents()) runs.push(...batch.runs);
+  for await (const batch of opened.bitmap(name).batches()) runs.push(...batch.runs);
   return runs;
 }
 

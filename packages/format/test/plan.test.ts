@@ -26,6 +26,7 @@ import {
   writeImage,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { file as handFile } from "./hand.ts";
 import { fileContents } from "./support/contents.ts";
 import { expectCode, rejection } from "./support/errors.ts";
 import { fc, runs } from "./support/seed.ts";
@@ -386,6 +387,15 @@ describe("an AbortSignal", () => {
     ]) {
       expect((await rejection(async () => call())).code).toBe("ABORTED");
     }
+  });
+
+  test("given to `open`, ends the calls of the file too", async () => {
+    const bytes = handFile({ bitmaps: [{ name: "a", size: 512n, granularity: 512, clusters: ["zeros"] }] });
+    const controller = new AbortController();
+    const file = await QdbFile.open(bytesSource(bytes), { signal: controller.signal });
+    expect((await file.bitmap("a").count()).bits).toBe(0);
+    controller.abort();
+    expect((await rejection(() => file.bitmap("a").count())).code).toBe("ABORTED");
   });
 });
 

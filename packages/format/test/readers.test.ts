@@ -93,7 +93,7 @@ async function code(call: () => Promise<unknown>): Promise<string> {
 /** Dirty bits of a bitmap by its extents. */
 async function extents(opened: QdbFile, name: string): Promise<number[]> {
   const runs: number[] = [];
-  for await (const batch of opened.bitmap(name).extents()) runs.push(...batch.runs);
+  for await (const batch of opened.bitmap(name).batches()) runs.push(...batch.runs);
   return runs;
 }
 
@@ -303,7 +303,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
       const opened = await QdbFile.open(source(disk, kind), OPTIONS);
       let batches = 0;
       const call = async (): Promise<void> => {
-        for await (const batch of opened.bitmap("a").extents()) {
+        for await (const batch of opened.bitmap("a").batches()) {
           expect(batch.count).toBeGreaterThan(0);
           if (batches++ > 0) continue;
           const longer = rep(0, first.length);
@@ -381,7 +381,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
       const opened = await QdbFile.open(source(disk, kind), OPTIONS);
       let bytes = 0;
       const call = async (): Promise<void> => {
-        for await (const { runs } of opened.bitmap("a").extents({ holdBytes })) {
+        for await (const { runs } of opened.bitmap("a").batches({ holdBytes })) {
           bytes += runs.byteLength;
           disk.bytes = edit(first, [4095, rep(1, 1)]);
         }
@@ -423,7 +423,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
 
   it("lets a caller stop in the middle", async () => {
     const opened = await QdbFile.open(source(changing(file({ bitmaps: [{ name: "a", ...LARGE }] })), kind), OPTIONS);
-    for await (const batch of opened.bitmap("a").extents()) {
+    for await (const batch of opened.bitmap("a").batches()) {
       expect(batch.count).toBeGreaterThan(0);
       break;
     }

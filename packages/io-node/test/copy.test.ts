@@ -140,7 +140,7 @@ describe("a copy is refused, and the target left as it was", () => {
     const { source, target } = images();
     const other = Bitmap.dirty({ size: BigInt(size + 1), granularity });
     expect(await refusal(source, target, other)).toBe("SIZE_MISMATCH");
-    expect(await refusal(source, target, other.extents())).toBe("SIZE_MISMATCH");
+    expect(await refusal(source, target, other.batches())).toBe("SIZE_MISMATCH");
     expect(await refusal(source, target, Bitmap.clean({ size: 1n, granularity }))).toBe("SIZE_MISMATCH");
     expect(Buffer.compare(readFileSync(target), pattern(size, 1))).toBe(0);
     appendFileSync(target, "!");

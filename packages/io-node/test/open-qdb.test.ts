@@ -33,7 +33,7 @@ test.each(["full", "draft"] as const)(
       await createFile(path, writeImage(contents(form), nodeDigests));
       const file = await openQdb(path);
       const found: number[][] = [];
-      for await (const batch of file.bitmap("daily").extents()) {
+      for await (const batch of file.bitmap("daily").batches()) {
         for (const { offset, length } of batch.ranges()) found.push([offset, length]);
       }
       await file.close();
@@ -47,7 +47,7 @@ test("only the extents asked for; a signal ends the call", async () => {
   await createFile(path, writeImage(contents("full"), nodeDigests));
   const file = await openQdb(path);
   const found: bigint[][] = [];
-  for await (const batch of file.bitmap("daily").extents({ within: { offset: 2 ** 40 + 65536 + 1, length: 10 } })) {
+  for await (const batch of file.bitmap("daily").batches({ within: { offset: 2 ** 40 + 65536 + 1, length: 10 } })) {
     for (const { offset, length } of batch.rangesBig()) found.push([offset, length]);
   }
   expect(found).toEqual([[2n ** 40n + 65537n, 10n]]);

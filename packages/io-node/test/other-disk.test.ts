@@ -52,7 +52,7 @@ async function withFile<T>(path: string, options: QdbOpenOptions, use: (file: Qd
 
 async function extents(bitmap: StoredBitmap, within?: { offset: number; length: number }): Promise<number[][]> {
   const found: number[][] = [];
-  for await (const batch of bitmap.extents({ within })) {
+  for await (const batch of bitmap.batches({ within })) {
     for (const { offset, length } of batch.ranges()) found.push([offset, length]);
   }
   return found;

@@ -69,7 +69,7 @@ function* readBits({ bitmaps }: Qcow2Index): Plan<Record<string, string>> {
   const bits: Record<string, string> = {};
   for (const bitmap of bitmaps) {
     const dirty = yield* bitmapPlan(bitmap.map());
-    bits[`${bitmap.name}`] = JSON.stringify([...dirty.extents()], (_, value) =>
+    bits[`${bitmap.name}`] = JSON.stringify([...dirty.batches()], (_, value) =>
       typeof value === "bigint" ? `${value}` : value,
     );
   }

@@ -47,19 +47,19 @@ function sizeOption(call: Call, long: string): bigint | undefined {
 }
 
 async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | undefined, call: Call): Promise<void> {
-  const { shape } = bitmap;
-  const start = from < shape.size ? from : shape.size;
-  const end = maxLength === undefined || start + maxLength > shape.size ? shape.size : start + maxLength;
+  const { size } = bitmap;
+  const start = from < size ? from : size;
+  const end = maxLength === undefined || start + maxLength > size ? size : start + maxLength;
   const options = {
     within: { offset: start, length: end - start },
     signal: call.signal,
     holdBytes: MAX_HELD_BYTES,
   };
-  const printer = new MapPrinter(call.output, call.json ? "json" : "human", shape, start, end);
+  const printer = new MapPrinter(call.output, call.json ? "json" : "human", bitmap, start, end);
   // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
   let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;
-  for await (const batch of bitmap.extents(options)) {
+  for await (const batch of bitmap.batches(options)) {
     if (held === undefined) {
       printer.push(batch);
       continue;
@@ -79,6 +79,6 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
 /** Reads and verifies the bits that will be printed. @throws {QdbError} BAD_CHECKSUM */
 async function verify(bitmap: StoredBitmap, options: CallOptions & { readonly within: DiskRange }): Promise<void> {
   // Counting is faster, but it always reads the bits of the whole disk.
-  if (BigInt(options.within.length) === bitmap.shape.size) await bitmap.count(options);
-  else for await (const _ of bitmap.extents(options));
+  if (BigInt(options.within.length) === bitmap.size) await bitmap.count(options);
+  else for await (const _ of bitmap.batches(options));
 }

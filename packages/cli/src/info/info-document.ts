@@ -1,6 +1,7 @@
 // The document that `qdb info --output=json` prints (`spec/schema/info.schema.json`). The text output is made from the same document.
 import {
   type BitmapEntry,
+  type BitmapState,
   type CountedBitmap,
   extensionName,
   FEATURES,
@@ -13,9 +14,8 @@ import {
   toHex,
   toUuid,
 } from "@qdb/format";
-import { hex32, isShape, setBits } from "@qdb/format/internal";
+import { bitmapState, hex32, isShape, knownRecords, setBits } from "@qdb/format/internal";
 import { type DiskInfo, diskInfo } from "./disk-info.ts";
-import { knownRecords } from "./known-records.ts";
 
 /** A feature bit that is set in the header. */
 export type FeatureInfo = { readonly bit: number; readonly name: string | undefined };
@@ -33,7 +33,7 @@ export type BitmapInfo = {
   readonly dirty_bytes: string | undefined;
   readonly dirty_percent: number | undefined;
   readonly flags: readonly string[];
-  readonly state: "ok" | "disabled" | "frozen" | "in use" | "inconsistent" | "unsupported" | "corrupt";
+  readonly state: BitmapState | "in use";
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly disk: string | undefined;
   readonly disk_stamp: { readonly length: string; readonly mtime: string; readonly file: string } | undefined;
@@ -156,11 +156,8 @@ function percent(part: bigint, whole: bigint): number {
 }
 
 function stateOf(entry: BitmapEntry, problem: Problem | undefined, hasWriter: boolean): BitmapInfo["state"] {
-  if (problem?.code === "INCONSISTENT") return hasWriter ? "in use" : "inconsistent";
-  if (problem?.code === "UNSUPPORTED_FEATURE") return "unsupported";
-  if (problem !== undefined) return "corrupt";
-  if (entry.has("frozen")) return "frozen";
-  return entry.has("enabled") ? "ok" : "disabled";
+  const state = bitmapState(entry, problem);
+  return state === "inconsistent" && hasWriter ? "in use" : state;
 }
 
 /** Returns the space in the file that a bitmap takes, preallocated clusters included. */

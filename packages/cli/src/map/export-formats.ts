@@ -24,7 +24,7 @@ function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   // The bytes are copied, because the printer reuses its buffer.
   const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
   const printer = new MapPrinter(sink, "json", bits);
-  for (const batch of bits.extents()) {
+  for (const batch of bits.batches()) {
     printer.push(batch);
     yield* printed.splice(0);
   }

@@ -21,9 +21,9 @@ export type SpaceFor = (bits: number, isOnly: boolean) => RasterSpace;
 export async function drawOne(bitmap: StoredBitmap, space: SpaceFor, call: Call): Promise<Pictures> {
   const progress = call.progress("reading");
   try {
-    const raster = new Raster(bitmap.shape, space(bitmap.entry.bitCount, true));
+    const raster = new Raster(bitmap, space(bitmap.entry.bitCount, true));
     const options = { signal: call.signal, onProgress: progress.onProgress };
-    for await (const batch of bitmap.extents(options)) raster.add(batch);
+    for await (const batch of bitmap.batches(options)) raster.add(batch);
     return Object.assign([pictureOf(bitmap.entry, warningOf(bitmap.entry), raster)], { count: 1 });
   } finally {
     progress.end();

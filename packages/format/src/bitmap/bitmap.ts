@@ -2,7 +2,7 @@ import { wordAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
 import { coarsen, refine } from "./granularity.ts";
-import { ExtentBatch, RunCollector } from "./runs.ts";
+import { ExtentBatch, runsOf } from "./runs.ts";
 import {
   type BitmapShape,
   type BitRange,
@@ -11,13 +11,12 @@ import {
   bitsOutward,
   type DiskRange,
   dirtyBytes,
+  type Extent,
   requireSameSize,
   type ShapeInput,
 } from "./shape.ts";
+import { SharedWords } from "./shared-words.ts";
 import * as kernel from "./words.ts";
-
-/** Number of words that are searched for extents at a time. */
-const WINDOW_WORDS = 65536;
 
 /**
  * A dirty bitmap in memory, which says which granules of a disk have changed. Ranges are in bytes of the disk unless a name says bits.
@@ -28,27 +27,26 @@ export class Bitmap implements BitmapShape {
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
   readonly bitCount: number;
-  /** The bits, in words. Bits past the last one, in the last word, are always zero. Clones may hold the same array: see `#ownWords`. */
-  #words: Uint32Array;
-  /** Number of bitmaps that hold the array. A bitmap that is garbage by now still counts. */
-  #holders: { count: number } = { count: 1 };
+  /** The bits, in words. Bits past the last one, in the last word, are always zero. */
+  readonly #bits: SharedWords;
 
-  private constructor(shape: ShapeInput, words?: Uint32Array) {
+  private constructor(shape: ShapeInput, bits?: SharedWords) {
     this.size = exactInteger(shape.size, "size");
     this.granularity = shape.granularity;
     this.bitCount = bitsOfShape(shape);
-    this.#words = words ?? new Uint32Array(kernel.wordsFor(this.bitCount));
-    this.#clearTail();
+    this.#bits = bits ?? new SharedWords(new Uint32Array(kernel.wordsFor(this.bitCount)));
   }
 
-  /** Returns the words for changing them. Copies them first if another bitmap holds them too. */
-  #ownWords(): Uint32Array {
-    if (this.#holders.count > 1) {
-      this.#words = this.#words.slice();
-      this.#holders.count--;
-      this.#holders = { count: 1 };
-    }
-    return this.#words;
+  /** Makes a bitmap of words. Bits in them past the last one are cleared. */
+  static #of(words: Uint32Array, shape: ShapeInput): Bitmap {
+    const bitmap = new Bitmap(shape, new SharedWords(words));
+    bitmap.#clearTail();
+    return bitmap;
+  }
+
+  /** The words for reading them. @throws {QdbError} USAGE if the bitmap is freed */
+  get #words(): Uint32Array {
+    return this.#bits.read();
   }
 
   /** Makes a bitmap with all bits clean. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
@@ -76,7 +74,7 @@ export class Bitmap implements BitmapShape {
         `${bytes.length} bytes of bits given, ${shape.size} bytes at granularity ${shape.granularity} need ${needed}`,
       );
     }
-    return new Bitmap(shape, kernel.wordsFromBytes(bytes));
+    return Bitmap.#of(kernel.wordsFromBytes(bytes), shape);
   }
 
   /** Returns a copy of the bits, in ceil(bitCount / 8) bytes, the least significant bit first. */
@@ -90,7 +88,7 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * Returns the same bytes as `bytesAt`, for reading only, valid until the bitmap changes. They are a view of the bits, if the byte order
+   * Returns the same bytes as `bytesAt`, for reading only, valid until the bitmap changes or is freed. They are a view of the bits, if the byte order
    * of the machine allows one.
    */
   viewAt(start: number, length: number): Uint8Array {
@@ -104,18 +102,20 @@ export class Bitmap implements BitmapShape {
   mergeWordsAt(base: number, words: Uint32Array): void {
     const at = wholeNumber(base, "base") / 32;
     if (!Number.isInteger(at)) throw new QdbError("USAGE", `base ${base} is no multiple of 32`, { field: "base" });
-    kernel.orWords(this.#ownWords().subarray(at, at + words.length), words);
+    kernel.orWords(this.#bits.own().subarray(at, at + words.length), words);
     this.#clearTail();
   }
 
   #clearTail(): void {
-    kernel.fillBits(this.#words, this.bitCount, this.#words.length * 32, false);
+    const words = this.#words;
+    kernel.fillBits(words, this.bitCount, words.length * 32, false);
   }
 
   /** Whether a bit is dirty. False if the bitmap has no such bit. @throws {QdbError} USAGE if `bit` is no integer */
   isDirty(bit: number): boolean {
     bitNumber(bit, "bit");
-    return bit >= 0 && bit < this.bitCount && ((wordAt(this.#words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
+    const words = this.#words;
+    return bit >= 0 && bit < this.bitCount && ((wordAt(words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
   }
 
   /** Marks every bit dirty whose granule overlaps a range. @throws {QdbError} USAGE if the range is not inside the disk */
@@ -126,14 +126,14 @@ export class Bitmap implements BitmapShape {
   /** Marks every bit clean whose whole granule is inside a range. @throws {QdbError} USAGE if the range is not inside the disk */
   unmark(range: DiskRange): void {
     const { first, end } = bitsInward(range, this);
-    kernel.fillBits(this.#ownWords(), first, end, false);
+    kernel.fillBits(this.#bits.own(), first, end, false);
   }
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
     const isInside = bitNumber(first, "first") >= 0 && first <= bitNumber(end, "end") && end <= this.bitCount;
     if (!isInside) throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
-    kernel.fillBits(this.#ownWords(), first, end, true);
+    kernel.fillBits(this.#bits.own(), first, end, true);
   }
 
   /** Returns the number of dirty bits. */
@@ -157,27 +157,20 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * Yields the dirty extents in ascending order, in batches. With `within`, extents are clipped to that range of the disk.
+   * Yields the dirty extents in ascending order, no two of them adjacent. With `within`, they are clipped to that range of the disk.
    * @throws {QdbError} USAGE if `within` is not inside the disk
    */
-  *extents(options: { readonly within?: DiskRange } = {}): Generator<ExtentBatch, void> {
+  *extents(options: { readonly within?: DiskRange | undefined } = {}): Generator<Extent, void> {
+    for (const batch of this.batches(options)) yield* batch.rangesBig();
+  }
+
+  /** Yields the same extents as {@link extents}, in batches of typed arrays, which is faster. @throws {QdbError} as {@link extents} */
+  *batches(options: { readonly within?: DiskRange | undefined } = {}): Generator<ExtentBatch, void> {
     const within = options.within ?? { offset: 0, length: this.size };
     const { first, end } = bitsOutward(within, this);
     const start = BigInt(within.offset);
-    const batch = (runs: Uint32Array): ExtentBatch => new ExtentBatch(this, runs, start, start + BigInt(within.length));
-    const collector = new RunCollector();
-    for (let bit = first - (first % 32); bit < end; bit += WINDOW_WORDS * 32) {
-      const stop = Math.min(end, bit + WINDOW_WORDS * 32);
-      let words = this.#words.subarray(bit / 32, kernel.wordsFor(stop));
-      if (bit < first || stop % 32 !== 0) {
-        words = words.slice();
-        kernel.fillBits(words, 0, Math.max(0, first - bit), false);
-        kernel.fillBits(words, stop - bit, words.length * 32, false);
-      }
-      collector.pushWords(words, bit);
-      yield* collector.take().map(batch);
-    }
-    yield* collector.finish(end).map(batch);
+    const stop = start + BigInt(within.length);
+    for (const runs of runsOf(this.#bits, { first, end })) yield new ExtentBatch(this, runs, start, stop);
   }
 
   /**
@@ -187,7 +180,7 @@ export class Bitmap implements BitmapShape {
   merge(other: Bitmap): void {
     requireSameSize(this, other);
     const source = other.regranulate(this.granularity);
-    kernel.orWords(this.#ownWords(), source.#words);
+    kernel.orWords(this.#bits.own(), source.#words);
   }
 
   /**
@@ -198,7 +191,7 @@ export class Bitmap implements BitmapShape {
   intersect(other: Bitmap): void {
     requireSameSize(this, other);
     const source = other.regranulate(this.granularity);
-    kernel.andWords(this.#ownWords(), source.#words);
+    kernel.andWords(this.#bits.own(), source.#words);
   }
 
   /**
@@ -209,7 +202,7 @@ export class Bitmap implements BitmapShape {
   subtract(other: Bitmap): void {
     requireSameSize(this, other);
     const source = other.#roundedInward(this.granularity);
-    kernel.andNotWords(this.#ownWords(), source.#words);
+    kernel.andNotWords(this.#bits.own(), source.#words);
   }
 
   /**
@@ -225,18 +218,17 @@ export class Bitmap implements BitmapShape {
         { field: "granularity" },
       );
     }
-    kernel.xorWords(this.#ownWords(), other.#words);
+    kernel.xorWords(this.#bits.own(), other.#words);
   }
 
   /** Makes every dirty bit clean and every clean bit dirty. */
   invert(): void {
-    kernel.notWords(this.#ownWords());
+    kernel.notWords(this.#bits.own());
     this.#clearTail();
   }
 
   /** Whether the other bitmap has the same size, the same granularity and the same bits. */
   equals(other: Bitmap): boolean {
-    if (this === other) return true;
     if (this.size !== other.size || this.granularity !== other.granularity) return false;
     return this.#words === other.#words || kernel.equalWords(this.#words, other.#words);
   }
@@ -248,10 +240,20 @@ export class Bitmap implements BitmapShape {
 
   /** Returns a copy of the bitmap. It takes no memory until either of the two changes, which copies the bits then. */
   clone(): Bitmap {
-    const copy = new Bitmap(this, this.#words);
-    copy.#holders = this.#holders;
-    this.#holders.count++;
-    return copy;
+    return new Bitmap(this, this.#bits.share());
+  }
+
+  /**
+   * Gives the memory of the bits back now. Clones of the bitmap keep theirs. Every later call that uses the bits throws USAGE; a second
+   * `free` does nothing. Without it, the memory is given back when the bitmap is garbage.
+   */
+  free(): void {
+    this.#bits.free();
+  }
+
+  /** Does what {@link free} does, at the end of the block of a `using`. */
+  [Symbol.dispose](): void {
+    this.free();
   }
 
   /**
@@ -265,7 +267,7 @@ export class Bitmap implements BitmapShape {
     const length = kernel.wordsFor(bitsOfShape(shape));
     const steps = Math.abs(Math.log2(granularity / this.granularity));
     const change = granularity > this.granularity ? coarsen : refine;
-    return new Bitmap(shape, change(this.#words, steps, length));
+    return Bitmap.#of(change(this.#words, steps, length), shape);
   }
 
   /** The bits at another granularity, rounded inward: a bit is dirty only if all of its granule is dirty here. */
@@ -287,7 +289,7 @@ export class Bitmap implements BitmapShape {
     const shape = { size: exactInteger(size, "size"), granularity: this.granularity };
     const words = new Uint32Array(kernel.wordsFor(bitsOfShape(shape)));
     words.set(this.#words.subarray(0, words.length));
-    const result = new Bitmap(shape, words);
+    const result = Bitmap.#of(words, shape);
     if (result.size > this.size && options.newArea !== "clean") {
       result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bitCount });
     }

@@ -1,6 +1,8 @@
 import { wordAt } from "../elements.ts";
 import { exactInteger } from "../integers.ts";
-import type { BitmapShape, BitRange } from "./shape.ts";
+import type { BitmapShape, BitRange, Extent } from "./shape.ts";
+import type { SharedWords } from "./shared-words.ts";
+import * as kernel from "./words.ts";
 
 /** Maximum number of runs in one batch. */
 const BATCH_RUNS = 8192;
@@ -48,7 +50,7 @@ export class ExtentBatch {
   }
 
   /** Yields the same ranges as {@link ranges}, but as bigints, which are exact for a disk of any size. */
-  *rangesBig(): Generator<{ readonly offset: bigint; readonly length: bigint }, void> {
+  *rangesBig(): Generator<Extent, void> {
     const granularity = BigInt(this.shape.granularity);
     for (let index = 0; index < this.runs.length; index += 2) {
       const first = BigInt(wordAt(this.runs, index)) * granularity;
@@ -133,4 +135,24 @@ export class RunCollector {
     this.#used = 0;
     return rest;
   }
+}
+
+/** Number of words that are searched for runs at a time. */
+const WINDOW_WORDS = 65536;
+
+/** Yields the runs of dirty bits in a range of bits in memory, in batches for {@link ExtentBatch}. */
+export function* runsOf(bits: SharedWords, { first, end }: BitRange): Generator<Uint32Array, void> {
+  const collector = new RunCollector();
+  for (let bit = first - (first % 32); bit < end; bit += WINDOW_WORDS * 32) {
+    const stop = Math.min(end, bit + WINDOW_WORDS * 32);
+    let words = bits.read().subarray(bit / 32, kernel.wordsFor(stop));
+    if (bit < first || stop % 32 !== 0) {
+      words = words.slice();
+      kernel.fillBits(words, 0, Math.max(0, first - bit), false);
+      kernel.fillBits(words, stop - bit, words.length * 32, false);
+    }
+    collector.pushWords(words, bit);
+    yield* collector.take();
+  }
+  yield* collector.finish(end);
 }

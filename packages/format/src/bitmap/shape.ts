@@ -24,6 +24,12 @@ export interface DiskRange {
   readonly length: number | bigint;
 }
 
+/** A dirty range of the tracked disk in bytes, clipped to the disk, and to the range that the caller asked for. */
+export interface Extent {
+  readonly offset: bigint;
+  readonly length: bigint;
+}
+
 /** A range of bits, [first, end). `end` can be 2^32. */
 export interface BitRange {
   readonly first: number;
@@ -114,10 +120,7 @@ export function bitsInward(range: DiskRange, shape: ShapeInput): BitRange {
 }
 
 /** Returns the range of the disk, in bytes, for which bits stand, clipped to the end of the disk. @throws {QdbError} USAGE if a value is no whole number */
-export function bytesOfBits(
-  { first, end }: BitRange,
-  shape: ShapeInput,
-): { readonly offset: bigint; readonly length: bigint } {
+export function bytesOfBits({ first, end }: BitRange, shape: ShapeInput): Extent {
   const granularity = BigInt(shape.granularity);
   const size = exactInteger(shape.size, "size");
   const offset = BigInt(wholeNumber(first, "first")) * granularity;

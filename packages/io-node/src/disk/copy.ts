@@ -8,7 +8,7 @@ import { requireWritableHost } from "../system/writable-host.ts";
 import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
 import { WatchedImage } from "./watched-image.ts";
 
-/** Dirty extents of one disk in ascending order: a bitmap, or the batches of `extents()` of a bitmap or file. */
+/** Dirty extents of one disk in ascending order: a bitmap, or the result of `batches()` of a bitmap in memory or in a file. */
 export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 
 /** Options of {@link copyExtents}. */
@@ -101,7 +101,7 @@ class Copy {
   async run(extents: Extents): Promise<number> {
     this.#call.checkSignal();
     if (extents instanceof Bitmap) this.#checkShape(extents);
-    for await (const batch of extents instanceof Bitmap ? extents.extents() : extents) {
+    for await (const batch of extents instanceof Bitmap ? extents.batches() : extents) {
       this.#checkShape(batch.shape);
       for (const { offset, length } of batch.ranges()) {
         if (offset !== this.#end) {

@@ -19,10 +19,8 @@ function isState(bits: Bitmap): void {
 }
 
 async function bitsOf(bitmap: StoredBitmap): Promise<Bitmap> {
-  const bits = Bitmap.clean(bitmap.shape);
-  for await (const batch of bitmap.extents()) {
-    for (const { offset, length } of batch.ranges()) bits.mark({ offset, length });
-  }
+  const bits = Bitmap.clean(bitmap);
+  for await (const extent of bitmap.extents()) bits.mark(extent);
   return bits;
 }
 

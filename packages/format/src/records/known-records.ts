@@ -1,14 +1,20 @@
-import { type BitmapEntry, type DiskStamp, decodeRecord } from "@qdb/format";
+import type { BitmapEntry } from "./bitmap-entry.ts";
+import { type DiskStamp, decodeRecord } from "./extra-data.ts";
 
-/** The records of a bitmap that could be decoded, by kind. */
+/** What the records of a bitmap say, by kind. A record that is not there, or that breaks the rule of its type, is left out. */
 export interface KnownRecords {
+  /** Path or name of the tracked disk. */
   readonly disk?: string;
+  /** The disk when the bitmap was last stored without in_use. */
   readonly stamp?: DiskStamp;
+  /** Id of the bitmap, a UUID. */
   readonly id?: string;
+  /** Id of the bitmap that this one continues, a UUID. */
   readonly parent?: string;
-  /** Nanoseconds since the Unix epoch. */
+  /** When the bitmap was created, in nanoseconds since the Unix epoch. */
   readonly created?: bigint;
   readonly comment?: string;
+  /** Name of the bitmap that collects while this one is frozen. */
   readonly successor?: string;
 }
 

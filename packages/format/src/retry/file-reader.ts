@@ -1,0 +1,92 @@
+// An open file as its readers see it: plans are run on one generation of it, and start over if a writer commits meanwhile.
+import type { Limits } from "../limits.ts";
+import type { BitsOptions } from "../open/before-bits.ts";
+import type { MirrorOptions } from "../open/header-source.ts";
+import type { QdbIndex } from "../open/qdb-index.ts";
+import type { Digests } from "../ports/digest.ts";
+import type { RunOptions } from "../ports/drivers.ts";
+import type { Plan } from "../ports/plan.ts";
+import type { AnySource } from "../ports/source.ts";
+import { fileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
+import { runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
+
+/** Options of opening a file, which also apply to the calls on the open file. */
+export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOptions {}
+
+/** The source of an open file, the options with which it was opened, and header and table as they were last read. */
+export class FileReader {
+  readonly options: OpenOptions;
+  readonly #source: AnySource;
+  #index: QdbIndex;
+
+  private constructor(source: AnySource, options: OpenOptions, index: QdbIndex) {
+    this.#source = source;
+    this.options = options;
+    this.#index = index;
+  }
+
+  /**
+   * Reads header and table of a file.
+   * @throws {QdbError} the code of the first error of the file (spec §7); IO, SHORT_READ if header or table cannot be read; ABORTED if the
+   * signal is aborted; LOCKED if a writer commits during every attempt
+   */
+  static async open(source: AnySource, options: OpenOptions): Promise<FileReader> {
+    return new FileReader(source, options, await openWithRetry(source, options));
+  }
+
+  /** Header, extensions and table, as they were last read. */
+  get index(): QdbIndex {
+    return this.#index;
+  }
+
+  get digests(): Digests {
+    return this.options.digests ?? {};
+  }
+
+  /** Runs a plan on one generation of the file. Starts over on the new generation if a writer commits meanwhile. */
+  async run<T>(plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>, options: RunOptions): Promise<T> {
+    return runWithRetry(this.#views(options, false), plan, this.#ofCall(options));
+  }
+
+  /**
+   * Does what `run` does, and yields the values that the plan puts out; see the function `streamWithRetry`. With `whole`, the plan reads
+   * all of the file, and a small file is read into memory first.
+   */
+  stream<T, O>(
+    plan: (index: QdbIndex) => Plan<T, O>,
+    sizeOf: (value: O) => number,
+    { whole = false, permit, holdBytes, ...options }: RunOptions & StreamOptions & StreamingOptions,
+  ): AsyncGenerator<O, T> {
+    const ofCall = { ...this.#ofCall(options), holdBytes };
+    return streamWithRetry(this.#views(options, whole), plan, sizeOf, ofCall, permit);
+  }
+
+  /** Closes the source. */
+  async close(): Promise<void> {
+    await this.#source.close?.();
+  }
+
+  /** The options of a call. A signal that the call does not have is that of the file. */
+  #ofCall({ signal = this.options.signal }: RunOptions): RunOptions {
+    return signal === undefined ? {} : { signal };
+  }
+
+  /** Yields a view for each attempt: the first with the header and the table that were last read, the others with what is read anew. */
+  async *#views(call: RunOptions, whole: boolean): AsyncGenerator<OpenedView, void> {
+    const options = { ...this.options, ...this.#ofCall(call) };
+    const known = whole ? undefined : this.#index.opened.primary;
+    for await (const view of fileViews(this.#source, options, { known, whole })) {
+      const index = view.primary === known ? this.#index : await openView(view, options);
+      if (index === undefined) continue;
+      this.#index = index;
+      yield { index, view };
+    }
+  }
+}
+
+/** How {@link FileReader.stream} reads. */
+interface StreamingOptions {
+  readonly whole?: boolean;
+  /** Called before the first value is yielded; see the function `streamWithRetry`. */
+  readonly permit?: (index: QdbIndex) => Promise<void>;
+}
