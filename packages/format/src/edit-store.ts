@@ -1,7 +1,8 @@
 import { type CommitReport, type EditorOptions, QdbEditor } from "./editor.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import { closing, closingOnError } from "./ports/closing.ts";
-import { checkSignal, type RunOptions, run } from "./ports/drivers.ts";
+import { type RunOptions, run } from "./ports/drivers.ts";
+import { checkSignal } from "./ports/long-call.ts";
 import type { AnyStore } from "./ports/store.ts";
 import type { NewBitmapHost } from "./queue/bitmap-init.ts";
 import { collectEdit, type QdbEdit } from "./queue/qdb-edit.ts";

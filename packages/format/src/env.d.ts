@@ -13,3 +13,5 @@ interface AbortSignal {
 }
 declare const performance: { now(): number };
 declare function setTimeout(callback: () => void, ms: number): unknown;
+/** Node has it, browsers do not. */
+declare const setImmediate: ((callback: () => void) => unknown) | undefined;

@@ -18,6 +18,7 @@ export { quote, quoteJson } from "./quote.ts";
 export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Digests, type Sha256 } from "./ports/digest.ts";
 export type { FileChunk, FileImage } from "./ports/file-image.ts";
+export type { LongCallOptions, Progress } from "./ports/long-call.ts";
 export { type RunOptions, run, runSync, stream, streamSync } from "./ports/drivers.ts";
 export {
   type ChangePlan,
@@ -86,7 +87,6 @@ export {
   countPlan,
   type DirtyCount,
   extentsPlan,
-  type Progress,
 } from "./bits/read-bits.ts";
 export {
   type CheckSummary,

@@ -20,5 +20,4 @@ export { requireWritableHost } from "./system/writable-host.ts";
 export { type LockHolder, type LockState, lockState } from "./system/lock-state.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
 export { openQdb, type QdbOpenOptions } from "./files/open-qdb.ts";
-export type { LongCallOptions } from "./system/long-call.ts";
 export { lookAtDisk, type StampedDisk } from "./disk/stamp.ts";

@@ -5,12 +5,10 @@ import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import type { Progress } from "../ports/long-call.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitVisitor, windows } from "./cluster-windows.ts";
-
-/** Receives the progress of a long call. `done` and `total` are numbers of bits, or of bytes if the call works on bytes. */
-export type Progress = (done: number, total: number) => void;
 
 /** Options of the plans that read the bits of one bitmap. */
 export interface BitOptions {

@@ -1,5 +1,6 @@
 import { QdbError } from "../errors.ts";
-import { hostClock } from "./clock.ts";
+import { turn } from "./clock.ts";
+import { checkSignal } from "./long-call.ts";
 import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, type ReadStep } from "./plan.ts";
 import type { AnySource, ByteRange, ByteSource, SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
@@ -103,7 +104,7 @@ async function* drive<T, O>(
         since = performance.now();
       }
       if (performance.now() - since <= SLICE_MS) continue;
-      await hostClock.wait(0);
+      await turn();
       since = performance.now();
     }
     finished = true;
@@ -159,13 +160,6 @@ function exact(bytes: Uint8Array, range: ByteRange): Uint8Array {
   );
 }
 
-/** Checks whether a call was aborted. @throws {QdbError} ABORTED */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) {
-    throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
-  }
-}
-
 /**
  * Runs a plan on a synchronous source and yields the values that the plan puts out. The event loop gets no turn meanwhile.
  * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the source throw
@@ -199,7 +193,7 @@ export async function* stream<T, O>(
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;
-      if (step.value === PAUSE) await hostClock.wait(0);
+      if (step.value === PAUSE) await turn();
       else yield step.value.put;
     }
   } finally {

@@ -1,5 +1,6 @@
 import { QdbError } from "../errors.ts";
-import { checkSignal, type RunOptions } from "../ports/drivers.ts";
+import type { RunOptions } from "../ports/drivers.ts";
+import { checkSignal } from "../ports/long-call.ts";
 
 /** What is done in its turn. */
 interface Item {

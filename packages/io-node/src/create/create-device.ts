@@ -1,9 +1,8 @@
 import { type FileImage, QdbError, quote } from "@qdb/format";
-import { closing, HEADER_AREA_SIZE, hasMagic, MIRROR_OFFSETS } from "@qdb/format/internal";
+import { closing, HEADER_AREA_SIZE, hasMagic, type LongCall, MIRROR_OFFSETS } from "@qdb/format/internal";
 import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import type { LongCall } from "../system/long-call.ts";
 import { primaryOf, writeFrom } from "./image-writer.ts";
 
 /**

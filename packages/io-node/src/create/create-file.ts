@@ -1,11 +1,10 @@
 import { linkSync, unlinkSync } from "node:fs";
-import { type FileImage, QdbError, quote } from "@qdb/format";
-import { closingOnError } from "@qdb/format/internal";
+import { type FileImage, type LongCallOptions, QdbError, quote } from "@qdb/format";
+import { closingOnError, LongCall } from "@qdb/format/internal";
 import { alreadyExists, errnoOf, fromNode } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 import { lockedError } from "../system/lock-state.ts";
-import { LongCall, type LongCallOptions } from "../system/long-call.ts";
 import { syncDirectory } from "../system/sync-directory.ts";
 import { requireWritableHost } from "../system/writable-host.ts";
 import { createOnDevice } from "./create-device.ts";

@@ -1,7 +1,6 @@
 import type { FileImage } from "@qdb/format";
-import { HEADER_AREA_SIZE } from "@qdb/format/internal";
+import { HEADER_AREA_SIZE, type LongCall } from "@qdb/format/internal";
 import type { Handle } from "../system/handle.ts";
-import type { LongCall } from "../system/long-call.ts";
 
 /** Number of bytes that are written between two checks of the abort signal. */
 const PIECE = 2 ** 20;

@@ -1,9 +1,8 @@
-import { Bitmap, type BitmapShape, type ExtentBatch, QdbError, quote } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { Bitmap, type BitmapShape, type ExtentBatch, type LongCallOptions, QdbError, quote } from "@qdb/format";
+import { closing, LongCall } from "@qdb/format/internal";
 import { pathChanged } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import { LongCall, type LongCallOptions } from "../system/long-call.ts";
 import { requireWritableHost } from "../system/writable-host.ts";
 import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
 import { WatchedImage } from "./watched-image.ts";

@@ -1,6 +1,5 @@
-import { Bitmap, type DiskStamp } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
-import { LongCall, type LongCallOptions } from "../system/long-call.ts";
+import { Bitmap, type DiskStamp, type LongCallOptions } from "@qdb/format";
+import { closing, LongCall } from "@qdb/format/internal";
 import { WatchedImage } from "./watched-image.ts";
 
 /** Options of {@link diffImages}. */

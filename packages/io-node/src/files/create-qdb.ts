@@ -1,7 +1,6 @@
-import { type FileInit, newFile, writeImage } from "@qdb/format";
+import { type FileInit, type LongCallOptions, newFile, writeImage } from "@qdb/format";
 import { createFile } from "../create/create-file.ts";
 import { nodeDigests } from "../system/digests.ts";
-import type { LongCallOptions } from "../system/long-call.ts";
 import { randomId } from "../system/random-id.ts";
 
 /**

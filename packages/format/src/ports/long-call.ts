@@ -1,7 +1,11 @@
-import { type Progress, QdbError } from "@qdb/format";
+import { QdbError } from "../errors.ts";
+import { turn } from "./clock.ts";
 
 /** Maximum time for which work may block the event loop, in milliseconds. */
 const MAX_BLOCKED_MS = 15;
+
+/** Receives the progress of a long call. `done` and `total` are numbers of bits, or of bytes if the call works on bytes. */
+export type Progress = (done: number, total: number) => void;
 
 /** Options of every call that can take long. */
 export interface LongCallOptions {
@@ -9,6 +13,12 @@ export interface LongCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called every few milliseconds with the progress of the call, and once at its end. */
   readonly onProgress?: Progress | undefined;
+}
+
+/** Checks whether a call was aborted by its caller. @throws {QdbError} ABORTED */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
 }
 
 /** Lets a long loop of synchronous work report its progress, be aborted, and give way to other work in the event loop. */
@@ -22,10 +32,7 @@ export class LongCall {
 
   /** Checks whether the call was aborted. @throws {QdbError} ABORTED */
   checkSignal(): void {
-    const { signal } = this.#options;
-    if (signal?.aborted === true) {
-      throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
-    }
+    checkSignal(this.#options.signal);
   }
 
   /** To be called after each piece of work. A promise that is returned must be awaited. @throws {QdbError} ABORTED, in the promise */
@@ -36,7 +43,7 @@ export class LongCall {
 
   async #yield(done: number, total: number): Promise<void> {
     this.#options.onProgress?.(done, total);
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await turn();
     this.checkSignal();
     this.#since = performance.now();
   }
