@@ -160,7 +160,7 @@ def lay_out(file: QdbFile, free: "Free", items: list[Item]) -> Plan:
     ones = bool(header.incompatible_features & INCOMPATIBLE_ALL_ONES)
     plan = Plan()
     for item in items:
-        if item.entry is not None:  # copied, its entry byte for byte (QDB-CMT-048)
+        if item.entry is not None:  # copied, its entry byte for byte (QDB-CMT-091)
             plan.table += item.entry.raw
             continue
         bitmap = item.bitmap

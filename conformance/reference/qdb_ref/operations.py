@@ -127,7 +127,7 @@ def unmark(state: State, name: str, offset: str, length: str) -> None:
 
 
 def mark_all(state: State, name: str) -> None:
-    """The one way back for a bitmap in error whose shape is known (QDB-FLG-005, QDB-CMT-048)."""
+    """The one way back for a bitmap in error whose shape is known (QDB-FLG-005, QDB-CMT-091)."""
     item = state.find(unquote_to_bytes(name))
     bitmap = item.bitmap
     for problem in item.entry.ordered() if item.entry is not None else []:

@@ -35,7 +35,7 @@ def mended(file: QdbFile) -> list[Item]:
         entry = item.entry
         assert entry is not None
         if not can_be_mended(entry):
-            continue  # in error for another reason: copied (QDB-CMT-048)
+            continue  # in error for another reason: copied (QDB-CMT-091)
         bad_l1 = any(about_bits(problem) and problem.structure != "data cluster" for _, problem in entry.problems)
         if bad_l1:
             item.bitmap.runs = b.whole(item.bitmap.bits)

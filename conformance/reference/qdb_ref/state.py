@@ -18,7 +18,7 @@ class Item:
 
     bitmap: Bitmap
     entry: Entry | None = None  # where the file has it, unchanged
-    problem: Problem | None = None  # its bits cannot be used: copied, removed or marked all dirty (QDB-CMT-048)
+    problem: Problem | None = None  # its bits cannot be used: copied, removed or marked all dirty (QDB-CMT-091)
 
     def usable(self) -> Bitmap:
         """To be changed, or read by another change."""
