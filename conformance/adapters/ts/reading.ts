@@ -18,6 +18,7 @@ import {
   type SyncByteSource,
   type SyncStore,
   stream,
+  wholeContents,
   writeImage,
 } from "@qdb/format";
 import { CountingSource } from "./counting-source.ts";
@@ -124,5 +125,6 @@ export async function newFile(
   const store = storeOf(imageBytes(writeImage(empty, digests)));
   const editor = await QdbEditor.open(store, { digests, randomId });
   await applyScript(editor, lines);
-  return writeImage(await run(editor.edits.contents(form, ids), store), digests);
+  const changes = await editor.read(editor.edits.findChanges());
+  return writeImage(await run(wholeContents(editor.state, changes, { form, ...ids }), store), digests);
 }

@@ -89,7 +89,7 @@ async function unmark(editor: QdbEditor, name: string, ...words: readonly string
 }
 
 async function merge(editor: QdbEditor, name: string, other = ""): Promise<void> {
-  await editor.read(editor.edits.merge(name, await editor.bits(nameOf(other))));
+  await editor.read(editor.edits.merge(name, await editor.source(nameOf(other))));
 }
 
 function combine(by: (bits: Bitmap, source: Bitmap) => void): Operation {

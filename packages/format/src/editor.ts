@@ -8,7 +8,9 @@ import { type Growth, growthOf } from "./commit/growth.ts";
 import { repairPlan } from "./commit/repair.ts";
 import { Session } from "./commit/session.ts";
 import { writeImage } from "./commit/write-image.ts";
-import { Edits } from "./edit/edits.ts";
+import type { PendingChange } from "./edit/container.ts";
+import type { EditSource } from "./edit/edit-options.ts";
+import type { Edits } from "./edit/edits.ts";
 import { isQdbError, type Problem, QdbError } from "./errors.ts";
 import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "./limits.ts";
 import type { FileState } from "./maps/load-maps.ts";
@@ -18,6 +20,7 @@ import type { Digests } from "./ports/digest.ts";
 import { run, runSync } from "./ports/drivers.ts";
 import { type ChangePlan, mapPut, type Plan } from "./ports/plan.ts";
 import type { AnyStore } from "./ports/store.ts";
+import { bitmapChanges, doubtedBitmaps, editsOf, wholeContents } from "./qdb-container.ts";
 
 /** Options of an editor. */
 export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
@@ -109,6 +112,17 @@ export class QdbEditor {
     return bits;
   }
 
+  /**
+   * Returns the bits of a bitmap with the changes so far as the source of a merge or the like. They are read as they are needed; actions
+   * that follow have no effect on them. `beforeBits` is called before they are returned.
+   * @throws {QdbError} as {@link Edits.source}, and what `beforeBits` throws
+   */
+  async source(name: string): Promise<EditSource> {
+    const source = this.edits.source(name);
+    await this.#options.beforeBits?.({ label: name, records: this.edits.records(name) });
+    return source;
+  }
+
   /** Returns size and granularity of a bitmap, with the changes so far. @throws {QdbError} NOT_FOUND */
   shape(name: string): BitmapShape {
     return this.edits.shape(name);
@@ -125,18 +139,18 @@ export class QdbEditor {
    */
   async commit(): Promise<CommitReport> {
     if (this.#session.poisoned !== undefined) throw this.#session.poisoned;
-    const changes = this.#edits?.findChanges();
-    if (changes === undefined) {
+    const pending = this.#edits === undefined ? undefined : await this.read(this.#edits.findChanges());
+    if (pending === undefined) {
       await runChange(this.#session.fence(), this.#store);
       this.#edits = undefined;
       return { madeDirty: [], growth: undefined };
     }
     let madeDirty: readonly Problem[];
     if (this.state.index.form === "draft") {
-      madeDirty = this.edits.doubted();
-      await this.#rewrite();
+      madeDirty = doubtedBitmaps(this.state, pending);
+      await this.#rewrite(pending);
     } else {
-      madeDirty = await runChange(this.#session.commit(changes), this.#store);
+      madeDirty = await runChange(this.#session.commit(bitmapChanges(this.state, pending)), this.#store);
     }
     this.#hasStored = true;
     this.#edits = undefined;
@@ -229,9 +243,9 @@ export class QdbEditor {
     return { findings: keptFindings, summary, isRepairable, isLeakOnly };
   }
 
-  async #rewrite(): Promise<void> {
+  async #rewrite(changes: readonly PendingChange[]): Promise<void> {
     const ids = { fileId: this.#options.randomId(), writerId: this.#options.randomId() };
-    const contents = await this.read(this.edits.contents("full", ids));
+    const contents = await this.read(wholeContents(this.state, changes, { ...this.#options, form: "full", ...ids }));
     const image = writeImage(contents, this.#options.digests);
     if ("replaceSync" in this.#store && this.#store.replaceSync !== undefined) this.#store.replaceSync(image);
     else if ("replace" in this.#store && this.#store.replace !== undefined) await this.#store.replace(image);
@@ -252,7 +266,7 @@ export class QdbEditor {
   #newEdits(): Edits {
     const { maxBitmapBytes, acceptMirror = false, randomId } = this.#options;
     const bounds = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-    return new Edits(this.state, { newId: randomId, acceptMirror, ...bounds });
+    return editsOf(this.state, { newId: randomId, acceptMirror, ...bounds });
   }
 }
 

@@ -104,7 +104,12 @@ export type { BitmapInit, BitmapRecords, NewBitmapHost } from "./queue/bitmap-in
 export { BitmapEdit } from "./queue/bitmap-edit.ts";
 export { QdbEdit } from "./queue/qdb-edit.ts";
 export type { RepairFinding } from "./check/repair-findings.ts";
-export { type EditOptions, Edits, type NewBitmap } from "./edit/edits.ts";
+export type { BitSource } from "./bits/bit-source.ts";
+export { ClusterBits, type ClusterBitsOptions, type ClusterToStore } from "./bits/cluster-bits.ts";
+export type { Ability, Container, ContainerBitmap, PendingChange } from "./edit/container.ts";
+export type { EditOptions, EditSource, NewBitmap } from "./edit/edit-options.ts";
+export { Edits } from "./edit/edits.ts";
+export { bitmapChanges, editsOf, type WholeFileOptions, wholeContents } from "./qdb-container.ts";
 export type { Growth } from "./commit/growth.ts";
 export { JsonLoader, type LoadOptions } from "./json/loader.ts";
 export type {

@@ -25,7 +25,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     maps: [...LOW, "open", "bits"],
     check: [...LOW, "open", "bits", "maps"],
     commit: [...LOW, "open", "bits", "maps"],
-    edit: [...LOW, "open", "bits", "maps", "commit"],
+    edit: [...LOW, "bits"],
     queue: [...LOW, "open", "bits", "maps", "commit", "edit"],
     json: [...LOW, "json-text", "open", "bits", "maps", "commit"],
     retry: [...LOW, "open", "bits", "maps", "check"],

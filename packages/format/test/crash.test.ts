@@ -9,6 +9,7 @@ import { l1AreaSize } from "../src/records/l1.ts";
 import {
   bitmap,
   type Change,
+  changesOf,
   commit,
   editsOf,
   fileOf,
@@ -392,7 +393,7 @@ function live(seed: number, wrap: (disk: CachedDisk) => SyncStore = (disk) => di
           }),
           store,
         );
-        const next = projected(session, made.findChanges() ?? unchanged(session), disk);
+        const next = projected(session, changesOf(store, session, made) ?? unchanged(session), disk);
         allowed = new Set([before, next]);
         commit(store, session, made);
         allowed = new Set([next]);
@@ -517,7 +518,7 @@ describe("what is caught when the protocol is weaker", () => {
       made.change("a", (bits) => (bits.invert(), bits)),
       store,
     );
-    const next = made.findChanges();
+    const next = changesOf(store, session, made);
     if (next === undefined) throw new Error("nothing changes");
     const mapped = session.state.mapped as MappedBitmap[];
     const [first] = mapped;

@@ -17,6 +17,7 @@ import {
   toHex,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { readClusterBits } from "../src/bits/read-cluster-bits.ts";
 import { rep } from "./hand.ts";
 import { asyncStore, bitmap, fileOf, MemoryStore, openEditor, utf8 } from "./store.ts";
 import { errorOf, rejection } from "./support/errors.ts";
@@ -106,14 +107,14 @@ function perform(editor: { readonly edits: Edits }, store: MemoryStore, action: 
 }
 
 /** Everything that a commit would store. */
-function pendingOf(edits: Edits): unknown {
-  return edits.findChanges()?.map(({ from, entry, bits }) => ({
-    from: from?.entry.label,
+function pendingOf(editor: { readonly edits: Edits }, store: MemoryStore): unknown {
+  return runSync(editor.edits.findChanges(), store)?.map(({ index, entry, bits }) => ({
+    index,
     name: entry && toHex(entry.nameBytes),
     flags: entry?.flags,
     records: entry?.extraData.map(({ type, data }) => `${type}:${toHex(data)}`),
     shape: bits && `${bits.size}/${bits.granularity}`,
-    bits: bits && toHex(bits.toBytes()),
+    bits: bits && toHex(runSync(readClusterBits(bits, "", {}), store).toBytes()),
   }));
 }
 
@@ -137,9 +138,9 @@ describe("dirt that is removed", () => {
   test.each(Object.entries(REMOVING))("%s is refused for a frozen bitmap, which keeps its dirt", async (_, action) => {
     const { store, editor } = await opened();
     editor.edits.freeze("a", "next");
-    const before = pendingOf(editor.edits);
+    const before = pendingOf(editor, store);
     expect(errorOf(() => perform(editor, store, action)).code).toBe("USAGE");
-    expect(pendingOf(editor.edits)).toEqual(before);
+    expect(pendingOf(editor, store)).toEqual(before);
   });
 
   test.each(Object.entries(ADDING).slice(0, 6))("%s adds: the bitmap keeps its id", async (name, action) => {
@@ -170,11 +171,11 @@ describe("dirt that is removed", () => {
     ["of nothing", () => undefined],
     ["of a promise", async () => Bitmap.dirty(shape)],
   ])("a result %s is USAGE", async (_, callback) => {
-    const { editor } = await opened();
-    const before = pendingOf(editor.edits);
+    const { store, editor } = await opened();
+    const before = pendingOf(editor, store);
     const error = await rejection(() => editor.change("a", callback as () => Bitmap));
     expect(error.code).toBe("USAGE");
-    expect(pendingOf(editor.edits)).toEqual(before);
+    expect(pendingOf(editor, store)).toEqual(before);
   });
 
   test("granularities: the source is rounded outward by intersect and merge, inward by subtract; xor is refused", async () => {
@@ -257,8 +258,9 @@ describe("behind the editor", () => {
   test("changes that a commit was given stay as they were", async () => {
     const { store, editor } = await opened();
     perform(editor, store, (edits) => edits.mark("a", { offset: 0, length: 50 * 512 }));
-    const changes = editor.edits.findChanges();
-    const count = (): number | undefined => changes?.[0]?.bits?.count();
+    const [change] = runSync(editor.edits.findChanges(), store) ?? [];
+    const count = (): number | undefined =>
+      change?.bits && runSync(readClusterBits(change.bits, "a", {}), store).count();
     const before = count();
     // This action changes bits in place.
     perform(editor, store, (edits) => edits.mark("a", { offset: 512 * 100, length: 512 }));
@@ -291,9 +293,9 @@ describe("lone surrogates, which UTF-8 cannot hold", () => {
   };
 
   test.each(Object.entries(places))("%s is USAGE, and nothing changes", async (_, call) => {
-    const { editor } = await opened();
+    const { store, editor } = await opened();
     expect(errorOf(() => call(editor.edits)).code).toBe("USAGE");
-    expect(pendingOf(editor.edits)).toBeUndefined();
+    expect(pendingOf(editor, store)).toBeUndefined();
   });
 
   test("a whole-file writer refuses their bytes, and the JSON form their escapes", () => {
@@ -364,7 +366,7 @@ describe("an action that fails", () => {
       ]) {
         const { store, editor, fuse } = await withFuse();
         if (prior !== undefined) perform(editor, store, prior);
-        const pending = pendingOf(editor.edits);
+        const pending = pendingOf(editor, store);
         const names = editor.state.mapped.map(({ entry }) => entry.label);
         const known = (): unknown =>
           ["new", "next", "other", ...names].map((name) =>
@@ -374,11 +376,11 @@ describe("an action that fails", () => {
           );
         const said = known();
         if (!failsAt(editor, store, fuse, fault, action)) continue;
-        expect(pendingOf(editor.edits)).toEqual(pending);
+        expect(pendingOf(editor, store)).toEqual(pending);
         expect(known()).toEqual(said);
         // Done again, it is the whole action.
         perform(editor, store, action);
-        const [now, whole] = [pendingOf(editor.edits), pendingOf(clean.editor.edits)];
+        const [now, whole] = [pendingOf(editor, store), pendingOf(clean.editor, clean.store)];
         const withoutIds = (value: unknown): unknown =>
           JSON.parse(JSON.stringify(value).replace(/"3:[0-9a-f]{32}"/g, "0"));
         expect(withoutIds(now)).toEqual(withoutIds(whole));
@@ -415,9 +417,9 @@ describe("an action that fails", () => {
     for (const prior of [undefined, ADDING.mark, REMOVING.unmark]) {
       const { store, editor } = await opened();
       if (prior !== undefined) perform(editor, store, prior);
-      const before = pendingOf(editor.edits);
+      const before = pendingOf(editor, store);
       errorOf(() => perform(editor, store, action));
-      expect(pendingOf(editor.edits)).toEqual(before);
+      expect(pendingOf(editor, store)).toEqual(before);
     }
   });
 
@@ -432,9 +434,9 @@ describe("an action that fails", () => {
     const editor = await openEditor(store);
     for (const { nameBytes, ...one } of bitmaps)
       editor.edits.add({ name: new TextDecoder().decode(nameBytes), ...one });
-    const before = pendingOf(editor.edits);
+    const before = pendingOf(editor, store);
     expect(errorOf(() => perform(editor, store, (edits) => edits.release("f", "failed"))).code).toBe("SIZE_MISMATCH");
-    expect(pendingOf(editor.edits)).toEqual(before);
+    expect(pendingOf(editor, store)).toEqual(before);
   });
 
   test("a commit that cannot rewrite a draft gives nobody the bits of an inconsistent bitmap", async () => {

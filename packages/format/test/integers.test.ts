@@ -132,7 +132,7 @@ describe("of a file", () => {
       const error = errorOf(() => runSync(plan(), store));
       expect([error.code, error.where.field]).toEqual(["USAGE", name]);
     }
-    expect(edits.findChanges()).toBeUndefined();
+    expect(runSync(edits.findChanges(), store)).toBeUndefined();
     const file = await QdbFile.open(bytesSource(bytes));
     for (const within of [
       { offset: bad, length: 1 },

@@ -9,6 +9,7 @@ test("what @qdb/format exports at run time", () => {
       "Bitmap",
       "BitmapEdit",
       "BitmapEntry",
+      "ClusterBits",
       "DESCRIPTOR_BITS",
       "DISK_STAMP",
       "DRAFT_HEADER",
@@ -33,6 +34,7 @@ test("what @qdb/format exports at run time", () => {
       "TLV_HEAD",
       "align8",
       "attempts",
+      "bitmapChanges",
       "bitmapPlan",
       "bitsInward",
       "bitsOf",
@@ -50,6 +52,7 @@ test("what @qdb/format exports at run time", () => {
       "describeWhere",
       "dumpPlan",
       "editStore",
+      "editsOf",
       "encodeRecord",
       "extensionName",
       "extentsPlan",
@@ -84,6 +87,7 @@ test("what @qdb/format exports at run time", () => {
       "u32",
       "u64",
       "u8",
+      "wholeContents",
       "writeImage",
     ]
   `);

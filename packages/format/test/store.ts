@@ -4,11 +4,13 @@ import { crc32 } from "node:zlib";
 import {
   type AnyStore,
   Bitmap,
+  bitmapChanges,
   bitmapPlan,
   bytesSource,
   type Digests,
   type EditorOptions,
-  Edits,
+  type Edits,
+  editsOf as editsOfState,
   type FileContents,
   type FileImage,
   imageBytes,
@@ -25,6 +27,7 @@ import {
   shortRead,
   writeImage,
 } from "@qdb/format";
+import type { BitmapChange } from "../src/commit/bitmap-change.ts";
 
 export const ZLIB: Digests = { crc32 };
 
@@ -173,7 +176,13 @@ export function openSession(store: SyncStore, options: { readonly repair?: boole
 }
 
 export function editsOf(session: Session): Edits {
-  return new Edits(session.state, { newId: ids() });
+  return editsOfState(session.state, { newId: ids() });
+}
+
+/** What a commit of the edits does; undefined if nothing changes. */
+export function changesOf(store: SyncStore, session: Session, edits: Edits): readonly BitmapChange[] | undefined {
+  const changes = runSync(edits.findChanges(), store);
+  return changes === undefined ? undefined : bitmapChanges(session.state, changes);
 }
 
 /** A commit of these changes nothing but the generation. */
@@ -182,7 +191,7 @@ export function unchanged({ state }: Session): readonly { readonly from: MappedB
 }
 
 export function commit(store: SyncStore, session: Session, edits: Edits): void {
-  const changes = edits.findChanges();
+  const changes = changesOf(store, session, edits);
   if (changes !== undefined) runSync(session.commit(changes), store);
   else runSync(session.fence(), store);
 }

@@ -1,4 +1,4 @@
-import { type Bitmap, type Edits, isQdbError, type Plan, type QdbEditor, QdbError, quote } from "@qdb/format";
+import { type EditSource, type Edits, isQdbError, type Plan, type QdbEditor, QdbError, quote } from "@qdb/format";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import type { SourceFile } from "./source-file.ts";
@@ -33,7 +33,7 @@ export type Combination = "merge" | "intersect" | "subtract" | "xor";
 
 /** Combines the bits of the bitmap with those of a source. @throws {QdbError} SIZE_MISMATCH if the source covers a disk of another size; USAGE, as the action; WRONG_DISK, IO of the disk of the source; the code of the first problem of either bitmap */
 export async function combine(target: OpenBitmap, sourceName: string, how: Combination): Promise<void> {
-  const source = await readSource(target, sourceName);
+  const source = await openSource(target, sourceName);
   try {
     await change(target, (edits, name) => edits[how](name, source));
   } catch (error) {
@@ -45,7 +45,8 @@ export async function combine(target: OpenBitmap, sourceName: string, how: Combi
   }
 }
 
-async function readSource({ editor, path, sources }: OpenBitmap, name: string): Promise<Bitmap> {
+/** Returns the bits of a source. Those of another file are read now: its state can change before the commit. */
+async function openSource({ editor, path, sources }: OpenBitmap, name: string): Promise<EditSource> {
   if (sources !== undefined) return sources.read(name);
-  return about(path, () => editor.bits(name));
+  return about(path, () => editor.source(name));
 }

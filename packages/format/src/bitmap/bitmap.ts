@@ -1,7 +1,9 @@
 import { wordAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
+import { type Combination, combineWords, isRoundedInward, requireCombinable } from "./combination.ts";
 import { coarsen, refine } from "./granularity.ts";
+import type { Page, PageKind } from "./page.ts";
 import { ExtentBatch, runsOf } from "./runs.ts";
 import {
   type BitmapShape,
@@ -12,7 +14,6 @@ import {
   type DiskRange,
   dirtyBytes,
   type Extent,
-  requireSameSize,
   type ShapeInput,
 } from "./shape.ts";
 import { SharedWords } from "./shared-words.ts";
@@ -106,6 +107,18 @@ export class Bitmap implements BitmapShape {
     this.#clearTail();
   }
 
+  /** Returns whether a range of bits is all clean ("zeros"), all dirty ("ones"), or neither. @internal */
+  kindOf({ first, end }: BitRange): PageKind {
+    if (kernel.nextBit(this.#words, first, end, true) < 0) return "zeros";
+    return kernel.nextBit(this.#words, first, end, false) < 0 ? "ones" : "words";
+  }
+
+  /** Returns a range of bits, the first of them as bit 0, for reading only, valid until the bitmap changes. @internal */
+  pageAt(range: BitRange): Page {
+    const kind = this.kindOf(range);
+    return kind === "words" ? kernel.sliceBits(this.#words, range.first, range.end) : kind;
+  }
+
   #clearTail(): void {
     const words = this.#words;
     kernel.fillBits(words, this.bitCount, words.length * 32, false);
@@ -178,31 +191,17 @@ export class Bitmap implements BitmapShape {
    * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
    */
   merge(other: Bitmap): void {
-    requireSameSize(this, other);
-    const source = other.regranulate(this.granularity);
-    kernel.orWords(this.#bits.own(), source.#words);
+    this.#combine("merge", other);
   }
 
-  /**
-   * Keeps the bits dirty that are dirty in both bitmaps (AND). If the other bitmap has a different granularity, its dirty bits are rounded
-   * outward, so that a byte that is dirty in both stays dirty.
-   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
-   */
+  /** Keeps the bits dirty that are dirty in both bitmaps (AND). The other one is rounded outward, as in {@link merge}. @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ */
   intersect(other: Bitmap): void {
-    requireSameSize(this, other);
-    const source = other.regranulate(this.granularity);
-    kernel.andWords(this.#bits.own(), source.#words);
+    this.#combine("intersect", other);
   }
 
-  /**
-   * Clears the bits that are dirty in the other bitmap (AND NOT). If the other bitmap has a different granularity, its dirty bits are
-   * rounded inward: a bit becomes clean only if all of its granule is dirty in the other bitmap.
-   * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ
-   */
+  /** Clears the bits that are dirty in the other bitmap (AND NOT). If that has another granularity, it is rounded inward: a bit becomes clean only if all of its granule is dirty in it. @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ */
   subtract(other: Bitmap): void {
-    requireSameSize(this, other);
-    const source = other.#roundedInward(this.granularity);
-    kernel.andNotWords(this.#bits.own(), source.#words);
+    this.#combine("subtract", other);
   }
 
   /**
@@ -210,15 +209,14 @@ export class Bitmap implements BitmapShape {
    * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ; USAGE if the granularities differ, since rounding in either direction would lose dirty bits
    */
   xor(other: Bitmap): void {
-    requireSameSize(this, other);
-    if (this.granularity !== other.granularity) {
-      throw new QdbError(
-        "USAGE",
-        `xor takes bitmaps of one granularity, here ${this.granularity} and ${other.granularity}; regranulate one of them first`,
-        { field: "granularity" },
-      );
-    }
-    kernel.xorWords(this.#bits.own(), other.#words);
+    this.#combine("xor", other);
+  }
+
+  #combine(how: Combination, other: Bitmap): void {
+    requireCombinable(how, this, other);
+    const { granularity } = this;
+    const source = isRoundedInward(how) ? other.#roundedInward(granularity) : other.regranulate(granularity);
+    combineWords(how, this.#bits.own(), source.#words);
   }
 
   /** Makes every dirty bit clean and every clean bit dirty. */

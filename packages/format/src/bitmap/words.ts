@@ -77,6 +77,23 @@ export function fillBits(words: Uint32Array, first: number, end: number, value: 
   apply(lastWord, tail);
 }
 
+/** Returns the bits [first, end) as words, the first of them as bit 0: a view of the words if their place allows one, otherwise a copy. */
+export function sliceBits(words: Uint32Array, first: number, end: number): Uint32Array {
+  const start = Math.floor(first / 32);
+  const length = wordsFor(end - first);
+  const shift = first % 32;
+  if (shift === 0 && (end % 32 === 0 || length + start === words.length)) return words.subarray(start, start + length);
+  const result = new Uint32Array(length);
+  for (let index = 0; index < length; index++) {
+    const at = start + index;
+    const low = wordAt(words, at) >>> shift;
+    // The next word is past the end only if none of its bits is in the range.
+    result[index] = shift === 0 || at + 1 >= words.length ? low : low | (wordAt(words, at + 1) << (32 - shift));
+  }
+  fillBits(result, end - first, length * 32, false);
+  return result;
+}
+
 function popcount(word: number): number {
   let value = word - ((word >>> 1) & 0x55555555);
   value = (value & 0x33333333) + ((value >>> 2) & 0x33333333);

@@ -139,15 +139,7 @@ const LOAD_WINDOW_BYTES = 16 * 1024 * 1024;
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT if the bits take more than `maxBitmapBytes`
  */
 export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgress"> & Limits = {}): Plan<Bitmap> {
-  const limit = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-  const needed = Math.ceil(map.bitCount / 8);
-  if (needed > limit) {
-    throw new QdbError(
-      "LIMIT",
-      `the bitmap takes ${needed} bytes in memory, at most ${limit} are allowed; raise maxBitmapBytes`,
-      { bitmap: map.label },
-    );
-  }
+  requireFits(map.bitCount, map.label, options);
   const bitmap = Bitmap.clean(map.shape);
   const visitor: BitVisitor = {
     pushWords: (words, base) => bitmap.mergeWordsAt(base, words),
@@ -159,4 +151,16 @@ export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgre
     options.onProgress?.(window.endBit, map.bitCount);
   }
   return bitmap;
+}
+
+/** Refuses to hold more bits in memory than the caller allows. @throws {QdbError} LIMIT */
+export function requireFits(bitCount: number, bitmap: string, { maxBitmapBytes }: Limits): void {
+  const limit = maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const needed = Math.ceil(bitCount / 8);
+  if (needed <= limit) return;
+  throw new QdbError(
+    "LIMIT",
+    `the bitmap takes ${needed} bytes in memory, at most ${limit} are allowed; raise maxBitmapBytes`,
+    { bitmap },
+  );
 }

@@ -1,10 +1,9 @@
-import type { Bitmap } from "../bitmap/bitmap.ts";
-import { isZero } from "../layout/bytes.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
-import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
+import type { ClusterBits } from "./cluster-bits.ts";
+import { onesCluster } from "./cluster-bytes.ts";
 
 /** Allocates `length` bytes of space in the file. Returns the file offset of the space, a multiple of the cluster size. */
 export type Allocate = (length: number) => number;
@@ -30,47 +29,37 @@ export interface StoredBits {
   chunks(): Generator<FileChunk, void>;
 }
 
-/** Whether the first `validBits` bits of a cluster are ones, and the bits after them in the same byte are zeros (spec §4). */
-export function isOnes(bytes: Uint8Array, validBits: number): boolean {
-  const whole = Math.floor(validBits / 8);
-  for (let index = 0; index < whole; index++) if (bytes[index] !== 0xff) return false;
-  const rest = validBits % 8;
-  return rest === 0 || bytes[whole] === (1 << rest) - 1;
-}
-
 /**
  * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored. A cluster of ones is not stored if
- * the file has the feature all-ones clusters (spec §4, Canonical file). Given the index and the bytes of a cluster, `known` returns the
- * cluster of the file that has these bytes already, if there is one. The L1 entry then refers to that cluster, and no space is allocated.
+ * the file has the feature all-ones clusters (spec §4, Canonical file). Given the index of a cluster that is unread, `kept` returns its
+ * place in the file: the L1 entry then refers to that cluster, and no space is allocated.
  */
 export function storeBits(
-  bitmap: Bitmap,
-  file: { readonly clusterSize: number; readonly form: Form; readonly allOnes: boolean },
+  bits: ClusterBits,
+  file: { readonly form: Form; readonly allOnes: boolean },
   allocate: Allocate,
   crc32: Crc32,
-  known: (cluster: number, bytes: Uint8Array) => KnownCluster | undefined = () => undefined,
+  kept: (cluster: number) => KnownCluster,
 ): StoredBits {
-  const { clusterSize, form, allOnes } = file;
-  const l1Size = l1EntriesFor(bitmap.bitCount, clusterSize);
+  const { form, allOnes } = file;
+  const { clusterSize, count: l1Size } = bits;
   if (l1Size === 0) return { l1Size, areaOffset: 0, area: new Uint8Array(0), *chunks() {} };
   const areaOffset = allocate(l1AreaSize(l1Size, form));
   const builder = new L1Builder(l1Size, form);
+  const ones = new OnesClusters(bits, crc32);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0; cluster < l1Size; cluster++) {
-    const bytes = bitmap.viewAt(cluster * clusterSize, clusterSize);
-    const validBits = Math.min(clusterSize * 8, bitmap.bitCount - cluster * clusterSize * 8);
-    if (isZero(bytes)) {
+    const found = bits.toStore(cluster);
+    if (found === "zeros") {
       builder.setZeros(cluster);
-    } else if (allOnes && isOnes(bytes, validBits)) {
+    } else if (found === "ones" && allOnes) {
       builder.setOnes(cluster);
+    } else if (found === "kept") {
+      const { offset, checksum } = kept(cluster);
+      builder.setData(cluster, offset, checksum);
     } else {
-      const same = known(cluster, bytes);
-      if (same !== undefined) {
-        builder.setData(cluster, same.offset, same.checksum);
-        continue;
-      }
       const offset = allocate(clusterSize);
-      builder.setData(cluster, offset, crc32(bytes));
+      builder.setData(cluster, offset, found === "ones" ? ones.checksum(cluster) : crc32(found));
       stored.push([cluster, offset]);
     }
   }
@@ -80,8 +69,40 @@ export function storeBits(
     area: builder.bytes,
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
-      for (const [cluster, offset] of stored)
-        yield { offset, bytes: bitmap.viewAt(cluster * clusterSize, clusterSize) };
+      for (const [cluster, offset] of stored) {
+        const found = bits.toStore(cluster);
+        if (found === "zeros" || found === "kept")
+          throw new Error("the bits changed after space was allocated for them");
+        yield { offset, bytes: found === "ones" ? ones.bytes(cluster) : found };
+      }
     },
   };
+}
+
+/** Clusters of ones, for a file without all-ones clusters. All but the last have the same bytes, which are made once. */
+class OnesClusters {
+  readonly #bits: ClusterBits;
+  readonly #crc32: Crc32;
+  #bytes: Uint8Array | undefined;
+  #checksum: number | undefined;
+
+  constructor(bits: ClusterBits, crc32: Crc32) {
+    this.#bits = bits;
+    this.#crc32 = crc32;
+  }
+
+  bytes(cluster: number): Uint8Array {
+    const { first, end } = this.#bits.rangeOf(cluster);
+    const { clusterSize } = this.#bits;
+    if (end - first < clusterSize * 8) return onesCluster(clusterSize, end - first);
+    this.#bytes ??= onesCluster(clusterSize);
+    return this.#bytes;
+  }
+
+  checksum(cluster: number): number {
+    const bytes = this.bytes(cluster);
+    if (bytes !== this.#bytes) return this.#crc32(bytes);
+    this.#checksum ??= this.#crc32(bytes);
+    return this.#checksum;
+  }
 }

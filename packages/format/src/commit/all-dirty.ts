@@ -1,12 +1,14 @@
 // What a commit writes for a bitmap of which every bit becomes dirty. The bytes of its L1 area and data clusters are not held in memory:
 // they are generated as they are written.
+
+import { onesCluster } from "../bits/cluster-bytes.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import { type BitmapEntry, l1EntriesFor } from "../records/bitmap-entry.ts";
 import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { BitmapWrites, ClusterCopy, DataFields } from "./bitmap-writes.ts";
-import { chunksOf, onesCluster } from "./cluster-bytes.ts";
+import { chunksOf } from "./chunks.ts";
 import type { FreeSpace } from "./free-space.ts";
 
 /** Maximum length of a chunk in bytes. The last data cluster is one chunk even if it is longer: a cluster has up to 2 MiB. */

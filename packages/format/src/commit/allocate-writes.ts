@@ -1,6 +1,5 @@
-import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { ClusterBits } from "../bits/cluster-bits.ts";
 import { storeBits } from "../bits/store-bits.ts";
-import { equalBytes } from "../layout/bytes.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
@@ -8,7 +7,7 @@ import { L1Builder } from "../records/l1.ts";
 import { allDirtyWrites } from "./all-dirty.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
-import { padToCluster } from "./cluster-bytes.ts";
+import { padToCluster } from "./chunks.ts";
 import { clusterRepairWrites } from "./cluster-repair.ts";
 import type { FreeSpace } from "./free-space.ts";
 
@@ -36,32 +35,20 @@ export function allocateWrites(
   });
 }
 
-/**
- * Allocates space for new bits and encodes their L1 area. A cluster whose bytes are the same as in `original` is not written: the new L1
- * entry refers to the stored cluster.
- */
+/** Allocates space for new bits and encodes their L1 area. An unread cluster is not written: the new L1 entry refers to the stored one. */
 function bitsWrites(
-  { from, original }: BitmapChange,
-  bits: Bitmap,
+  { from }: BitmapChange,
+  bits: ClusterBits,
   space: FreeSpace,
   index: QdbIndex,
   crc32: Crc32,
 ): BitmapWrites {
-  const map = from?.map;
-  const { clusterSize } = index;
-  const kept = original === undefined || map === undefined ? 0 : comparableClusters(original, bits, map);
-  const stored = storeBits(
-    bits,
-    index,
-    (length) => space.allocate(length),
-    crc32,
-    (cluster, bytes) => {
-      if (original === undefined || map === undefined || cluster >= kept || map.kind(cluster) !== "data")
-        return undefined;
-      if (!equalBytes(original.viewAt(cluster * clusterSize, clusterSize), bytes)) return undefined;
-      return { offset: map.offset(cluster), checksum: checksumOf(map, cluster) };
-    },
-  );
+  const allocate = (length: number): number => space.allocate(length);
+  const stored = storeBits(bits, index, allocate, crc32, (cluster) => {
+    const map = from?.map;
+    if (map === undefined) throw new Error("an unread cluster is in no file");
+    return { offset: map.offset(cluster), checksum: checksumOf(map, cluster) };
+  });
   const fields = {
     l1TableOffset: BigInt(stored.areaOffset),
     l1Size: stored.l1Size,
@@ -74,7 +61,7 @@ function bitsWrites(
     l1Area: stored.area,
     copies: [],
     *chunks() {
-      for (const chunk of stored.chunks()) yield padToCluster(chunk, clusterSize);
+      for (const chunk of stored.chunks()) yield padToCluster(chunk, index.clusterSize);
     },
   };
 }
@@ -106,15 +93,6 @@ function moveWrites(
     copies,
     chunks: () => [padToCluster({ offset: areaOffset, bytes: l1Area }, index.clusterSize)],
   };
-}
-
-/**
- * Returns how many clusters, counted from the first, may keep their stored copy if their bytes did not change. If the number of bits
- * changes, the last cluster of the old bitmap may not: the file can hold bits that are not zero past the old end, and they would become
- * bits of a longer bitmap.
- */
-function comparableClusters(original: Bitmap, bits: Bitmap, map: QdbClusterMap): number {
-  return bits.bitCount === original.bitCount ? map.count : Math.floor(original.bitCount / (map.clusterSize * 8));
 }
 
 /**

@@ -1,18 +1,6 @@
-import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { ClusterBits } from "../bits/cluster-bits.ts";
 import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
-import type { Tlv } from "../records/tlv.ts";
-
-/**
- * The part of a table entry that the user of the library chooses. The other fields describe where the data of the bitmap is stored, and are
- * set when it is stored.
- */
-export interface EntryContents {
-  /** UTF-8 bytes of the name. */
-  readonly nameBytes: Uint8Array;
-  readonly flags: number;
-  /** Extra-data records, in the order in which they are written. */
-  readonly extraData: readonly Tlv[];
-}
+import type { EntryContents } from "../records/entry-contents.ts";
 
 /**
  * Numbers of the stored clusters of a bitmap in which all bits are zeros or all are ones. A commit that moves the bitmap does not copy
@@ -49,10 +37,8 @@ export interface BitmapChange {
    * data is stored.
    */
   readonly entry?: EntryContents;
-  /** New bits. If absent, the L1 area and the data clusters stay where they are. */
-  readonly bits?: Bitmap;
-  /** The bits of the current generation, if the caller has them in memory. Clusters in which `bits` has the same bytes are not written again. */
-  readonly original?: Bitmap;
+  /** New bits. Unread clusters stay where `from` has them, with their checksums. If absent, the L1 area and all data clusters stay where they are. */
+  readonly bits?: ClusterBits;
   /** What is to be made dirty: some clusters, or with "all" every bit of the bitmap. */
   readonly repair?: ClusterRepair | "all";
   /**

@@ -1,5 +1,7 @@
 // What a commit writes to repair some clusters of a bitmap. Offsets and checksums are computed first; the bytes of the clusters are
 // generated as they are written.
+
+import { onesCluster, trimmed } from "../bits/cluster-bytes.ts";
 import { QdbError } from "../errors.ts";
 import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
@@ -10,7 +12,7 @@ import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import { L1_CHECKSUM, L1_ENTRY, L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { BitmapChange, ClusterRepair } from "./bitmap-change.ts";
 import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
-import { chunksOf, onesCluster, trimmed } from "./cluster-bytes.ts";
+import { chunksOf } from "./chunks.ts";
 import type { FreeSpace } from "./free-space.ts";
 
 /**

@@ -5,8 +5,8 @@ import { entryLength } from "../open/bitmap-table.ts";
 import { validateEntries } from "../open/entry-rules.ts";
 import type { FileGeometry } from "../open/geometry.ts";
 import { BITMAP_ENTRY, BitmapEntry } from "../records/bitmap-entry.ts";
+import type { EntryContents } from "../records/entry-contents.ts";
 import { tlvSize, writeTlv } from "../records/tlv.ts";
-import type { EntryContents } from "./bitmap-change.ts";
 import type { DataFields } from "./bitmap-writes.ts";
 
 /** Returns the length of the bitmap table of a new file, in bytes. @throws {QdbError} LIMIT if it is above 64 MiB */

@@ -1,7 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { EntryContents } from "../records/entry-contents.ts";
 import type { Form } from "../records/header.ts";
 import type { Tlv } from "../records/tlv.ts";
-import type { EntryContents } from "./bitmap-change.ts";
 
 /** A bitmap to be written to a new file. The rules of its table entry (spec §3) are applied when the file is encoded. */
 export interface BitmapContents extends EntryContents {

@@ -1,7 +1,7 @@
 // Packing makes a file shorter that is too long for its contents: it moves all clusters into free space, which is allocated from the front
 // of the file (spec §5, Space).
 
-import { isOnes } from "../bits/store-bits.ts";
+import { isOnes } from "../bits/cluster-bytes.ts";
 import { isZero } from "../layout/bytes.ts";
 import { alignUp } from "../layout/numbers.ts";
 import type { FileState } from "../maps/load-maps.ts";

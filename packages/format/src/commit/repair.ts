@@ -1,5 +1,5 @@
+import { isOnes, trimmed } from "../bits/cluster-bytes.ts";
 import { windows } from "../bits/cluster-windows.ts";
-import { isOnes } from "../bits/store-bits.ts";
 import { hasTail, readClusters } from "../bits/stored-clusters.ts";
 import { QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -9,9 +9,9 @@ import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { isPlaceProblem } from "../open/entry-problems.ts";
 import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { Plan } from "../ports/plan.ts";
+import type { EntryContents } from "../records/entry-contents.ts";
 import { parseExtraData } from "../records/extra-data.ts";
-import type { BitmapChange, ClusterRepair, EntryContents } from "./bitmap-change.ts";
-import { trimmed } from "./cluster-bytes.ts";
+import type { BitmapChange, ClusterRepair } from "./bitmap-change.ts";
 
 /**
  * Decides how each bitmap of a file is repaired (spec §5 Dirt, §7.3). A cluster that does not match its checksum or cannot be read becomes

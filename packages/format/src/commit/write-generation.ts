@@ -4,7 +4,7 @@ import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import { type ChangePlan, readRange, write } from "../ports/plan.ts";
 import type { BitmapWrites } from "./bitmap-writes.ts";
-import { padToCluster } from "./cluster-bytes.ts";
+import { padToCluster } from "./chunks.ts";
 import { copiedBytes } from "./cluster-repair.ts";
 import type { NextGeneration } from "./next-generation.ts";
 

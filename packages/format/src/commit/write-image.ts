@@ -1,4 +1,5 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
+import { ClusterBits } from "../bits/cluster-bits.ts";
 import { type StoredBits, storeBits } from "../bits/store-bits.ts";
 import { alignUp } from "../layout/numbers.ts";
 import { geometryOf } from "../open/geometry.ts";
@@ -29,7 +30,14 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
     return offset;
   };
   const tableOffset = bitmaps.length === 0 ? 0 : allocate(tableSizeOf(bitmaps));
-  const stored = bitmaps.map(({ bits }) => ({ bits, data: storeBits(bits, geometry, allocate, crc32) }));
+  const file = { form: contents.form, allOnes: contents.allOnes };
+  const kept = (): never => {
+    throw new Error("a new file keeps no cluster");
+  };
+  const stored = bitmaps.map(({ bits }) => {
+    const clusters = ClusterBits.of(bits, { clusterSize: geometry.clusterSize });
+    return { bits, data: storeBits(clusters, file, allocate, crc32, kept) };
+  });
   const fields = stored.map(({ bits, data }) =>
     dataFields(bits, data, isFull && data.l1Size > 0 ? crc32(data.area) : 0),
   );

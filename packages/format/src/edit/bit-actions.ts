@@ -1,58 +1,92 @@
-// Changes of a bitmap's bits. The caller has loaded the bits. A change that fails leaves the bitmap as it was.
+// Changes of a bitmap's bits: prepared by reading what they need, and then made at once. A change that fails leaves the bitmap as it was.
 import { Bitmap } from "../bitmap/bitmap.ts";
+import type { Combination } from "../bitmap/combination.ts";
+import { sourceOf } from "../bits/bit-source.ts";
+import type { Apply, ClusterBits } from "../bits/cluster-bits.ts";
+import { prepareCombination, withChanges } from "../bits/combine-bits.ts";
+import { readClusterBits } from "../bits/read-cluster-bits.ts";
+import type { Limits } from "../limits.ts";
+import type { Plan } from "../ports/plan.ts";
+import type { EntryContents } from "../records/entry-contents.ts";
 import { newPoint } from "./chain-records.ts";
-import {
-  bitsToChange,
-  type entryOf,
-  loadedBits,
-  type PendingBitmap,
-  removableEntry,
-  usableEntry,
-  usage,
-} from "./pending-bitmap.ts";
+import type { EditSource } from "./edit-options.ts";
+import { bitsOf, type PendingBitmap, removableEntry, usableEntry, usage } from "./pending-bitmap.ts";
 
-/** A function that changes bits in place and returns them, or returns other bits. If it throws, it has not changed the bits. */
-export type BitChange = (bits: Bitmap) => Bitmap;
+/** Reads what a change needs. */
+export type Prepare = (bits: ClusterBits) => Plan<Apply>;
 
-/** Returns the {@link BitChange} that changes bits in place. */
-export function inPlace(change: (bits: Bitmap) => void): BitChange {
-  return (bits) => {
-    change(bits);
-    return bits;
-  };
+/**
+ * Prepares a change. Starts over if another action changed the bits while they were read. `refuse` throws if the bitmap does not allow the
+ * change; it is called before the reads and after them.
+ * @throws {QdbError} as `refuse`, {@link bitsOf} and `prepare`
+ */
+export function* prepareChange(
+  bitmap: PendingBitmap,
+  refuse: (bitmap: PendingBitmap) => void,
+  prepare: Prepare,
+  limits: Limits,
+): Plan<Apply> {
+  for (;;) {
+    refuse(bitmap);
+    const bits = bitsOf(bitmap, limits);
+    const { version } = bits;
+    const apply = yield* prepare(bits);
+    refuse(bitmap);
+    if (bitmap.bits === bits && bits.version === version) return apply;
+  }
 }
 
-/** Makes a change that never makes a dirty bit clean. @throws {QdbError} as {@link usableEntry} and the change */
-export function addDirt(bitmap: PendingBitmap, change: BitChange): void {
+/** Returns the change that combines bits with those of a source. */
+export function combining(how: Combination, source: EditSource): Prepare {
+  const bits = source instanceof Bitmap ? sourceOf(source) : source;
+  return (target) => prepareCombination(target, how, bits);
+}
+
+/** Makes a change that never makes a dirty bit clean. @throws {QdbError} as {@link usableEntry} */
+export function addDirt(bitmap: PendingBitmap, apply: Apply): void {
   usableEntry(bitmap);
-  bitmap.bits = change(bitsToChange(bitmap));
+  bitmap.bits = apply();
 }
 
-/** Makes a change that may make dirty bits clean: the bitmap gets a new id in its chain of backups (spec §3). @throws {QdbError} as {@link removableEntry} and the change */
-export function removeDirt(bitmap: PendingBitmap, newId: () => Uint8Array, change: BitChange): void {
+/** Makes a change that may make dirty bits clean: the bitmap gets a new id in its chain of backups (spec §3). @throws {QdbError} as {@link removableEntry} */
+export function removeDirt(bitmap: PendingBitmap, newId: () => Uint8Array, apply: Apply): void {
   const entry = entryOfNewPoint(bitmap, newId);
-  bitmap.bits = change(bitsToChange(bitmap));
+  bitmap.bits = apply();
   Object.assign(bitmap, { entry, isNewPoint: true });
 }
 
 /**
  * Makes a change of which only the result is known. A bit that was dirty and is clean in the result is removed dirt.
- * @throws {QdbError} as {@link usableEntry} and the callback; USAGE if the result has another shape, or if dirt is removed from a frozen bitmap
+ * @throws {QdbError} as {@link usableEntry} and the callback; LIMIT if the bits do not fit `maxBitmapBytes`; USAGE if the result has another shape, if the bitmap was changed by something else meanwhile, or if dirt is removed from a frozen bitmap
  */
-export function changeBits(bitmap: PendingBitmap, newId: () => Uint8Array, callback: BitChange): void {
-  usableEntry(bitmap);
-  const result: unknown = callback(loadedBits(bitmap).clone());
-  const before = loadedBits(bitmap);
+export function* changeBits(
+  bitmap: PendingBitmap,
+  refuse: (bitmap: PendingBitmap) => void,
+  newId: () => Uint8Array,
+  callback: (bits: Bitmap) => Bitmap,
+  limits: Limits,
+): Plan<void> {
+  let before: Bitmap | undefined;
+  const prepare: Prepare = function* (bits) {
+    before = yield* readClusterBits(bits, bitmap.name, limits);
+    return () => bits;
+  };
+  const bits = (yield* prepareChange(bitmap, refuse, prepare, limits))();
+  if (before === undefined) throw new Error("the bits of a bitmap are read before they are changed");
+  const { version } = bits;
+  const result: unknown = callback(before.clone());
+  if (bitmap.bits !== bits || bits.version !== version)
+    throw usage("it was changed by the callback that computes its bits; change it in one way only", bitmap.name);
+  refuse(bitmap);
   if (!(result instanceof Bitmap) || result.size !== before.size || result.granularity !== before.granularity)
     throw usage("a change of its bits has to return a bitmap of the same size and granularity", bitmap.name);
-  // The callback may hold its result, and change it later.
-  const bits = result.clone();
-  if (before.hasDirtOutside(bits)) Object.assign(bitmap, { entry: entryOfNewPoint(bitmap, newId), isNewPoint: true });
-  bitmap.bits = bits;
+  const entry = before.hasDirtOutside(result) ? entryOfNewPoint(bitmap, newId) : undefined;
+  bitmap.bits = withChanges(bits, before, result);
+  if (entry !== undefined) Object.assign(bitmap, { entry, isNewPoint: true });
 }
 
 /** Returns the entry of a bitmap after dirty bits are removed. One new id serves all actions of a commit: the chain would break at a parent that was never stored. */
-function entryOfNewPoint(bitmap: PendingBitmap, newId: () => Uint8Array): ReturnType<typeof entryOf> {
+function entryOfNewPoint(bitmap: PendingBitmap, newId: () => Uint8Array): EntryContents {
   const entry = removableEntry(bitmap);
   if (bitmap.isNewPoint === true) return entry;
   return { ...entry, extraData: newPoint(entry.extraData, newId()) };

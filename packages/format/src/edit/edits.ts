@@ -1,26 +1,25 @@
-import { Bitmap } from "../bitmap/bitmap.ts";
-import type { BitmapShape, DiskRange } from "../bitmap/shape.ts";
-import type { BitmapChange } from "../commit/bitmap-change.ts";
-import type { BitmapContents, FileContents } from "../commit/file-contents.ts";
-import type { Problem } from "../errors.ts";
+import type { Bitmap } from "../bitmap/bitmap.ts";
+import { type BitmapShape, bitsInward, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import { ClusterBits } from "../bits/cluster-bits.ts";
+import { prepareGranularity, prepareInversion } from "../bits/combine-bits.ts";
+import { readClusterBits } from "../bits/read-cluster-bits.ts";
+import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
 import { encodeUtf8 } from "../layout/text.ts";
-import type { Limits } from "../limits.ts";
-import type { FileState } from "../maps/load-maps.ts";
-import type { MirrorOptions } from "../open/header-source.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { ExtraRecord } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { addDirt, changeBits, inPlace, removeDirt } from "./bit-actions.ts";
+import { addDirt, changeBits, combining, type Prepare, prepareChange, removeDirt } from "./bit-actions.ts";
 import { BitmapList } from "./bitmap-list.ts";
 import { copyRecords, withRecord } from "./chain-records.ts";
+import type { Ability, Container, PendingChange } from "./container.ts";
+import type { EditOptions, EditSource, NewBitmap } from "./edit-options.ts";
+import { findChanges } from "./find-changes.ts";
 import { freeze, release } from "./freeze.ts";
 import {
-  doubtOf,
+  bitsOf,
   entryOf,
-  loadBits,
-  loadSource,
   type PendingBitmap,
   removableEntry,
   shapeOf,
@@ -28,41 +27,26 @@ import {
   usableEntry,
   usage,
 } from "./pending-bitmap.ts";
-import { changeOf, contentsOf } from "./pending-contents.ts";
-
-/** Options of {@link Edits}. */
-export interface EditOptions extends Limits, MirrorOptions {
-  /** Returns 16 random bytes at each call, for the ids of bitmaps. */
-  readonly newId: () => Uint8Array;
-}
-
-/** A new bitmap. `Edits` copies what it is given: changes that the caller makes later have no effect. */
-export interface NewBitmap {
-  readonly name: string;
-  readonly bits: Bitmap;
-  readonly flags: number;
-  /** Extra-data records, in the order in which they are written. */
-  readonly extraData: readonly Tlv[];
-}
 
 /**
  * Pending changes of the bitmaps of a file, in memory. Actions are done one after the other, and one commit writes all of them. An action
- * reads bits from the file if it needs them. An action that would break a rule is refused (spec §3, §5 Dirt), and an action that fails
- * changes nothing.
+ * costs what it changes: it reads only clusters on whose bits its result depends, and a cluster that was not read stays where it is, with
+ * its checksum. An action that would break a rule is refused (spec §3, §5 Dirt), and an action that fails changes nothing.
  *
  * The kind of an action decides whether it removes dirt: `unmark`, `clear`, `invert`, `intersect`, `subtract`, `xor` and a `resize` to a
  * smaller size do. A frozen bitmap refuses them, and any other bitmap gets a new id in its chain of backups. `change` is decided by
  * comparing the bits before and after it. Other actions never make a dirty bit clean.
  */
 export class Edits {
-  readonly #state: FileState;
+  readonly #container: Container;
   readonly #options: EditOptions;
   readonly #list: BitmapList;
 
-  constructor(state: FileState, options: EditOptions) {
-    this.#state = state;
+  /** Begins with no changes. The container is the file in the state that was opened. */
+  constructor(container: Container, options: EditOptions) {
+    this.#container = container;
     this.#options = options;
-    this.#list = new BitmapList(state.mapped.map((from) => ({ from, name: from.entry.label })));
+    this.#list = new BitmapList(container.bitmaps.map((from, index) => ({ from, index, name: from.label })));
   }
 
   /** Whether there is a bitmap with a name. */
@@ -87,26 +71,40 @@ export class Edits {
 
   /**
    * Returns a copy of the bits of a bitmap with the changes so far. Changes of the copy have no effect on the file.
-   * @throws {QdbError} NOT_FOUND; BAD_CHECKSUM if the header was read from the mirror and that is not accepted; the code of the bitmap's first problem; LIMIT if the bits take more than `maxBitmapBytes`
+   * @throws {QdbError} as {@link source}; BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT if the bits take more than `maxBitmapBytes`
    */
   *bits(name: string): Plan<Bitmap> {
-    return (yield* loadSource(this.#list.find(name), this.#state.index, this.#options)).clone();
+    return yield* readClusterBits(this.source(name), name, this.#options);
+  }
+
+  /**
+   * Returns the bits of a bitmap with the changes so far, for {@link merge} and its like. They are read as they are needed. Actions that
+   * follow have no effect on them.
+   * @throws {QdbError} NOT_FOUND; BAD_CHECKSUM if the header was read from the mirror and that is not accepted; the code of the bitmap's first problem
+   */
+  source(name: string): ClusterBits {
+    const bitmap = this.#list.find(name);
+    this.#container.refuseSource(name);
+    return bitsOf(bitmap, this.#options).fork();
   }
 
   /** Adds a bitmap after the others. @throws {QdbError} ALREADY_EXISTS */
   add({ name, bits, flags, extraData }: NewBitmap): void {
     const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
-    this.#list.add({ name, bits: bits.clone(), entry });
+    this.#list.add({ name, bits: this.#inMemory(bits), entry });
   }
 
   /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor */
   replace({ name, bits, flags, extraData }: NewBitmap): void {
     const bitmap = this.#list.find(name);
     this.#list.refuseBound(bitmap, "replaced");
-    const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
-    Object.assign(bitmap, { entry, bits: bits.clone() });
-    delete bitmap.original;
+    this.#list.setEntry(bitmap, { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) });
+    bitmap.bits = this.#inMemory(bits);
     delete bitmap.isNewPoint;
+  }
+
+  #inMemory(bits: Bitmap): ClusterBits {
+    return ClusterBits.of(bits, { ...this.#options, clusterSize: this.#container.clusterSize });
   }
 
   /** Removes a bitmap, even a bitmap in error; if several have the name, all of them. @throws {QdbError} NOT_FOUND; USAGE for the successor of a frozen bitmap */
@@ -118,87 +116,97 @@ export class Edits {
     this.#list.removeName(bitmap);
   }
 
-  /** Marks every bit dirty that a range of the disk touches. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk */
-  *mark(name: string, range: DiskRange): Plan<void> {
-    addDirt(
-      yield* this.#load(name, usableEntry),
-      inPlace((bits) => bits.mark(range)),
-    );
+  /** Marks every bit dirty that a range of the disk touches. Reads only clusters that the range covers in part. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk */
+  mark(name: string, range: DiskRange): Plan<void> {
+    return this.#add(name, (bits) => bits.prepareRange(bitsOutward(range, bits), "ones"));
   }
 
-  /** Marks every bit clean whose whole granule lies in a range of the disk. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk, and for a frozen bitmap */
+  /** Marks every bit clean whose whole granule lies in a range of the disk. Reads only clusters that the range covers in part. @throws {QdbError} as {@link change}; USAGE for a range that is not inside the disk, and for a frozen bitmap */
   unmark(name: string, range: DiskRange): Plan<void> {
-    return this.#remove(name, (bits) => bits.unmark(range));
+    return this.#remove(name, (bits) => bits.prepareRange(bitsInward(range, bits), "zeros"));
   }
 
-  /** Makes every bit clean. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
-  *clear(name: string): Plan<void> {
-    removeDirt(yield* this.#load(name, removableEntry), this.#options.newId, Bitmap.clean);
+  /** Makes every bit clean. Reads nothing. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
+  clear(name: string): Plan<void> {
+    return this.#remove(name, function* (bits) {
+      return () => {
+        bits.fill("zeros");
+        return bits;
+      };
+    });
   }
 
   /** Makes dirty bits clean and clean bits dirty. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
   invert(name: string): Plan<void> {
-    return this.#remove(name, (bits) => bits.invert());
+    return this.#remove(name, prepareInversion);
   }
 
-  /** Adds the dirty bits of a source (OR), rounded outward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size */
-  *merge(name: string, source: Bitmap): Plan<void> {
-    addDirt(
-      yield* this.#load(name, usableEntry),
-      inPlace((bits) => bits.merge(source)),
-    );
+  /** Adds the dirty bits of a source (OR), rounded outward if its granularity differs. Reads clusters that both have stored. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size */
+  merge(name: string, source: EditSource): Plan<void> {
+    return this.#add(name, combining("merge", source));
   }
 
   /** Keeps the bits that are dirty in a source too (AND), rounded outward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for a frozen bitmap */
-  intersect(name: string, source: Bitmap): Plan<void> {
-    return this.#remove(name, (bits) => bits.intersect(source));
+  intersect(name: string, source: EditSource): Plan<void> {
+    return this.#remove(name, combining("intersect", source));
   }
 
   /** Clears the bits that are dirty in a source (AND NOT), rounded inward if its granularity differs. @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for a frozen bitmap */
-  subtract(name: string, source: Bitmap): Plan<void> {
-    return this.#remove(name, (bits) => bits.subtract(source));
+  subtract(name: string, source: EditSource): Plan<void> {
+    return this.#remove(name, combining("subtract", source));
   }
 
   /** Keeps the bits that are dirty in exactly one of bitmap and source (XOR). @throws {QdbError} as {@link change}; SIZE_MISMATCH for another disk size; USAGE for another granularity, and for a frozen bitmap */
-  xor(name: string, source: Bitmap): Plan<void> {
-    return this.#remove(name, (bits) => bits.xor(source));
+  xor(name: string, source: EditSource): Plan<void> {
+    return this.#remove(name, combining("xor", source));
   }
 
   /** Changes the granularity of a bitmap. Rounding only makes more bytes dirty. @throws {QdbError} as {@link change}; USAGE for a granularity that the format does not allow; LIMIT above 2^32 bits */
-  *regranulate(name: string, granularity: number): Plan<void> {
-    addDirt(yield* this.#load(name, usableEntry), (bits) => bits.regranulate(granularity));
+  regranulate(name: string, granularity: number): Plan<void> {
+    const options = { ...this.#options, clusterSize: this.#container.clusterSize };
+    return this.#add(name, (bits) => prepareGranularity(bits, granularity, options));
   }
 
   /**
    * Changes the bits of a bitmap by a callback. The callback gets a copy of them, and returns bits of the same size and granularity. If a
    * bit is clean in the result that was dirty before, dirt is removed.
-   * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; LIMIT if the bits take more than `maxBitmapBytes`; USAGE for a result of another size or granularity, and for dirt that is removed from a frozen bitmap
+   * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; BAD_CHECKSUM if a data cluster that is read does not match its checksum; LIMIT if the bits take more than `maxBitmapBytes`; USAGE for a result of another size or granularity, for dirt that is removed from a frozen bitmap, and if something else changed the bitmap meanwhile
    */
-  *change(name: string, callback: (bits: Bitmap) => Bitmap): Plan<void> {
-    changeBits(yield* this.#load(name, usableEntry), this.#options.newId, callback);
-  }
-
-  *#remove(name: string, change: (bits: Bitmap) => void): Plan<void> {
-    removeDirt(yield* this.#load(name, removableEntry), this.#options.newId, inPlace(change));
-  }
-
-  /** Returns a bitmap with its bits loaded. `refuse` throws if the bitmap does not allow the action. */
-  *#load(name: string, refuse: (bitmap: PendingBitmap) => void): Plan<PendingBitmap> {
+  change(name: string, callback: (bits: Bitmap) => Bitmap): Plan<void> {
     const bitmap = this.#list.find(name);
-    refuse(bitmap);
-    yield* loadBits(bitmap, this.#options);
-    // Another action may have run while the bits were read.
-    refuse(bitmap);
-    return bitmap;
+    return changeBits(bitmap, this.#listed(usableEntry), this.#options.newId, callback, this.#options);
+  }
+
+  /** Returns a check of a bitmap that also refuses one that was removed meanwhile. */
+  #listed(refuse: (bitmap: PendingBitmap) => void): (bitmap: PendingBitmap) => void {
+    return (bitmap) => {
+      this.#list.requireListed(bitmap);
+      refuse(bitmap);
+    };
+  }
+
+  *#add(name: string, prepare: Prepare): Plan<void> {
+    const bitmap = this.#list.find(name);
+    addDirt(bitmap, yield* prepareChange(bitmap, this.#listed(usableEntry), prepare, this.#options));
+  }
+
+  *#remove(name: string, prepare: Prepare): Plan<void> {
+    const bitmap = this.#list.find(name);
+    removeDirt(
+      bitmap,
+      this.#options.newId,
+      yield* prepareChange(bitmap, this.#listed(removableEntry), prepare, this.#options),
+    );
   }
 
   /** Makes every bit dirty. An inconsistent bitmap can be used again after that. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */
   markAll(name: string): void {
     const bitmap = this.#list.find(name);
     const entry = entryOf(bitmap);
-    const bits = Bitmap.dirty(shapeOf(bitmap));
-    Object.assign(bitmap, { bits, entry: { ...entry, flags: entry.flags & ~FLAG.in_use } });
-    delete bitmap.original;
+    const options = { ...this.#options, clusterSize: this.#container.clusterSize };
+    const bits = ClusterBits.uniform(shapeOf(bitmap), "ones", options);
+    this.#list.setEntry(bitmap, { ...entry, flags: entry.flags & ~FLAG.in_use });
+    bitmap.bits = bits;
   }
 
   /** Sets or clears the enabled flag. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; USAGE for enabling a frozen bitmap */
@@ -207,7 +215,8 @@ export class Edits {
     const entry = usableEntry(bitmap);
     if (enabled && (entry.flags & FLAG.frozen) !== 0)
       throw usage("it is frozen: its successor collects; release it first", name);
-    bitmap.entry = { ...entry, flags: enabled ? entry.flags | FLAG.enabled : entry.flags & ~FLAG.enabled };
+    const flags = enabled ? entry.flags | FLAG.enabled : entry.flags & ~FLAG.enabled;
+    this.#list.setEntry(bitmap, { ...entry, flags });
   }
 
   /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the first problem of either bitmap */
@@ -216,14 +225,14 @@ export class Edits {
     const entry = { ...soundEntry(bitmap), nameBytes: encodeUtf8(to) };
     if (name === to) return;
     this.#list.refuseExisting(to);
-    // `soundEntry` refuses a bitmap in error: encoding its entry again would hide the error (QDB-CMT-048).
+    // `soundEntry` refuses a bitmap in error: encoding its entry again would hide the error (QDB-CMT-091).
     const followers = this.#list.frozenFor(bitmap).map((frozen) => {
       const before = soundEntry(frozen);
       return [frozen, { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) }] as const;
     });
     // What follows cannot fail.
-    Object.assign(bitmap, { entry, name: to });
-    for (const [frozen, after] of followers) frozen.entry = after;
+    this.#list.setEntry(bitmap, entry, to);
+    for (const [frozen, after] of followers) this.#list.setEntry(frozen, after);
   }
 
   /**
@@ -232,13 +241,15 @@ export class Edits {
    */
   *resize(name: string, size: number | bigint, newArea: "dirty" | "clean"): Plan<void> {
     const bytes = exactInteger(size, "size");
-    const bitmap = yield* this.#load(name, (found) => {
+    this.#require("resize", name);
+    const bitmap = this.#list.find(name);
+    const refuse = this.#listed((found) => {
       this.#list.refuseBound(found, "resized");
       usableEntry(found);
     });
-    const resized = (bits: Bitmap): Bitmap => bits.resize(bytes, { newArea });
-    if (bytes < shapeOf(bitmap).size) removeDirt(bitmap, this.#options.newId, resized);
-    else addDirt(bitmap, resized);
+    const apply = yield* prepareChange(bitmap, refuse, (bits) => bits.prepareResize(bytes, newArea), this.#options);
+    if (bytes < shapeOf(bitmap).size) removeDirt(bitmap, this.#options.newId, apply);
+    else addDirt(bitmap, apply);
   }
 
   /**
@@ -247,7 +258,9 @@ export class Edits {
    * @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the bitmap's first problem; USAGE if the bitmap is frozen or a successor
    */
   freeze(name: string, successor: string, created?: bigint): void {
-    freeze(this.#list, name, successor, this.#options.newId, created);
+    this.#require("freeze", name);
+    const { clusterSize } = this.#container;
+    freeze(this.#list, name, successor, { newId: this.#options.newId, clusterSize, created });
   }
 
   /**
@@ -256,43 +269,29 @@ export class Edits {
    * @throws {QdbError} NOT_FOUND; USAGE if the bitmap is not frozen; the code of the first problem of either bitmap; for `failed`, BAD_CHECKSUM if the header was read from the mirror and that is not accepted
    */
   *release(name: string, outcome: "done" | "failed"): Plan<void> {
-    yield* release(this.#list, name, outcome, this.#state.index, this.#options);
+    this.#require("freeze", name);
+    yield* release(this.#list, name, outcome, this.#container, this.#options);
   }
 
   /** Sets a record of a bitmap. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem */
   setRecord(name: string, record: Exclude<ExtraRecord, { kind: "unknown" }>): void {
     const bitmap = this.#list.find(name);
     const entry = soundEntry(bitmap);
-    bitmap.entry = { ...entry, extraData: withRecord(entry.extraData, record) };
+    this.#require("records", name);
+    this.#list.setEntry(bitmap, { ...entry, extraData: withRecord(entry.extraData, record) });
   }
 
-  /** Returns what a commit does with each bitmap of the next generation; undefined if nothing changes. Bits that equal those in the file do not count as changed. */
-  findChanges(): readonly BitmapChange[] | undefined {
-    const { mapped } = this.#state;
-    const changes = this.#list.all().map(changeOf);
-    const isSame =
-      changes.length === mapped.length &&
-      changes.every(({ from, entry, bits }, at) => from === mapped[at] && entry === undefined && bits === undefined);
-    return isSame ? undefined : changes;
+  /** @throws {QdbError} NOT_SUPPORTED if this kind of file lacks an ability */
+  #require(ability: Ability, bitmap: string): void {
+    const instead = this.#container.lacks[ability];
+    if (instead !== undefined) throw new QdbError("NOT_SUPPORTED", instead, { bitmap });
   }
 
-  /** The problems of the bitmaps that {@link contents} makes all dirty because no checksum tells which of their bits are right. */
-  doubted(): readonly Problem[] {
-    return this.#list.all().flatMap((bitmap) => {
-      const doubt = doubtOf(bitmap, this.#state.index);
-      return doubt === undefined ? [] : [doubt];
-    });
-  }
-
-  /** Returns the contents of the file with all changes, for writing the file whole. @throws {QdbError} the code of the first problem of a bitmap that cannot be written */
-  *contents(
-    form: "full" | "draft",
-    ids: { readonly fileId: Uint8Array; readonly writerId: Uint8Array },
-  ): Plan<FileContents> {
-    const { index } = this.#state;
-    const bitmaps: BitmapContents[] = [];
-    for (const bitmap of this.#list.all()) bitmaps.push(yield* contentsOf(bitmap, index, this.#options));
-    const allOnes = form === "full" && (index.form === "draft" || index.allOnes);
-    return { form, clusterBits: index.header.clusterBits, ...ids, allOnes, extensions: index.extensions, bitmaps };
+  /**
+   * Returns what a commit stores of each bitmap, in order; undefined if nothing changes. Bits that equal those in the file do not count as
+   * changed. Actions that follow have no effect on the result.
+   */
+  *findChanges(): Plan<readonly PendingChange[] | undefined> {
+    return yield* findChanges(this.#list.all(), this.#container);
   }
 }

@@ -1,33 +1,27 @@
 // Freezing a bitmap for a backup, and releasing it after the backup (spec §3).
-import { Bitmap } from "../bitmap/bitmap.ts";
+import { ClusterBits } from "../bits/cluster-bits.ts";
+import { prepareCombination } from "../bits/combine-bits.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import type { Limits } from "../limits.ts";
-import type { MirrorOptions } from "../open/header-source.ts";
-import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";
+import { prepareChange } from "./bit-actions.ts";
 import type { BitmapList } from "./bitmap-list.ts";
 import { withRecord } from "./chain-records.ts";
-import {
-  bitsToChange,
-  loadBits,
-  loadedBits,
-  loadSource,
-  type PendingBitmap,
-  shapeOf,
-  successorOf,
-  usableEntry,
-  usage,
-} from "./pending-bitmap.ts";
+import type { Container } from "./container.ts";
+import { bitsOf, type PendingBitmap, shapeOf, successorOf, usableEntry, usage } from "./pending-bitmap.ts";
 
 /** Freezes a bitmap and adds its successor, which is clean and enabled. @throws {QdbError} as `Edits.freeze` */
 export function freeze(
   list: BitmapList,
   name: string,
   successor: string,
-  newId: () => Uint8Array,
-  created?: bigint,
+  {
+    newId,
+    clusterSize,
+    created,
+  }: { readonly newId: () => Uint8Array; readonly clusterSize: number; readonly created: bigint | undefined },
 ): void {
   const bitmap = list.find(name);
   const entry = usableEntry(bitmap);
@@ -43,9 +37,9 @@ export function freeze(
   const flags = (entry.flags & ~FLAG.enabled) | FLAG.frozen;
   const extraData = withRecord(entry.extraData, { kind: "successor", text: successor });
   const added = { nameBytes: encodeUtf8(successor), flags: FLAG.enabled, extraData: records.map(encodeRecord) };
-  list.add({ name: successor, bits: Bitmap.clean(shapeOf(bitmap)), entry: added });
+  list.add({ name: successor, bits: ClusterBits.uniform(shapeOf(bitmap), "zeros", { clusterSize }), entry: added });
   // What follows cannot fail, so the file never has one change without the other.
-  bitmap.entry = { ...entry, flags, extraData };
+  list.setEntry(bitmap, { ...entry, flags, extraData });
 }
 
 /** Ends a freeze: removes the frozen bitmap. After a failed backup, its dirty bits are merged into its successor first. @throws {QdbError} as `Edits.release` */
@@ -53,19 +47,16 @@ export function* release(
   list: BitmapList,
   name: string,
   outcome: "done" | "failed",
-  index: QdbIndex,
-  options: Limits & MirrorOptions,
+  container: Container,
+  limits: Limits,
 ): Plan<void> {
   const frozen = list.find(name);
   const successorName = nameOfSuccessor(frozen);
   if (outcome === "failed") {
     const successor = list.find(successorName);
     usableEntry(successor);
-    yield* loadSource(frozen, index, options);
-    yield* loadBits(successor, options);
-    // Another action may have run while the bits were read.
-    nameOfSuccessor(frozen);
-    mergeBack(frozen, successor);
+    container.refuseSource(name);
+    yield* mergeBack(list, frozen, successor, limits);
   }
   list.remove(frozen);
 }
@@ -80,12 +71,30 @@ function nameOfSuccessor(bitmap: PendingBitmap): string {
 }
 
 /** Merges the dirty bits of a frozen bitmap into its successor, which takes the place of the frozen bitmap in the chain of backups. */
-function mergeBack(frozen: PendingBitmap, successor: PendingBitmap): void {
-  const { extraData } = usableEntry(frozen);
-  const target = usableEntry(successor);
-  const bits = bitsToChange(successor);
-  bits.merge(loadedBits(frozen));
-  const chain = extraData.filter(({ type }) => type === RECORD.id || type === RECORD.parent);
-  const others = target.extraData.filter(({ type }) => type !== RECORD.id && type !== RECORD.parent);
-  Object.assign(successor, { bits, entry: { ...target, extraData: [...others, ...chain] }, isNewPoint: false });
+function* mergeBack(list: BitmapList, frozen: PendingBitmap, successor: PendingBitmap, limits: Limits): Plan<void> {
+  for (;;) {
+    const source = bitsOf(frozen, limits);
+    const { version } = source;
+    const apply = yield* prepareChange(
+      successor,
+      (bitmap) => {
+        list.requireListed(bitmap);
+        usableEntry(bitmap);
+      },
+      (bits) => prepareCombination(bits, "merge", source.fork()),
+      limits,
+    );
+    // Another action may have run while the bits were read. Its dirt must not be lost with the frozen bitmap.
+    list.requireListed(frozen);
+    nameOfSuccessor(frozen);
+    if (frozen.bits !== source || source.version !== version) continue;
+    const { extraData } = usableEntry(frozen);
+    const target = usableEntry(successor);
+    const chain = extraData.filter(({ type }) => type === RECORD.id || type === RECORD.parent);
+    const others = target.extraData.filter(({ type }) => type !== RECORD.id && type !== RECORD.parent);
+    successor.bits = apply();
+    list.setEntry(successor, { ...target, extraData: [...others, ...chain] });
+    successor.isNewPoint = false;
+    return;
+  }
 }

@@ -1,9 +1,12 @@
+import type { BitmapShape } from "../bitmap/shape.ts";
 import { type Problem, QdbError } from "../errors.ts";
+import { equalBytes } from "../layout/bytes.ts";
 import { l1Reference } from "../open/bitmap-table.ts";
 import { isOfPlace } from "../open/entry-problems.ts";
 import { checkPlace } from "../open/geometry.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { type BitmapEntry, entryProblem } from "../records/bitmap-entry.ts";
+import type { EntryContents } from "../records/entry-contents.ts";
 import type { ClusterOwners } from "./cluster-owners.ts";
 import { validateL1Entry } from "./l1-rules.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
@@ -148,6 +151,51 @@ export class MappedBitmap {
     }
     if (fault.kind === "outside" || !fault.owners.isOverlapped(l1Reference(entry, this.#index).offset)) return;
     yield entryProblem(entry, "l1TableOffset", "OVERLAP", "a data cluster of a bitmap lies over the L1 area");
+  }
+
+  /** The name for messages: `hex:` and its bytes if it is not UTF-8. */
+  get label(): string {
+    return this.entry.label;
+  }
+
+  /** The name; undefined if it is not UTF-8. */
+  get name(): string | undefined {
+    return this.entry.name;
+  }
+
+  get shape(): BitmapShape {
+    const { size, granularity } = this.entry.decodeFields();
+    return { size, granularity };
+  }
+
+  /** Returns name, flags and records; undefined if the records cannot be parsed: then the entry can only be copied or removed. */
+  parseEntry(): EntryContents | undefined {
+    const records = this.entry.parseRecords();
+    if (records === undefined) return undefined;
+    return { nameBytes: this.entry.nameBytes, flags: this.entry.decodeFields().flags, extraData: records };
+  }
+
+  /** Whether the entry has these contents, so that its bytes can be copied. An entry whose reserved bytes are not zero is not copied (QDB-TBL-008). */
+  hasEntry({ nameBytes, flags, extraData }: EntryContents): boolean {
+    const fields = this.entry.decodeFields();
+    const records = this.entry.parseRecords();
+    return (
+      fields.flags === flags &&
+      fields.reserved === 0 &&
+      equalBytes(this.entry.nameBytes, nameBytes) &&
+      records?.length === extraData.length &&
+      extraData.every((record, at) => record.type === records[at]?.type && equalBytes(record.data, records[at].data))
+    );
+  }
+
+  /**
+   * Returns the damage for which a rewrite of the file makes the bitmap all dirty. Undefined if its bits can be read, if a read failed that
+   * may succeed later, and if the entry would still be in error with all bits dirty.
+   */
+  findDoubt(): Problem | undefined {
+    const damage = this.findDamage();
+    if (damage === undefined || this.#index.problems.isBeyondRepair(this.entry.index)) return undefined;
+    return damage.code === "IO" || damage.code === "SHORT_READ" ? undefined : damage;
   }
 
   /** Records a problem of a data cluster as the bitmap's fault. Does nothing if the bitmap has a fault already. */

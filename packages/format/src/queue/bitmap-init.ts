@@ -1,7 +1,7 @@
 // What a caller says of a new bitmap, and the defaults of what it does not say.
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapContents } from "../commit/file-contents.ts";
-import type { NewBitmap } from "../edit/edits.ts";
+import type { NewBitmap } from "../edit/edit-options.ts";
 import { QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import { MAX_NAME_SIZE } from "../limits.ts";

@@ -142,11 +142,12 @@ function combine({ dice, file }: Situation): Made | undefined {
   const [{ name: target, granularity }, { name: source, granularity: other }] = pick(dice, pairs);
   const same = granularity === other;
   const how = same ? pick(dice, ["merge", "merge", "intersect", "subtract", "xor"] as const) : "merge";
+  const isRead = dice() < 0.3;
   return {
-    text: `${how} ${source} into ${target}`,
+    text: `${how} ${source}${isRead ? ", read whole," : ""} into ${target}`,
     plainly: (model) => model.combine(how, target, source),
     async perform(editor) {
-      const bits = await editor.bits(source);
+      const bits = await (isRead ? editor.bits(source) : editor.source(source));
       await editor.read(editor.edits[how](target, bits));
     },
   };

@@ -40,6 +40,8 @@ export class PlainFile {
   bitmaps: PlainBitmap[];
   /** Whether it is read through its mirror, and what is clean there is not to be relied on. */
   isDoubtful = false;
+  /** The code with which an action may be refused, since a data cluster is damaged: it depends on whether the action has to read that one. */
+  mayRefuse: string | undefined;
 
   constructor(isDraft: boolean, bitmaps: readonly PlainBitmap[]) {
     this.isDraft = isDraft;
@@ -85,14 +87,14 @@ export class PlainFile {
   change(name: string, removes: boolean, next: (bitmap: PlainBitmap) => Uint8Array): void {
     const bitmap = this.#usable(name);
     if (removes && bitmap.successor !== undefined) throw new Refusal("USAGE");
-    bitmap.bits = next(this.readable(name));
+    bitmap.bits = next(this.#read(name));
     bitmap.isTouched = true;
   }
 
-  /** A bitmap whose bits can be read. @throws {Refusal} the code of what is wrong with it */
-  readable(name: string): PlainBitmap {
-    const bitmap = this.find(name);
-    if (bitmap.damage !== undefined) throw new Refusal(bitmap.damage.code);
+  /** A bitmap of which an action reads what it needs. The bits of a damaged one are those that it had. @throws {Refusal} the code of what is wrong with its entry or its L1 area */
+  #read(name: string): PlainBitmap {
+    const bitmap = this.#usable(name);
+    if (bitmap.damage !== undefined) this.mayRefuse = bitmap.damage.code;
     return bitmap;
   }
 
@@ -115,7 +117,7 @@ export class PlainFile {
     const bitmap = this.#sound(name);
     if (this.bitmaps.some((other) => other.name === to)) throw new Refusal("ALREADY_EXISTS");
     for (const other of this.bitmaps) {
-      // The record that names it must follow, but the entry of a bitmap in error stays as it is (QDB-CMT-048).
+      // The record that names it must follow, but the entry of a bitmap in error stays as it is (QDB-CMT-091).
       if (other.successor === name) Object.assign(this.#sound(other.name), { successor: to, isTouched: true });
     }
     Object.assign(bitmap, { name: to, isTouched: true });
@@ -141,7 +143,7 @@ export class PlainFile {
     if (outcome === "failed") {
       const target = this.#usable(successor);
       const { bits } = this.#source(name);
-      target.bits = merged(this.readable(successor), { ...bitmap, bits });
+      target.bits = merged(this.#read(successor), { ...bitmap, bits });
       target.isTouched = true;
     }
     this.bitmaps = this.bitmaps.filter((other) => other !== bitmap);
@@ -187,7 +189,7 @@ export class PlainFile {
   #source(name: string): PlainBitmap {
     const bitmap = this.find(name);
     if (this.isDoubtful) throw new Refusal("BAD_CHECKSUM");
-    return this.readable(bitmap.name);
+    return this.#read(bitmap.name);
   }
 
   /** A bitmap whose entry and place are good. */

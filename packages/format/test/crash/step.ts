@@ -13,6 +13,8 @@ export interface Step {
   readonly actions: readonly Action[];
   /** What the file is to say then; of a step that is to be refused the code. */
   readonly expected: PlainFile | string;
+  /** The code with which it may be refused too, before anything else. */
+  readonly mayRefuse?: string | undefined;
 }
 
 /** A repair of a file. */
@@ -32,6 +34,7 @@ export function stepOf({ dice, clusterSize, newName }: Bench, plain: PlainFile):
     kind: "edits",
     actions,
     expected,
+    mayRefuse: file.mayRefuse,
   });
   for (let left = dice() < 0.7 ? 1 : 2 + below(dice, 4); left > 0; ) {
     const action = actionOf(pick(dice, ACTIONS), { dice, file, clusterSize, newName });
@@ -70,7 +73,9 @@ export function leftBroken({ form, bitmaps = [] }: View): string | undefined {
 /** Looks whether a step was refused as it had to be, and nothing was written. */
 export function judgeRefusal(bench: Bench, step: Step, code: string, plain: PlainFile, changes: number): void {
   const isBeyondRepair = plain.bitmaps.some(({ damage }) => damage?.isBeyondRepair === true);
-  if (typeof step.expected === "string") {
+  if (code === step.mayRefuse) {
+    bench.count("refused: damaged data that has to be read");
+  } else if (typeof step.expected === "string") {
     bench.judge(code === step.expected ? undefined : `it is refused with ${code}, ${step.expected} was due`, step.text);
     bench.count("refused: by the rules");
   } else if (code === "OVERLAP" && isBeyondRepair && step.kind !== "nothing") {

@@ -1,21 +1,7 @@
-import { byteAt } from "../elements.ts";
+// Chunks to write: how structures are cut into parts, and padded.
 import { alignUp } from "../layout/numbers.ts";
 import { BLOCK } from "../maps/generation-space.ts";
 import type { FileChunk } from "../ports/file-image.ts";
-
-/** Returns a copy of the bytes of a cluster that keeps the first `bitCount` bits; all bits after them are zero. */
-export function trimmed(bytes: Uint8Array, bitCount: number): Uint8Array {
-  const whole = Math.floor(bitCount / 8);
-  const result = new Uint8Array(bytes.length);
-  result.set(bytes.subarray(0, whole));
-  if (bitCount % 8 !== 0) result[whole] = byteAt(bytes, whole) & ((1 << (bitCount % 8)) - 1);
-  return result;
-}
-
-/** Returns a cluster whose first `bitCount` bits are ones; all bits after them are zero. */
-export function onesCluster(clusterSize: number, bitCount = clusterSize * 8): Uint8Array {
-  return trimmed(new Uint8Array(clusterSize).fill(0xff), bitCount);
-}
 
 /** Pads a chunk with zeros to a whole number of clusters, because a file must end at a cluster boundary. */
 export function padToCluster({ offset, bytes }: FileChunk, clusterSize: number): FileChunk {

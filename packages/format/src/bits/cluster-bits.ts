@@ -1,0 +1,288 @@
+import { Bitmap } from "../bitmap/bitmap.ts";
+import { clearFrom, kindOfPage, type Page, type PageKind, pageOfWords, wordsOfPage } from "../bitmap/page.ts";
+import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts";
+import * as kernel from "../bitmap/words.ts";
+import { itemAt } from "../elements.ts";
+import { isQdbError, QdbError } from "../errors.ts";
+import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import { type Plan, pieceAt, read, tryReadRange } from "../ports/plan.ts";
+import type { BitSource } from "./bit-source.ts";
+import type { ClusterMap } from "./cluster-map.ts";
+import { kindOfRange, pagesOf } from "./cluster-pages.ts";
+import { HeldClusters } from "./held-clusters.ts";
+
+/** Where the bits of unread clusters are: in a file, or in a bitmap in memory that nobody changes. */
+type Base = ClusterMap | Bitmap;
+
+/** How a cluster is to be stored. "kept": it stays where the cluster map has it, with its checksum. */
+export type ClusterToStore = "kept" | "zeros" | "ones" | Uint8Array;
+
+/** Makes a change that was prepared, and cannot fail. Returns the bits after it, which may be another object. */
+export type Apply = () => ClusterBits;
+
+/** What all bits of a file have in common. */
+export interface ClusterBitsOptions extends Limits {
+  /** Bytes per cluster. */
+  readonly clusterSize: number;
+}
+
+/**
+ * The bits of a bitmap, cluster by cluster. A cluster is unread, all zeros, all ones, or held in words: only clusters that change are held
+ * in memory. A change is prepared by a plan, which reads what it needs and can fail, and is then made by {@link Apply}. If `version` has
+ * changed meanwhile, the change has to be prepared again.
+ */
+export class ClusterBits implements BitSource {
+  readonly size: bigint;
+  readonly granularity: number;
+  /** Number of bits. */
+  readonly bitCount: number;
+  /** Bytes per cluster. */
+  readonly clusterSize: number;
+  /** Number of clusters. */
+  readonly count: number;
+  readonly #options: ClusterBitsOptions;
+  readonly #base: Base | undefined;
+  readonly #held: HeldClusters;
+  #version = 0;
+
+  private constructor(shape: BitmapShape, options: ClusterBitsOptions, base: Base | undefined, held?: HeldClusters) {
+    this.size = shape.size;
+    this.granularity = shape.granularity;
+    this.bitCount = bitsOfShape(shape);
+    this.clusterSize = options.clusterSize;
+    this.count = Math.ceil(this.bitCount / (options.clusterSize * 8));
+    this.#options = options;
+    this.#base = base;
+    this.#held = held ?? HeldClusters.all(this.count, base === undefined ? "zeros" : "unread");
+  }
+
+  /** Returns the bits that a cluster map finds in a file. Nothing is read. */
+  static over(map: ClusterMap, limits: Limits = {}): ClusterBits {
+    return new ClusterBits(map.shape, { ...limits, clusterSize: map.clusterSize }, map);
+  }
+
+  /** Returns the bits of a bitmap in memory. Changes of the bitmap that follow have no effect on them. */
+  static of(bitmap: Bitmap, options: ClusterBitsOptions): ClusterBits {
+    return new ClusterBits(bitmap, options, bitmap.clone());
+  }
+
+  /** Returns bits that are all clean ("zeros") or all dirty ("ones"). @throws {QdbError} USAGE, LIMIT if the format does not allow the shape */
+  static uniform(shape: BitmapShape, kind: "zeros" | "ones", options: ClusterBitsOptions): ClusterBits {
+    const bits = new ClusterBits(shape, options, undefined);
+    bits.fill(kind);
+    return bits;
+  }
+
+  /** Returns the same bits. Changes of one of the two have no effect on the other. */
+  fork(): ClusterBits {
+    return new ClusterBits(this, this.#options, this.#base, this.#held.copy());
+  }
+
+  /** A number that is another one after each change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Returns the bits of a cluster. */
+  rangeOf(cluster: number): BitRange {
+    const bits = this.clusterSize * 8;
+    return { first: cluster * bits, end: Math.min((cluster + 1) * bits, this.bitCount) };
+  }
+
+  #bitsIn(cluster: number): number {
+    const { first, end } = this.rangeOf(cluster);
+    return end - first;
+  }
+
+  /** Returns what is known of a cluster without reading it. */
+  kindOf(cluster: number): PageKind {
+    const page = this.#held.page(cluster);
+    if (page !== undefined) return kindOfPage(page);
+    const base = this.#base;
+    if (base === undefined) throw new Error("a cluster that nothing has stored is unread");
+    if (base instanceof Bitmap) return base.kindOf(this.rangeOf(cluster));
+    const kind = base.kind(cluster);
+    return kind === "data" ? "words" : kind;
+  }
+
+  kind(range: BitRange): PageKind {
+    return kindOfRange(this, range);
+  }
+
+  /**
+   * Returns the pages of clusters, for reading only. Reads those that are stored in one round, and does not keep them.
+   * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum
+   */
+  *load(clusters: readonly number[]): Plan<readonly Page[]> {
+    // What is in memory is taken before the round, so that all pages are of one moment.
+    const pages = clusters.map((cluster) => this.#inMemory(cluster));
+    const stored = clusters.filter((_, at) => pages[at] === undefined);
+    const base = this.#base;
+    const length = this.clusterSize;
+    const offsetOf = (cluster: number): number => storedMap(base).offset(cluster);
+    const pieces = yield* read(stored.map((cluster) => ({ offset: offsetOf(cluster), length })));
+    let next = 0;
+    return clusters.map((cluster, at) => pages[at] ?? this.#verified(cluster, pieceAt(pieces, next++)));
+  }
+
+  /** Returns the page of a cluster; undefined if it has to be read from the file. */
+  #inMemory(cluster: number): Page | undefined {
+    const page = this.#held.page(cluster);
+    if (page !== undefined) return page;
+    if (this.#base instanceof Bitmap) return this.#base.pageAt(this.rangeOf(cluster));
+    const kind = this.kindOf(cluster);
+    return kind === "words" ? undefined : kind;
+  }
+
+  #verified(cluster: number, bytes: Uint8Array): Page {
+    const problem = storedMap(this.#base).verify(cluster, bytes);
+    if (problem !== undefined) throw QdbError.from(problem);
+    return this.#wordsOfBytes(cluster, bytes);
+  }
+
+  #wordsOfBytes(cluster: number, bytes: Uint8Array): Uint32Array {
+    if (bytes.length !== this.clusterSize)
+      throw new Error(`a cluster of ${this.clusterSize} bytes was answered with ${bytes.length} bytes`);
+    const bits = this.#bitsIn(cluster);
+    if (bits === bytes.length * 8) return kernel.viewAsWords(bytes);
+    // Bits past the end of the bitmap need not be zero in the file.
+    const words = kernel.wordsFromBytes(bytes.subarray(0, Math.ceil(bits / 8)));
+    clearFrom(words, bits);
+    return words;
+  }
+
+  pages(ranges: readonly BitRange[]): Plan<readonly Page[]> {
+    return pagesOf(this, ranges);
+  }
+
+  /** Sets pages. The caller does not change their words any more. */
+  set(pages: Iterable<readonly [cluster: number, page: Page]>): void {
+    this.#version++;
+    for (const [cluster, page] of pages) this.#held.set(cluster, page);
+  }
+
+  /** Makes all bits clean ("zeros") or dirty ("ones"). */
+  fill(kind: "zeros" | "ones"): void {
+    this.#version++;
+    this.#held.fill(0, this.count, kind);
+  }
+
+  /**
+   * Prepares to make a range of bits clean ("zeros") or dirty ("ones"). Reads at most two clusters: those that the range covers in part.
+   * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT as {@link requireMemory}
+   */
+  *prepareRange({ first, end }: BitRange, kind: "zeros" | "ones"): Plan<Apply> {
+    if (first >= end) return () => this;
+    const bits = this.clusterSize * 8;
+    const ends = new Set([Math.floor(first / bits), Math.floor((end - 1) / bits)]);
+    const partial = [...ends].filter((cluster) => {
+      const range = this.rangeOf(cluster);
+      return (range.first < first || range.end > end) && this.kindOf(cluster) !== kind;
+    });
+    const added = partial.filter((cluster) => typeof this.#held.page(cluster) !== "object");
+    this.requireMemory(added.length);
+    const pages = yield* this.load(added);
+    return () => {
+      this.#version++;
+      for (const [at, cluster] of added.entries())
+        this.#held.set(cluster, wordsOfPage(itemAt(pages, at), this.#bitsIn(cluster)));
+      for (const cluster of partial) {
+        const from = Math.max(0, first - cluster * bits);
+        const to = Math.min(bits, end - cluster * bits);
+        kernel.fillBits(this.#held.ownWords(cluster), from, to, kind === "ones");
+      }
+      this.#held.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
+      return this;
+    };
+  }
+
+  /**
+   * Refuses to hold more clusters in memory.
+   * @throws {QdbError} LIMIT if the bitmap has more bits than fit `maxBitmapBytes`, and the held clusters with `more` of them do not fit
+   */
+  requireMemory(more: number): void {
+    const limit = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+    const needed = (this.#held.wordClusters + more) * this.clusterSize;
+    if (needed <= limit || Math.ceil(this.bitCount / 8) <= limit) return;
+    const bitmap = this.#base === undefined || this.#base instanceof Bitmap ? {} : { bitmap: this.#base.label };
+    throw new QdbError(
+      "LIMIT",
+      `the changed bits take ${needed} bytes in memory, at most ${limit} are allowed; raise maxBitmapBytes`,
+      bitmap,
+    );
+  }
+
+  /**
+   * Prepares to adapt the bits to a disk of another size. Reads at most one cluster: the one in which the smaller of the two bitmaps ends.
+   * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape; BAD_CHECKSUM if a data cluster does not match its checksum
+   */
+  *prepareResize(size: bigint, newArea: "dirty" | "clean"): Plan<Apply> {
+    const shape = { size, granularity: this.granularity };
+    const clusterBits = this.clusterSize * 8;
+    const smaller = Math.min(this.bitCount, bitsOfShape(shape));
+    const whole = Math.floor(smaller / clusterBits);
+    const isCut = whole * clusterBits < smaller;
+    const page = isCut ? itemAt(yield* this.load([whole]), 0) : undefined;
+    const count = Math.ceil(bitsOfShape(shape) / clusterBits);
+    const resized = new ClusterBits(shape, this.#options, this.#base, this.#held.copy(whole, count));
+    if (page !== undefined) {
+      // Not even if no bit changes, the stored cluster is kept: bits past the old end need not be zero in the file.
+      const words = new Uint32Array(kernel.wordsFor(resized.#bitsIn(whole)));
+      words.set(wordsOfPage(page, this.#bitsIn(whole)).subarray(0, words.length));
+      clearFrom(words, smaller - whole * clusterBits);
+      resized.set([[whole, words]]);
+    }
+    if (size <= this.size || newArea === "clean") return () => resized;
+    const first = Number(this.size / BigInt(this.granularity));
+    return yield* resized.prepareRange({ first, end: resized.bitCount }, "ones");
+  }
+
+  /**
+   * Compares each cluster held in words with the stored one: if they are equal, it is unread again and stays where it is. Reads a stored
+   * cluster only if its checksum allows that they are equal. A stored cluster that cannot be read counts as different.
+   */
+  *settle(): Plan<void> {
+    const base = this.#base;
+    for (const [cluster, words] of this.#held.words()) {
+      const page = pageOfWords(words, this.#bitsIn(cluster));
+      const { version } = this;
+      if (typeof page === "string") this.#held.set(cluster, page);
+      if (typeof page === "string" || base === undefined || base instanceof Bitmap) continue;
+      if (!this.#isWholeIn(base, cluster) || base.kind(cluster) !== "data") continue;
+      if (base.verify(cluster, kernel.viewAsBytes(words, 0, this.clusterSize)) !== undefined) continue;
+      const bytes = yield* tryReadRange(base.offset(cluster), this.clusterSize);
+      if (isQdbError(bytes) || this.#version !== version) continue;
+      if (kernel.equalWords(words, this.#wordsOfBytes(cluster, bytes))) this.#held.forget(cluster);
+    }
+  }
+
+  /** Whether a cluster map has the same number of bits in a cluster as these bits. */
+  #isWholeIn(map: ClusterMap, cluster: number): boolean {
+    return map.bitCount === this.bitCount || this.rangeOf(cluster + 1).first <= Math.min(map.bitCount, this.bitCount);
+  }
+
+  /** Whether shape or bits differ from those of a cluster map. Call {@link settle} first. */
+  isChangedFrom(map: ClusterMap | undefined): boolean {
+    if (map === undefined || map !== this.#base) return true;
+    const { size, granularity } = map.shape;
+    if (size !== this.size || granularity !== this.granularity) return true;
+    for (let cluster = 0; cluster < this.count; cluster++) {
+      const page = this.#held.page(cluster);
+      if (page !== undefined && page !== map.kind(cluster)) return true;
+    }
+    return false;
+  }
+
+  /** Returns how a cluster is to be stored. The bytes are for reading only, valid until the bits change. */
+  toStore(cluster: number): ClusterToStore {
+    const page = this.#inMemory(cluster);
+    if (page === undefined) return "kept";
+    const uniform = typeof page === "string" ? page : pageOfWords(page, this.#bitsIn(cluster));
+    return typeof uniform === "string" ? uniform : kernel.viewAsBytes(uniform, 0, this.clusterSize);
+  }
+}
+
+function storedMap(base: Base | undefined): ClusterMap {
+  if (base === undefined || base instanceof Bitmap) throw new Error("a cluster that is not in memory is in no file");
+  return base;
+}
