@@ -34,12 +34,16 @@ export const ERROR_CODES = [
 /** A stable error code. */
 export type QdbErrorCode = (typeof ERROR_CODES)[number];
 
-/** The place of a problem, as far as it is known: structure, field, file offset in bytes, and name of the bitmap. */
+/** The place of a problem, as far as it is known: structure, field, offset in bytes, name of the bitmap; in a text, line and column. */
 export interface Where {
   readonly structure?: string;
   readonly field?: string;
   readonly offset?: number | bigint;
   readonly bitmap?: string;
+  /** Line of a text, counted from 1. */
+  readonly line?: number;
+  /** Column in the line, in UTF-16 units, counted from 1. */
+  readonly column?: number;
 }
 
 /** A broken rule of the format, or another failure, as plain data. Validators report it, {@link QdbError} carries it, `check` lists it. */
@@ -105,5 +109,7 @@ export function describeWhere(where: Where): string {
   if (where.structure !== undefined) parts.push(where.structure);
   if (where.field !== undefined) parts.push(where.field);
   if (where.offset !== undefined) parts.push(`offset ${where.offset}`);
+  if (where.line !== undefined) parts.push(`line ${where.line}`);
+  if (where.column !== undefined) parts.push(`column ${where.column}`);
   return parts.join(", ");
 }

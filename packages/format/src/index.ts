@@ -79,6 +79,13 @@ export {
   type ShapeInput,
 } from "./bitmap/shape.ts";
 
+// extents: maps of other programs, and plain bits
+export type { ByteChunks, ChunkOptions, TextChunks } from "./ports/chunks.ts";
+export type { AllocationRule } from "./extents/classify-extent.ts";
+export type { ExtentMap } from "./extents/extent-map.ts";
+export { type ExtentMapOptions, readExtentMap } from "./extents/read-extent-map.ts";
+export { readRawBits } from "./extents/raw-bits.ts";
+
 // file: the order of reads and writes
 export { attempts } from "./retry/attempts.ts";
 export {

@@ -8,6 +8,7 @@ export { viewOf } from "./layout/fields.ts";
 export { DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
 export { encodeUtf8, hex32 } from "./layout/text.ts";
 export {
+  DEFAULT_GRANULARITY,
   HEADER_AREA_SIZE,
   isClusterBits,
   isGranularity,

@@ -18,6 +18,8 @@ export const MAX_NAME_SIZE = 1023;
 export const MAX_EXTRA_DATA_SIZE = 4096;
 /** Minimum granularity, in bytes per bit. */
 export const MIN_GRANULARITY = 512;
+/** Default granularity of a new bitmap, in bytes per bit. */
+export const DEFAULT_GRANULARITY: number = 64 * 1024;
 /** Maximum granularity, in bytes per bit. */
 export const MAX_GRANULARITY = 2 ** 31;
 /** Whether a granularity, in bytes per bit, is allowed: a power of two from 512 to 2^31. */

@@ -1,7 +1,7 @@
 import { Bitmap, type BitmapShape, QdbError, quote } from "@qdb/format";
+import { DEFAULT_GRANULARITY } from "@qdb/format/internal";
 import { lookAtDisk } from "@qdb/io-node";
 import {
-  DEFAULT_GRANULARITY,
   granularityOf,
   type NewBitmap,
   parseGranularity,

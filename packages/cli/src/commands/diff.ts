@@ -1,7 +1,7 @@
 import type { Bitmap } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { closing, DEFAULT_GRANULARITY } from "@qdb/format/internal";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
-import { DEFAULT_GRANULARITY, granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
+import { granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
 import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { TargetFile } from "../files/target-file.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";

@@ -4,9 +4,6 @@ import { encodeUtf8, isBitmapName, isGranularity, MAX_NAME_SIZE } from "@qdb/for
 import type { Call } from "../shell/command.ts";
 import { parseSize, percent, shortSize } from "../shell/size.ts";
 
-/** Default granularity of a new bitmap, in bytes. */
-export const DEFAULT_GRANULARITY = 64 * 1024;
-
 /** A bitmap that a command makes and stores in a file. */
 export interface NewBitmap {
   readonly name: string;

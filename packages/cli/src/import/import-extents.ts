@@ -1,8 +1,7 @@
-import { QdbError } from "@qdb/format";
-import { readDiskMap } from "../disk-maps/read-disk-map.ts";
+import { isQdbError, QdbError, readExtentMap } from "@qdb/format";
 import { requireBitmapName } from "../files/new-bitmaps.ts";
 import { diskRecords } from "../files/raw-images.ts";
-import { inputName, readText } from "../files/read-input.ts";
+import { inputName, readInput } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
@@ -11,19 +10,32 @@ export const importExtents: Importer = async (request) => {
   refuseOptions(request, "extents", ["inconsistent"]);
   const name = requireBitmapName(onlyName(request, "extents"));
   const { source, call, disk, allocation } = request;
-  const extents = await aboutSource(request, () => readDiskMap(readText(source, call.signal), allocation));
+  const extents = await aboutSource(request, () =>
+    namingOption(readExtentMap(readInput(source, call.signal), { dirty: allocation })),
+  );
   if (extents.droppedZeros > 0n) {
     warn(
       `${inputName(source)}: ${extents.droppedZeros} bytes that the image itself holds as zeros are clean with --dirty=data; over older data a copy would not write them; --dirty=local makes them dirty`,
     );
   }
-  const size = request.size ?? extents.gaplessEnd;
+  const size = request.size ?? extents.size;
   if (size === undefined) {
     throw new QdbError(
       "USAGE",
       `${inputName(source)} does not cover the disk from its start, so its size is not known: give --size or --disk`,
     );
   }
-  const bits = extents.toBitmap(size, request.granularity ?? extents.granularityFor(size));
+  const bits = extents.toBitmap({ size, granularity: request.granularity });
   return [{ name, bits, isEnabled: false, isInUse: false, records: disk === undefined ? [] : diskRecords(disk) }];
 };
+
+/** Names the option `dirty` of the library as the command's, in the messages of errors. @throws {QdbError} as `reading` */
+async function namingOption<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!isQdbError(error, "USAGE")) throw error;
+    const message = error.message.replaceAll(/dirty: "(data|local|nodata)"/g, "--dirty=$1");
+    throw new QdbError(error.code, message.replaceAll("the option dirty", "--dirty"), error.where, { cause: error });
+  }
+}

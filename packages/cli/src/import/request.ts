@@ -1,6 +1,5 @@
-import { isQdbError, QdbError } from "@qdb/format";
+import { type AllocationRule, isQdbError, QdbError } from "@qdb/format";
 import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
-import type { AllocationRule } from "../disk-maps/classify-range.ts";
 import { granularityOf, type NewBitmap } from "../files/new-bitmaps.ts";
 import { requireRaw } from "../files/raw-images.ts";
 import { inputName } from "../files/read-input.ts";

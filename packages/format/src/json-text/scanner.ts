@@ -34,7 +34,7 @@ export class JsonInput<T extends object> {
     const step = this.#parser.next(text);
     if (step.done !== true) return;
     // A generator that has ended returns undefined at every call, so `finish` would loop forever.
-    if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each JSON form needs its own");
+    if (step.value === undefined) throw new QdbError("USAGE", "the loader has ended; each input needs its own");
     this.#result = step.value;
   }
 }

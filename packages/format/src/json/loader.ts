@@ -33,6 +33,8 @@ const FORM: JsonKind = {
     return new QdbError("USAGE", `${place}${message} (line ${line}, column ${column})`, {
       structure: "JSON form",
       ...(path === "" ? {} : { field: path }),
+      line,
+      column,
     });
   },
 };

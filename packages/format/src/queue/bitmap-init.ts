@@ -4,13 +4,10 @@ import type { BitmapContents } from "../commit/file-contents.ts";
 import type { NewBitmap } from "../edit/edit-options.ts";
 import { QdbError } from "../errors.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
-import { MAX_NAME_SIZE } from "../limits.ts";
+import { DEFAULT_GRANULARITY, MAX_NAME_SIZE } from "../limits.ts";
 import { quote } from "../quote.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { type DiskStamp, type ExtraRecord, encodeRecord, isBitmapName } from "../records/extra-data.ts";
-
-/** Granularity of a new bitmap, in bytes a bit, if none is given: 64 KiB. */
-export const DEFAULT_GRANULARITY = 65536;
 
 /** What a bitmap records about itself as text or about its disk (spec §3, Extra data). A field that is undefined is not recorded. */
 export interface BitmapRecords {

@@ -1,19 +1,24 @@
-import type { Fail, Scalar } from "./flat-objects.ts";
+import type { Fail, Scalar } from "../json-text/flat-objects.ts";
 
 /**
- * Which ranges of an allocation map are dirty. `data`: ranges with data. `local`: ranges that the image itself holds, zeros included, and
- * not its backing file. `nodata`: ranges without data, for the inverted map that QEMU shows of an x-dirty-bitmap.
+ * Which extents of an allocation map are dirty.
+ *
+ * - `local`: those that the image itself holds, zeros included, and not its backing file: what an overlay changed since its backing file.
+ *   For maps of `qemu-img map` and `nbdinfo --map=qemu:allocation-depth`.
+ * - `data`: those that do not read as zeros. A hole without that guarantee counts as data. For a copy onto a target that holds nothing but
+ *   zeros; over older data it misses what was zeroed (see `ExtentMap.droppedZeros`).
+ * - `nodata`: those without data, for the inverted map that `qemu-img map` shows of an `x-dirty-bitmap`. A map with zeros is refused.
  */
 export type AllocationRule = "data" | "local" | "nodata";
 
-/** A range of a disk in bytes, with what the map says about it. */
-export interface ClassifiedRange {
+/** An extent of a map, in bytes of the disk. */
+export interface ClassifiedExtent {
   readonly offset: bigint;
   readonly length: bigint;
   readonly dirty: boolean;
   /**
-   * Whether the range is clean by the rule `data`, although the image itself holds zeros there. In an overlay these zeros may replace older
-   * data of the backing file.
+   * Whether the extent is clean by the rule `data`, although the image itself holds zeros there. In an overlay these zeros may replace
+   * older data of the backing file.
    */
   readonly isDroppedZero?: boolean;
 }
@@ -39,15 +44,15 @@ const NBD_DEPTH_TYPES: ReadonlyMap<string, bigint> = new Map([
 const BACKING_DEPTH = /^backing depth ([2-9]|[1-9][0-9]+)$/;
 
 /**
- * Classifies a range of a map. The object can be one of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`,
+ * Classifies an extent of a map. The object can be one of nbdinfo (`offset`, `length`, `type`, `description`), of qemu-img map (`start`,
  * `length`, `data`, `zero`) or of oVirt (`start`, `length`, `dirty` or `zero`), or a plain one (`offset`, `length`, `dirty`). If the object
  * says dirty or clean, that is used; if it describes allocation, `rule` decides. Anything ambiguous is refused by `fail`.
  */
-export function classifyRange(
+export function classifyExtent(
   values: ReadonlyMap<string, Scalar>,
   rule: AllocationRule | undefined,
   fail: Fail,
-): ClassifiedRange {
+): ClassifiedExtent {
   const range = rangeOf(values, fail);
   const dirty = isDirty(values, rule, fail);
   const isDroppedZero = rule === "data" && !dirty && isLocal(allocationOf(values, fail));
@@ -84,7 +89,7 @@ function isDirty(values: ReadonlyMap<string, Scalar>, rule: AllocationRule | und
     fail("dirty and description contradict each other");
   const described = dirty ?? (isWord ? description === "dirty" : undefined);
   if (described !== undefined) {
-    if (rule !== undefined) fail("it is described dirty or clean already; leave --dirty out");
+    if (rule !== undefined) fail("it is described dirty or clean already; leave the option dirty out");
     return described;
   }
   const allocation = allocationOf(values, fail);
@@ -97,18 +102,18 @@ function isDirty(values: ReadonlyMap<string, Scalar>, rule: AllocationRule | und
       return isData(allocation, fail);
     case "local":
       if (depth === undefined)
-        fail("--dirty=local is for maps that tell the depth: qemu-img map, nbdinfo --map=qemu:allocation-depth");
+        fail('dirty: "local" is for maps that tell the depth: qemu-img map, nbdinfo --map=qemu:allocation-depth');
       return isLocal(allocation);
     case "nodata":
       return isNoData(allocation, fail);
     default:
       return fail(
-        "this is a map of what is allocated, not of what is dirty; --dirty=local makes dirty what an overlay holds itself, --dirty=data all data, --dirty=nodata is for QEMU's inverted map of an x-dirty-bitmap",
+        `this is a map of what is allocated, not of what is dirty; dirty: "local" makes dirty what an overlay holds itself, dirty: "data" all data, dirty: "nodata" is for QEMU's inverted map of an x-dirty-bitmap`,
       );
   }
 }
 
-/** Returns nbdinfo's description of a range; undefined if the object has none. Refuses a description that does not go with the type. */
+/** Returns nbdinfo's description of an extent; undefined if the object has none. Refuses a description that does not go with the type. */
 function describedByNbd(values: ReadonlyMap<string, Scalar>, fail: Fail): string | undefined {
   const description = values.get("description");
   const type = values.get("type");
@@ -132,7 +137,7 @@ function nbdType(description: string): bigint | undefined {
   return NBD_DIRTY_TYPES.get(description) ?? NBD_ALLOCATION_TYPES.get(description) ?? NBD_DEPTH_TYPES.get(description);
 }
 
-/** Where the bytes of a range come from, according to a map. A property is undefined if the map does not say it. */
+/** From where the bytes of an extent come, according to a map. A property is undefined if the map does not say it. */
 interface Allocation {
   /** nbdinfo's description of the bytes, such as `hole,zero`. */
   readonly description: string | undefined;
@@ -158,16 +163,16 @@ function allocationOf(values: ReadonlyMap<string, Scalar>, fail: Fail): Allocati
   return { description: undefined, data, zero, depth: type === 0n ? 0n : type - 1n, present: type !== 0n };
 }
 
-/** Whether a range counts as data: every range that is not certain to read as zeros, also a hole without that guarantee. */
+/** Whether an extent counts as data: every extent that is not certain to read as zeros, also a hole without that guarantee. */
 function isData({ description, data, zero }: Allocation, fail: Fail): boolean {
   if (description !== undefined) return description !== "zero" && description !== "hole,zero";
   if (data === undefined && zero === undefined)
-    fail("--dirty=data is for maps that tell data from zeros; this one tells the depth, which --dirty=local is for");
+    fail('dirty: "data" is for maps that tell data from zeros; this one tells the depth, which dirty: "local" is for');
   return data === true || zero !== true;
 }
 
 /**
- * Whether the image itself holds the bytes of a range, zeros included. If there is no `present`, as in maps of older programs, the bytes
+ * Whether the image itself holds the bytes of an extent, zeros included. If there is no `present`, as in maps of older programs, the bytes
  * count as present.
  */
 function isLocal({ data, depth, present }: Allocation): boolean {
@@ -176,10 +181,10 @@ function isLocal({ data, depth, present }: Allocation): boolean {
 
 function isNoData({ data, zero }: Allocation, fail: Fail): boolean {
   if (data === undefined || zero === undefined)
-    return fail("--dirty=nodata is for maps of qemu-img, which say data and zero");
+    return fail('dirty: "nodata" is for maps of qemu-img, which say data and zero');
   if (zero)
     fail(
-      "--dirty=nodata is for maps of an x-dirty-bitmap, which have no zeros; this one has, and seems to tell what is allocated",
+      'dirty: "nodata" is for maps of an x-dirty-bitmap, which have no zeros; this one has, and seems to tell what is allocated',
     );
   return !data;
 }

@@ -1,11 +1,22 @@
-import { QdbError, quote } from "@qdb/format";
-import { JsonScanner, type Parse } from "@qdb/format/internal";
+import type { QdbError } from "../errors.ts";
+import { quote } from "../quote.ts";
+import { JsonScanner, type Parse } from "./scanner.ts";
 
 /** A value in a flat JSON object. A whole number is a bigint, exact at any size; a number with a fraction or an exponent is a `number`. */
 export type Scalar = string | boolean | null | bigint | number;
 
-/** Refuses the input at the current position. @throws {QdbError} USAGE with the place in the JSON */
+/** Refuses the input at the current position. @throws {QdbError} the error that the visitor makes of the message */
 export type Fail = (message: string) => never;
+
+/** A place in an array of objects. Line and column are counted from 1. */
+export interface ObjectPlace {
+  /** Index of the object; undefined before and after the array. */
+  readonly index: number | undefined;
+  /** Key whose value was being read; undefined between values. */
+  readonly key: string | undefined;
+  readonly line: number;
+  readonly column: number;
+}
 
 /** Receives the objects of an array, one by one. */
 export interface ObjectVisitor {
@@ -17,6 +28,8 @@ export interface ObjectVisitor {
     readonly pattern: RegExp;
     take(match: RegExpExecArray): void;
   };
+  /** Makes the error for input that is refused. */
+  error(message: string, place: ObjectPlace): QdbError;
 }
 
 const PUNCTUATION = /^[[\]{}:,]$/;
@@ -36,7 +49,8 @@ export class FlatObjects {
   readonly #scanner = new JsonScanner({
     maxToken: 64 * 1024,
     unendedString: "it ends inside a string",
-    error: (message, _, line) => this.#error(message, line),
+    error: (message, _, line, column) =>
+      this.#visitor.error(message, { index: this.#index, key: this.#key, line, column }),
   });
   readonly #fail: Fail = (message) => this.#scanner.fail("", message);
   /** Index of the current object; undefined until the array has begun. */
@@ -48,7 +62,7 @@ export class FlatObjects {
     this.#visitor = visitor;
   }
 
-  /** Parses the array up to the end of the input. @throws {QdbError} USAGE with the place in the JSON; what the visitor throws */
+  /** Parses the array up to the end of the input. @throws {QdbError} the errors that the visitor makes; what the visitor throws */
   *parse(): Parse<void> {
     const first = yield* this.#scanner.token("");
     if (first === "") this.#fail("there is nothing in it");
@@ -57,7 +71,7 @@ export class FlatObjects {
     this.#index = 0;
     if (!(yield* this.#isEmpty("]"))) yield* this.#items();
     const more = yield* this.#scanner.token("");
-    if (more !== "") this.#fail(`more follows behind the array: ${quote(more)}`);
+    if (more !== "") this.#fail(`more follows after the array: ${quote(more)}`);
   }
 
   *#items(): Parse<void> {
@@ -122,7 +136,7 @@ export class FlatObjects {
     this.#scanner.take(token);
   }
 
-  /** Returns the next token, without consuming it. @throws {QdbError} USAGE at the end of the input */
+  /** Returns the next token, without consuming it. @throws {QdbError} the visitor's error at the end of the input */
   *#token(): Parse<string> {
     const token = yield* this.#scanner.token("");
     if (token === "") this.#fail("it ends too early");
@@ -140,15 +154,5 @@ export class FlatObjects {
         ? "a plain value is expected, not an array or object"
         : `${quote(token)} is no JSON value`,
     );
-  }
-
-  #error(message: string, line: number): QdbError {
-    const object = this.#index === undefined ? undefined : `[${this.#index}]`;
-    const key = this.#key === undefined ? "" : `.${this.#key}`;
-    const place = object === undefined ? "" : `${object}${key}, `;
-    return new QdbError("USAGE", `the extents cannot be read: ${message} (${place}line ${line})`, {
-      structure: "extents",
-      ...(object === undefined ? {} : { field: object }),
-    });
   }
 }

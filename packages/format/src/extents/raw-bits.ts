@@ -1,0 +1,51 @@
+import { Bitmap } from "../bitmap/bitmap.ts";
+import { bitsOfShape, type ShapeInput } from "../bitmap/shape.ts";
+import { viewAsWords } from "../bitmap/words.ts";
+import { QdbError } from "../errors.ts";
+import { type ByteChunks, type ChunkOptions, eachChunk } from "../ports/chunks.ts";
+
+/** Number of bytes that are collected before they are put into the bitmap; a multiple of 4. */
+const BLOCK = 64 * 1024;
+
+/**
+ * Reads a bitmap from its plain bits: ceil(bits / 8) bytes, the least significant bit of a byte first, as `qdb export --to raw-bits` writes
+ * them. Bits past the last one are ignored. The bytes do not say what they are of: `shape` must be the shape for which they were written.
+ * The event loop gets its turns, and the signal is checked, as by `readExtentMap`.
+ * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`); SIZE_MISMATCH with the offset for more or fewer
+ * bytes; ABORTED if the signal is aborted; what the input throws
+ * @example
+ * const bits = await readRawBits(createReadStream("bits.raw"), { size: 16n * 2n ** 30n, granularity: 65536 });
+ */
+export async function readRawBits(chunks: ByteChunks, shape: ShapeInput, options: ChunkOptions = {}): Promise<Bitmap> {
+  const bitmap = Bitmap.clean(shape);
+  const length = Math.ceil(bitsOfShape(shape) / 8);
+  const block = new Uint8Array(Math.min(BLOCK, Math.ceil(length / 4) * 4));
+  let used = 0;
+  let done = 0;
+  const flush = (): void => {
+    block.fill(0, used);
+    bitmap.mergeWordsAt((done - used) * 8, viewAsWords(block.subarray(0, Math.ceil(used / 4) * 4)));
+    used = 0;
+  };
+  await eachChunk(chunks, options, (piece) => {
+    if (typeof piece === "string") throw new QdbError("USAGE", "bits are given as bytes, not as text");
+    if (piece.length > length - done) throw mismatch("more", length, bitmap);
+    for (let at = 0; at < piece.length; ) {
+      const count = Math.min(block.length - used, piece.length - at);
+      block.set(piece.subarray(at, at + count), used);
+      used += count;
+      at += count;
+      done += count;
+      if (used === block.length) flush();
+    }
+  });
+  if (done < length) throw mismatch(`${done}`, done, bitmap);
+  if (used > 0) flush();
+  return bitmap;
+}
+
+function mismatch(found: string, offset: number, { size, granularity, bitCount }: Bitmap): QdbError {
+  const length = Math.ceil(bitCount / 8);
+  const message = `there are ${found} bytes of bits, those of a disk of ${size} bytes at granularity ${granularity} take ${length}; are size and granularity right?`;
+  return new QdbError("SIZE_MISMATCH", message, { structure: "raw bits", offset });
+}
