@@ -45,6 +45,7 @@ export async function editStore<T>(
       edits: editor.edits,
       read: <R>(plan: Parameters<typeof run<R>>[0]) => run(plan, store, options),
       bits: (name: string) => editor.bits(name),
+      source: (name: string) => editor.source(name),
     };
     const result = await collectEdit(target, index.table.entries, change, options);
     const report = await editor.commit();

@@ -27,6 +27,7 @@ export { bitmapState } from "./open/bitmap-state.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";
+export { requireName } from "./queue/bitmap-init.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";
 export { setBits } from "./records/features.ts";

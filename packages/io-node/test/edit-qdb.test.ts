@@ -88,7 +88,7 @@ describe("the disk of a bitmap", () => {
     const bits = Bitmap.clean({ size: 4096, granularity: 512 });
     await createQdb(path, {
       bitmaps: [
-        { name: "daily", bits, disk: recorded, stamp },
+        { name: "daily", bits, disk: recorded, diskStamp: stamp },
         { name: "other", bits },
       ],
     });

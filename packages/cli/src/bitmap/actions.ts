@@ -1,20 +1,14 @@
-import { Bitmap, type BitmapShape, QdbError, quote } from "@qdb/format";
-import { DEFAULT_GRANULARITY } from "@qdb/format/internal";
+import { type BitmapEdit, QdbError, quote, type UnnamedBitmapInit } from "@qdb/format";
+import { requireName } from "@qdb/format/internal";
 import { lookAtDisk } from "@qdb/io-node";
-import {
-  granularityOf,
-  type NewBitmap,
-  parseGranularity,
-  requireBitmapName,
-  storedForm,
-} from "../files/new-bitmaps.ts";
+import { granularityOf, parseGranularity } from "../files/new-bitmaps.ts";
 import { diskRecords, requireRaw } from "../files/raw-images.ts";
 import type { Call, OptionSpec } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
-import { type Combination, change, combine, edit, type OpenBitmap } from "./open-bitmap.ts";
+import { type Combination, combine, type OpenBitmap } from "./open-bitmap.ts";
 
-/** A parsed action of the command line. @throws {QdbError} if the action is refused; then nothing is committed */
-export type Action = (target: OpenBitmap) => Promise<void>;
+/** A parsed action of the command line: queues what it does. @throws {QdbError} if the action is refused; then nothing is committed */
+export type Action = (target: OpenBitmap) => void | Promise<void>;
 
 /** An option that stands for an action. */
 export interface ActionSpec {
@@ -23,9 +17,14 @@ export interface ActionSpec {
   parse(value: string, call: Call): Action;
 }
 
+/** Returns an action on the bitmap. */
+function on(change: (bitmap: BitmapEdit) => void): Action {
+  return ({ edit, name }) => change(edit.bitmap(name));
+}
+
 /** Makes the specification of an action without a value. */
-function plain(long: string, help: string, action: Action): ActionSpec {
-  return { option: { long, repeatable: true, help }, parse: () => action };
+function plain(long: string, help: string, change: (bitmap: BitmapEdit) => void): ActionSpec {
+  return { option: { long, repeatable: true, help }, parse: () => on(change) };
 }
 
 /** Makes the specification of an action that combines the bitmap with a source bitmap. */
@@ -41,52 +40,40 @@ export const ACTIONS: readonly ActionSpec[] = [
   {
     option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
     parse(_, call) {
-      const { shape, records } = newShape(call);
-      return (target) => {
-        const name = requireBitmapName(target.name);
-        const bitmap = { name, bits: Bitmap.clean(shape), isEnabled: true, isInUse: false, records };
-        return edit(target, (edits) => edits.add(storedForm(bitmap)));
-      };
+      const init = newBitmapOf(call);
+      return ({ edit, name }) => edit.add({ ...init, name });
     },
   },
-  plain("remove", "remove BITMAP, whatever state it is in", (target) =>
-    edit(target, (edits) => edits.remove(target.name)),
-  ),
-  plain("clear", "make all of it clean", (target) => change(target, (edits, name) => edits.clear(name))),
-  plain("enable", "let it collect from the first write on", (target) =>
-    edit(target, (edits) => edits.setEnabled(target.name, true)),
-  ),
-  plain("disable", "let it collect no longer", (target) =>
-    edit(target, (edits) => edits.setEnabled(target.name, false)),
-  ),
+  plain("remove", "remove BITMAP, whatever state it is in", (bitmap) => bitmap.remove()),
+  plain("clear", "make all of it clean", (bitmap) => bitmap.clear()),
+  plain("enable", "let it collect from the first write on", (bitmap) => bitmap.enable()),
+  plain("disable", "let it collect no longer", (bitmap) => bitmap.disable()),
   combination("merge", "add what SRC calls dirty (OR)"),
   combination("intersect", "keep what SRC calls dirty too (AND)"),
   combination("subtract", "drop what SRC calls dirty (AND NOT)"),
   combination("xor", "keep what exactly one of the two calls dirty; both of one granularity"),
-  plain("invert", "make dirty clean and clean dirty", (target) => change(target, (edits, name) => edits.invert(name))),
+  plain("invert", "make dirty clean and clean dirty", (bitmap) => bitmap.invert()),
   {
     option: { long: "mark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range dirty, rounded outward" },
     parse(value) {
       const range = parseRange(value, "--mark");
-      return (target) => change(target, (edits, name) => edits.mark(name, range));
+      return on((bitmap) => bitmap.mark(range));
     },
   },
   {
     option: { long: "unmark", value: "OFFSET+LENGTH", repeatable: true, help: "make a range clean, rounded inward" },
     parse(value) {
       const range = parseRange(value, "--unmark");
-      return (target) => change(target, (edits, name) => edits.unmark(name, range));
+      return on((bitmap) => bitmap.unmark(range));
     },
   },
-  plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (target) =>
-    edit(target, (edits) => edits.markAll(target.name)),
-  ),
+  plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (bitmap) => bitmap.markAll()),
   {
     option: { long: "rename", value: "NEW", repeatable: true, help: "call it NEW; the actions that follow are on NEW" },
     parse(value) {
-      const name = requireBitmapName(value);
-      return async (target) => {
-        await edit(target, (edits) => edits.rename(target.name, name));
+      const name = requireName(value);
+      return (target) => {
+        target.edit.bitmap(target.name).rename(name);
         target.name = name;
       };
     },
@@ -96,14 +83,14 @@ export const ACTIONS: readonly ActionSpec[] = [
     parse(value, { value: optionOf }) {
       const size = parseSize(value, "--resize");
       const newArea = optionOf("new-area") === "clean" ? "clean" : "dirty";
-      return (target) => change(target, (edits, name) => edits.resize(name, size, newArea));
+      return on((bitmap) => bitmap.resize(size, { newArea }));
     },
   },
   {
     option: { long: "regranulate", value: "G", repeatable: true, help: "G bytes a bit; rounding only adds dirt" },
     parse(value) {
       const granularity = parseGranularity(value, "--regranulate");
-      return (target) => change(target, (edits, name) => edits.regranulate(name, granularity));
+      return on((bitmap) => bitmap.regranulate(granularity));
     },
   },
   {
@@ -114,8 +101,8 @@ export const ACTIONS: readonly ActionSpec[] = [
       help: "keep it as it is for a backup; NEW, which is made, collects from now on",
     },
     parse(value) {
-      const successor = requireBitmapName(value);
-      return (target) => edit(target, (edits) => edits.freeze(target.name, successor, BigInt(Date.now()) * 1_000_000n));
+      const successor = requireName(value);
+      return on((bitmap) => bitmap.freeze(successor));
     },
   },
   {
@@ -128,25 +115,25 @@ export const ACTIONS: readonly ActionSpec[] = [
     },
     parse(value) {
       const outcome = value === "done" ? "done" : "failed";
-      return (target) => change(target, (edits, name) => edits.release(name, outcome));
+      return on((bitmap) => bitmap.release(outcome));
     },
   },
 ];
 
-/** Returns shape and records of the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
-function newShape(call: Call): { readonly shape: BitmapShape; readonly records: NewBitmap["records"] } {
-  const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
+/** Returns the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
+function newBitmapOf(call: Call): UnnamedBitmapInit {
+  const granularity = granularityOf(call);
   const size = call.value("size");
   const disk = call.value("disk");
   if (size !== undefined && disk === undefined) {
-    return { shape: { size: parseSize(size, "--size"), granularity }, records: [] };
+    return { size: parseSize(size, "--size"), granularity };
   }
   if (disk === undefined || size !== undefined) {
     throw new QdbError("USAGE", "--add needs the size of the disk: either --size or --disk; try: qdb bitmap --help");
   }
   requireRaw(disk, "name the raw disk, or give its size with --size");
   const seen = lookAtDisk(disk);
-  return { shape: { size: seen.stamp.length, granularity }, records: diskRecords(seen) };
+  return { size: seen.stamp.length, granularity, ...diskRecords(seen) };
 }
 
 /** Parses `OFFSET+LENGTH`, in bytes. Whether the range lies inside the disk is checked when it is used. @throws {QdbError} USAGE */

@@ -3,9 +3,9 @@ import { closing } from "@qdb/format/internal";
 import { ACTIONS, type Action } from "../bitmap/actions.ts";
 import type { OpenBitmap } from "../bitmap/open-bitmap.ts";
 import { openSourceFile, type SourceFile } from "../bitmap/source-file.ts";
-import { warnOfDamage } from "../files/commit-warnings.ts";
-import { about, diskOptions, mirrorOptions, openEditor, requireFile } from "../files/open-qdb.ts";
+import { diskOptions, editFile, mirrorOptions, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
+import { ofOtherFiles } from "../shell/errors.ts";
 
 /** Options that only have a meaning together with an action, each with the actions that it belongs to. */
 const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
@@ -60,24 +60,28 @@ async function run(call: Call): Promise<number> {
   const [path = "", name = ""] = call.operands;
   requireFile(path);
   const actions = actionsOf(call);
-  const editor = await about(path, () => openEditor(path, { ...mirrorOptions(call), ...diskOptions(call) }));
-  return closing(editor, async () => {
-    await applyAll(actions, { call, editor, path, name });
-    if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
-    warnOfDamage(path, await about(path, () => editor.commit()));
-    return 0;
-  });
+  const options = { ...mirrorOptions(call), ...diskOptions(call) };
+  await editFile(path, call, (edit) => applyAll(actions, { edit, name }, call), options);
+  return 0;
 }
 
-async function applyAll(actions: readonly Action[], target: Omit<OpenBitmap, "sources">): Promise<void> {
-  const path = target.call.value("source-file");
+async function applyAll(
+  actions: readonly Action[],
+  target: Pick<OpenBitmap, "edit" | "name">,
+  call: Call,
+): Promise<void> {
+  const path = call.value("source-file");
   const apply = async (sources: SourceFile | undefined): Promise<void> => {
     const opened = { ...target, sources };
-    for (const action of actions) await action(opened);
+    for (const action of actions) {
+      await action(opened);
+      // An action that fails is reported before one that cannot be queued after it.
+      await opened.edit.apply();
+    }
   };
   if (path === undefined) return apply(undefined);
-  const sources = await openSourceFile(path, target.call);
-  await closing(sources, () => apply(sources));
+  const sources = await ofOtherFiles(() => openSourceFile(path, call));
+  await closing({ close: () => ofOtherFiles(() => sources.close()) }, () => apply(sources));
 }
 
 /**

@@ -2,7 +2,7 @@ import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } 
 import { closing } from "@qdb/format/internal";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
 import { warnOfGrowth } from "../files/commit-warnings.ts";
-import { about, openEditor, requireFile, warnOfMirror } from "../files/open-qdb.ts";
+import { about, openForRepair, requireFile, warnOfMirror } from "../files/open-qdb.ts";
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
@@ -69,7 +69,7 @@ const NO_DAMAGE = ["ABORTED", "IO", "LOCKED", "NOT_FOUND", "NOT_SUPPORTED", "POI
 async function repair(path: string, call: Call): Promise<CheckSummary> {
   let editor: QdbEditor;
   try {
-    editor = await openEditor(path, { repair: true });
+    editor = await openForRepair(path);
   } catch (error) {
     if (isQdbError(error, ...NO_DAMAGE)) throw error;
     return checkOnly(path, call, error);

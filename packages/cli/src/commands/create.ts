@@ -1,6 +1,7 @@
 import { QdbError } from "@qdb/format";
 import { isClusterBits } from "@qdb/format/internal";
-import { emptyContents, requireNewFile, writeNewFile } from "../files/new-file.ts";
+import { createQdb } from "@qdb/io-node";
+import { requireNewFile, writing } from "../files/new-file.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
@@ -28,18 +29,17 @@ export const command: CommandSpec = {
   ],
   async run(call) {
     const [path = ""] = call.operands;
-    const clusterBits = clusterBitsOf(call);
+    const clusterSize = clusterSizeOf(call);
     requireNewFile(path);
-    await writeNewFile(path, emptyContents(clusterBits), call);
+    await writing(call, (options) => createQdb(path, { clusterSize }, options));
     return 0;
   },
 };
 
-function clusterBitsOf(call: Call): number | undefined {
+function clusterSizeOf(call: Call): number | undefined {
   const text = call.value("cluster-size");
   if (text === undefined) return undefined;
   const size = parseSize(text, "--cluster-size");
-  const bits = Math.log2(Number(size));
-  if (isClusterBits(bits)) return bits;
+  if (isClusterBits(Math.log2(Number(size)))) return Number(size);
   throw new QdbError("USAGE", `--cluster-size is ${size}; it must be a power of two from 512 to 2097152 (2M)`);
 }

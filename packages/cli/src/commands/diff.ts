@@ -1,9 +1,9 @@
 import type { Bitmap } from "@qdb/format";
-import { closing, DEFAULT_GRANULARITY } from "@qdb/format/internal";
+import { DEFAULT_GRANULARITY, requireName } from "@qdb/format/internal";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
-import { granularityOf, newBitmapLine, requireBitmapName } from "../files/new-bitmaps.ts";
+import { granularityOf, newBitmapLine } from "../files/new-bitmaps.ts";
 import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
-import { TargetFile } from "../files/target-file.ts";
+import { storeBitmaps } from "../files/store-bitmaps.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
 /** Default name of the new bitmap. */
@@ -34,19 +34,17 @@ export const command: CommandSpec = {
 
 async function run(call: Call): Promise<number> {
   const [base = "", current = "", file = ""] = call.operands;
-  const name = requireBitmapName(call.value("bitmap") ?? DEFAULT_NAME);
+  const name = requireName(call.value("bitmap") ?? DEFAULT_NAME);
   const granularity = granularityOf(call) ?? DEFAULT_GRANULARITY;
-  const target = await TargetFile.open(file, call);
-  return closing(target, async () => {
+  const stored = await storeBitmaps(file, call, "refuse", async (target) => {
     target.requireFree(name, "choose another name with -B");
     requireRawImages([base, current], call);
     const disk = lookAtDisk(current);
     const bits = await compare(base, current, { granularity, stamp: disk.stamp }, call);
-    const bitmap = { name, bits, isEnabled: false, isInUse: false, records: diskRecords(disk) };
-    await target.store([bitmap], "refuse");
-    call.output.line(newBitmapLine(bitmap));
-    return 0;
+    return [{ name, bits, enabled: false, ...diskRecords(disk) }];
   });
+  for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
+  return 0;
 }
 
 async function compare(base: string, current: string, options: DiffOptions, call: Call): Promise<Bitmap> {

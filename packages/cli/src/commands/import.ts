@@ -1,7 +1,6 @@
 import { QdbError } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
 import { newBitmapLine } from "../files/new-bitmaps.ts";
-import { type NameRule, TargetFile } from "../files/target-file.ts";
+import { type NameRule, storeBitmaps } from "../files/store-bitmaps.ts";
 import { detectFormat, IMPORTERS } from "../import/import-formats.ts";
 import { requestOf } from "../import/request.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
@@ -77,15 +76,14 @@ async function run(call: Call): Promise<number> {
   const [source = "", file = ""] = call.operands;
   const rule = nameRule(call);
   const request = requestOf(call, source);
-  const target = await TargetFile.open(file, call);
-  return closing(target, async () => {
+  const stored = await storeBitmaps(file, call, rule, async () => {
     const format = call.value("from") ?? detectFormat(source);
     const importer = IMPORTERS.get(format);
     if (importer === undefined) throw new QdbError("USAGE", `--from ${format} is not known`);
-    const stored = await target.store(await importer(request), rule);
-    for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
-    return 0;
+    return importer(request);
   });
+  for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
+  return 0;
 }
 
 function nameRule(call: Call): NameRule {

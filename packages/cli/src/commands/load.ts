@@ -1,6 +1,7 @@
-import { type FileContents, isQdbError, JsonLoader, QdbError } from "@qdb/format";
-import { nodeDigests } from "@qdb/io-node";
-import { randomFileId, randomWriterId, requireNewFile, writeNewFile } from "../files/new-file.ts";
+import { randomUUID } from "node:crypto";
+import { type FileContents, fromUuid, isQdbError, JsonLoader, QdbError, writeImage } from "@qdb/format";
+import { createFile, nodeDigests } from "@qdb/io-node";
+import { requireNewFile, writing } from "../files/new-file.ts";
 import { inputName, readText } from "../files/read-input.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
 
@@ -25,7 +26,8 @@ export const command: CommandSpec = {
   async run(call) {
     const [json = "", path = ""] = call.operands;
     requireNewFile(path);
-    await writeNewFile(path, await read(json, call), call);
+    const image = writeImage(await read(json, call), nodeDigests);
+    await writing(call, (options) => createFile(path, image, options));
     return 0;
   },
 };
@@ -33,8 +35,8 @@ export const command: CommandSpec = {
 async function read(json: string, call: Call): Promise<FileContents> {
   const loader = new JsonLoader({
     draft: call.has("draft"),
-    fileId: randomFileId(),
-    writerId: randomWriterId(),
+    fileId: fromUuid(randomUUID()),
+    writerId: fromUuid(randomUUID()),
     digests: nodeDigests,
   });
   try {

@@ -1,35 +1,8 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { lstatSync } from "node:fs";
-import { type FileContents, fromUuid, QdbError, quote, writeImage } from "@qdb/format";
-import { createFile, nodeDigests } from "@qdb/io-node";
+import { type LongCallOptions, QdbError, quote } from "@qdb/format";
+
 import type { Call } from "../shell/command.ts";
 import { requireFile } from "./open-qdb.ts";
-
-/** log2 of the default cluster size of new files. */
-export const CLUSTER_BITS = 12;
-
-/** Returns a new random file_id. */
-export function randomFileId(): Uint8Array {
-  return fromUuid(randomUUID());
-}
-
-/** Returns a new random writer_id. */
-export function randomWriterId(): Uint8Array {
-  return randomBytes(16);
-}
-
-/** Returns the contents of a new file in full form without bitmaps. */
-export function emptyContents(clusterBits: number = CLUSTER_BITS): FileContents {
-  return {
-    form: "full",
-    clusterBits,
-    fileId: randomFileId(),
-    writerId: randomWriterId(),
-    allOnes: true,
-    extensions: [],
-    bitmaps: [],
-  };
-}
 
 /** Refuses a target that exists, before any work is done. Creating the file checks again. @throws {QdbError} ALREADY_EXISTS, USAGE */
 export function requireNewFile(path: string): void {
@@ -46,12 +19,11 @@ export function alreadyExists(path: string): QdbError {
   return new QdbError("ALREADY_EXISTS", message);
 }
 
-/** Creates a QDB file, completely or not at all. @throws {QdbError} as `writeImage` and `createFile` */
-export async function writeNewFile(path: string, contents: FileContents, call: Call): Promise<void> {
-  const image = writeImage(contents, nodeDigests);
+/** Runs work that writes a new file, and shows its progress. @throws {QdbError} as the work */
+export async function writing(call: Call, work: (options: LongCallOptions) => Promise<void>): Promise<void> {
   const progress = call.progress("writing");
   try {
-    await createFile(path, image, { signal: call.signal, onProgress: progress.onProgress });
+    await work({ signal: call.signal, onProgress: progress.onProgress });
   } finally {
     progress.end();
   }

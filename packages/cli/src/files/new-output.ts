@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { type FileChunk, QdbError } from "@qdb/format";
 import { createFile } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
-import { alreadyExists } from "./new-file.ts";
+import { alreadyExists, writing } from "./new-file.ts";
 
 /** Refuses an output that exists, devices included, before any work is done. `-` is standard output. @throws {QdbError} ALREADY_EXISTS */
 export function requireNewOutput(out: string): void {
@@ -32,12 +32,7 @@ export async function writeOutput(out: string, pieces: () => Iterable<Uint8Array
       }
     },
   };
-  const progress = call.progress("writing");
-  try {
-    await createFile(out, image, { signal: call.signal, onProgress: progress.onProgress });
-  } finally {
-    progress.end();
-  }
+  await writing(call, (options) => createFile(out, image, options));
 }
 
 /** Yields pieces unchanged, with a pause between them in which signals are handled. @throws {QdbError} ABORTED */

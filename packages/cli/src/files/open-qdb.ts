@@ -1,8 +1,18 @@
-import { type BitmapEntry, type MirrorOptions, type QdbEditor, QdbError, type QdbFile, quote } from "@qdb/format";
-import { type DiskOfBitmap, type DiskOptions, type EditorOpenOptions, openQdb, openQdbEditor } from "@qdb/io-node";
+import {
+  type BitmapEntry,
+  type CommitReport,
+  type MirrorOptions,
+  type QdbEdit,
+  type QdbEditor,
+  QdbError,
+  type QdbFile,
+  quote,
+} from "@qdb/format";
+import { type DiskOfBitmap, type DiskOptions, editQdb, openQdb, openQdbEditor } from "@qdb/io-node";
 import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
-import { inFile } from "../shell/errors.ts";
+import { inFile, ofOtherFiles } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
+import { warnOfDamage } from "./commit-warnings.ts";
 
 /** Runs work on a QDB file. Adds the name of the file and advice to its errors. @throws {QdbError} as the work */
 export async function about<T>(path: string, work: () => T | Promise<T>): Promise<T> {
@@ -37,13 +47,40 @@ export async function openFile(
   return about(path, () => openQdb(path, { signal, onMirror, ...options }));
 }
 
-/** Opens a QDB file for changes. Warns when it is opened by its mirror header. @throws {QdbError} as `openQdbEditor` */
-export async function openEditor(path: string, options: EditorOpenOptions = {}): Promise<QdbEditor> {
+/**
+ * Edits a QDB file in one commit. Warns when it is opened by its mirror header, and of damage that the commit made all dirty.
+ * @throws {QdbError} as `editQdb`; ABORTED if the call is interrupted before the commit
+ */
+export async function editFile<T>(
+  path: string,
+  { signal }: Pick<Call, "signal">,
+  change: (edit: QdbEdit) => Promise<T>,
+  options: MirrorOptions & DiskOptions = {},
+): Promise<T> {
   requireFile(path);
-  const editor = await openQdbEditor(path, options);
-  if (editor.state.index.headerSource === "mirror")
-    warnOfMirror(path, "whatever is stored now makes what the mirror says the file's state");
+  const apply = async (edit: QdbEdit): Promise<T> => {
+    const result = await change(edit);
+    await edit.apply();
+    await ofOtherFiles(() => {
+      if (signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
+    });
+    return result;
+  };
+  const onMirror = (): void => warnOfNewState(path);
+  const onCommit = (report: CommitReport): void => warnOfDamage(path, report);
+  return about(path, () => editQdb(path, apply, { ...options, onMirror, onCommit }));
+}
+
+/** Opens a QDB file for a repair. Warns when it is opened by its mirror header. @throws {QdbError} as `openQdbEditor` */
+export async function openForRepair(path: string): Promise<QdbEditor> {
+  requireFile(path);
+  const editor = await openQdbEditor(path, { repair: true });
+  if (editor.state.index.headerSource === "mirror") warnOfNewState(path);
   return editor;
+}
+
+function warnOfNewState(path: string): void {
+  warnOfMirror(path, "whatever is stored now makes what the mirror says the file's state");
 }
 
 /** Warns that a file was read by its mirror header, and what that can mean for its bits. */

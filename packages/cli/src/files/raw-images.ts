@@ -1,7 +1,6 @@
-import { encodeRecord, QdbError, quote } from "@qdb/format";
+import { type BitmapRecords, QdbError, quote } from "@qdb/format";
 import { detectForeignImage, type StampedDisk } from "@qdb/io-node";
 import type { Call, OptionSpec } from "../shell/command.ts";
-import type { NewBitmap } from "./new-bitmaps.ts";
 
 /** Option of every command that reads or writes the content of disk images. */
 export const IMAGE_FORMAT: OptionSpec = {
@@ -32,7 +31,7 @@ export function requireRawImages(paths: readonly string[], call: Pick<Call, "val
     requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
 }
 
-/** Returns records 1 and 2 (spec §3): the path and the stamp of a disk. */
-export function diskRecords({ path, stamp }: StampedDisk): NewBitmap["records"] {
-  return [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
+/** Returns what a new bitmap records of its disk: the path and the stamp; nothing if no disk is given. */
+export function diskRecords(disk: StampedDisk | undefined): Pick<BitmapRecords, "disk" | "diskStamp"> {
+  return disk === undefined ? {} : { disk: disk.path, diskStamp: disk.stamp };
 }

@@ -1,5 +1,5 @@
 import { isQdbError, QdbError, readExtentMap } from "@qdb/format";
-import { requireBitmapName } from "../files/new-bitmaps.ts";
+import { requireName } from "@qdb/format/internal";
 import { diskRecords } from "../files/raw-images.ts";
 import { inputName, readInput } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
@@ -8,7 +8,7 @@ import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.t
 /** Imports a JSON map that nbdinfo --map, qemu-img map, oVirt or `qdb map` printed. */
 export const importExtents: Importer = async (request) => {
   refuseOptions(request, "extents", ["inconsistent"]);
-  const name = requireBitmapName(onlyName(request, "extents"));
+  const name = requireName(onlyName(request, "extents"));
   const { source, call, disk, allocation } = request;
   const extents = await aboutSource(request, () =>
     namingOption(readExtentMap(readInput(source, call.signal), { dirty: allocation })),
@@ -26,7 +26,7 @@ export const importExtents: Importer = async (request) => {
     );
   }
   const bits = extents.toBitmap({ size, granularity: request.granularity });
-  return [{ name, bits, isEnabled: false, isInUse: false, records: disk === undefined ? [] : diskRecords(disk) }];
+  return [{ name, bits, enabled: false, ...diskRecords(disk) }];
 };
 
 /** Names the option `dirty` of the library as the command's, in the messages of errors. @throws {QdbError} as `reading` */

@@ -1,8 +1,8 @@
 import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { closing, requireName } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
-import { type NewBitmap, requireBitmapName } from "../files/new-bitmaps.ts";
+import type { NewBitmap } from "../files/new-bitmaps.ts";
 import { diskRecords } from "../files/raw-images.ts";
 import { errorLine } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
@@ -95,9 +95,9 @@ function* readBitmap(
   const read = {
     name,
     bits: bits.regranulate(granularity ?? bits.granularity),
-    isEnabled: bitmap.enabled,
-    isInUse: isInconsistent && !markInconsistent,
-    records: disk === undefined ? [] : diskRecords(disk),
+    enabled: bitmap.enabled,
+    inUse: isInconsistent && !markInconsistent,
+    ...diskRecords(disk),
   };
   if (problem === undefined || isInconsistent) return { bitmap: read };
   return { bitmap: read, warning: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
@@ -157,6 +157,6 @@ function chooseBitmap(byLabel: ReadonlyMap<string, Qcow2Bitmap>, text: string): 
     throw new QdbError("USAGE", `-B ${quote(text)} can be read in two ways: the image has bitmaps of both names`);
   return {
     bitmap: choice.bitmap,
-    name: choice.rename === undefined ? ownName(choice.bitmap) : requireBitmapName(choice.rename),
+    name: choice.rename === undefined ? ownName(choice.bitmap) : requireName(choice.rename),
   };
 }

@@ -1,5 +1,5 @@
 import { QdbError, readRawBits } from "@qdb/format";
-import { requireBitmapName } from "../files/new-bitmaps.ts";
+import { requireName } from "@qdb/format/internal";
 import { diskRecords } from "../files/raw-images.ts";
 import { readInput } from "../files/read-input.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
@@ -7,7 +7,7 @@ import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.t
 /** Imports plain bits: ceil(bits / 8) bytes, least significant bit first, as `qdb export --to raw-bits` writes them. */
 export const importRawBits: Importer = async (request) => {
   refuseOptions(request, "raw-bits", ["dirty", "inconsistent"]);
-  const name = requireBitmapName(onlyName(request, "raw-bits"));
+  const name = requireName(onlyName(request, "raw-bits"));
   const { granularity, size, disk, source, call } = request;
   if (granularity === undefined || size === undefined) {
     throw new QdbError(
@@ -16,5 +16,5 @@ export const importRawBits: Importer = async (request) => {
     );
   }
   const bits = await aboutSource(request, () => readRawBits(readInput(source, call.signal), { size, granularity }));
-  return [{ name, bits, isEnabled: false, isInUse: false, records: disk === undefined ? [] : diskRecords(disk) }];
+  return [{ name, bits, enabled: false, ...diskRecords(disk) }];
 };

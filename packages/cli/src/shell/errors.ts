@@ -54,9 +54,22 @@ const ADVICE: Readonly<Partial<Record<Problem["code"], string>>> = {
   NOT_FOUND: "qdb info lists its bitmaps",
 };
 
+/** Errors whose messages say all that there is to say. */
+const complete = new WeakSet<object>();
+
+/** Runs work on other files than the one that {@link inFile} names, which leaves the errors of the work alone. @throws {QdbError} as the work */
+export async function ofOtherFiles<T>(work: () => T | PromiseLike<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isQdbError(error)) complete.add(error);
+    throw error;
+  }
+}
+
 /** Returns an error whose message also has the name of the file, and what can be done about it. */
 export function inFile(path: string, error: unknown): unknown {
-  if (!isQdbError(error)) return error;
+  if (!isQdbError(error) || complete.has(error)) return error;
   const name = quote(path);
   if (error.message.includes(name)) return error;
   const message = `${name}: ${error.message}${adviceOn(error)}`;

@@ -7,17 +7,17 @@ import type { Plan } from "../ports/plan.ts";
 import { quote } from "../quote.ts";
 import { encodeRecord } from "../records/extra-data.ts";
 import type { ActionQueue } from "./action-queue.ts";
-import { type BitmapRecords, type NewBitmapHost, recordsOfFields, requireName, timeOf } from "./bitmap-init.ts";
+import {
+  type BitmapRecords,
+  type NewBitmapHost,
+  newBitmap,
+  recordsOfFields,
+  requireName,
+  timeOf,
+  type UnnamedBitmapInit,
+} from "./bitmap-init.ts";
 import type { BitmapNames } from "./bitmap-names.ts";
-
-/** The pending changes of a file that is open for changes. */
-export interface EditTarget {
-  readonly edits: Edits;
-  /** Runs a reading plan of `edits`. */
-  read<T>(plan: Plan<T>): Promise<T>;
-  /** Returns a copy of the bits of a bitmap with the changes so far. */
-  bits(name: string): Promise<Bitmap>;
-}
+import { type BitmapFacts, type EditTarget, factsOf } from "./edit-target.ts";
 
 /** What the bitmaps of one edit share. @internal */
 export interface EditContext {
@@ -65,6 +65,16 @@ export class BitmapEdit {
     const { target, queue } = this.#context;
     const name = this.#current();
     return queue.ask(() => target.bits(name));
+  }
+
+  /**
+   * Returns size, granularity, flags and records, with all changes that are queued so far. No bits are read.
+   * @throws {QdbError} the error of a queued action that fails; the code of the bitmap's first problem if its records cannot be parsed
+   */
+  facts(): Promise<BitmapFacts> {
+    const { target, queue } = this.#context;
+    const name = this.#current();
+    return queue.ask(() => factsOf(target.edits, name));
   }
 
   /** Marks every bit dirty that a range of the disk, in bytes, touches. A range that does not lie inside the disk is USAGE. */
@@ -168,6 +178,15 @@ export class BitmapEdit {
     this.#name = to;
   }
 
+  /**
+   * Puts a new bitmap of the same name in its place, whatever state it is in. A frozen bitmap and its successor are USAGE.
+   * @throws {QdbError} as `QdbEdit.add`
+   */
+  replace(init: UnnamedBitmapInit): void {
+    const bitmap = newBitmap({ ...init, name: this.#current() }, this.#context.host);
+    this.#edit((edits) => edits.replace(bitmap));
+  }
+
   /** Removes the bitmap, whatever state it is in. The successor of a frozen bitmap is USAGE. */
   remove(): void {
     this.#edit((edits, name) => edits.remove(name));
@@ -227,7 +246,7 @@ export class BitmapEdit {
     }
     if (names.get(source) === undefined) throw notFound(source);
     queue.add(async () => {
-      const bits = await target.bits(source);
+      const bits = await target.source(source);
       try {
         await target.read(target.edits[how](name, bits));
       } catch (error) {

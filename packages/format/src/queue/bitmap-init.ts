@@ -16,15 +16,15 @@ export interface BitmapRecords {
   /** Name of the disk: an absolute path, or any other name of it, such as a URI. */
   readonly disk?: string | undefined;
   /** Length, time of change and file id of the disk, by which a reader sees that it is another one by then or was changed. */
-  readonly stamp?: DiskStamp | undefined;
+  readonly diskStamp?: DiskStamp | undefined;
 }
 
 /** What can be said of any new bitmap. */
 interface NewBitmapFields extends BitmapRecords {
-  /** 1 to 1023 bytes of UTF-8. */
-  readonly name: string;
   /** Whether writers of the disk collect into it from now on (default true). */
   readonly enabled?: boolean | undefined;
+  /** Whether a collector still holds the true bits (default false). Such a bitmap is listed, but its bits cannot be read: INCONSISTENT. */
+  readonly inUse?: boolean | undefined;
   /** Id in the chain of backups, a UUID (default: a random one). */
   readonly id?: string | undefined;
   /** Id of the bitmap before it in the chain of backups, a UUID (default: none). */
@@ -33,13 +33,8 @@ interface NewBitmapFields extends BitmapRecords {
   readonly created?: bigint | undefined;
 }
 
-/**
- * A new bitmap: either the size of its disk, and then all of it is clean, or its bits.
- * @example
- * const daily: BitmapInit = { name: "daily", size: 100n * 2n ** 30n };
- * const changes: BitmapInit = { name: "changes", bits, enabled: false, comment: "monday to tuesday" };
- */
-export type BitmapInit = NewBitmapFields &
+/** A new bitmap but for its name: either the size of its disk, and then all of it is clean, or its bits. */
+export type UnnamedBitmapInit = NewBitmapFields &
   (
     | {
         /** Length of the disk in bytes, 0..2^63-1. */
@@ -55,6 +50,14 @@ export type BitmapInit = NewBitmapFields &
         readonly granularity?: undefined;
       }
   );
+
+/**
+ * A new bitmap. Its name has 1 to 1023 bytes of UTF-8.
+ * @example
+ * const daily: BitmapInit = { name: "daily", size: 100n * 2n ** 30n };
+ * const changes: BitmapInit = { name: "changes", bits, enabled: false, comment: "monday to tuesday" };
+ */
+export type BitmapInit = UnnamedBitmapInit & { readonly name: string };
 
 /** What the host provides for new bitmaps. */
 export interface NewBitmapHost {
@@ -78,19 +81,23 @@ export function requireName(name: string): string {
 }
 
 /** Returns the records of these fields, in the order of their types. @throws {QdbError} USAGE as `encodeRecord` */
-export function recordsOfFields({ disk, stamp, comment }: BitmapRecords): Exclude<ExtraRecord, { kind: "unknown" }>[] {
+export function recordsOfFields({
+  disk,
+  diskStamp,
+  comment,
+}: BitmapRecords): Exclude<ExtraRecord, { kind: "unknown" }>[] {
   return [
     ...(disk === undefined ? [] : [{ kind: "disk", text: disk } as const]),
-    ...(stamp === undefined ? [] : [{ kind: "stamp", stamp: { ...stamp } } as const]),
+    ...(diskStamp === undefined ? [] : [{ kind: "stamp", stamp: { ...diskStamp } } as const]),
     ...(comment === undefined ? [] : [{ kind: "comment", text: comment } as const]),
   ];
 }
 
 /** Returns a new bitmap as `Edits.add` takes it. @throws {QdbError} USAGE for a name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits */
 export function newBitmap(init: BitmapInit, host: NewBitmapHost): NewBitmap {
-  const { name, enabled = true, id = toUuid(host.randomId()), parent, created = timeOf(host) } = init;
+  const { name, enabled = true, inUse = false, id = toUuid(host.randomId()), parent, created = timeOf(host) } = init;
   const records = [
-    ...recordsOfFields({ disk: init.disk, stamp: init.stamp }),
+    ...recordsOfFields({ disk: init.disk, diskStamp: init.diskStamp }),
     { kind: "id", uuid: id } as const,
     ...(parent === undefined ? [] : [{ kind: "parent", uuid: parent } as const]),
     { kind: "created", ns: created } as const,
@@ -99,7 +106,7 @@ export function newBitmap(init: BitmapInit, host: NewBitmapHost): NewBitmap {
   return {
     name: requireName(name),
     bits: bitsOf(init),
-    flags: enabled ? FLAG.enabled : 0,
+    flags: (enabled ? FLAG.enabled : 0) | (inUse ? FLAG.in_use : 0),
     extraData: records.map(encodeRecord),
   };
 }

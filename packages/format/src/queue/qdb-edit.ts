@@ -1,9 +1,10 @@
 import type { RunOptions } from "../ports/drivers.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { ActionQueue } from "./action-queue.ts";
-import { BitmapEdit, type EditContext, type EditTarget, notFound } from "./bitmap-edit.ts";
+import { BitmapEdit, type EditContext, notFound } from "./bitmap-edit.ts";
 import { type BitmapInit, type NewBitmapHost, newBitmap } from "./bitmap-init.ts";
 import { BitmapNames } from "./bitmap-names.ts";
+import type { EditTarget } from "./edit-target.ts";
 
 /**
  * The changes that the callback of an edit asks for. They are queued, and done in the order in which they were asked for: at the latest

@@ -173,6 +173,28 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       expect(content.zwei?.dirty).toEqual([3, 4, 5, 6]);
     });
 
+    test("replace", async () => {
+      const place = await made();
+      await host.editQdb(place, (edit) => {
+        edit.bitmap("one").replace({ bits: bitsWith([7], 1024), enabled: false, comment: "anew" });
+        edit.bitmap("one").mark(granules(0, 1));
+      });
+      const { one } = await contentOf(place);
+      expect(one).toMatchObject({ granularity: 1024, flags: 0, dirty: [0, 7] });
+      expect(one?.records.at(-1)).toEqual({ kind: "comment", text: "anew" });
+      await host.editQdb(place, (edit) => edit.bitmap("one").freeze("next"));
+      for (const name of ["one", "next"])
+        await expectRefusal(place, "USAGE", (edit) => edit.bitmap(name).replace({ size: 0 }));
+    });
+
+    test("a bitmap that a collector holds: its bits cannot be read until all of it is dirty", async () => {
+      const place = await made();
+      await host.editQdb(place, (edit) => edit.add({ name: "three", size: SIZE, inUse: true }));
+      await expectRefusal(place, "INCONSISTENT", (edit) => edit.bitmap("three").read());
+      await host.editQdb(place, (edit) => edit.bitmap("three").markAll());
+      expect((await contentOf(place)).three).toMatchObject({ flags: FLAG.enabled, dirty: [0] });
+    });
+
     test("enable and disable", async () => {
       const place = await made();
       await host.editQdb(place, (edit) => edit.bitmap("one").disable());
@@ -186,7 +208,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       const stamp = { length: BigInt(SIZE), mtime: 5n, file: 6n };
       await host.editQdb(place, (edit) => {
         edit.bitmap("one").set({ comment: "first" });
-        edit.bitmap("one").set({ comment: "second", disk: "nbd://host/disk", stamp });
+        edit.bitmap("one").set({ comment: "second", disk: "nbd://host/disk", diskStamp: stamp });
         edit.bitmap("two").set({});
       });
       const { one, two } = await contentOf(place);
@@ -268,7 +290,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       await host.editQdb(place, (edit) => {
         edit.bitmap("one").mark(range);
         edit.bitmap("one").merge(source);
-        edit.bitmap("one").set({ stamp });
+        edit.bitmap("one").set({ diskStamp: stamp });
         edit.add({ name: "three", bits: added });
         range.offset = 0;
         stamp.mtime = 9n;
@@ -369,6 +391,59 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       expect((await dirtyIn(place)).one).toEqual([9]);
     });
 
+    test("facts are those of what is queued so far", async () => {
+      const place = await made();
+      const id = "00112233-4455-6677-8899-aabbccddeeff";
+      const parent = "ffeeddcc-bbaa-9988-7766-554433221100";
+      const diskStamp = { length: 5n, mtime: -2n, file: 3n };
+      const facts = await host.editQdb(place, async (edit) => {
+        edit.bitmap("one").regranulate(1024);
+        edit.bitmap("one").freeze("next");
+        edit.bitmap("one").set({ comment: "text" });
+        edit.add({
+          name: "three",
+          size: 5,
+          inUse: true,
+          enabled: false,
+          id,
+          parent,
+          created: 7n,
+          disk: "d",
+          diskStamp,
+        });
+        const three = edit.bitmap("three").facts();
+        edit.bitmap("three").markAll();
+        edit.bitmap("three").resize(6);
+        return Promise.all([edit.bitmap("one").facts(), three, edit.bitmap("three").facts()]);
+      });
+      const size = BigInt(SIZE);
+      const any = { id: expect.any(String), created: expect.any(BigInt) };
+      const three = {
+        granularity: 65536,
+        enabled: false,
+        frozen: false,
+        id,
+        parent,
+        created: 7n,
+        disk: "d",
+        diskStamp,
+      };
+      expect(facts).toEqual([
+        {
+          ...any,
+          size,
+          granularity: 1024,
+          enabled: false,
+          frozen: true,
+          inUse: false,
+          comment: "text",
+          successor: "next",
+        },
+        { ...three, size: 5n, inUse: true },
+        { ...three, size: 6n, inUse: false },
+      ]);
+    });
+
     test("gives a copy", async () => {
       const place = await made();
       await host.editQdb(place, async (edit) => {
@@ -467,7 +542,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
           () => one.rename("\ud800"),
           () => one.freeze("x".repeat(1024)),
           () => one.set({ comment: "\ud800" }),
-          () => one.set({ stamp: { length: -1n, mtime: 0n, file: 0n } }),
+          () => one.set({ diskStamp: { length: -1n, mtime: 0n, file: 0n } }),
           () => one.release("perhaps" as "done"),
           () => edit.add({ name: "", size: 0 }),
           () => edit.add({ name: "three", size: 1, granularity: 1000 }),
@@ -628,7 +703,15 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
         clusterSize: 512,
         bitmaps: [
           { name: "a", size: 2n ** 40n, granularity: 2 ** 31, enabled: false, id, parent, created: 5n },
-          { name: "ü", bits: bitsWith([0, 15]), disk: "nbd://host/vda", stamp, comment: "a\nb", id, created: 5n },
+          {
+            name: "ü",
+            bits: bitsWith([0, 15]),
+            disk: "nbd://host/vda",
+            diskStamp: stamp,
+            comment: "a\nb",
+            id,
+            created: 5n,
+          },
         ],
       });
       const file = await host.openQdb(place);
