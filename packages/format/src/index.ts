@@ -86,6 +86,10 @@ export type { ExtentMap } from "./extents/extent-map.ts";
 export { type ExtentMapOptions, readExtentMap } from "./extents/read-extent-map.ts";
 export { readRawBits } from "./extents/raw-bits.ts";
 
+// copy: the bytes of dirty extents
+export type { ExtentSink } from "./copy/extent-sink.ts";
+export { type DirtyExtents, type TransferOptions, transferExtents } from "./copy/transfer-extents.ts";
+
 // file: the order of reads and writes
 export { attempts } from "./retry/attempts.ts";
 export {

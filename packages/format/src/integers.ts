@@ -17,6 +17,12 @@ export function wholeNumber(value: number, name: string): number {
   throw refusal(value, name, "no whole number from 0 to 2^53-1");
 }
 
+/** Returns a number of things, of which there must be one. `name` is the name of the argument. @throws {QdbError} USAGE unless it is a whole number, 1..2^53-1 */
+export function positiveInteger(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw refusal(value, name, "no whole number from 1 to 2^53-1");
+}
+
 /** Returns the number of a bit, which a bitmap need not have. `name` is the name of the argument. @throws {QdbError} USAGE unless it is an integer */
 export function bitNumber(value: number, name: string): number {
   if (Number.isInteger(value)) return value;

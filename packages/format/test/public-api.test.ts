@@ -85,6 +85,7 @@ test("what @qdb/format exports at run time", () => {
       "struct",
       "toHex",
       "toUuid",
+      "transferExtents",
       "u16",
       "u32",
       "u64",

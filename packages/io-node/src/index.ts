@@ -1,4 +1,4 @@
-export { type CopyOptions, copyExtents, type Extents } from "./disk/copy.ts";
+export { type CopyOptions, copyExtents } from "./disk/copy.ts";
 export { createFile } from "./create/create-file.ts";
 export { type DiffOptions, diffImages } from "./disk/diff.ts";
 export { createQdb } from "./files/create-qdb.ts";

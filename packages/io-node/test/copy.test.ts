@@ -68,7 +68,7 @@ describe("copying", () => {
     expect(statSync(source, { bigint: true }).mtimeNs).toBe(before.mtimeNs);
   });
 
-  test("joins what touches, up to 1 MiB at a time, from batches of any kind", async () => {
+  test("joins what touches, and cuts it at multiples of 1 MiB, from batches of any kind", async () => {
     const { source, target } = images();
     const reads: [number, number][] = [];
     replaceInFs("readSync", (real) => (fd, buffer, ...rest: readonly unknown[]) => {
@@ -84,9 +84,9 @@ describe("copying", () => {
     await copyExtents(batches(), source, target);
     expect(reads).toEqual([
       [0, 3 * 65536],
-      [10 * 65536, 2 ** 20],
-      [26 * 65536, 2 ** 20],
-      [42 * 65536, 3 * 65536],
+      [10 * 65536, 6 * 65536],
+      [16 * 65536, 2 ** 20],
+      [32 * 65536, 13 * 65536],
     ]);
     const wanted = pattern(size, 1);
     wanted.set(pattern(size, 2).subarray(0, 3 * 65536));
@@ -127,6 +127,72 @@ describe("copying", () => {
       yield new ExtentBatch(shape, Uint32Array.of(4, 4));
     }
     expect((await errorOf(() => copyExtents(slow(), source, target, { signal }))).code).toBe("ABORTED");
+  });
+});
+
+describe("copying to a sink", () => {
+  /** A store of chunks of 1 MiB that keeps the bytes as it is given them. */
+  function chunkStore() {
+    const chunks = new Map<number, Uint8Array>();
+    let flushes = 0;
+    return {
+      chunks,
+      flushes: () => flushes,
+      sink: {
+        async write(offset: number, bytes: Uint8Array) {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          chunks.set(offset, bytes);
+        },
+        flush: () => void flushes++,
+      },
+    };
+  }
+
+  test("it may keep the bytes, several chunks at a time", async () => {
+    const { source } = images();
+    for (const concurrency of [1, 4]) {
+      const { chunks, flushes, sink } = chunkStore();
+      const bits = bitmapOf(0, 20, 33, 64).regranulate(2 ** 20);
+      const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).stamp })] };
+      const copied = await copyExtents(bits, source, sink, { chunkSize: 2 ** 20, concurrency, disk });
+      expect(copied).toBe(3 * 2 ** 20 + 1000);
+      expect([...chunks.keys()].sort((a, b) => a - b)).toEqual([0, 2 ** 20, 2 * 2 ** 20, 4 * 2 ** 20]);
+      for (const [offset, bytes] of chunks) {
+        expect(Buffer.compare(bytes, pattern(size, 2).subarray(offset, offset + 2 ** 20))).toBe(0);
+      }
+      expect(flushes()).toBe(1);
+    }
+  });
+
+  test("it is not flushed if the source changed, or the disk is another one", async () => {
+    const { source } = images();
+    const { flushes, sink } = chunkStore();
+    const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).stamp })] };
+    const changing = {
+      ...sink,
+      async write(offset: number, bytes: Uint8Array) {
+        utimesSync(source, 1, 1);
+        await sink.write(offset, bytes);
+      },
+    };
+    const changed = await errorOf(() => copyExtents(bitmapOf(1), source, changing));
+    expect([changed.code, changed.message]).toEqual(["SOURCE_CHANGED", expect.stringContaining(source)]);
+    const shorter = { ...sink, write: async () => truncateSync(source, 65536) };
+    expect((await errorOf(() => copyExtents(bitmapOf(0, 3), source, shorter))).code).toBe("SOURCE_CHANGED");
+    truncateSync(source, size);
+    expect((await errorOf(() => copyExtents(bitmapOf(1), source, sink, { disk }))).code).toBe("WRONG_DISK");
+    expect(flushes()).toBe(0);
+  });
+
+  test("a write that fails reaches the caller", async () => {
+    const { source } = images();
+    const fault = new Error("the server answered 500");
+    const failing = {
+      async write() {
+        throw fault;
+      },
+    };
+    await expect(copyExtents(bitmapOf(1), source, failing)).rejects.toBe(fault);
   });
 });
 

@@ -78,3 +78,13 @@ export function shortRead(offset: number, length: number, size: number): QdbErro
     { offset },
   );
 }
+
+/** Returns the bytes of a read. Each read of a source is checked, since missing bytes must not become clean bits. @throws {QdbError} SHORT_READ if there are more or fewer than asked for */
+export function exactBytes(bytes: Uint8Array, range: ByteRange): Uint8Array {
+  if (bytes.length === range.length) return bytes;
+  throw new QdbError(
+    "SHORT_READ",
+    `a source returned ${bytes.length} bytes, but ${range.length} at offset ${range.offset} were asked for`,
+    { offset: range.offset },
+  );
+}

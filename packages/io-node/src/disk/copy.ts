@@ -1,5 +1,13 @@
-import { Bitmap, type BitmapShape, type ExtentBatch, type LongCallOptions, QdbError, quote } from "@qdb/format";
-import { closing, LongCall } from "@qdb/format/internal";
+import {
+  type DirtyExtents,
+  type ExtentSink,
+  QdbError,
+  quote,
+  type SyncByteSource,
+  type TransferOptions,
+  transferExtents,
+} from "@qdb/format";
+import { closing } from "@qdb/format/internal";
 import { pathChanged } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
@@ -7,56 +15,118 @@ import { requireWritableHost } from "../system/writable-host.ts";
 import { type DiskOfBitmap, requireDisk } from "./disk-state.ts";
 import { WatchedImage } from "./watched-image.ts";
 
-/** Dirty extents of one disk in ascending order: a bitmap, or the result of `batches()` of a bitmap in memory or in a file. */
-export type Extents = Bitmap | Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
-
 /** Options of {@link copyExtents}. */
-export interface CopyOptions extends LongCallOptions {
+export interface CopyOptions extends TransferOptions {
   /** The bitmap that the extents come from. The source must match its disk stamp (spec §3, record 2). */
   readonly disk?: DiskOfBitmap;
 }
 
-/** Number of bytes that are copied at a time. */
-const CHUNK_BYTES = 2 ** 20;
-
 /**
- * Copies the dirty extents of a raw image, the source, onto another one of the same size, the target, which must exist, and flushes the
- * target. Both are files or block devices. Clean ranges of the target are neither read nor written; the source is opened for reading only.
+ * Copies the dirty extents of a raw image, the source, and returns the number of bytes that were copied. The source is a file or block
+ * device, and opened for reading only. The target is one of
+ *
+ * - the path of another raw image of the same size, a file or block device, which must exist. Clean ranges of it are neither read nor
+ *   written, and it is flushed to the disk at the end;
+ * - a sink, to which the bytes are passed as `transferExtents` does.
+ *
  * Progress counts the bytes of the disk up to the current position. After an error, some of the extents may have been copied.
  *
  * The source must not change while it is open. If `extents` is a function, it is called after the source was opened, so that a change of the
  * source between the reading of the bitmap and the reading of the source is detected.
- * @returns the number of bytes that were copied
  * @throws {QdbError} SIZE_MISMATCH if source, target and extents are not of the same size; USAGE if source and target are one file;
  * WRONG_DISK if the source differs from the disk stamp of `options.disk`: then nothing was written; SOURCE_CHANGED if the length or the mtime
- * of the source changed during the copy, which must then be repeated; PATH_CHANGED if the target was removed or replaced during the copy;
- * LOCKED if the target is a device that is in use; NOT_SUPPORTED on other hosts than Linux; ABORTED if the signal is aborted; IO if a read,
- * write or flush fails; what opening the files and reading the extents throw
+ * of the source changed during the copy, which must then be repeated: the sink is not flushed then; PATH_CHANGED if the target was removed or
+ * replaced during the copy; LOCKED if the target is a device that is in use; NOT_SUPPORTED for the path of a target on other hosts than
+ * Linux; ABORTED if the signal is aborted; IO if a read, write or flush fails; what opening the files, reading the extents and the sink throw
+ * @example
+ * const bitmap = file.bitmap("daily");
+ * await copyExtents(() => bitmap.read(), "/vm/disk.raw", "/backup/disk.raw");
+ * @example
+ * const chunks = await bitmap.read().then((bits) => bits.regranulate(2 ** 22));
+ * const sink = { write: (offset, bytes) => store.put(`chunk-${offset / 2 ** 22}`, bytes) };
+ * await copyExtents(chunks, "/vm/disk.raw", sink, { chunkSize: 2 ** 22 });
  */
 export async function copyExtents(
-  extents: Extents | (() => Promise<Extents>),
+  extents: DirtyExtents | (() => DirtyExtents | PromiseLike<DirtyExtents>),
   source: string,
-  target: string,
+  target: string | ExtentSink,
   options: CopyOptions = {},
 ): Promise<number> {
-  requireWritableHost();
+  if (typeof target === "string") requireWritableHost();
   const from = new WatchedImage(source);
   return closing(from.handle, async () => {
-    const to = Handle.openForWriting(target);
-    const copied = await closing(to, async () => {
-      checkPair(from, to);
-      const known = typeof extents === "function" ? await extents() : extents;
-      // The disk is compared after all other checks of the bitmap (QDB-ERR-025). The open file is compared, since its path may lead to
-      // another file by now.
-      if (options.disk !== undefined) requireDisk(options.disk, from.status, source);
-      const bytes = await new Copy(from, to, new LongCall(options)).run(known);
-      to.sync();
-      confirmTarget(to);
-      return bytes;
-    });
+    const copied =
+      typeof target === "string"
+        ? await copyToImage(extents, from, target, options)
+        : await copyToSink(extents, from, target, options);
     from.checkUnchanged();
     return copied;
   });
+}
+
+async function copyToImage(
+  extents: Parameters<typeof copyExtents>[0],
+  from: WatchedImage,
+  target: string,
+  options: CopyOptions,
+): Promise<number> {
+  const to = Handle.openForWriting(target);
+  return closing(to, async () => {
+    checkPair(from, to);
+    const known = await begin(extents, from, options);
+    let buffer = Buffer.alloc(0);
+    const source: SyncByteSource = {
+      size: Number(from.size),
+      // The sink writes the bytes before the next ones are read, so one buffer serves all reads.
+      readSync(offset, length) {
+        if (buffer.length < length) buffer = Buffer.allocUnsafeSlow(length);
+        from.readInto(buffer, length, offset);
+        return buffer.subarray(0, length);
+      },
+    };
+    const sink: ExtentSink = {
+      write: (offset, bytes) => to.write(bytes, offset),
+      flush() {
+        to.sync();
+        confirmTarget(to);
+      },
+    };
+    return transferExtents(known, source, sink, options);
+  });
+}
+
+async function copyToSink(
+  extents: Parameters<typeof copyExtents>[0],
+  from: WatchedImage,
+  target: ExtentSink,
+  options: CopyOptions,
+): Promise<number> {
+  const known = await begin(extents, from, options);
+  const source: SyncByteSource = {
+    size: Number(from.size),
+    readSync: (offset, length) => from.read(offset, length),
+  };
+  const sink: ExtentSink = {
+    write: (offset, bytes, call) => target.write(offset, bytes, call),
+    flush() {
+      from.checkUnchanged();
+      return target.flush?.();
+    },
+  };
+  return transferExtents(known, source, sink, options);
+}
+
+/** Returns the extents, and compares the disk. @throws {QdbError} WRONG_DISK; what reading the extents throws */
+async function begin(
+  extents: Parameters<typeof copyExtents>[0],
+  from: WatchedImage,
+  { disk }: CopyOptions,
+): Promise<DirtyExtents> {
+  const known = typeof extents === "function" ? await extents() : extents;
+  // The disk is compared after all other checks of the bitmap (QDB-ERR-025). The open file is compared, since its path may lead to
+  // another file by now.
+  if (disk !== undefined) requireDisk(disk, from.status, from.handle.path);
+  return known;
 }
 
 function checkPair(from: WatchedImage, to: Handle): void {
@@ -76,61 +146,4 @@ function confirmTarget(to: Handle): void {
   if (leadsTo(to.path, to.status().key)) return;
   const { code, message } = pathChanged(to.path);
   throw new QdbError(code, `${message}; the extents were copied into it; copy them again`);
-}
-
-class Copy {
-  readonly #from: WatchedImage;
-  readonly #to: Handle;
-  readonly #call: LongCall;
-  readonly #total: number;
-  readonly #buffer: Buffer;
-  /** Start and end of a range that is not copied yet, because the next range may continue it; in bytes. */
-  #start = 0;
-  #end = 0;
-  #copied = 0;
-
-  constructor(from: WatchedImage, to: Handle, call: LongCall) {
-    this.#from = from;
-    this.#to = to;
-    this.#call = call;
-    this.#total = Number(from.size);
-    this.#buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  }
-
-  async run(extents: Extents): Promise<number> {
-    this.#call.checkSignal();
-    if (extents instanceof Bitmap) this.#checkShape(extents);
-    for await (const batch of extents instanceof Bitmap ? extents.batches() : extents) {
-      this.#checkShape(batch.shape);
-      for (const { offset, length } of batch.ranges()) {
-        if (offset !== this.#end) {
-          await this.#flush();
-          this.#start = offset;
-        }
-        this.#end = offset + length;
-      }
-    }
-    await this.#flush();
-    this.#call.finish(this.#total);
-    return this.#copied;
-  }
-
-  #checkShape({ size }: BitmapShape): void {
-    if (size !== this.#from.size) {
-      const image = quote(this.#from.handle.path);
-      throw new QdbError("SIZE_MISMATCH", `the bitmap is for a disk of ${size} bytes, ${image} has ${this.#from.size}`);
-    }
-  }
-
-  async #flush(): Promise<void> {
-    for (let at = this.#start; at < this.#end; at += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, this.#end - at);
-      this.#from.readInto(this.#buffer, length, at);
-      this.#to.write(this.#buffer.subarray(0, length), at);
-      this.#copied += length;
-      const pause = this.#call.step(at + length, this.#total);
-      if (pause !== undefined) await pause;
-    }
-    this.#start = this.#end;
-  }
 }

@@ -2,6 +2,7 @@ import { type DiskStamp, isQdbError, QdbError, quote } from "@qdb/format";
 import { closingOnErrorSync } from "@qdb/format/internal";
 import type { FileStatus } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
+import { readExactly } from "../system/read-exactly.ts";
 import { settledStatus } from "./settled-status.ts";
 import { stampDiffers } from "./stamp.ts";
 
@@ -40,8 +41,17 @@ export class WatchedImage {
 
   /** Reads as {@link Handle.readInto} does. @throws {QdbError} SOURCE_CHANGED if the image is shorter than it was; IO if the read fails */
   readInto(target: Uint8Array, length: number, offset: number): void {
+    this.#reading(() => this.handle.readInto(target, length, offset));
+  }
+
+  /** Reads exactly `length` bytes at `offset` into a new buffer. @throws {QdbError} as {@link readInto}; LIMIT if memory does not suffice */
+  read(offset: number, length: number): Uint8Array {
+    return this.#reading(() => readExactly(this.handle, Number(this.size), offset, length));
+  }
+
+  #reading<T>(read: () => T): T {
     try {
-      this.handle.readInto(target, length, offset);
+      return read();
     } catch (error) {
       throw isQdbError(error, "SHORT_READ") ? this.#changed(error) : error;
     }
