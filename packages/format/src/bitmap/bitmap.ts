@@ -1,9 +1,9 @@
-import { wordAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
-import { type Combination, combineWords, isRoundedInward, requireCombinable } from "./combination.ts";
-import { coarsen, refine } from "./granularity.ts";
-import type { Page, PageKind } from "./page.ts";
+import { type Combination, isRoundedInward, requireCombinable } from "./combination.ts";
+import { GranularityChange } from "./granularity-change.ts";
+import { clearFrom, type Page, type PageKind } from "./page.ts";
+import { PagedBits } from "./paged-bits.ts";
 import { ExtentBatch, runsOf } from "./runs.ts";
 import {
   type BitmapShape,
@@ -16,7 +16,6 @@ import {
   type Extent,
   type ShapeInput,
 } from "./shape.ts";
-import { SharedWords } from "./shared-words.ts";
 import * as kernel from "./words.ts";
 
 /**
@@ -28,38 +27,30 @@ export class Bitmap implements BitmapShape {
   readonly granularity: number;
   /** Number of bits, ceil(size / granularity), 0..2^32. */
   readonly bitCount: number;
-  /** The bits, in words. Bits past the last one, in the last word, are always zero. */
-  readonly #bits: SharedWords;
+  /** The bits; undefined once they are freed. */
+  #held: PagedBits | undefined;
 
-  private constructor(shape: ShapeInput, bits?: SharedWords) {
+  private constructor(shape: ShapeInput, bitsOf: (bitCount: number) => PagedBits) {
     this.size = exactInteger(shape.size, "size");
     this.granularity = shape.granularity;
     this.bitCount = bitsOfShape(shape);
-    this.#bits = bits ?? new SharedWords(new Uint32Array(kernel.wordsFor(this.bitCount)));
+    this.#held = bitsOf(this.bitCount);
   }
 
-  /** Makes a bitmap of words. Bits in them past the last one are cleared. */
-  static #of(words: Uint32Array, shape: ShapeInput): Bitmap {
-    const bitmap = new Bitmap(shape, new SharedWords(words));
-    bitmap.#clearTail();
-    return bitmap;
-  }
-
-  /** The words for reading them. @throws {QdbError} USAGE if the bitmap is freed */
-  get #words(): Uint32Array {
-    return this.#bits.read();
+  /** The bits. @throws {QdbError} USAGE if the bitmap is freed */
+  get #bits(): PagedBits {
+    if (this.#held === undefined) throw new QdbError("USAGE", "the bitmap was used after free()");
+    return this.#held;
   }
 
   /** Makes a bitmap with all bits clean. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
   static clean(shape: ShapeInput): Bitmap {
-    return new Bitmap(shape);
+    return new Bitmap(shape, (bitCount) => PagedBits.uniform(bitCount, "zeros"));
   }
 
   /** Makes a bitmap with all bits dirty. @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`) */
   static dirty(shape: ShapeInput): Bitmap {
-    const bitmap = new Bitmap(shape);
-    kernel.fillBits(bitmap.#words, 0, bitmap.bitCount, true);
-    return bitmap;
+    return new Bitmap(shape, (bitCount) => PagedBits.uniform(bitCount, "ones"));
   }
 
   /**
@@ -75,7 +66,11 @@ export class Bitmap implements BitmapShape {
         `${bytes.length} bytes of bits given, ${shape.size} bytes at granularity ${shape.granularity} need ${needed}`,
       );
     }
-    return Bitmap.#of(kernel.wordsFromBytes(bytes), shape);
+    return new Bitmap(shape, (bitCount) =>
+      PagedBits.from(bitCount, ({ first, end }) =>
+        pageOfBytes(bytes.subarray(first / 8, Math.ceil(end / 8)), end - first),
+      ),
+    );
   }
 
   /** Returns a copy of the bits, in ceil(bitCount / 8) bytes, the least significant bit first. */
@@ -85,7 +80,7 @@ export class Bitmap implements BitmapShape {
 
   /** Returns a copy of the bytes [start, start + length) of the bits, as `toBytes` has them. Past the last bit they are zero. @throws {QdbError} USAGE if a value is no whole number */
   bytesAt(start: number, length: number): Uint8Array {
-    return kernel.bytesFromWords(this.#words, wholeNumber(start, "start"), wholeNumber(length, "length"));
+    return this.#bits.bytes(wholeNumber(start, "start"), wholeNumber(length, "length"));
   }
 
   /**
@@ -93,7 +88,7 @@ export class Bitmap implements BitmapShape {
    * of the machine allows one.
    */
   viewAt(start: number, length: number): Uint8Array {
-    return kernel.viewAsBytes(this.#words, wholeNumber(start, "start"), wholeNumber(length, "length"));
+    return this.#bits.view(wholeNumber(start, "start"), wholeNumber(length, "length"));
   }
 
   /**
@@ -101,34 +96,26 @@ export class Bitmap implements BitmapShape {
    * to fill a bitmap part by part.
    */
   mergeWordsAt(base: number, words: Uint32Array): void {
-    const at = wholeNumber(base, "base") / 32;
-    if (!Number.isInteger(at)) throw new QdbError("USAGE", `base ${base} is no multiple of 32`, { field: "base" });
-    kernel.orWords(this.#bits.own().subarray(at, at + words.length), words);
-    this.#clearTail();
+    if (wholeNumber(base, "base") % 32 !== 0)
+      throw new QdbError("USAGE", `base ${base} is no multiple of 32`, { field: "base" });
+    this.#bits.mergeWords(base, words);
   }
 
   /** Returns whether a range of bits is all clean ("zeros"), all dirty ("ones"), or neither. @internal */
-  kindOf({ first, end }: BitRange): PageKind {
-    if (kernel.nextBit(this.#words, first, end, true) < 0) return "zeros";
-    return kernel.nextBit(this.#words, first, end, false) < 0 ? "ones" : "words";
+  kindOf(range: BitRange): PageKind {
+    return this.#bits.kindOf(range);
   }
 
   /** Returns a range of bits, the first of them as bit 0, for reading only, valid until the bitmap changes. @internal */
   pageAt(range: BitRange): Page {
-    const kind = this.kindOf(range);
-    return kind === "words" ? kernel.sliceBits(this.#words, range.first, range.end) : kind;
-  }
-
-  #clearTail(): void {
-    const words = this.#words;
-    kernel.fillBits(words, this.bitCount, words.length * 32, false);
+    return this.#bits.pageAt(range);
   }
 
   /** Whether a bit is dirty. False if the bitmap has no such bit. @throws {QdbError} USAGE if `bit` is no integer */
   isDirty(bit: number): boolean {
     bitNumber(bit, "bit");
-    const words = this.#words;
-    return bit >= 0 && bit < this.bitCount && ((wordAt(words, Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 1;
+    const bits = this.#bits;
+    return bit >= 0 && bit < this.bitCount && bits.isDirty(bit);
   }
 
   /** Marks every bit dirty whose granule overlaps a range. @throws {QdbError} USAGE if the range is not inside the disk */
@@ -138,20 +125,19 @@ export class Bitmap implements BitmapShape {
 
   /** Marks every bit clean whose whole granule is inside a range. @throws {QdbError} USAGE if the range is not inside the disk */
   unmark(range: DiskRange): void {
-    const { first, end } = bitsInward(range, this);
-    kernel.fillBits(this.#bits.own(), first, end, false);
+    this.#bits.fill(bitsInward(range, this), "zeros");
   }
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
     const isInside = bitNumber(first, "first") >= 0 && first <= bitNumber(end, "end") && end <= this.bitCount;
     if (!isInside) throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
-    kernel.fillBits(this.#bits.own(), first, end, true);
+    this.#bits.fill({ first, end }, "ones");
   }
 
   /** Returns the number of dirty bits. */
   count(): number {
-    return kernel.countBits(this.#words);
+    return this.#bits.count();
   }
 
   /** Returns the number of dirty bytes of the disk. The last granule is clipped to the end of the disk. */
@@ -161,12 +147,12 @@ export class Bitmap implements BitmapShape {
 
   /** Returns the first dirty bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
   nextDirty(first = 0): number {
-    return kernel.nextBit(this.#words, bitNumber(first, "first"), this.bitCount, true);
+    return this.#bits.next(bitNumber(first, "first"), true);
   }
 
   /** Returns the first clean bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
   nextClean(first = 0): number {
-    return kernel.nextBit(this.#words, bitNumber(first, "first"), this.bitCount, false);
+    return this.#bits.next(bitNumber(first, "first"), false);
   }
 
   /**
@@ -183,7 +169,7 @@ export class Bitmap implements BitmapShape {
     const { first, end } = bitsOutward(within, this);
     const start = BigInt(within.offset);
     const stop = start + BigInt(within.length);
-    for (const runs of runsOf(this.#bits, { first, end })) yield new ExtentBatch(this, runs, start, stop);
+    for (const runs of runsOf(() => this.#bits, { first, end })) yield new ExtentBatch(this, runs, start, stop);
   }
 
   /**
@@ -215,30 +201,29 @@ export class Bitmap implements BitmapShape {
   #combine(how: Combination, other: Bitmap): void {
     requireCombinable(how, this, other);
     const { granularity } = this;
-    const source = isRoundedInward(how) ? other.#roundedInward(granularity) : other.regranulate(granularity);
-    combineWords(how, this.#bits.own(), source.#words);
+    const source = other.#at(granularity, isRoundedInward(how));
+    this.#bits.combine(how, (range) => source(range));
   }
 
   /** Makes every dirty bit clean and every clean bit dirty. */
   invert(): void {
-    kernel.notWords(this.#bits.own());
-    this.#clearTail();
+    this.#bits.invert();
   }
 
   /** Whether the other bitmap has the same size, the same granularity and the same bits. */
   equals(other: Bitmap): boolean {
     if (this.size !== other.size || this.granularity !== other.granularity) return false;
-    return this.#words === other.#words || kernel.equalWords(this.#words, other.#words);
+    return this.#bits.equals(other.#bits);
   }
 
   /** Whether a bit is dirty here and clean in another bitmap of the same shape. @internal */
   hasDirtOutside(other: Bitmap): boolean {
-    return this.#words !== other.#words && kernel.hasBitsOutside(this.#words, other.#words);
+    return this.#bits.hasDirtOutside(other.#bits);
   }
 
   /** Returns a copy of the bitmap. It takes no memory until either of the two changes, which copies the bits then. */
   clone(): Bitmap {
-    return new Bitmap(this, this.#bits.share());
+    return new Bitmap(this, () => this.#bits.copy());
   }
 
   /**
@@ -246,7 +231,7 @@ export class Bitmap implements BitmapShape {
    * `free` does nothing. Without it, the memory is given back when the bitmap is garbage.
    */
   free(): void {
-    this.#bits.free();
+    this.#held = undefined;
   }
 
   /** Does what {@link free} does, at the end of the block of a `using`. */
@@ -261,21 +246,16 @@ export class Bitmap implements BitmapShape {
    */
   regranulate(granularity: number): Bitmap {
     if (granularity === this.granularity) return this;
-    const shape = { size: this.size, granularity };
-    const length = kernel.wordsFor(bitsOfShape(shape));
-    const steps = Math.abs(Math.log2(granularity / this.granularity));
-    const change = granularity > this.granularity ? coarsen : refine;
-    return Bitmap.#of(change(this.#words, steps, length), shape);
+    const pageOf = this.#at(granularity, false);
+    return new Bitmap({ size: this.size, granularity }, (bitCount) => PagedBits.from(bitCount, pageOf));
   }
 
-  /** The bits at another granularity, rounded inward: a bit is dirty only if all of its granule is dirty here. */
-  #roundedInward(granularity: number): Bitmap {
-    if (granularity <= this.granularity) return this.regranulate(granularity);
-    const clean = this.clone();
-    clean.invert();
-    const result = clean.regranulate(granularity);
-    result.invert();
-    return result;
+  /** Returns a function that gives the page of a range of bits at a granularity, rounded outward or inward. @throws {QdbError} as {@link regranulate} */
+  #at(granularity: number, inward: boolean): (range: BitRange) => Page {
+    const bits = this.#bits;
+    if (granularity === this.granularity) return (range) => bits.pageAt(range);
+    const change = new GranularityChange(this, granularity, inward);
+    return (range) => change.convert(bits.pageAt(change.sourceOf(range)), range);
   }
 
   /**
@@ -285,12 +265,17 @@ export class Bitmap implements BitmapShape {
    */
   resize(size: number | bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
     const shape = { size: exactInteger(size, "size"), granularity: this.granularity };
-    const words = new Uint32Array(kernel.wordsFor(bitsOfShape(shape)));
-    words.set(this.#words.subarray(0, words.length));
-    const result = Bitmap.#of(words, shape);
+    const result = new Bitmap(shape, (bitCount) => this.#bits.resized(bitCount));
     if (result.size > this.size && options.newArea !== "clean") {
       result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bitCount });
     }
     return result;
   }
+}
+
+/** Returns the page of bits in bytes, a copy. Bits past the last one are ignored. */
+function pageOfBytes(bytes: Uint8Array, bitCount: number): Page {
+  const words = kernel.wordsFromBytes(bytes);
+  clearFrom(words, bitCount);
+  return words;
 }

@@ -1,7 +1,7 @@
 import { wordAt } from "../elements.ts";
 import { exactInteger } from "../integers.ts";
+import { PAGE_BITS, type PagedBits } from "./paged-bits.ts";
 import type { BitmapShape, BitRange, Extent } from "./shape.ts";
-import type { SharedWords } from "./shared-words.ts";
 import * as kernel from "./words.ts";
 
 /** Maximum number of runs in one batch. */
@@ -137,22 +137,24 @@ export class RunCollector {
   }
 }
 
-/** Number of words that are searched for runs at a time. */
-const WINDOW_WORDS = 65536;
-
-/** Yields the runs of dirty bits in a range of bits in memory, in batches for {@link ExtentBatch}. */
-export function* runsOf(bits: SharedWords, { first, end }: BitRange): Generator<Uint32Array, void> {
+/** Yields the runs of dirty bits in a range of bits in memory, in batches for {@link ExtentBatch}. `bits` returns the bits each time, or throws. */
+export function* runsOf(bits: () => PagedBits, { first, end }: BitRange): Generator<Uint32Array, void> {
   const collector = new RunCollector();
-  for (let bit = first - (first % 32); bit < end; bit += WINDOW_WORDS * 32) {
-    const stop = Math.min(end, bit + WINDOW_WORDS * 32);
-    let words = bits.read().subarray(bit / 32, kernel.wordsFor(stop));
-    if (bit < first || stop % 32 !== 0) {
-      words = words.slice();
-      kernel.fillBits(words, 0, Math.max(0, first - bit), false);
-      kernel.fillBits(words, stop - bit, words.length * 32, false);
-    }
-    collector.pushWords(words, bit);
+  for (let bit = first; bit < end; ) {
+    const page = { first: bit - (bit % PAGE_BITS), end: Math.min(end, bit - (bit % PAGE_BITS) + PAGE_BITS) };
+    const found = bits().pageAt(page);
+    if (found === "zeros") collector.pushClean(bit);
+    else if (found === "ones") collector.pushDirty({ first: bit, end: page.end });
+    else collector.pushWords(bit === page.first ? found : withoutFirst(found, bit - page.first), page.first);
+    bit = page.end;
     yield* collector.take();
   }
   yield* collector.finish(end);
+}
+
+/** Returns a copy of words in which the first `count` bits are zero. */
+function withoutFirst(words: Uint32Array, count: number): Uint32Array {
+  const copy = words.slice();
+  kernel.fillBits(copy, 0, count, false);
+  return copy;
 }

@@ -1,5 +1,4 @@
-// Basic operations on bits in 32-bit words. Bit n is `1 << (n % 32)` of word n / 32, rounded down. Only this file, granularity.ts and
-// runs.ts depend on how bits are stored, so that another way to store them (WebAssembly memory, a summary level) needs no change elsewhere.
+// Basic operations on bits in 32-bit words. Bit n is `1 << (n % 32)` of word n / 32, rounded down.
 import { wordAt } from "../elements.ts";
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
@@ -77,12 +76,14 @@ export function fillBits(words: Uint32Array, first: number, end: number, value: 
   apply(lastWord, tail);
 }
 
-/** Returns the bits [first, end) as words, the first of them as bit 0: a view of the words if their place allows one, otherwise a copy. */
+/** Returns the bits [first, end) as words, the first of them as bit 0: a view of the words if there is one, otherwise a copy. */
 export function sliceBits(words: Uint32Array, first: number, end: number): Uint32Array {
   const start = Math.floor(first / 32);
   const length = wordsFor(end - first);
   const shift = first % 32;
-  if (shift === 0 && (end % 32 === 0 || length + start === words.length)) return words.subarray(start, start + length);
+  // The words end with the range if no bit past it is set in the last one.
+  const hasNoRest = end % 32 === 0 || wordAt(words, start + length - 1) >>> (end % 32) === 0;
+  if (shift === 0 && hasNoRest) return words.subarray(start, start + length);
   const result = new Uint32Array(length);
   for (let index = 0; index < length; index++) {
     const at = start + index;

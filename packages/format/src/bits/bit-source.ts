@@ -1,6 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
-import { coarsenPage, type Page, type PageKind, pageOfWords, refinePage } from "../bitmap/page.ts";
-import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts";
+import { GranularityChange } from "../bitmap/granularity-change.ts";
+import type { Page, PageKind } from "../bitmap/page.ts";
+import type { BitmapShape, BitRange } from "../bitmap/shape.ts";
 import { itemAt } from "../elements.ts";
 import type { Plan } from "../ports/plan.ts";
 
@@ -38,30 +39,15 @@ export function sourceOf(bitmap: Bitmap): BitSource {
  */
 export function atGranularity(source: BitSource, granularity: number, inward: boolean): BitSource {
   if (source.granularity === granularity) return source;
-  const shape = { size: source.size, granularity };
-  const steps = Math.log2(granularity / source.granularity);
-  const factor = 2 ** Math.abs(steps);
-  const bitCount = bitsOfShape(shape);
-  /** The bits of the source that stand for the same bytes. The first bit of a range is a multiple of the cluster, so it divides evenly or lies in one coarse bit. */
-  const rangeOf = ({ first, end }: BitRange): BitRange =>
-    steps > 0
-      ? { first: first * factor, end: Math.min(end * factor, source.bitCount) }
-      : { first: Math.floor(first / factor), end: Math.ceil(end / factor) };
-  const convert = (page: Page, own: BitRange, theirs: BitRange): Page => {
-    const bits = own.end - own.first;
-    const sourceBits = theirs.end - theirs.first;
-    if (steps > 0) return coarsenPage(page, sourceBits, steps, bits, inward);
-    const uniform = typeof page === "string" ? page : pageOfWords(page, sourceBits);
-    return refinePage(uniform, -steps, bits);
-  };
+  const change = new GranularityChange(source, granularity, inward);
   return {
-    ...shape,
-    bitCount,
-    kind: (range) => source.kind(rangeOf(range)),
+    size: source.size,
+    granularity,
+    bitCount: change.bitCount,
+    kind: (range) => source.kind(change.sourceOf(range)),
     *pages(ranges) {
-      const theirs = ranges.map(rangeOf);
-      const pages = yield* source.pages(theirs);
-      return ranges.map((range, at) => convert(itemAt(pages, at), range, itemAt(theirs, at)));
+      const pages = yield* source.pages(ranges.map((range) => change.sourceOf(range)));
+      return ranges.map((range, at) => change.convert(itemAt(pages, at), range));
     },
   };
 }

@@ -1,5 +1,7 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { clearFrom, kindOfPage, type Page, type PageKind, pageOfWords, wordsOfPage } from "../bitmap/page.ts";
+import { kindOfRange } from "../bitmap/page-ranges.ts";
+import { PageTable } from "../bitmap/page-table.ts";
 import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { itemAt } from "../elements.ts";
@@ -8,8 +10,7 @@ import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
 import { type Plan, pieceAt, read, tryReadRange } from "../ports/plan.ts";
 import type { BitSource } from "./bit-source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import { kindOfRange, pagesOf } from "./cluster-pages.ts";
-import { HeldClusters } from "./held-clusters.ts";
+import { pagesOf } from "./cluster-pages.ts";
 
 /** Where the bits of unread clusters are: in a file, or in a bitmap in memory that nobody changes. */
 type Base = ClusterMap | Bitmap;
@@ -42,10 +43,10 @@ export class ClusterBits implements BitSource {
   readonly count: number;
   readonly #options: ClusterBitsOptions;
   readonly #base: Base | undefined;
-  readonly #held: HeldClusters;
+  readonly #pages: PageTable;
   #version = 0;
 
-  private constructor(shape: BitmapShape, options: ClusterBitsOptions, base: Base | undefined, held?: HeldClusters) {
+  private constructor(shape: BitmapShape, options: ClusterBitsOptions, base: Base | undefined, held?: PageTable) {
     this.size = shape.size;
     this.granularity = shape.granularity;
     this.bitCount = bitsOfShape(shape);
@@ -53,7 +54,7 @@ export class ClusterBits implements BitSource {
     this.count = Math.ceil(this.bitCount / (options.clusterSize * 8));
     this.#options = options;
     this.#base = base;
-    this.#held = held ?? HeldClusters.all(this.count, base === undefined ? "zeros" : "unread");
+    this.#pages = held ?? PageTable.all(this.count, base === undefined ? "zeros" : undefined);
   }
 
   /** Returns the bits that a cluster map finds in a file. Nothing is read. */
@@ -75,7 +76,7 @@ export class ClusterBits implements BitSource {
 
   /** Returns the same bits. Changes of one of the two have no effect on the other. */
   fork(): ClusterBits {
-    return new ClusterBits(this, this.#options, this.#base, this.#held.copy());
+    return new ClusterBits(this, this.#options, this.#base, this.#pages.copy());
   }
 
   /** A number that is another one after each change. */
@@ -96,7 +97,7 @@ export class ClusterBits implements BitSource {
 
   /** Returns what is known of a cluster without reading it. */
   kindOf(cluster: number): PageKind {
-    const page = this.#held.page(cluster);
+    const page = this.#pages.page(cluster);
     if (page !== undefined) return kindOfPage(page);
     const base = this.#base;
     if (base === undefined) throw new Error("a cluster that nothing has stored is unread");
@@ -106,7 +107,7 @@ export class ClusterBits implements BitSource {
   }
 
   kind(range: BitRange): PageKind {
-    return kindOfRange(this, range);
+    return kindOfRange(range, this.clusterSize * 8, (cluster) => this.kindOf(cluster));
   }
 
   /**
@@ -127,7 +128,7 @@ export class ClusterBits implements BitSource {
 
   /** Returns the page of a cluster; undefined if it has to be read from the file. */
   #inMemory(cluster: number): Page | undefined {
-    const page = this.#held.page(cluster);
+    const page = this.#pages.page(cluster);
     if (page !== undefined) return page;
     if (this.#base instanceof Bitmap) return this.#base.pageAt(this.rangeOf(cluster));
     const kind = this.kindOf(cluster);
@@ -158,13 +159,13 @@ export class ClusterBits implements BitSource {
   /** Sets pages. The caller does not change their words any more. */
   set(pages: Iterable<readonly [cluster: number, page: Page]>): void {
     this.#version++;
-    for (const [cluster, page] of pages) this.#held.set(cluster, page);
+    for (const [cluster, page] of pages) this.#pages.set(cluster, page);
   }
 
   /** Makes all bits clean ("zeros") or dirty ("ones"). */
   fill(kind: "zeros" | "ones"): void {
     this.#version++;
-    this.#held.fill(0, this.count, kind);
+    this.#pages.fill(0, this.count, kind);
   }
 
   /**
@@ -179,19 +180,19 @@ export class ClusterBits implements BitSource {
       const range = this.rangeOf(cluster);
       return (range.first < first || range.end > end) && this.kindOf(cluster) !== kind;
     });
-    const added = partial.filter((cluster) => typeof this.#held.page(cluster) !== "object");
+    const added = partial.filter((cluster) => typeof this.#pages.page(cluster) !== "object");
     this.requireMemory(added.length);
     const pages = yield* this.load(added);
     return () => {
       this.#version++;
       for (const [at, cluster] of added.entries())
-        this.#held.set(cluster, wordsOfPage(itemAt(pages, at), this.#bitsIn(cluster)));
+        this.#pages.set(cluster, wordsOfPage(itemAt(pages, at), this.#bitsIn(cluster)));
       for (const cluster of partial) {
         const from = Math.max(0, first - cluster * bits);
         const to = Math.min(bits, end - cluster * bits);
-        kernel.fillBits(this.#held.ownWords(cluster), from, to, kind === "ones");
+        kernel.fillBits(this.#pages.ownWords(cluster), from, to, kind === "ones");
       }
-      this.#held.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
+      this.#pages.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
       return this;
     };
   }
@@ -202,7 +203,7 @@ export class ClusterBits implements BitSource {
    */
   requireMemory(more: number): void {
     const limit = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
-    const needed = (this.#held.wordClusters + more) * this.clusterSize;
+    const needed = (this.#pages.held + more) * this.clusterSize;
     if (needed <= limit || Math.ceil(this.bitCount / 8) <= limit) return;
     const bitmap = this.#base === undefined || this.#base instanceof Bitmap ? {} : { bitmap: this.#base.label };
     throw new QdbError(
@@ -224,7 +225,7 @@ export class ClusterBits implements BitSource {
     const isCut = whole * clusterBits < smaller;
     const page = isCut ? itemAt(yield* this.load([whole]), 0) : undefined;
     const count = Math.ceil(bitsOfShape(shape) / clusterBits);
-    const resized = new ClusterBits(shape, this.#options, this.#base, this.#held.copy(whole, count));
+    const resized = new ClusterBits(shape, this.#options, this.#base, this.#pages.copy(whole, count));
     if (page !== undefined) {
       // Not even if no bit changes, the stored cluster is kept: bits past the old end need not be zero in the file.
       const words = new Uint32Array(kernel.wordsFor(resized.#bitsIn(whole)));
@@ -243,16 +244,16 @@ export class ClusterBits implements BitSource {
    */
   *settle(): Plan<void> {
     const base = this.#base;
-    for (const [cluster, words] of this.#held.words()) {
+    for (const [cluster, words] of this.#pages.words()) {
       const page = pageOfWords(words, this.#bitsIn(cluster));
       const { version } = this;
-      if (typeof page === "string") this.#held.set(cluster, page);
+      if (typeof page === "string") this.#pages.set(cluster, page);
       if (typeof page === "string" || base === undefined || base instanceof Bitmap) continue;
       if (!this.#isWholeIn(base, cluster) || base.kind(cluster) !== "data") continue;
       if (base.verify(cluster, kernel.viewAsBytes(words, 0, this.clusterSize)) !== undefined) continue;
       const bytes = yield* tryReadRange(base.offset(cluster), this.clusterSize);
       if (isQdbError(bytes) || this.#version !== version) continue;
-      if (kernel.equalWords(words, this.#wordsOfBytes(cluster, bytes))) this.#held.forget(cluster);
+      if (kernel.equalWords(words, this.#wordsOfBytes(cluster, bytes))) this.#pages.set(cluster, undefined);
     }
   }
 
@@ -267,7 +268,7 @@ export class ClusterBits implements BitSource {
     const { size, granularity } = map.shape;
     if (size !== this.size || granularity !== this.granularity) return true;
     for (let cluster = 0; cluster < this.count; cluster++) {
-      const page = this.#held.page(cluster);
+      const page = this.#pages.page(cluster);
       if (page !== undefined && page !== map.kind(cluster)) return true;
     }
     return false;
