@@ -21,7 +21,9 @@ const ROOMS = ["records", "open", "bits", "maps", "check", "commit", "edit", "js
   (room) => `${SOURCES}/${room}`,
 );
 /** Files at the root of the sources that are mutated too. */
-const ROOT_FILES = ["editor.ts", "qdb-file.ts", "read-all.ts"].map((name) => `${SOURCES}/${name}`);
+const ROOT_FILES = ["all-bitmaps.ts", "dump-qdb.ts", "editor.ts", "qdb-file.ts", "read-all.ts"].map(
+  (name) => `${SOURCES}/${name}`,
+);
 /** Files that are mutated together. */
 const SHARD = 8;
 /** Vectors that take longer are not tried (disks of 2^63 bytes, tables of 64 MiB): each survivor would take seconds. */

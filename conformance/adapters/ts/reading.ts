@@ -3,8 +3,10 @@
 import { randomBytes } from "node:crypto";
 import {
   type AnySource,
+  checkQdb,
   type Digests,
   dumpPlan,
+  dumpQdb,
   type FileContents,
   type FileImage,
   type Finding,
@@ -14,6 +16,7 @@ import {
   QdbError,
   QdbFile,
   type QdbIndex,
+  readAll,
   run,
   type SyncByteSource,
   type SyncStore,
@@ -30,7 +33,7 @@ export const randomId = (): Uint8Array => randomBytes(16);
 
 /** `read IN`, `read IN list` and `read IN one NAME`. */
 export async function readFile(source: SyncByteSource, digests: Digests, what?: string, name = ""): Promise<Body> {
-  if (what === undefined) return { model: await modelOf((await QdbFile.open(source, { digests })).dump()) };
+  if (what === undefined) return { model: await modelOf(dumpQdb(await QdbFile.open(source, { digests }))) };
   const counting = new CountingSource(source);
   const file = await QdbFile.open(counting, { digests });
   const answer =
@@ -55,7 +58,7 @@ async function modelOf(pieces: AsyncIterable<string>): Promise<unknown> {
 /** `check IN`. @throws {QdbError} why the file cannot be checked */
 export async function checkFile(source: AnySource, digests: Digests): Promise<Body> {
   const findings: unknown[] = [];
-  const found = QdbFile.check(source, { digests });
+  const found = checkQdb(source, { digests });
   for (;;) {
     const step = await found.next();
     if (step.done === true) return { findings, complete: step.value.complete };
@@ -74,7 +77,7 @@ export async function canonicalOfFile(source: AnySource, digests: Digests): Prom
   // What is written says the same as the file, and is no backup.
   const file = await QdbFile.open(source, { digests, acceptMirror: true });
   const { header, form, extensions, allOnes } = file.index;
-  const bitmaps = (await file.readAll()).map(({ entry, bitmap, problem }) => {
+  const bitmaps = (await readAll(file)).map(({ entry, bitmap, problem }) => {
     const extraData = entry.parseRecords();
     if (problem !== undefined || bitmap === undefined || extraData === undefined)
       throw QdbError.from(problem ?? { code: "BAD_FIELD", message: "there are no bits", where: {} });

@@ -1,5 +1,5 @@
 // What a file says, read by the library in the test's own process: the command starts a process for each look.
-import { QdbFile } from "@qdb/format";
+import { checkQdb, dumpQdb } from "@qdb/format";
 import { nodeDigests, openFileSource, openQdb } from "@qdb/io-node";
 
 /** A bitmap as `qdb dump` writes it. */
@@ -26,7 +26,7 @@ export async function bitmapsOf(path: string): Promise<DumpedBitmap[]> {
   const file = await openQdb(path);
   try {
     let text = "";
-    for await (const piece of file.dump()) text += piece;
+    for await (const piece of dumpQdb(file)) text += piece;
     return JSON.parse(text).bitmaps;
   } finally {
     await file.close();
@@ -56,7 +56,7 @@ export async function findingsOf(path: string): Promise<string[]> {
   const source = openFileSource(path);
   const codes: string[] = [];
   try {
-    for await (const { code } of QdbFile.check(source, { digests: nodeDigests })) codes.push(code);
+    for await (const { code } of checkQdb(source, { digests: nodeDigests })) codes.push(code);
   } finally {
     source.close();
   }

@@ -142,7 +142,7 @@ export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
 export { QdbFile } from "./qdb-file.ts";
 export { type CallOptions, StoredBitmap } from "./stored-bitmap.ts";
 export type { BitmapState } from "./open/bitmap-state.ts";
-export type { OpenOptions } from "./retry/file-reader.ts";
+export type { OpenOptions } from "./retry/qdb-reader.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";
 export {
   type CountedBitmap,
@@ -151,6 +151,9 @@ export {
   type LoadedBitmap,
   readAllPlan,
 } from "./read-all.ts";
+export { type AllOptions, countAll, extentsOfAll, readAll } from "./all-bitmaps.ts";
+export { dumpQdb } from "./dump-qdb.ts";
+export { type CheckOptions, checkQdb } from "./retry/check-qdb.ts";
 export { Session, type SessionOptions } from "./commit/session.ts";
 export type { StreamOptions } from "./retry/run-with-retry.ts";
 export type { BitmapContents, FileContents } from "./commit/file-contents.ts";

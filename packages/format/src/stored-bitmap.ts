@@ -14,7 +14,7 @@ import type { Plan } from "./ports/plan.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { DiskStamp } from "./records/extra-data.ts";
 import { type KnownRecords, knownRecords } from "./records/known-records.ts";
-import type { FileReader } from "./retry/file-reader.ts";
+import type { QdbReader } from "./retry/qdb-reader.ts";
 import type { StreamOptions } from "./retry/run-with-retry.ts";
 
 /** Options of a call that reads the bits of a bitmap. */
@@ -31,15 +31,19 @@ export type CallOptions = RunOptions & BitOptions;
  * A bitmap has the properties of a `BitmapShape`, so that `Bitmap.clean(file.bitmap("daily"))` makes an empty one of the same shape.
  */
 export class StoredBitmap implements BitmapShape {
-  readonly #file: FileReader;
+  readonly #file: QdbReader;
   readonly #index: QdbIndex;
   readonly entry: BitmapEntry;
 
-  /** @internal */
-  constructor(file: FileReader, index: QdbIndex, entry: BitmapEntry) {
+  private constructor(file: QdbReader, index: QdbIndex, entry: BitmapEntry) {
     this.#file = file;
     this.#index = index;
     this.entry = entry;
+  }
+
+  /** Makes the handle on the bitmap of an entry in the table of `index`. @internal */
+  static of(file: QdbReader, index: QdbIndex, entry: BitmapEntry): StoredBitmap {
+    return new StoredBitmap(file, index, entry);
   }
 
   /** The name; undefined if it is not UTF-8. */

@@ -1,5 +1,17 @@
 // The hook `beforeBits`: which calls ask it, when, and what happens if it refuses.
-import { bytesSource, QdbEditor, QdbError, QdbFile, type RequestedBitmap, type StoredBitmap } from "@qdb/format";
+import {
+  bytesSource,
+  checkQdb,
+  countAll,
+  dumpQdb,
+  extentsOfAll,
+  QdbEditor,
+  QdbError,
+  QdbFile,
+  type RequestedBitmap,
+  readAll,
+  type StoredBitmap,
+} from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import { bits, file, tlv, utf8 } from "./hand.ts";
 import { ids, MemoryStore, ZLIB } from "./store.ts";
@@ -75,14 +87,15 @@ test.each(READERS.filter(([name]) => !name.includes("range")))(
 
 test("readAll and extentsOfAll: a refused bitmap has its problem in place of bits, the others are read", async () => {
   const file = await open(refusing().beforeBits);
-  const loaded = await file.readAll();
+  const loaded = await readAll(file);
   expect(loaded.map(({ bitmap, problem }) => [bitmap?.count(), problem?.code])).toEqual([
     [undefined, "WRONG_DISK"],
     [4096, undefined],
     [undefined, "BAD_CHECKSUM"],
   ]);
   const shown: string[] = [];
-  const mapped = await file.extentsOfAll(
+  const mapped = await extentsOfAll(
+    file,
     () =>
       ({ label }) =>
         void shown.push(label),
@@ -94,13 +107,13 @@ test("readAll and extentsOfAll: a refused bitmap has its problem in place of bit
 test("facts about the file are not refused: the counts of all bitmaps, the JSON form, a check", async () => {
   const { asked, beforeBits } = refusing();
   const file = await open(beforeBits);
-  expect((await file.count()).map(({ dirty }) => dirty?.bits)).toEqual([1024, 4096, undefined]);
+  expect((await countAll(file)).map(({ dirty }) => dirty?.bits)).toEqual([1024, 4096, undefined]);
   let text = "";
-  for await (const piece of file.dump()) text += piece;
+  for await (const piece of dumpQdb(file)) text += piece;
   expect(JSON.parse(text).bitmaps[0].dirty[0]).toEqual(["0", "512"]);
   const options = { digests: ZLIB, beforeBits };
   const codes: string[] = [];
-  for await (const { code } of QdbFile.check(bytesSource(FILE), options)) codes.push(code);
+  for await (const { code } of checkQdb(bytesSource(FILE), options)) codes.push(code);
   expect(codes).toContain("BAD_CHECKSUM");
   expect(asked).toEqual([]);
 });
@@ -124,7 +137,7 @@ test("an error of the hook that is no QdbError is thrown by every call", async (
       throw broken;
     },
   });
-  for (const call of [() => file.readAll(), () => file.extentsOfAll(() => () => undefined)]) {
+  for (const call of [() => readAll(file), () => extentsOfAll(file, () => () => undefined)]) {
     await expect(call()).rejects.toBe(broken);
   }
 });

@@ -1,4 +1,4 @@
-import { bytesSource, isQdbError, QdbFile } from "@qdb/format";
+import { bytesSource, checkQdb, isQdbError } from "@qdb/format";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, type HandFile, hex, join, named, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { brief, check, found, thrown } from "./reading.ts";
@@ -297,7 +297,7 @@ describe("check", () => {
     const told: string[] = [];
     const onProgress = (done: number, total: number): number => told.push(`${done} of ${total}`);
     const codes: string[] = [];
-    for await (const { code } of QdbFile.check(bytesSource(bytes), { onProgress })) codes.push(code);
+    for await (const { code } of checkQdb(bytesSource(bytes), { onProgress })) codes.push(code);
     expect(codes).toEqual(["BAD_CHECKSUM"]);
     expect(told).toEqual(["5000 of 10000", "10000 of 10000"]);
   });

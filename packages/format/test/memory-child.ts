@@ -7,7 +7,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { Bitmap, bytesSource, type ExtentsVisitor, isQdbError, QdbEditor, QdbFile } from "../src/index.ts";
+import {
+  Bitmap,
+  bytesSource,
+  checkQdb,
+  countAll,
+  dumpQdb,
+  type ExtentsVisitor,
+  extentsOfAll,
+  isQdbError,
+  QdbEditor,
+  QdbFile,
+} from "../src/index.ts";
 import { EDITED, HOSTILE, REPAIRED } from "./hostile-files.ts";
 import { fileStore, type SparseSource, sparseStore } from "./sparse.ts";
 
@@ -126,7 +137,7 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
   const held = { base, opening: source.bytesRead };
   results.push(
     await measure("count", source, held, async (look) => {
-      const counted = await opened.count();
+      const counted = await countAll(opened);
       look();
       return counted.length;
     }),
@@ -142,7 +153,7 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
           runs += batch.count;
         };
       };
-      await opened.extentsOfAll(begin);
+      await extentsOfAll(opened, begin);
       look();
       return runs;
     }),
@@ -165,7 +176,7 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
     await measure("dump", source, held, async (look) => {
       let length = 0;
       let pieces = 0;
-      for await (const text of opened.dump()) {
+      for await (const text of dumpQdb(opened)) {
         length += text.length;
         if (pieces++ % 16384 === 0) look();
       }
@@ -223,7 +234,7 @@ async function main(name: string): Promise<void> {
   results.push(
     await measure("check", source, { base, opening: 0 }, async (look) => {
       let findings = 0;
-      for await (const _finding of QdbFile.check(source, options)) if (findings++ % 16384 === 0) look();
+      for await (const _finding of checkQdb(source, options)) if (findings++ % 16384 === 0) look();
       return findings;
     }),
   );

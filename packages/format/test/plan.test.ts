@@ -4,7 +4,9 @@ import {
   bitmapPlan,
   bytesSource,
   checkPlan,
+  countAll,
   dumpPlan,
+  dumpQdb,
   extentsPlan,
   type FileContents,
   FLAG,
@@ -382,8 +384,8 @@ describe("an AbortSignal", () => {
     for (const call of [
       () => bitmap?.read({ signal }),
       () => bitmap?.count({ signal }),
-      () => file.count({ signal }),
-      () => collect(file.dump({ signal })),
+      () => countAll(file, { signal }),
+      () => collect(dumpQdb(file, { signal })),
     ]) {
       expect((await rejection(async () => call())).code).toBe("ABORTED");
     }

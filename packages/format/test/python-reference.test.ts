@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bytesSource, imageBytes, isQdbError, QdbFile, writeImage } from "@qdb/format";
+import { bytesSource, dumpQdb, imageBytes, isQdbError, QdbFile, writeImage } from "@qdb/format";
 import { afterAll, expect, test } from "vitest";
 import { fileContents } from "./support/contents.ts";
 import { digests } from "./support/json.ts";
@@ -35,7 +35,7 @@ async function dump(bytes: Uint8Array): Promise<unknown> {
   let text = "";
   try {
     const file = await QdbFile.open(bytesSource(bytes), { digests });
-    for await (const piece of file.dump()) text += piece;
+    for await (const piece of dumpQdb(file)) text += piece;
   } catch (error) {
     if (isQdbError(error)) return error.code;
     throw error;

@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import {
   Bitmap,
   bytesSource,
+  countAll,
+  dumpQdb,
+  extentsOfAll,
   type FileContents,
   FLAG,
   imageBytes,
@@ -9,6 +12,7 @@ import {
   type Plan,
   QdbFile,
   type QdbJsonBitmap,
+  readAll,
   readAllPlan,
   readIndex,
   run,
@@ -50,10 +54,10 @@ test.each([9, 16, 17, 21])(
     const file = await QdbFile.open(bytesSource(bytesOf(plainContents(bitmaps, { clusterBits }))), {
       digests: { sha256 },
     });
-    const loaded = await file.readAll();
-    const counted = await file.count();
+    const loaded = await readAll(file);
+    const counted = await countAll(file);
     let runs = 0;
-    const all = await file.extentsOfAll(() => {
+    const all = await extentsOfAll(file, () => {
       runs = 0;
       return (_, { count }) => {
         runs += count;
@@ -64,7 +68,7 @@ test.each([9, 16, 17, 21])(
     expect(counted.map(({ dirty }) => dirty?.bits)).toEqual(bitmaps.map((bits) => bits.count()));
     expect(loaded.map(({ bitmap }, at) => bitmap?.equals(bitmaps[at] ?? mixed(1)))).toEqual(bitmaps.map(() => true));
     let text = "";
-    for await (const piece of file.dump()) text += piece;
+    for await (const piece of dumpQdb(file)) text += piece;
     const hash = (bits: Bitmap): string => createHash("sha256").update(bits.toBytes()).digest("hex");
     expect(JSON.parse(text).bitmaps.map((form: QdbJsonBitmap) => form.bits_sha256)).toEqual(bitmaps.map(hash));
   },

@@ -5,9 +5,13 @@ import {
   type ByteSource,
   type CheckSummary,
   type Clock,
+  checkQdb,
+  countAll,
+  dumpQdb,
   isQdbError,
   QdbError,
   QdbFile,
+  readAll,
   type SyncByteSource,
 } from "@qdb/format";
 import { describe, expect, it } from "vitest";
@@ -122,7 +126,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     const calls: Record<string, (opened: QdbFile) => Promise<unknown>> = {
       read: async (opened) => (await opened.bitmap("a").read()).nextDirty(),
       count: async (opened) => (await opened.bitmap("a").count()).bits,
-      "count of all": async (opened) => (await opened.count()).map(({ dirty }) => dirty?.bits),
+      "count of all": async (opened) => (await countAll(opened)).map(({ dirty }) => dirty?.bits),
       extents: (opened) => extents(opened, "a"),
     };
     const expected: Record<string, unknown> = { read: 4, count: 2, "count of all": [2], extents: [4, 5] };
@@ -184,7 +188,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
       readonly length: number;
     }
     const dump = async (disk: Changing, clock: Clock): Promise<void> => {
-      for await (const _ of (await opened(disk, clock)).dump());
+      for await (const _ of dumpQdb(await opened(disk, clock)));
     };
     const calls: Readonly<Record<string, Busy>> = {
       open: {
@@ -209,7 +213,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
         length: LONG,
         isOne: (offset) => offset === 9216,
         call: async (disk, clock) => {
-          for await (const _ of QdbFile.check(source(disk, kind), { digests: ZLIB, clock }));
+          for await (const _ of checkQdb(source(disk, kind), { digests: ZLIB, clock }));
         },
       },
     };
@@ -276,7 +280,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
       extents: async (disk) => extents(await QdbFile.open(source(disk, kind), OPTIONS), "a"),
       async check(disk) {
         const codes: string[] = [];
-        for await (const { code } of QdbFile.check(source(disk, kind), OPTIONS)) codes.push(code);
+        for await (const { code } of checkQdb(source(disk, kind), OPTIONS)) codes.push(code);
         return codes;
       },
     };
@@ -327,7 +331,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
           if (read === from + at) disk.bytes = state(4, {}, length);
         };
         let text = "";
-        for await (const piece of opened.dump()) text += piece;
+        for await (const piece of dumpQdb(opened)) text += piece;
         return { text, reads: disk.reads - from };
       };
       const { reads } = await dump(1000);
@@ -344,7 +348,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     const disk = changing(state(3));
     const opened = await QdbFile.open(source(disk, kind), OPTIONS);
     let text = "";
-    for await (const piece of opened.dump({ holdBytes: 0 })) {
+    for await (const piece of dumpQdb(opened, { holdBytes: 0 })) {
       text += piece;
       disk.bytes = state(9);
     }
@@ -363,7 +367,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
         if (offset <= 9216 && offset + many > 9216) throw new QdbError("IO", "bad sector");
       };
       let text = "";
-      for await (const piece of opened.dump()) text += piece;
+      for await (const piece of dumpQdb(opened)) text += piece;
       expect(JSON.parse(text).bitmaps).toMatchObject([{ name: "a", error: { code: "IO" } }]);
     }
   });
@@ -395,14 +399,14 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     const disk = changing(state(3, {}, LONG));
     const opened = await QdbFile.open(source(disk, kind), OPTIONS);
     const call = async (): Promise<void> => {
-      for await (const text of opened.dump({ holdBytes: 0 }))
+      for await (const text of dumpQdb(opened, { holdBytes: 0 }))
         if (text.includes('"name"')) disk.bytes = state(4, {}, LONG);
     };
     expect(await code(call)).toBe("SOURCE_CHANGED");
     // Whoever does what the message says gets the new state, and gets it again.
     for (const _again of [1, 2]) {
       let text = "";
-      for await (const piece of opened.dump()) text += piece;
+      for await (const piece of dumpQdb(opened)) text += piece;
       expect(text).toContain('"generation": "5"');
     }
   });
@@ -498,12 +502,12 @@ describe.each(KINDS)("a reader of a %s source on a disk that dies", (kind) => {
   };
   const CALLS: Readonly<Record<string, (opened: QdbFile) => Promise<unknown>>> = {
     read: (opened) => opened.bitmap("a").read(),
-    "read of all": (opened) => opened.readAll(),
+    "read of all": (opened) => readAll(opened),
     count: (opened) => opened.bitmap("a").count(),
-    "count of all": (opened) => opened.count(),
+    "count of all": (opened) => countAll(opened),
     extents: (opened) => extents(opened, "a"),
     dump: async (opened) => {
-      for await (const text of opened.dump()) expect(text).not.toBe("");
+      for await (const text of dumpQdb(opened)) expect(text).not.toBe("");
     },
   };
 
@@ -533,7 +537,7 @@ describe.each(KINDS)("a reader of a %s source on a disk that dies", (kind) => {
   it("gives IO of a check, whichever read is the first that fails", async () => {
     for (const bytes of [state(3), edit(state(3), [0, rep(0, 4096)])]) {
       const checkAll = async (disk: Changing): Promise<void> => {
-        for await (const _finding of QdbFile.check(source(disk, kind), OPTIONS));
+        for await (const _finding of checkQdb(source(disk, kind), OPTIONS));
       };
       const whole = changing(bytes);
       await checkAll(whole);
@@ -559,7 +563,7 @@ describe.each(KINDS)("a reader of a %s source on a disk that dies", (kind) => {
 describe.each(KINDS)("check of a %s source", (kind) => {
   const checkAll = async (disk: Changing): Promise<string[]> => {
     const codes: string[] = [];
-    for await (const finding of QdbFile.check(source(disk, kind), OPTIONS)) codes.push(brief(finding));
+    for await (const finding of checkQdb(source(disk, kind), OPTIONS)) codes.push(brief(finding));
     return codes;
   };
 
@@ -593,7 +597,7 @@ describe.each(KINDS)("check of a %s source", (kind) => {
       const clock = testClock();
       const from = source(disk, kind);
       const given = hasWriter === undefined ? from : Object.assign(from, { hasWriter });
-      const findings = QdbFile.check(given, { digests: ZLIB, clock });
+      const findings = checkQdb(given, { digests: ZLIB, clock });
       const codes: string[] = [];
       for (;;) {
         const step = await findings.next();
@@ -665,7 +669,7 @@ describe.each(KINDS)("check of a %s source", (kind) => {
           },
         };
         const codes: string[] = [];
-        for await (const found of QdbFile.check(source(disk, kind), { digests: ZLIB, clock })) codes.push(found.code);
+        for await (const found of checkQdb(source(disk, kind), { digests: ZLIB, clock })) codes.push(found.code);
         expect(codes).toEqual([]);
       }
     });
@@ -678,7 +682,7 @@ describe.each(KINDS)("check of a %s source", (kind) => {
     const changed = edit(bytes, [4095, rep(1, 1)]);
     const disk = changing(bytes);
     const call = async (): Promise<void> => {
-      for await (const _finding of QdbFile.check(source(disk, kind), OPTIONS)) disk.bytes = changed;
+      for await (const _finding of checkQdb(source(disk, kind), OPTIONS)) disk.bytes = changed;
     };
     expect(await code(call)).toBe("SOURCE_CHANGED");
   });

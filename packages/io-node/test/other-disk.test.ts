@@ -1,7 +1,18 @@
 // openQdb and openQdbEditor refuse bits whose disk is not the one that they were stored for.
 import { chmodSync, cpSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, encodeRecord, QdbFile, type StoredBitmap, writeImage } from "@qdb/format";
+import {
+  Bitmap,
+  checkQdb,
+  countAll,
+  dumpQdb,
+  encodeRecord,
+  extentsOfAll,
+  type QdbFile,
+  readAll,
+  type StoredBitmap,
+  writeImage,
+} from "@qdb/format";
 import { describe, expect, test } from "vitest";
 import {
   createFile,
@@ -73,9 +84,10 @@ const READERS: readonly (readonly [string, (file: QdbFile) => Promise<unknown>, 
 
 /** The codes of the problems of both bitmaps, by both calls that read all. */
 async function problemsOfAll(file: QdbFile): Promise<readonly (string | undefined)[]> {
-  const loaded = await file.readAll();
+  const loaded = await readAll(file);
   const shown: string[] = [];
-  const mapped = await file.extentsOfAll(
+  const mapped = await extentsOfAll(
+    file,
     () =>
       ({ label }) =>
         void shown.push(label),
@@ -118,18 +130,18 @@ test("facts about the file are not refused: counts of all bitmaps, the JSON form
   const { path, disk } = await makeFile();
   utimesSync(disk, 1, 1);
   await withFile(path, {}, async (file) => {
-    expect((await file.count()).map(({ dirty }) => dirty)).toEqual([
+    expect((await countAll(file)).map(({ dirty }) => dirty)).toEqual([
       { bits: 1, bytes: 512n },
       { bits: 1, bytes: 512n },
     ]);
     let text = "";
-    for await (const piece of file.dump()) text += piece;
+    for await (const piece of dumpQdb(file)) text += piece;
     expect(JSON.parse(text).bitmaps[0].dirty).toEqual([["512", "512"]]);
     expect(await extents(file.bitmap("plain"))).toEqual([[512, 512]]);
   });
   const source = openFileSource(path);
   try {
-    for await (const finding of QdbFile.check(source, { digests: nodeDigests })) expect.fail(finding.message);
+    for await (const finding of checkQdb(source, { digests: nodeDigests })) expect.fail(finding.message);
   } finally {
     source.close();
   }

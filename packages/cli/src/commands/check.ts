@@ -1,4 +1,4 @@
-import { type CheckSummary, type Finding, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
+import { type CheckSummary, checkQdb, type Finding, isQdbError, type QdbEditor } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
 import { warnOfGrowth } from "../files/commit-warnings.ts";
@@ -54,7 +54,7 @@ async function check(path: string, call: Call, repaired?: boolean): Promise<Chec
 async function readFindings(path: string, call: Call, found: (finding: Finding) => void): Promise<CheckSummary> {
   const source = openFileSource(path);
   return closing(source, async () => {
-    const findings = QdbFile.check(source, { digests: nodeDigests, signal: call.signal });
+    const findings = checkQdb(source, { digests: nodeDigests, signal: call.signal });
     for (;;) {
       const step = await findings.next();
       if (step.done === true) return step.value;

@@ -1,4 +1,4 @@
-import { type DumpSummary, QdbError, type QdbFile, quote } from "@qdb/format";
+import { type DumpSummary, dumpQdb, QdbError, type QdbFile, quote } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { about, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
@@ -36,7 +36,7 @@ export const command: CommandSpec = {
 async function print(file: QdbFile, call: Call): Promise<DumpSummary> {
   const progress = call.progress("dumping");
   try {
-    const pieces = file.dump({
+    const pieces = dumpQdb(file, {
       signal: call.signal,
       onProgress: progress.onProgress,
       allDigests: call.has("all-digests"),

@@ -1,4 +1,4 @@
-import type { QdbFile } from "@qdb/format";
+import { countAll, type QdbFile } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { lockState } from "@qdb/io-node";
 import { about, openFile } from "../files/open-qdb.ts";
@@ -40,7 +40,7 @@ export const command: CommandSpec = {
 async function infoOf(path: string, file: QdbFile, call: Call): Promise<FileInfo> {
   const progress = call.progress("counting");
   try {
-    const counted = await file.count({ signal: call.signal, onProgress: progress.onProgress });
+    const counted = await countAll(file, { signal: call.signal, onProgress: progress.onProgress });
     const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
     // Only bitmaps with the flag in_use are printed differently if there is a writer. Finding a writer can mean to search all processes.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;

@@ -2,6 +2,7 @@ import {
   type BitmapEntry,
   type ExtentBatch,
   type ExtentsVisitor,
+  extentsOfAll,
   type MappedBitmap,
   type Problem,
   QdbError,
@@ -39,7 +40,7 @@ export async function drawAll(file: QdbFile, space: SpaceFor, call: Call): Promi
       drawing = new Drawing(index, space);
       return (entry, batch) => drawing.add(entry, batch);
     };
-    const bitmaps = await file.extentsOfAll(begin, { signal: call.signal, onProgress: progress.onProgress });
+    const bitmaps = await extentsOfAll(file, begin, { signal: call.signal, onProgress: progress.onProgress });
     return drawing.finish(bitmaps);
   } finally {
     progress.end();

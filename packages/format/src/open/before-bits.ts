@@ -14,7 +14,7 @@ export interface RequestedBitmap {
 export interface BitsOptions {
   /**
    * Called before a call gives out bits of a bitmap, after all other rules of the bitmap were checked (QDB-ERR-025). To refuse the bits, it
-   * throws a QdbError. It is not called by calls that only say what is in a file: `QdbFile.count`, `check` and `dump`.
+   * throws a QdbError. It is not called by calls that only say what is in a file: `countAll`, `checkQdb` and `dumpQdb`.
    */
   readonly beforeBits?: ((bitmap: RequestedBitmap) => void | PromiseLike<void>) | undefined;
 }

@@ -13,10 +13,10 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
  * The stamp of a bitmap records length, modification time and file id of its disk at the last clean store (spec §3). The disk is compared
  * with the stamp before bits are returned:
  *
- * - `extents`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
+ * - `extents`, `batches`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
  * - `readAll` and `extentsOfAll` return these errors as the problem of the bitmap.
  * - If nothing exists at the path of the disk, nothing can be compared, and the bits are returned.
- * - `count` of the file, `check` and `dump` describe the QDB file, and never look at the disk.
+ * - `countAll`, `checkQdb` and `dumpQdb` describe the QDB file, and never look at the disk.
  * @throws {QdbError} NOT_FOUND, USAGE, IO if the QDB file cannot be opened; USAGE if `disk` is not a possible path; then the first error
  * of the file (spec §7); ABORTED
  */

@@ -5,13 +5,13 @@ import {
   type BitmapContents,
   type BitmapEntry,
   bitmapPlan,
+  checkQdb,
   encodeRecord,
   type FileContents,
   FLAG,
   loadMaps,
   type QdbEditor,
   QdbError,
-  QdbFile,
   readIndex,
   runSync,
   toHex,
@@ -190,7 +190,7 @@ export async function findingsOf(path: string): Promise<string[]> {
   const source = openFileSource(path);
   const codes: string[] = [];
   try {
-    for await (const { code } of QdbFile.check(source, { digests: nodeDigests })) codes.push(code);
+    for await (const { code } of checkQdb(source, { digests: nodeDigests })) codes.push(code);
   } finally {
     source.close();
   }

@@ -2,7 +2,7 @@
 // state: both twins the same, all bits of one commit, no step back.
 import { strictEqual } from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { Bitmap, isQdbError, QdbFile, type StoredBitmap } from "@qdb/format";
+import { Bitmap, checkQdb, countAll, dumpQdb, isQdbError, type QdbFile, type StoredBitmap } from "@qdb/format";
 import { nodeDigests, openFileSource, openQdb } from "../../src/index.ts";
 import { numbered, numberOf } from "./qdb-files.ts";
 
@@ -26,7 +26,7 @@ async function bitsOf(bitmap: StoredBitmap): Promise<Bitmap> {
 
 async function dumpOf(file: QdbFile): Promise<void> {
   let text = "";
-  for await (const piece of file.dump()) text += piece;
+  for await (const piece of dumpQdb(file)) text += piece;
   const { header, bitmaps } = JSON.parse(text);
   const [one, , two] = bitmaps;
   strictEqual(one.bits_sha256, two.bits_sha256);
@@ -37,7 +37,7 @@ async function dumpOf(file: QdbFile): Promise<void> {
 async function check(): Promise<void> {
   const source = openFileSource(path);
   try {
-    for await (const { code } of QdbFile.check(source, { digests: nodeDigests })) strictEqual(code, "none");
+    for await (const { code } of checkQdb(source, { digests: nodeDigests })) strictEqual(code, "none");
   } finally {
     source.close();
   }
@@ -55,7 +55,7 @@ async function withFile(file: QdbFile, use: (file: QdbFile) => Promise<void>): P
 
 const uses = {
   async count(file: QdbFile) {
-    const [one, unchanged, two] = await file.count();
+    const [one, unchanged, two] = await countAll(file);
     strictEqual(one?.dirty?.bits, two?.dirty?.bits);
     still ??= unchanged?.dirty?.bits;
     strictEqual(unchanged?.dirty?.bits, still);

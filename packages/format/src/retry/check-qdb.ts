@@ -9,6 +9,9 @@ import type { AnySource } from "../ports/source.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import { type FileView, fileViews, isPrimaryUnchanged, type RetryOptions } from "./file-views.ts";
 
+/** Options of {@link checkQdb}. */
+export type CheckOptions = RetryOptions & Pick<BitOptions, "onProgress">;
+
 /**
  * Maximum number of findings that are held back until the primary is read again. It is multiplied by four each time, so that the primary is
  * seldom read. Memory stays bounded (spec §7.4), since a finding of a data cluster takes less memory than the bytes that were read for it.
@@ -16,14 +19,15 @@ import { type FileView, fileViews, isPrimaryUnchanged, type RetryOptions } from 
 const HELD_FINDINGS = 1024;
 
 /**
- * Checks a file. Starts over if a writer commits before the first finding is yielded.
+ * Checks every rule of a file and yields every finding. Errors of the file are findings too, except for those that are thrown because they
+ * keep the file from being checked. No bits are given out, so that no hook is asked. It starts over if a writer commits before the first
+ * finding is yielded. The caller closes the source.
  * @throws {QdbError} BAD_MAGIC, UNSUPPORTED_VERSION, UNSUPPORTED_FEATURE, IO, SHORT_READ as {@link checkPlan} does; ABORTED if the signal
  * is aborted; LOCKED if a writer commits during every attempt; SOURCE_CHANGED if a writer commits after the first finding is yielded
+ * @example
+ * for await (const { severity, code, message } of checkQdb(bytesSource(bytes))) console.log(severity, code, message);
  */
-export async function* checkWithRetry(
-  source: AnySource,
-  options: RetryOptions & Pick<BitOptions, "onProgress">,
-): AsyncGenerator<Finding, CheckSummary> {
+export async function* checkQdb(source: AnySource, options: CheckOptions = {}): AsyncGenerator<Finding, CheckSummary> {
   for await (const view of fileViews(source, options)) {
     const summary = yield* checkOnce(source, view, options);
     if (summary !== undefined) return summary;
@@ -39,7 +43,7 @@ export async function* checkWithRetry(
 async function* checkOnce(
   source: AnySource,
   view: FileView,
-  options: RetryOptions & Pick<BitOptions, "onProgress">,
+  options: CheckOptions,
 ): AsyncGenerator<Finding, CheckSummary | undefined> {
   let isRead = true;
   const { onProgress } = options;

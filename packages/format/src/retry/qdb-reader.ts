@@ -14,7 +14,7 @@ import { runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-re
 export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOptions {}
 
 /** The source of an open file, the options with which it was opened, and header and table as they were last read. */
-export class FileReader {
+export class QdbReader {
   readonly options: OpenOptions;
   readonly #source: AnySource;
   #index: QdbIndex;
@@ -30,8 +30,8 @@ export class FileReader {
    * @throws {QdbError} the code of the first error of the file (spec §7); IO, SHORT_READ if header or table cannot be read; ABORTED if the
    * signal is aborted; LOCKED if a writer commits during every attempt
    */
-  static async open(source: AnySource, options: OpenOptions): Promise<FileReader> {
-    return new FileReader(source, options, await openWithRetry(source, options));
+  static async open(source: AnySource, options: OpenOptions): Promise<QdbReader> {
+    return new QdbReader(source, options, await openWithRetry(source, options));
   }
 
   /** Header, extensions and table, as they were last read. */
@@ -84,7 +84,7 @@ export class FileReader {
   }
 }
 
-/** How {@link FileReader.stream} reads. */
+/** How {@link QdbReader.stream} reads. */
 interface StreamingOptions {
   readonly whole?: boolean;
   /** Called before the first value is yielded; see the function `streamWithRetry`. */
