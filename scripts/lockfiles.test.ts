@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const lockfiles = ["pnpm-lock.yaml", "scripts/tools/node/package-lock.json", "scripts/tools/pnpm/package-lock.json"];
+const tools = ["bun", "deno", "node", "pnpm"].map((name) => `scripts/tools/${name}/package-lock.json`);
+const lockfiles = ["pnpm-lock.yaml", ...tools];
 
 // The addresses depend on who wrote the lockfile; the hashes alone say what is installed.
 test.each(lockfiles)("%s holds hashes, and the address of no registry", (name) => {

@@ -59,8 +59,6 @@ export function must(command, args, options) {
 export function setUp() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major < 20 || (major === 20 && minor < 15)) fail(`Node.js 20.15 or newer is needed; this is ${process.version}.`);
-  mkdirSync(bin, { recursive: true });
-
   const isRunByPnpm = process.env.npm_config_user_agent?.startsWith("pnpm/");
   if (!isRunByPnpm && !bringTool("pnpm", "pnpm") && !findCommand("pnpm")) {
     fail("There is no pinned pnpm for this platform: install pnpm 12.");
@@ -81,7 +79,7 @@ export function setUp() {
  * Puts one tool into .tools/bin; false where there is no build of it for this platform. scripts/tools/NAME is an npm
  * project whose optional dependencies are the builds; npm picks the fitting one and holds it to the lockfile's hash.
  */
-function bringTool(tool, executable) {
+export function bringTool(tool, executable) {
   const folder = join(root, "scripts", "tools", tool);
   const { packages } = JSON.parse(readFileSync(join(folder, "package-lock.json"), "utf8"));
   const builds = Object.keys(packages).filter((path) => path !== "");
@@ -95,6 +93,7 @@ function bringTool(tool, executable) {
   }
   const build = builds.find(isInstalled);
   if (build === undefined) return false;
+  mkdirSync(bin, { recursive: true });
   // Linked under another name first: a command that runs meanwhile never finds the tool missing.
   const link = join(bin, tool);
   rmSync(`${link}.new`, { force: true });

@@ -1,6 +1,6 @@
-// What the README shows is run as it stands there, against the built packages and the built command.
+// The commands that the README shows are run as they stand there, against the built command.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -25,24 +25,6 @@ function run(command: string, args: readonly string[], cwd: string, env: NodeJS.
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   return stdout;
 }
-
-test("the ten lines of the library print a real file's dirty extents", () => {
-  const [code, more] = blocks("ts");
-  expect(more).toBeUndefined();
-  const cwd = join(directory, "library");
-  mkdirSync(join(cwd, "node_modules/@qdb"), { recursive: true });
-  symlinkSync(join(root, "packages/io-node"), join(cwd, "node_modules/@qdb/io-node"));
-  writeFileSync(join(cwd, "example.mjs"), code ?? "");
-  qdb("import", join(fixtures, "bitmaps.qcow2"), join(cwd, "vm.qdb"));
-  const extents: { offset: number; length: number; type: number }[] = JSON.parse(
-    readFileSync(join(fixtures, "daily.map.json"), "utf8"),
-  );
-  const dirty = extents.filter(({ type }) => type === 1);
-  const bytes = dirty.reduce((sum, { length }) => sum + length, 0);
-  const size = extents.reduce((sum, { length }) => sum + length, 0);
-  const lines = [`${bytes} of ${size} bytes changed`, ...dirty.map(({ offset, length }) => `${offset} ${length}`)];
-  expect(run(NODE, ["example.mjs"], cwd)).toBe(`${lines.join("\n")}\n`);
-});
 
 test("the commands do what they say, in the order in which they stand there", () => {
   const commands = blocks("sh").find((block) => block.startsWith("qdb "));

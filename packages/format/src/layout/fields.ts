@@ -54,10 +54,13 @@ export const i64: FieldType<bigint> = {
   write: (view, at, value) => view.setBigInt64(at, value),
 };
 
+/** The type of a field of bytes. Its name keeps the type parameter of `Uint8Array`, which TypeScript 5.4 does not know, out of the declarations. */
+export interface BytesField extends FieldType<Uint8Array> {}
+
 /**
  * Returns the type of a field of `length` bytes. `read` copies the bytes; `write` pads a shorter value with zeros and cuts a longer one.
  */
-export function bytes(length: number): FieldType<Uint8Array> {
+export function bytes(length: number): BytesField {
   return {
     name: `bytes[${length}]`,
     size: length,
