@@ -11,6 +11,7 @@ interface AbortSignal {
   readonly aborted: boolean;
   readonly reason: unknown;
 }
+declare function atob(text: string): string;
 declare const performance: { now(): number };
 declare function setTimeout(callback: () => void, ms: number): unknown;
 /** Node has it, browsers do not. */

@@ -15,11 +15,12 @@ const LOW = ["base", "ports", "layout", "records", "bitmap"];
 const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   format: {
     base: [],
-    ports: ["base"],
+    kernels: ["base"],
+    ports: ["base", "kernels"],
     layout: ["base"],
     records: ["base", "ports", "layout"],
     "json-text": ["base", "layout"],
-    bitmap: ["base"],
+    bitmap: ["base", "kernels"],
     extents: ["base", "ports", "layout", "bitmap", "json-text"],
     copy: ["base", "ports", "bitmap"],
     open: ["base", "ports", "layout", "records"],

@@ -1,5 +1,6 @@
 // Changes of granularity by a factor of 2^steps. In both directions, a dirty byte of the disk stays dirty (spec §5, Dirt).
 import { wordAt } from "../elements.ts";
+import { kernels, MIN_WORDS } from "../kernels/kernels.ts";
 
 /** ORs each pair of adjacent bits of a word into one bit, and packs the 16 results into the low half: two fine bits become a coarse bit. */
 function foldPairs(word: number): number {
@@ -27,15 +28,20 @@ function spreadPairs(half: number): number {
 export function coarsen(words: Uint32Array, steps: number, length: number): Uint32Array {
   let source = words;
   for (let step = 0; step < steps; step++) {
-    const target = new Uint32Array(Math.ceil(source.length / 2));
-    for (let index = 0; index < target.length; index++) {
-      // If the number of words is odd, the last word has no partner. Bits past the last word are zero.
-      const high = 2 * index + 1 < source.length ? wordAt(source, 2 * index + 1) : 0;
-      target[index] = foldPairs(wordAt(source, 2 * index)) | (foldPairs(high) << 16);
-    }
-    source = target;
+    const fast = source.length < MIN_WORDS ? undefined : kernels();
+    source = fast === undefined ? foldAll(source) : fast.coarsen(source);
   }
   return exactLength(source, length);
+}
+
+function foldAll(source: Uint32Array): Uint32Array {
+  const target = new Uint32Array(Math.ceil(source.length / 2));
+  for (let index = 0; index < target.length; index++) {
+    // If the number of words is odd, the last word has no partner. Bits past the last word are zero.
+    const high = 2 * index + 1 < source.length ? wordAt(source, 2 * index + 1) : 0;
+    target[index] = foldPairs(wordAt(source, 2 * index)) | (foldPairs(high) << 16);
+  }
+  return target;
 }
 
 /**
@@ -46,14 +52,21 @@ export function refine(words: Uint32Array, steps: number, length: number): Uint3
   let source = words;
   for (let step = 0; step < steps; step++) {
     // No more words than the result needs: the last coarse granule can reach far past the end of the disk.
-    const target = new Uint32Array(Math.min(source.length * 2, Math.ceil(length / 2 ** (steps - 1 - step))));
-    for (let index = 0; index < target.length; index++) {
-      const word = wordAt(source, index >>> 1);
-      target[index] = spreadPairs(index % 2 === 0 ? word : word >>> 16);
-    }
-    source = target;
+    const needed = Math.ceil(length / 2 ** (steps - 1 - step));
+    const part = source.subarray(0, Math.ceil(needed / 2));
+    const fast = part.length < MIN_WORDS ? undefined : kernels();
+    source = fast === undefined ? spreadAll(part) : fast.refine(part);
   }
   return exactLength(source, length);
+}
+
+function spreadAll(source: Uint32Array): Uint32Array {
+  const target = new Uint32Array(source.length * 2);
+  for (let index = 0; index < target.length; index++) {
+    const word = wordAt(source, index >>> 1);
+    target[index] = spreadPairs(index % 2 === 0 ? word : word >>> 16);
+  }
+  return target;
 }
 
 function exactLength(words: Uint32Array, length: number): Uint32Array {

@@ -1,5 +1,6 @@
 import { wordAt } from "../elements.ts";
 import { exactInteger } from "../integers.ts";
+import { kernels, MIN_WORDS } from "../kernels/kernels.ts";
 import { PAGE_BITS, type PagedBits } from "./paged-bits.ts";
 import type { BitmapShape, BitRange, Extent } from "./shape.ts";
 import * as kernel from "./words.ts";
@@ -72,6 +73,31 @@ export class RunCollector {
 
   /** Receives bits as words, from bit `base` on. They must follow the bits received before without a gap. */
   pushWords(words: Uint32Array, base: number): void {
+    const fast = words.length < MIN_WORDS ? undefined : kernels();
+    if (fast === undefined) this.#findEdges(words, base);
+    else fast.edges(words, base, this.#open >= 0, (edges) => this.#pushEdges(edges));
+  }
+
+  /** Receives the first bit and the last bit of runs, in turn. If a run is open, its last bit comes first. */
+  #pushEdges(edges: Uint32Array): void {
+    let at = 0;
+    if (this.#open >= 0 && edges.length > 0) {
+      this.#emit(this.#open, wordAt(edges, 0));
+      this.#open = -1;
+      at = 1;
+    }
+    const end = edges.length - ((edges.length - at) % 2);
+    while (at < end) {
+      const count = Math.min(end - at, this.#runs.length - this.#used);
+      this.#runs.set(edges.subarray(at, at + count), this.#used);
+      this.#used += count;
+      at += count;
+      this.#makeRoom();
+    }
+    if (end < edges.length) this.#open = wordAt(edges, end);
+  }
+
+  #findEdges(words: Uint32Array, base: number): void {
     let open = this.#open;
     let bit = base;
     for (let index = 0; index < words.length; index++, bit += 32) {
@@ -110,6 +136,10 @@ export class RunCollector {
     this.#runs[this.#used] = first;
     this.#runs[this.#used + 1] = last;
     this.#used += 2;
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
     if (this.#used < this.#runs.length) return;
     if (this.#runs.length < 2 * BATCH_RUNS) {
       const grown = new Uint32Array(4 * this.#runs.length);

@@ -1,5 +1,6 @@
 // Basic operations on bits in 32-bit words. Bit n is `1 << (n % 32)` of word n / 32, rounded down.
 import { wordAt } from "../elements.ts";
+import { kernels, MIN_WORDS } from "../kernels/kernels.ts";
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -103,6 +104,11 @@ function popcount(word: number): number {
 
 /** Returns the number of set bits. */
 export function countBits(words: Uint32Array): number {
+  const fast = words.length < MIN_WORDS ? undefined : kernels();
+  return fast === undefined ? plainCount(words) : fast.count(words);
+}
+
+function plainCount(words: Uint32Array): number {
   let count = 0;
   for (let index = 0; index < words.length; index++) {
     const word = wordAt(words, index);

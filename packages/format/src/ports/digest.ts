@@ -1,4 +1,5 @@
 import { wordAt } from "../elements.ts";
+import { kernels } from "../kernels/kernels.ts";
 
 /**
  * Computes the CRC-32 of IEEE 802.3, as zlib does: the nine bytes `123456789` give CBF43926. If `previous` is the CRC-32 of some bytes, the
@@ -20,6 +21,8 @@ export interface Digests {
   readonly sha256?: () => Sha256;
 }
 
+/** Shorter inputs are not worth a kernel. */
+const MIN_BYTES = 1024;
 const POLYNOMIAL = 0xedb88320;
 let tables: Uint32Array | undefined;
 
@@ -38,10 +41,14 @@ function makeTables(): Uint32Array {
   return result;
 }
 
-/** Computes a CRC-32 (spec §1) in plain JavaScript, for hosts without zlib. See {@link Crc32}. */
+/** Computes a CRC-32 (spec §1), for hosts without zlib. See {@link Crc32}. */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   tables ??= makeTables();
-  const table = tables;
+  const fast = bytes.length < MIN_BYTES ? undefined : kernels();
+  return fast === undefined ? plainCrc32(bytes, previous, tables) : fast.crc32(bytes, previous, tables);
+}
+
+function plainCrc32(bytes: Uint8Array, previous: number, table: Uint32Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let crc = ~previous;
   let index = 0;
