@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { decimalDigits, decimalWriter } from "../src/map/decimal.ts";
 import { longSize, parseSize } from "../src/shell/size.ts";
 import { temporaryDirectory } from "./built.ts";
 import { requirePeers, runPeer, seededRandom } from "./peers.ts";
@@ -52,21 +51,4 @@ describe("sizes are read exactly", () => {
   test.each(["", "k", "1.5k", "-1", "+1", "0x10", "1kB", "1 k", "1e3", "१", "1\n"])("%j is none", (text) => {
     expect(() => parseSize(text, "--size")).toThrowError(/--size .* is no size/);
   });
-});
-
-test("decimal digits are those of String, at every border and at random", () => {
-  const view = new DataView(new ArrayBuffer(64));
-  const put = decimalWriter(view);
-  const values = [0, Number.MAX_SAFE_INTEGER];
-  for (let power = 1; power < 2 ** 53; power *= 10) values.push(power - 1, power, power + 1, 9 * power);
-  for (let high = 1; high < 9e7; high = high * 3 + 1)
-    values.push(high * 1e8 - 1, high * 1e8, high * 1e8 + 1, high * 1e8 + 9999, high * 1e8 + 10_000);
-  const random = seededRandom(1);
-  for (let count = 0; count < 20_000; count++)
-    values.push(Math.floor((random(2 ** 31) * 2 ** 22 + random(2 ** 22)) / 2 ** random(53)));
-  for (const value of values) {
-    const end = put(3, value);
-    expect(Buffer.from(view.buffer, 3, end - 3).toString("latin1")).toBe(String(value));
-    expect(decimalDigits(value)).toBe(Math.min(10, String(value).length));
-  }
 });

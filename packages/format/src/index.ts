@@ -79,11 +79,12 @@ export {
   type ShapeInput,
 } from "./bitmap/shape.ts";
 
-// extents: maps of other programs, and plain bits
+// extents: maps of other programs, plain bits, extents as text
 export type { ByteChunks, ChunkOptions, TextChunks } from "./ports/chunks.ts";
 export type { AllocationRule } from "./extents/classify-extent.ts";
 export type { ExtentMap } from "./extents/extent-map.ts";
 export { type ExtentMapOptions, readExtentMap } from "./extents/read-extent-map.ts";
+export { type ExtentsSource, type FormatOptions, formatExtents } from "./extents/format-extents.ts";
 export { readRawBits } from "./extents/raw-bits.ts";
 
 // copy: the bytes of dirty extents

@@ -3,6 +3,7 @@
 
 export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
+export { ExtentPrinter } from "./extents/extent-printer.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
 export { DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";

@@ -62,6 +62,7 @@ test("what @qdb/format exports at run time", () => {
       "extentsPlan",
       "findBitmap",
       "flagNames",
+      "formatExtents",
       "fromHex",
       "fromUuid",
       "i64",

@@ -1,7 +1,6 @@
 import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { closing, ExtentPrinter } from "@qdb/format/internal";
 import { about, diskOptions, openFile } from "../files/open-qdb.ts";
-import { MapPrinter } from "../map/map-printer.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
@@ -10,6 +9,9 @@ import { parseSize } from "../shell/size.ts";
  * instead.
  */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
+
+/** Size of the pieces that are printed, in bytes. */
+const BUFFER_SIZE = 4 * 1024 * 1024;
 
 /** `qdb map`: prints the extents of a bitmap. */
 export const command: CommandSpec = {
@@ -55,7 +57,12 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
     signal: call.signal,
     holdBytes: MAX_HELD_BYTES,
   };
-  const printer = new MapPrinter(call.output, call.json ? "json" : "human", bitmap, start, end);
+  const printer = new ExtentPrinter((bytes) => call.output.bytes(bytes), bitmap, {
+    format: call.json ? "json" : "human",
+    start,
+    end,
+    bufferSize: BUFFER_SIZE,
+  });
   // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
   let held: ExtentBatch[] | undefined = [];
   let heldBytes = 0;

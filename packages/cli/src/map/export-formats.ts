@@ -1,5 +1,5 @@
 import type { Bitmap } from "@qdb/format";
-import { MapPrinter } from "./map-printer.ts";
+import { ExtentPrinter } from "@qdb/format/internal";
 
 /** Converts a bitmap to one format, in pieces of bytes. */
 export type Exporter = (bits: Bitmap) => Iterable<Uint8Array>;
@@ -22,8 +22,7 @@ function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
 function* extents(bits: Bitmap): Generator<Uint8Array, void> {
   const printed: Uint8Array[] = [];
   // The bytes are copied, because the printer reuses its buffer.
-  const sink = { bytes: (bytes: Uint8Array) => void printed.push(new Uint8Array(bytes)) };
-  const printer = new MapPrinter(sink, "json", bits);
+  const printer = new ExtentPrinter((bytes) => void printed.push(bytes.slice()), bits, { format: "json" });
   for (const batch of bits.batches()) {
     printer.push(batch);
     yield* printed.splice(0);

@@ -4,18 +4,25 @@
 /** Writes a number at an offset of a buffer and returns the offset after it. */
 export type PutNumber = (at: number, value: number) => number;
 
+const E4 = 10_000;
+/** The four ASCII digits of each number below 10000, packed into one big-endian word. Made when it is first needed. */
+let fourDigits: Int32Array | undefined;
+
+function makeFourDigits(): Int32Array {
+  return Int32Array.from({ length: E4 }, (_, value) => {
+    const digit = (unit: number): number => 0x30 + (Math.floor(value / unit) % 10);
+    return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
+  });
+}
+
 /**
  * Returns a function that writes whole numbers from 0 to 2^53 - 1 in decimal. It may also overwrite up to three bytes after the number. It
  * is a closure, because V8 treats the variables of a closure as constants; that is twice as fast as a class.
  */
 export function decimalWriter(view: DataView): PutNumber {
-  const E4 = 10_000;
   const E8 = 100_000_000;
-  /** The four ASCII digits of each number below 10000, packed into one big-endian word. */
-  const quads = Int32Array.from({ length: E4 }, (_, value) => {
-    const digit = (unit: number): number => 0x30 + (Math.floor(value / unit) % 10);
-    return (digit(1000) << 24) | (digit(100) << 16) | (digit(10) << 8) | digit(1);
-  });
+  fourDigits ??= makeFourDigits();
+  const quads = fourDigits;
 
   // `| 0` truncates a number, and makes V8 keep it as a 32-bit integer. All numbers but the parameter of the returned function are below
   // 2^31.
@@ -55,6 +62,12 @@ export function decimalDigits(value: number): number {
   if (value < 1e4) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
   if (value < 1e7) return value < 1e6 ? (value < 1e5 ? 5 : 6) : 7;
   return value < 1e8 ? 8 : 9;
+}
+
+/** Writes an ASCII text at an offset of a buffer, and returns the offset after it. */
+export function putText(bytes: Uint8Array, at: number, text: string): number {
+  for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
+  return at + text.length;
 }
 
 /**

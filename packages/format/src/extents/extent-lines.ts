@@ -1,5 +1,5 @@
-// Writes the lines of a map into a buffer, as nbdinfo prints them. Printing a large map spends nearly all its time here.
-import { decimalDigits, decimalWriter, wordsOf } from "./decimal.ts";
+// Writes the lines of a map into a buffer, as nbdinfo prints them. Formatting a large map spends nearly all its time here.
+import { decimalDigits, decimalWriter, putText, wordsOf } from "./decimal.ts";
 
 /** The fixed texts of a map in one output format. */
 export interface LineFormat {
@@ -66,8 +66,8 @@ export function numberWriter(view: DataView, { width }: LineFormat): Put<number>
 }
 
 /** Returns a function that writes numbers of any size, aligned as {@link numberWriter} does. */
-export function bigintWriter(bytes: Buffer, { width }: LineFormat): Put<bigint> {
-  return (at, value) => at + bytes.write(String(value).padStart(width), at, "latin1");
+export function bigintWriter(bytes: Uint8Array, { width }: LineFormat): Put<bigint> {
+  return (at, value) => putText(bytes, at, String(value).padStart(width));
 }
 
 /** Returns a function that writes lines. It writes texts eight bytes at a time, from variables of its closure (see {@link decimalWriter}). */
