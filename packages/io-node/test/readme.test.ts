@@ -37,6 +37,43 @@ const READMES: readonly Readme[] = [
     printed: [...READING, ...READING, "65536 bytes are dirty"],
   },
   {
+    path: "packages/format/README.md",
+    async prepare(directory) {
+      writeFileSync(
+        join(directory, "nbdinfo.json"),
+        `[
+{ "offset": 0, "length": 65536, "type": 1, "description": "dirty"},
+{ "offset": 65536, "length": 131072, "type": 0, "description": "clean"},
+{ "offset": 196608, "length": 65536, "type": 1, "description": "dirty"}
+]
+`,
+      );
+      writeFileSync(
+        join(directory, "qemu-img.json"),
+        `[{ "start": 0, "length": 65536, "depth": 0, "present": true, "zero": false, "data": true, "offset": 327680},
+{ "start": 65536, "length": 65536, "depth": 0, "present": true, "zero": true, "data": false},
+{ "start": 131072, "length": 917504, "depth": 1, "present": false, "zero": true, "data": false}]
+`,
+      );
+    },
+    printed: [
+      "0 65536",
+      "196608 65536",
+      "131072 and 65536 bytes, 65536 of zeros left out",
+      "object [0], line 1",
+      "65536 131072",
+      "983040 65536",
+      "[",
+      '{ "offset": 0, "length": 65536, "type": 0, "description": "clean"},',
+      '{ "offset": 65536, "length": 65536, "type": 1, "description": "dirty"},',
+      '{ "offset": 131072, "length": 917504, "type": 0, "description": "clean"}',
+      "]",
+      '{"extents":[{"offset":"0","length":"65536"},{"offset":"1073741824","length":"65536"}],"next":"1073807360"}',
+      '{"extents":[{"offset":"1071594340352","length":"65536"},{"offset":"1072668082176","length":"65536"}],"next":null}',
+      "5805696 bytes in the chunks 1 and 2",
+    ],
+  },
+  {
     path: "packages/io-node/README.md",
     async prepare(directory) {
       for (const name of ["vm.raw", "copy.raw"]) writeFileSync(join(directory, name), Buffer.alloc(2 ** 20, name));
