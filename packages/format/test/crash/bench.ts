@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { isQdbError, QdbEditor, type QdbErrorCode, type SyncStore } from "@qdb/format";
 import { random, ZLIB } from "../store.ts";
 import { Disk } from "./disk.ts";
-import { isIn, type State, settled } from "./judge.ts";
+import { isIn, type State, settled, stateOf } from "./judge.ts";
 import { PowerCuts } from "./power-cut.ts";
 import { type Dice, startFile } from "./start-file.ts";
 import { look, type View } from "./view.ts";
@@ -132,7 +132,7 @@ export class Bench {
   /** The state that the file shows now. */
   present(): State {
     const view = this.lookOnce(this.disk.bytes);
-    const state = this.states.find((one) => isIn(one, view) === undefined);
+    const state = stateOf(this.states, view);
     if (state === undefined) this.judge(isIn(this.state, view), "the file when it is opened");
     return { view, plain: settled((state ?? this.state).plain, view) };
   }

@@ -32,6 +32,25 @@ export function isIn(state: State, seen: View): Verdict {
   return undefined;
 }
 
+/**
+ * The state of several that a file is in, the newest first. A change of a bitmap in error does not show: its bits are refused before and
+ * after it. Then the file can be in any of the states that fit, and only what is dirty in all of them must not be lost.
+ */
+export function stateOf(states: readonly State[], seen: View): State | undefined {
+  const [newest, ...others] = states.filter((state) => isIn(state, seen) === undefined);
+  if (newest === undefined || others.length === 0) return newest;
+  const plain = newest.plain.clone();
+  plain.isDoubtful = newest.plain.isDoubtful;
+  for (const [at, bitmap] of plain.bitmaps.entries()) {
+    if (bitmap.damage === undefined) continue;
+    for (const { plain: other } of others) {
+      const bits = other.bitmaps[at]?.bits;
+      if (bits?.length === bitmap.bits.length) bitmap.bits = bitmap.bits.map((bit, index) => bit & bits[index]!);
+    }
+  }
+  return { ...newest, plain };
+}
+
 /** How bits differ that must not. */
 function compared(name: string, needed: Uint8Array, now: ViewedBitmap): string {
   if (now.bits === undefined) return `${name} was good and is in error: ${now.error?.code}`;

@@ -2,7 +2,7 @@
 import { isQdbError, type QdbEditor } from "@qdb/format";
 import { type Bench, codeOf, type OpenOptions } from "./bench.ts";
 import type { Disk, Epoch } from "./disk.ts";
-import { isIn, isResult, type State, settled } from "./judge.ts";
+import { isIn, isResult, type State, settled, stateOf } from "./judge.ts";
 import type { PlainFile } from "./plain.ts";
 import { headersOf } from "./raw-file.ts";
 import { below } from "./start-file.ts";
@@ -126,7 +126,7 @@ function explore(bench: Bench, epochs: readonly Epoch[], after: State, isDone: b
     if (isDone && number === epochs.length - 1) allowed = [after];
     for (const bytes of bench.cuts.of(epoch)) {
       const view = bench.lookOnce(bytes);
-      const state = allowed.find((one) => isIn(one, view) === undefined);
+      const state = stateOf(allowed, view);
       if (state === undefined) {
         const why = allowed.map((one) => isIn(one, view)).join("; or ");
         bench.judge(why, `a power cut before flush ${number + 1} of ${epochs.length}`);
@@ -134,7 +134,7 @@ function explore(bench: Bench, epochs: readonly Epoch[], after: State, isDone: b
     }
     if (!epoch.isCovered) continue;
     const view = bench.lookOnce(epoch.cached);
-    const stored = allowed.findIndex((one) => isIn(one, view) === undefined);
+    const stored = allowed.findLastIndex((one) => isIn(one, view) === undefined);
     if (stored >= 0) allowed = allowed.slice(0, stored + 1);
   }
   return allowed;
