@@ -37,6 +37,7 @@ export {
   type ByteRange,
   type ByteSource,
   bytesSource,
+  type ReadOptions,
   type SyncByteSource,
   shortRead,
 } from "./ports/source.ts";

@@ -26,7 +26,7 @@ export {
 export { lowerBound, NumberList } from "./number-list.ts";
 export { bitmapState } from "./open/bitmap-state.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
-export { LongCall } from "./ports/long-call.ts";
+export { checkSignal, LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";
 export { requireName } from "./queue/bitmap-init.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";

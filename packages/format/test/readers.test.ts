@@ -3,6 +3,7 @@ import { crc32 } from "node:zlib";
 import {
   type AnySource,
   type ByteSource,
+  bytesSource,
   type CheckSummary,
   type Clock,
   checkQdb,
@@ -685,5 +686,65 @@ describe.each(KINDS)("check of a %s source", (kind) => {
       for await (const _finding of checkQdb(source(disk, kind), OPTIONS)) disk.bytes = changed;
     };
     expect(await code(call)).toBe("SOURCE_CHANGED");
+  });
+});
+
+describe("a source that cannot change", () => {
+  /** A source that records its reads; by `readMany`, a round is one read. */
+  function counting(bytes: Uint8Array, kind: (typeof KINDS)[number] | "rounds") {
+    const reads: string[] = [];
+    const record = (ranges: readonly { readonly offset: number; readonly length: number }[]): void => {
+      reads.push(ranges.map(({ offset, length }) => `${offset}+${length}`).join(" "));
+    };
+    const { readSync } = bytesSource(bytes);
+    const read = (offset: number, length: number): Uint8Array => {
+      record([{ offset, length }]);
+      return readSync(offset, length);
+    };
+    const common = { size: bytes.length, immutable: true };
+    const source: AnySource = {
+      sync: { ...common, readSync: read },
+      async: { ...common, read: async (offset: number, length: number) => read(offset, length) },
+      rounds: {
+        ...common,
+        read: () => Promise.reject(new Error("a round was read one by one")),
+        readMany: async (ranges: readonly { readonly offset: number; readonly length: number }[]) => {
+          record(ranges);
+          return ranges.map(({ offset, length }) => readSync(offset, length));
+        },
+      } satisfies ByteSource,
+    }[kind];
+    return { source, reads };
+  }
+
+  it.each([...KINDS, "rounds"] as const)("is read once, %s", async (kind) => {
+    const { source, reads } = counting(state(3), kind);
+    const opened = await QdbFile.open(source, OPTIONS);
+    expect(reads).toEqual(["0+4096", "8192+48"]);
+    expect((await opened.bitmap("a").read()).nextDirty()).toBe(3);
+    expect(reads.slice(2)).toEqual(["8704+16", "9216+512"]);
+    expect(await extents(opened, "a")).toEqual([3, 3]);
+    for await (const _ of dumpQdb(opened));
+    const clock = testClock();
+    for await (const _ of checkQdb(source, { digests: ZLIB, clock }));
+    expect(clock.waits).toEqual([]);
+    const control = AbortSignal.abort();
+    expect(await code(() => countAll(opened, { signal: control }))).toBe("ABORTED");
+  });
+
+  it.each([
+    ["too few pieces", (pieces: Uint8Array[]) => pieces.slice(1)],
+    ["a short piece", (pieces: Uint8Array[]) => pieces.map((piece) => piece.subarray(1))],
+    ["a long piece", (pieces: Uint8Array[]) => pieces.map((piece) => new Uint8Array(piece.length + 1))],
+  ])("that answers a round with %s has not been read", async (_, bend) => {
+    const bytes = state(3);
+    const { read, readMany = () => Promise.reject(new Error("no rounds")) } = counting(bytes, "rounds")
+      .source as ByteSource;
+    const source: ByteSource = {
+      size: bytes.length,
+      read,
+      readMany: async (ranges) => bend([...(await readMany(ranges))]),
+    };
+    await expect(QdbFile.open(source, OPTIONS)).rejects.toThrow();
   });
 });

@@ -8,6 +8,7 @@ import {
   type RunOptions,
   run,
 } from "@qdb/format";
+import { checkSignal } from "@qdb/format/internal";
 import { hasSameBytes, sourceChanged } from "./confirm-unchanged.ts";
 import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 
@@ -129,6 +130,8 @@ async function isUnchanged(
   outcome: Outcome<unknown>,
   options: RunOptions,
 ): Promise<boolean> {
+  checkSignal(options.signal);
+  if (source.immutable === true) return true;
   await source.refresh?.();
   // These errors can mean that another program was extending the file: the size that was read first was too small. They are then no
   // property of the image, and reading starts over.

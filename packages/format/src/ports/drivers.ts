@@ -1,7 +1,7 @@
 import { QdbError } from "../errors.ts";
 import { turn } from "./clock.ts";
 import { checkSignal } from "./long-call.ts";
-import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, type ReadStep } from "./plan.ts";
+import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, pieceAt, type ReadStep } from "./plan.ts";
 import { type AnySource, type ByteRange, type ByteSource, exactBytes, type SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
 
@@ -83,7 +83,7 @@ function changeSync(step: ChangeStep, store: SyncStore): Pieces {
 
 /**
  * The asynchronous driver: runs a plan on an asynchronous source or store, and yields the values that the plan puts out. It reads the
- * ranges of a round concurrently.
+ * ranges of a round at once.
  */
 async function* drive<T, O>(
   plan: AnyPlan<T, O>,
@@ -132,9 +132,13 @@ async function answer<T, O>(
 }
 
 async function readRound(ranges: readonly ByteRange[], source: ByteSource, options: RunOptions): Promise<Pieces> {
-  return Promise.all(
-    ranges.map(async (range) => exactBytes(await source.read(range.offset, range.length, options), range)),
-  );
+  if (source.readMany === undefined) {
+    return Promise.all(
+      ranges.map(async (range) => exactBytes(await source.read(range.offset, range.length, options), range)),
+    );
+  }
+  const pieces = await source.readMany(ranges, options);
+  return ranges.map((range, index) => exactBytes(pieceAt(pieces, index), range));
 }
 
 async function change(step: ChangeStep, store: Store): Promise<Pieces> {

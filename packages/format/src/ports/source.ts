@@ -6,6 +6,12 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** Options of a read. */
+export interface ReadOptions {
+  /** If it is aborted, the read may fail with any error: its caller throws ABORTED. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * An asynchronous source of bytes (HTTP, a Blob). `read` returns exactly `length` bytes or rejects: never fewer, and never zeros for
  * bytes that are missing. The bytes that it returns never change, and the caller does not write to them.
@@ -15,7 +21,16 @@ export interface ByteSource {
   readonly size: number;
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
-  /** Updates `size`, since a commit may have made the file longer. */
+  /**
+   * Whether the bytes cannot change as long as the source is open: bytes in memory, a Blob, a file behind HTTP whose validator is compared
+   * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
+   * committed meanwhile. A source that could change unnoticed must leave this out.
+   */
+  readonly immutable?: boolean;
+  /**
+   * Updates `size`, since a commit may have made the file longer. Readers call it after they have read the header, and before they
+   * use the length. It may be left out if the length cannot change: in an immutable source, and in one of fixed size.
+   */
   refresh?(): void | Promise<void>;
   /** Returns whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
@@ -29,7 +44,13 @@ export interface ByteSource {
    * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read; SOURCE_CHANGED if the source finds
    * that its bytes have changed since it was opened
    */
-  read(offset: number, length: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /**
+   * Reads the ranges of a round at once, so that a source can join them in fewer requests. Returns the bytes of each range, in order. May be
+   * left out: `read` is then called for each range, side by side. Ranges can be empty, overlap, and have any order.
+   * @throws {QdbError} as `read`, for the first range that fails
+   */
+  readMany?(ranges: readonly ByteRange[], options?: ReadOptions): Promise<readonly Uint8Array[]>;
 }
 
 /** A synchronous source of bytes (files in Node, memory), for which awaiting a read would take longer than the read itself. */
@@ -38,7 +59,16 @@ export interface SyncByteSource {
   readonly size: number;
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
-  /** Updates `size`, since a commit may have made the file longer. */
+  /**
+   * Whether the bytes cannot change as long as the source is open: bytes in memory, a Blob, a file behind HTTP whose validator is compared
+   * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
+   * committed meanwhile. A source that could change unnoticed must leave this out.
+   */
+  readonly immutable?: boolean;
+  /**
+   * Updates `size`, since a commit may have made the file longer. Readers call it after they have read the header, and before they
+   * use the length. It may be left out if the length cannot change: in an immutable source, and in one of fixed size.
+   */
   refresh?(): void | Promise<void>;
   /** Returns whether a writer holds the lock of the file now; undefined if that cannot be found out. */
   hasWriter?(): boolean | undefined | Promise<boolean | undefined>;
@@ -57,10 +87,11 @@ export interface SyncByteSource {
 /** A source of either kind. */
 export type AnySource = ByteSource | SyncByteSource;
 
-/** Returns a source over bytes in memory. Its `readSync` throws SHORT_READ if the range ends past the end of the bytes. */
+/** Returns a source over bytes in memory, which must not be changed as long as it is used. Its `readSync` throws SHORT_READ if the range ends past the end of the bytes. */
 export function bytesSource(bytes: Uint8Array): SyncByteSource {
   return {
     size: bytes.length,
+    immutable: true,
     readSync(offset, length) {
       // The condition is written so that NaN fails it.
       if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length))

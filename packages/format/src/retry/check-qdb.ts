@@ -114,8 +114,7 @@ async function isQuiet(
 ): Promise<boolean> {
   const hasWriter = await source.hasWriter?.();
   if (hasWriter === true) return false;
-  // A source without `refresh`, such as bytes in memory, cannot change, and there is no need to wait.
-  if (hasWriter === undefined && source.refresh !== undefined) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
+  if (hasWriter === undefined && source.immutable !== true) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
   await source.refresh?.();
   return source.size === size && (await isPrimaryUnchanged(source, primary, options));
 }

@@ -7,6 +7,7 @@ import { type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
 import { type RunOptions, run } from "../ports/drivers.ts";
+import { checkSignal } from "../ports/long-call.ts";
 import { read } from "../ports/plan.ts";
 import { type AnySource, bytesSource } from "../ports/source.ts";
 import { attempts, busy } from "./attempts.ts";
@@ -26,7 +27,8 @@ export interface FileView {
   /** The primary, as it was read before anything else of the file. */
   readonly primary: AreaRead;
   /**
-   * Reads the primary again. Returns whether it is unchanged, which means that no writer has committed since `primary` was read.
+   * Reads the primary again, unless the source is immutable. Returns whether it is unchanged, which means that no writer has committed
+   * since `primary` was read.
    * @throws {QdbError} IO if the primary cannot be read any more
    */
   readonly isUnchanged: () => Promise<boolean>;
@@ -121,10 +123,12 @@ export async function openView(view: FileView, options: RetryOptions): Promise<Q
 }
 
 /**
- * Reads the primary again. Returns whether it has the same bytes as `primary`.
- * @throws {QdbError} IO if bytes that could be read before cannot be read now
+ * Reads the primary again, unless the source is immutable. Returns whether it has the same bytes as `primary`.
+ * @throws {QdbError} IO if bytes that could be read before cannot be read now; ABORTED
  */
 export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
+  checkSignal(options.signal);
+  if (source.immutable === true) return true;
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
   const { bytes, unread } = await run(readArea(0, length), source, options);
   if (equalBytes(bytes, primary.bytes)) return true;
