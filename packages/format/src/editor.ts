@@ -12,7 +12,7 @@ import type { PendingChange } from "./edit/container.ts";
 import type { EditSource } from "./edit/edit-options.ts";
 import type { Edits } from "./edit/edits.ts";
 import { isQdbError, type Problem, QdbError } from "./errors.ts";
-import { DEFAULT_MAX_REPAIR_BYTES, type Limits } from "./limits.ts";
+import { type Limits, maxRepairBytesOf } from "./limits.ts";
 import type { FileState } from "./maps/load-maps.ts";
 import type { BitsOptions } from "./open/before-bits.ts";
 import type { MirrorOptions } from "./open/header-source.ts";
@@ -188,7 +188,8 @@ export class QdbEditor {
 
   /** Commits a repair of all bitmaps that can be repaired. @throws {QdbError} as {@link repair} */
   async #commitRepair(): Promise<void> {
-    const { digests, maxRepairBytes = DEFAULT_MAX_REPAIR_BYTES } = this.#options;
+    const { digests } = this.#options;
+    const maxRepairBytes = maxRepairBytesOf(this.#options);
     const next = await run(repairPlan(this.state, digests), this.#store);
     const needed = repairBytes(next, this.state.index);
     if (needed > maxRepairBytes) {

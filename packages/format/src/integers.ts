@@ -23,6 +23,16 @@ export function positiveInteger(value: number, name: string): number {
   throw refusal(value, name, "no whole number from 1 to 2^53-1");
 }
 
+/**
+ * Returns a limit of a number of bytes or things: the value, which is Infinity for no limit, or `otherwise` if it is not given. `name` is
+ * the name of the option.
+ * @throws {QdbError} USAGE unless it is a whole number, 0..2^53-1, or Infinity: a comparison with NaN would let everything pass
+ */
+export function limitOf(value: number | undefined, otherwise: number, name: string): number {
+  if (value === undefined) return otherwise;
+  return value === Number.POSITIVE_INFINITY ? value : wholeNumber(value, name);
+}
+
 /** Returns the number of a bit, which a bitmap need not have. `name` is the name of the argument. @throws {QdbError} USAGE unless it is an integer */
 export function bitNumber(value: number, name: string): number {
   if (Number.isInteger(value)) return value;

@@ -1,3 +1,5 @@
+import { limitOf } from "./integers.ts";
+
 /** Maximum of `cluster_bits`: clusters of 2 MiB, as in QEMU. */
 export const MAX_CLUSTER_BITS = 21;
 /** Minimum of `cluster_bits`: clusters of 512 bytes. */
@@ -40,7 +42,7 @@ export const HEADER_AREA_SIZE = 4096;
 /** Maximum file offset. A larger one counts as past the end of every file (spec §1). */
 export const MAX_FILE_OFFSET = 2 ** 53;
 
-/** Limits that a caller may set. An operation that would exceed one fails with LIMIT. */
+/** Limits that a caller may set; Infinity is no limit. An operation that would exceed one fails with LIMIT, a limit that is no whole number with USAGE. */
 export interface Limits {
   /** Maximum number of bytes that the bits of the bitmaps that one call reads may take in memory (default 512 MiB). */
   readonly maxBitmapBytes?: number;
@@ -48,8 +50,16 @@ export interface Limits {
   readonly maxRepairBytes?: number;
 }
 /** Default of {@link Limits.maxRepairBytes}. */
-export const DEFAULT_MAX_REPAIR_BYTES = 4 * 1024 * 1024 * 1024;
+const DEFAULT_MAX_REPAIR_BYTES = 4 * 1024 * 1024 * 1024;
 /** Default of {@link Limits.maxBitmapBytes}. */
-export const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;
+const DEFAULT_MAX_BITMAP_BYTES = 512 * 1024 * 1024;
+/** Returns the limit of the bits in memory that a caller has set, or its default. @throws {QdbError} USAGE (see {@link limitOf}) */
+export function maxBitmapBytesOf({ maxBitmapBytes }: Limits): number {
+  return limitOf(maxBitmapBytes, DEFAULT_MAX_BITMAP_BYTES, "maxBitmapBytes");
+}
+/** Returns the limit of what a repair may write that a caller has set, or its default. @throws {QdbError} USAGE (see {@link limitOf}) */
+export function maxRepairBytesOf({ maxRepairBytes }: Limits): number {
+  return limitOf(maxRepairBytes, DEFAULT_MAX_REPAIR_BYTES, "maxRepairBytes");
+}
 /** Maximum generation. A file that has reached it takes no more commits (spec §2). */
 export const MAX_GENERATION = 2n ** 64n - 1n;

@@ -3,7 +3,7 @@ import { ExtentBatch, RunCollector } from "./bitmap/runs.ts";
 import { type BitVisitor, type Window, windows } from "./bits/cluster-windows.ts";
 import { type BitOptions, Counts, type DirtyCount } from "./bits/read-bits.ts";
 import { type Problem, plainProblem, QdbError } from "./errors.ts";
-import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "./limits.ts";
+import { type Limits, maxBitmapBytesOf } from "./limits.ts";
 import { loadMaps } from "./maps/load-maps.ts";
 import type { MappedBitmap } from "./maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "./maps/qdb-cluster-map.ts";
@@ -147,7 +147,7 @@ export function* readAllPlan(
   options: Limits & Pick<BitOptions, "onProgress"> = {},
 ): Plan<LoadedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  const limit = options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+  const limit = maxBitmapBytesOf(options);
   const needed = bitsOfAll(mapped, (bits) => Math.ceil(bits / 8));
   if (needed > limit) {
     throw new QdbError(

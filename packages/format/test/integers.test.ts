@@ -8,8 +8,14 @@ import {
   bytesOfBits,
   bytesSource,
   ExtentBatch,
+  editStore,
   encodeRecord,
+  JsonLoader,
   QdbFile,
+  readAll,
+  readAllPlan,
+  readExtentMap,
+  readIndex,
   runSync,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
@@ -141,6 +147,59 @@ describe("of a file", () => {
       expect((await rejection(() => file.bitmap("a").count({ within }))).code).toBe("USAGE");
       expect((await rejection(() => file.bitmap("a").batches({ within }).next())).code).toBe("USAGE");
     }
+  });
+});
+
+describe("limits that are no number of bytes or things", () => {
+  // A comparison with NaN is false, so such a limit would let everything pass.
+  const bad = [...BAD, ...NEGATIVE].filter((value) => value !== undefined && value !== Number.POSITIVE_INFINITY);
+  const bytes = fileOf({ a: bitmap(20, [3]) });
+  const opened = (maxBitmapBytes: number) => QdbFile.open(bytesSource(bytes), { maxBitmapBytes });
+  const ids = { fileId: new Uint8Array(16), writerId: new Uint8Array(16) };
+  /** Calls that end well if the limit is large enough, by the limit. */
+  const calls: [name: string, call: (limit: number) => unknown][] = [
+    ["maxBitmapBytes of read", async (limit) => (await opened(limit)).bitmap("a").read()],
+    ["maxBitmapBytes of readAll", async (limit) => readAll(await opened(limit))],
+    [
+      "maxBitmapBytes of readAllPlan",
+      async (limit) => {
+        const source = bytesSource(bytes);
+        return runSync(readAllPlan(runSync(readIndex(source.size), source), {}, { maxBitmapBytes: limit }), source);
+      },
+    ],
+    ["maxBitmapBytes of JsonLoader", async (limit) => new JsonLoader({ ...ids, maxBitmapBytes: limit })],
+    [
+      "maxBitmapBytes of editStore",
+      (limit) => {
+        const options = { randomId: () => new Uint8Array(16), maxBitmapBytes: limit };
+        return editStore(new MemoryStore(bytes), (edit) => edit.bitmap("a").read(), options);
+      },
+    ],
+    [
+      "maxRepairBytes of repair",
+      async (limit) => {
+        const damaged = bytes.slice();
+        damaged[bytes.length - 1] = 1;
+        return (await openEditor(new MemoryStore(damaged), { repair: true, maxRepairBytes: limit })).repair();
+      },
+    ],
+    [
+      "holdBytes of batches",
+      async (limit) => {
+        for await (const _ of (await opened(2 ** 20)).bitmap("a").batches({ holdBytes: limit }));
+      },
+    ],
+    ["maxExtents of readExtentMap", (limit) => readExtentMap("[]", { maxExtents: limit })],
+  ];
+
+  test.each(calls)("%s", async (name, call) => {
+    for (const value of bad) {
+      const error = await rejection(async () => call(value as never));
+      expect([error.code, error.where.field], String(value)).toEqual(["USAGE", where(name)]);
+    }
+    await call(2 ** 20);
+    // No limit at all.
+    await call(Number.POSITIVE_INFINITY);
   });
 });
 

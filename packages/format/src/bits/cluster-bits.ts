@@ -6,7 +6,7 @@ import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts
 import * as kernel from "../bitmap/words.ts";
 import { itemAt } from "../elements.ts";
 import { isQdbError, QdbError } from "../errors.ts";
-import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import { type Limits, maxBitmapBytesOf } from "../limits.ts";
 import { type Plan, pieceAt, read, tryReadRange } from "../ports/plan.ts";
 import type { BitSource } from "./bit-source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
@@ -202,7 +202,7 @@ export class ClusterBits implements BitSource {
    * @throws {QdbError} LIMIT if the bitmap has more bits than fit `maxBitmapBytes`, and the held clusters with `more` of them do not fit
    */
   requireMemory(more: number): void {
-    const limit = this.#options.maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+    const limit = maxBitmapBytesOf(this.#options);
     const needed = (this.#pages.held + more) * this.clusterSize;
     if (needed <= limit || Math.ceil(this.bitCount / 8) <= limit) return;
     const bitmap = this.#base === undefined || this.#base instanceof Bitmap ? {} : { bitmap: this.#base.label };

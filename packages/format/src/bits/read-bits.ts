@@ -4,7 +4,7 @@ import { type BitmapShape, type BitRange, bitsOutward, type DiskRange, dirtyByte
 import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
-import { DEFAULT_MAX_BITMAP_BYTES, type Limits } from "../limits.ts";
+import { type Limits, maxBitmapBytesOf } from "../limits.ts";
 import type { Progress } from "../ports/long-call.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
@@ -154,8 +154,8 @@ export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgre
 }
 
 /** Refuses to hold more bits in memory than the caller allows. @throws {QdbError} LIMIT */
-export function requireFits(bitCount: number, bitmap: string, { maxBitmapBytes }: Limits): void {
-  const limit = maxBitmapBytes ?? DEFAULT_MAX_BITMAP_BYTES;
+export function requireFits(bitCount: number, bitmap: string, limits: Limits): void {
+  const limit = maxBitmapBytesOf(limits);
   const needed = Math.ceil(bitCount / 8);
   if (needed <= limit) return;
   throw new QdbError(

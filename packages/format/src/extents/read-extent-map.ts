@@ -1,5 +1,5 @@
 import { QdbError } from "../errors.ts";
-import { wholeNumber } from "../integers.ts";
+import { limitOf } from "../integers.ts";
 import { FlatObjects, type ObjectPlace } from "../json-text/flat-objects.ts";
 import { JsonInput, type Parse } from "../json-text/scanner.ts";
 import { Utf8Decoder } from "../layout/utf8-decoder.ts";
@@ -54,7 +54,7 @@ const NBDINFO_OBJECT =
  * const map = await readExtentMap(createReadStream("qemu-img-map.json"), { dirty: "local", signal });
  */
 export async function readExtentMap(chunks: TextChunks, options: ExtentMapOptions = {}): Promise<ExtentMap> {
-  const maxExtents = wholeNumber(options.maxExtents ?? DEFAULT_MAX_EXTENTS, "maxExtents");
+  const maxExtents = limitOf(options.maxExtents, DEFAULT_MAX_EXTENTS, "maxExtents");
   const input = new JsonInput(extentMap(options.dirty, maxExtents));
   const decoder = new Utf8Decoder((offset) => {
     const message = `the extents are not UTF-8 text from byte ${offset} on`;

@@ -4,7 +4,7 @@ import type { BitmapContents } from "../commit/file-contents.ts";
 import { QdbError } from "../errors.ts";
 import type { JsonScanner, Parse } from "../json-text/scanner.ts";
 import { encodeUtf8, toHex } from "../layout/text.ts";
-import { DEFAULT_MAX_BITMAP_BYTES, type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE } from "../limits.ts";
+import { type Limits, MAX_BITMAPS, MAX_EXTRA_DATA_SIZE, maxBitmapBytesOf } from "../limits.ts";
 import type { Digests } from "../ports/digest.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { isBitmapName } from "../records/extra-data.ts";
@@ -39,14 +39,17 @@ export class BitmapLoader {
   readonly loaded: BitmapContents[] = [];
   readonly #scanner: JsonScanner;
   readonly #options: Limits & { readonly digests?: Digests };
+  readonly #maxBitmapBytes: number;
   /** Names of the loaded bitmaps, as hex digits. */
   readonly #names = new Set<string>();
   /** Bytes that the bits of all bitmaps take in memory. */
   #bytes = 0;
 
+  /** @throws {QdbError} USAGE for a limit that is no whole number */
   constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests }) {
     this.#scanner = scanner;
     this.#options = options;
+    this.#maxBitmapBytes = maxBitmapBytesOf(options);
   }
 
   /**
@@ -140,7 +143,7 @@ export class BitmapLoader {
       if (error instanceof QdbError) this.#scanner.fail(path, error.message);
       throw error;
     }
-    const { maxBitmapBytes = DEFAULT_MAX_BITMAP_BYTES } = this.#options;
+    const maxBitmapBytes = this.#maxBitmapBytes;
     if (this.#bytes > maxBitmapBytes) {
       throw new QdbError(
         "LIMIT",

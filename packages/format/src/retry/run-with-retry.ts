@@ -1,5 +1,6 @@
 // Runs plans on one generation of a file, and starts over if a writer commits during the run (spec §5, Readers).
 
+import { limitOf } from "../integers.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import { type RunOptions, run, stream } from "../ports/drivers.ts";
 import type { Plan } from "../ports/plan.ts";
@@ -57,7 +58,7 @@ export async function* streamWithRetry<T, O>(
   options: RunOptions & StreamOptions,
   permit: (index: QdbIndex) => Promise<void> = async () => undefined,
 ): AsyncGenerator<O, T> {
-  const { holdBytes = HOLD_BYTES } = options;
+  const holdBytes = limitOf(options.holdBytes, HOLD_BYTES, "holdBytes");
   for await (const { index, view } of views) {
     let held: O[] = [];
     let bytes = 0;
