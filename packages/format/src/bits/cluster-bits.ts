@@ -227,7 +227,7 @@ export class ClusterBits implements BitSource {
     const count = Math.ceil(bitsOfShape(shape) / clusterBits);
     const resized = new ClusterBits(shape, this.#options, this.#base, this.#pages.copy(whole, count));
     if (page !== undefined) {
-      // Not even if no bit changes, the stored cluster is kept: bits past the old end need not be zero in the file.
+      // The stored cluster is not kept, even if no bit changes: bits past the old end need not be zero in the file.
       const words = new Uint32Array(kernel.wordsFor(resized.#bitsIn(whole)));
       words.set(wordsOfPage(page, this.#bitsIn(whole)).subarray(0, words.length));
       clearFrom(words, smaller - whole * clusterBits);

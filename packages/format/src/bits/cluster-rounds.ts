@@ -3,19 +3,15 @@ import type { ClusterBits } from "./cluster-bits.ts";
 /** Maximum number of bytes of clusters that a round reads, of a bitmap and of its source together. */
 const ROUND_BYTES = 4 * 1024 * 1024;
 
-/** A cluster of which something has to be read: the bits of the bitmap itself, those of its source, or both. */
-export interface ClusterNeed {
-  readonly cluster: number;
-  readonly target: boolean;
-  readonly source: boolean;
-}
-
-/** Yields the clusters of which something has to be read, in rounds. `needOf` returns undefined for all others. */
-export function* roundsOf(
+/**
+ * Yields what has to be read, in rounds. `needOf` says what a cluster needs; undefined if nothing of it or of its source has to be read.
+ * The clusters of a round are looked at before the round is read.
+ */
+export function* roundsOf<N>(
   bits: ClusterBits,
-  needOf: (cluster: number) => ClusterNeed | undefined,
-): Generator<readonly ClusterNeed[], void> {
-  let round: ClusterNeed[] = [];
+  needOf: (cluster: number) => N | undefined,
+): Generator<readonly N[], void> {
+  let round: N[] = [];
   for (let cluster = 0; cluster < bits.count; cluster++) {
     const need = needOf(cluster);
     if (need === undefined) continue;

@@ -3,11 +3,41 @@ import type { Bitmap } from "../bitmap/bitmap.ts";
 import { type Combination, isRoundedInward, requireCombinable } from "../bitmap/combination.ts";
 import { combinePages, equalPages, invertPage, outcomeOf, type Page, type PageKind } from "../bitmap/page.ts";
 import { itemAt } from "../elements.ts";
-
 import type { Plan } from "../ports/plan.ts";
 import { atGranularity, type BitSource } from "./bit-source.ts";
 import { type Apply, ClusterBits, type ClusterBitsOptions } from "./cluster-bits.ts";
-import { type ClusterNeed, roundsOf } from "./cluster-rounds.ts";
+import { roundsOf } from "./cluster-rounds.ts";
+
+/** A cluster whose words, or those of its source, have to be read; "read" stands for them. The other page was uniform when the need was found. */
+interface Need {
+  readonly cluster: number;
+  readonly target: "zeros" | "ones" | "read";
+  readonly source: "zeros" | "ones" | "read";
+}
+
+/** Pages that a change sets, of which those in words take memory. */
+class Results {
+  readonly pages = new Map<number, Page>();
+  readonly #bits: ClusterBits;
+  #held = 0;
+
+  /** `bits` says how much memory there is. */
+  constructor(bits: ClusterBits) {
+    this.#bits = bits;
+  }
+
+  /** @throws {QdbError} LIMIT */
+  set(cluster: number, page: Page): void {
+    if (typeof page === "object") this.#bits.requireMemory(++this.#held);
+    this.pages.set(cluster, page);
+  }
+
+  /** Returns the change. */
+  apply(): ClusterBits {
+    this.#bits.set(this.pages);
+    return this.#bits;
+  }
+}
 
 /**
  * Prepares to combine bits with those of a source. If the granularities differ, the source is rounded outward, or inward for "subtract", so
@@ -17,66 +47,68 @@ import { type ClusterNeed, roundsOf } from "./cluster-rounds.ts";
 export function* prepareCombination(bits: ClusterBits, how: Combination, given: BitSource): Plan<Apply> {
   requireCombinable(how, bits, given);
   const source = atGranularity(given, bits.granularity, isRoundedInward(how));
-  const results = new Map<number, Page>();
-  const needs = (cluster: number): ClusterNeed | undefined => {
-    const outcome = outcomeOf(how, bits.kindOf(cluster), source.kind(bits.rangeOf(cluster)));
+  const results = new Results(bits);
+  const needOf = (cluster: number): Need | undefined => {
+    const target = bits.kindOf(cluster);
+    const other = source.kind(bits.rangeOf(cluster));
+    const outcome = outcomeOf(how, target, other);
     if (outcome === "zeros" || outcome === "ones") results.set(cluster, outcome);
-    const target = outcome === "both" || outcome === "inverted target";
-    const usesSource = outcome === "both" || outcome === "source" || outcome === "inverted source";
-    return target || usesSource ? { cluster, target, source: usesSource } : undefined;
+    if (outcome === "target" || outcome === "zeros" || outcome === "ones") return undefined;
+    // What the result does not depend on is not read: any uniform page does.
+    const needsTarget = outcome === "both" || outcome === "inverted target";
+    const needsSource = outcome !== "inverted target";
+    return {
+      cluster,
+      target: needsTarget ? toRead(target) : uniform(target),
+      source: needsSource ? toRead(other) : uniform(other),
+    };
   };
-  for (const round of roundsOf(bits, needs)) {
-    const ofSource = round.filter((step) => step.source);
-    const sourcePages = yield* source.pages(ofSource.map(({ cluster }) => bits.rangeOf(cluster)));
-    const ofTarget = round.filter((step) => step.target);
-    const targetPages = yield* bits.load(ofTarget.map(({ cluster }) => cluster));
+  for (const round of roundsOf(bits, needOf)) {
+    const sources = round.filter((need) => need.source === "read");
+    const sourcePages = yield* source.pages(sources.map(({ cluster }) => bits.rangeOf(cluster)));
+    const targets = round.filter((need) => need.target === "read");
+    const targetPages = yield* bits.load(targets.map(({ cluster }) => cluster));
     let nextSource = 0;
     let nextTarget = 0;
-    for (const { cluster, target: usesTarget, source: usesSource } of round) {
-      const range = bits.rangeOf(cluster);
-      const bitCount = range.end - range.first;
-      const target = usesTarget ? itemAt(targetPages, nextTarget++) : uniformOf(bits.kindOf(cluster));
-      const other = usesSource ? itemAt(sourcePages, nextSource++) : uniformOf(source.kind(range));
-      const page = combinePages(how, target, other, bitCount);
-      if (equalPages(page, target, bitCount)) continue;
+    for (const need of round) {
+      const { first, end } = bits.rangeOf(need.cluster);
+      const target = need.target === "read" ? itemAt(targetPages, nextTarget++) : need.target;
+      const other = need.source === "read" ? itemAt(sourcePages, nextSource++) : need.source;
+      const page = combinePages(how, target, other, end - first);
+      if (equalPages(page, target, end - first)) continue;
       // The words of a source may be a view of bytes that others hold.
-      results.set(cluster, page === other && typeof page !== "string" ? page.slice() : page);
+      results.set(need.cluster, page === other && typeof page === "object" ? page.slice() : page);
     }
-    bits.requireMemory(results.size);
   }
-  return () => {
-    bits.set(results);
-    return bits;
-  };
+  return () => results.apply();
 }
 
-/** Returns the page of a cluster of which no words are needed. */
-function uniformOf(kind: PageKind): Page {
-  if (kind === "words") throw new Error("the words of a cluster are needed and were not read");
+function toRead(kind: PageKind): Need["target"] {
+  return kind === "words" ? "read" : kind;
+}
+
+function uniform(kind: PageKind): "zeros" | "ones" {
+  if (kind === "words") throw new Error("a combination that needs no words of a page has one in words");
   return kind;
 }
 
 /** Prepares to invert every bit. Reads all stored clusters. @throws {QdbError} BAD_CHECKSUM; LIMIT */
 export function* prepareInversion(bits: ClusterBits): Plan<Apply> {
-  const results = new Map<number, Page>();
-  const needs = (cluster: number): ClusterNeed | undefined => {
+  const results = new Results(bits);
+  const needOf = (cluster: number): number | undefined => {
     const kind = bits.kindOf(cluster);
-    if (kind === "words") return { cluster, target: true, source: false };
+    if (kind === "words") return cluster;
     results.set(cluster, kind === "zeros" ? "ones" : "zeros");
     return undefined;
   };
-  for (const round of roundsOf(bits, needs)) {
-    const pages = yield* bits.load(round.map(({ cluster }) => cluster));
-    for (const [at, { cluster }] of round.entries()) {
+  for (const round of roundsOf(bits, needOf)) {
+    const pages = yield* bits.load(round);
+    for (const [at, cluster] of round.entries()) {
       const { first, end } = bits.rangeOf(cluster);
       results.set(cluster, invertPage(itemAt(pages, at), end - first));
     }
-    bits.requireMemory(results.size);
   }
-  return () => {
-    bits.set(results);
-    return bits;
-  };
+  return () => results.apply();
 }
 
 /**
@@ -87,23 +119,21 @@ export function* prepareGranularity(bits: ClusterBits, granularity: number, opti
   if (granularity === bits.granularity) return () => bits;
   const source = atGranularity(bits, granularity, false);
   const result = ClusterBits.uniform({ size: bits.size, granularity }, "zeros", options);
-  const pages = new Map<number, Page>();
-  const needs = (cluster: number): ClusterNeed | undefined => {
+  const results = new Results(result);
+  const needOf = (cluster: number): number | undefined => {
     const kind = source.kind(result.rangeOf(cluster));
-    if (kind === "words") return { cluster, target: false, source: true };
-    if (kind === "ones") pages.set(cluster, kind);
+    if (kind === "words") return cluster;
+    if (kind === "ones") results.set(cluster, kind);
     return undefined;
   };
-  for (const round of roundsOf(result, needs)) {
-    const read = yield* source.pages(round.map(({ cluster }) => result.rangeOf(cluster)));
-    for (const [at, { cluster }] of round.entries()) {
+  for (const round of roundsOf(result, needOf)) {
+    const read = yield* source.pages(round.map((cluster) => result.rangeOf(cluster)));
+    for (const [at, cluster] of round.entries()) {
       const page = itemAt(read, at);
-      pages.set(cluster, typeof page === "string" ? page : page.slice());
+      results.set(cluster, typeof page === "string" ? page : page.slice());
     }
-    result.requireMemory(pages.size);
   }
-  result.set(pages);
-  return () => result;
+  return () => results.apply();
 }
 
 /**

@@ -4,7 +4,7 @@ import { itemAt } from "../elements.ts";
 import type { Limits } from "../limits.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
-import { type ClusterNeed, roundsOf } from "./cluster-rounds.ts";
+import { roundsOf } from "./cluster-rounds.ts";
 import { requireFits } from "./read-bits.ts";
 
 /**
@@ -19,15 +19,15 @@ export function* readClusterBits(bits: ClusterBits, label: string, limits: Limit
     if (page === "ones") bitmap.markBits(range);
     else if (page !== "zeros") bitmap.mergeWordsAt(range.first, page);
   };
-  const needOf = (cluster: number): ClusterNeed | undefined => {
+  const needOf = (cluster: number): number | undefined => {
     const kind = bits.kindOf(cluster);
-    if (kind === "words") return { cluster, target: true, source: false };
+    if (kind === "words") return cluster;
     put(cluster, kind);
     return undefined;
   };
   for (const round of roundsOf(bits, needOf)) {
-    const pages = yield* bits.load(round.map(({ cluster }) => cluster));
-    for (const [at, { cluster }] of round.entries()) put(cluster, itemAt(pages, at));
+    const pages = yield* bits.load(round);
+    for (const [at, cluster] of round.entries()) put(cluster, itemAt(pages, at));
   }
   return bitmap;
 }
