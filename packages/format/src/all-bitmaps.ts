@@ -28,7 +28,8 @@ export type AllOptions = RunOptions & Pick<BitOptions, "onProgress">;
  * a count says something of the file and gives out no bits.
  * @throws {QdbError} what `QdbFile.open` throws
  */
-export async function countAll({ reader }: QdbFile, options: AllOptions = {}): Promise<CountedBitmap[]> {
+export async function countAll(file: QdbFile, options: AllOptions = {}): Promise<CountedBitmap[]> {
+  const { reader } = file;
   return reader.run((index) => countAllPlan(index, reader.digests, options.onProgress), options);
 }
 
@@ -40,10 +41,11 @@ export async function countAll({ reader }: QdbFile, options: AllOptions = {}): P
  * @throws {QdbError} BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is not set; what `QdbFile.open` throws
  */
 export async function extentsOfAll(
-  { reader }: QdbFile,
+  file: QdbFile,
   begin: (index: QdbIndex) => ExtentsVisitor,
   options: AllOptions = {},
 ): Promise<MappedBitmap[]> {
+  const { reader } = file;
   const { digests, options: accepted } = reader;
   const plan = function* (index: QdbIndex, refused: ReadonlyMap<BitmapEntry, Problem>): Plan<MappedBitmap[]> {
     refuseMirror(index, accepted);
@@ -72,7 +74,8 @@ export async function extentsOfAll(
  *   console.log(quote(entry.label), bitmap === undefined ? problem : bitmap.dirtyBytes());
  * }
  */
-export async function readAll({ reader }: QdbFile, options: AllOptions = {}): Promise<LoadedBitmap[]> {
+export async function readAll(file: QdbFile, options: AllOptions = {}): Promise<LoadedBitmap[]> {
+  const { reader } = file;
   const { digests, options: accepted } = reader;
   const { maxBitmapBytes } = accepted;
   const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };

@@ -15,9 +15,10 @@ import type { StreamOptions } from "./retry/run-with-retry.ts";
  * const { bitmaps }: QdbJson = JSON.parse(text);
  */
 export async function* dumpQdb(
-  { reader }: QdbFile,
+  file: QdbFile,
   options: RunOptions & DumpOptions & StreamOptions = {},
 ): AsyncGenerator<string, DumpSummary> {
+  const { reader } = file;
   const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, reader.digests, options);
   return yield* reader.stream(plan, (text) => text.length, { ...options, whole: true });
 }
