@@ -16,7 +16,9 @@ export default defineConfig({
       ...["format", "io-node", "qcow2"].map((name) => {
         return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
       }),
-      { find: "@qdb/format/internal", replacement: source("format").replace("index.ts", "internal.ts") },
+      ...["internal", "picture"].map((name) => {
+        return { find: `@qdb/format/${name}`, replacement: source("format").replace("index.ts", `${name}.ts`) };
+      }),
     ],
   },
   test: {

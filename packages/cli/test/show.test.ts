@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { Bitmap, ExtentBatch } from "@qdb/format";
+import type { Level } from "@qdb/format/picture";
 import { describe, expect, test } from "vitest";
-import { type Level, Raster } from "../src/picture/raster.ts";
-import { percent } from "../src/shell/size.ts";
 import { COMMAND, NODE, qdb, qdbFails, runQdb, temporaryDirectory } from "./built.ts";
 import { runPeer, seededRandom } from "./peers.ts";
 import { handFile } from "./samples.ts";
@@ -128,37 +126,6 @@ describe("the grid", () => {
     expect(stripVTControlCharacters(colored)).toBe(plain);
     const longest = Math.max(...plain.split("\n").map((line) => line.trimEnd().length));
     expect([longest > 80, longest <= 120]).toEqual([true, true]);
-  });
-});
-
-describe("cells", () => {
-  test("2^32 bits: every run counts in its own cells", () => {
-    const shape = { size: 2n ** 32n * 512n, granularity: 512 };
-    const raster = new Raster(shape, { columns: 64, rows: 16 });
-    expect([raster.bitsPerCell, raster.count]).toEqual([2 ** 22, 1024]);
-    raster.add(new ExtentBatch(shape, Uint32Array.of(5, 5, 2 ** 22, 2 ** 23 - 1, 2 ** 32 - 1, 2 ** 32 - 1)));
-    expect([0, 1, 2, 1022, 1023].map((cell) => raster.level(cell))).toEqual([1, 4, 0, 0, 1]);
-    expect(raster.dirtyBytes).toBe((2n + 2n ** 22n) * 512n);
-  });
-
-  test("the last granule counts with the bytes that the disk has of it", () => {
-    const shape = { size: 4096n * 3n + 1n, granularity: 4096 };
-    const raster = new Raster(shape, { columns: 16, rows: 1 });
-    for (const batch of Bitmap.dirty(shape).batches()) raster.add(batch);
-    expect(raster.dirtyBytes).toBe(shape.size);
-    expect(raster.rowLevels(0)).toEqual([4, 4, 4, 4]);
-  });
-
-  test("percentages are 0 only of nothing and 100 only of everything", () => {
-    const whole = 10n ** 18n;
-    const cases: [bigint, string][] = [
-      [0n, "0 %"],
-      [1n, "< 0.01 %"],
-      [whole / 8n, "12.5 %"],
-      [whole - 1n, "> 99.9 %"],
-      [whole, "100 %"],
-    ];
-    for (const [part, text] of cases) expect(percent(part, whole)).toBe(text);
   });
 });
 

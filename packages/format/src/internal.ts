@@ -25,6 +25,7 @@ export {
 } from "./limits.ts";
 export { lowerBound, NumberList } from "./number-list.ts";
 export { bitmapState } from "./open/bitmap-state.ts";
+export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { checkSignal, LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";

@@ -30,6 +30,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     commit: [...LOW, "open", "bits", "maps"],
     edit: [...LOW, "bits"],
     queue: [...LOW, "open", "bits", "maps", "commit", "edit"],
+    picture: ["base", "bitmap", "records"],
     json: [...LOW, "json-text", "open", "bits", "maps", "commit"],
     retry: [...LOW, "open", "bits", "maps", "check"],
     ".": [
@@ -44,6 +45,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
       "commit",
       "edit",
       "queue",
+      "picture",
       "json",
       "retry",
     ],
@@ -61,7 +63,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     files: ["shell"],
     bitmap: ["shell", "files", "import"],
     map: ["shell"],
-    picture: ["shell", "info"],
+    picture: ["shell"],
     import: ["shell", "files"],
     commands: ["shell", "files", "info", "bitmap", "map", "picture", "import"],
     ".": ["shell", "commands"],
@@ -83,7 +85,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   format: [],
   "io-node": ["@qdb/format", "@qdb/format/internal"],
   qcow2: ["@qdb/format", "@qdb/format/internal"],
-  cli: ["@qdb/format", "@qdb/format/internal", "@qdb/io-node", "@qdb/qcow2"],
+  cli: ["@qdb/format", "@qdb/format/internal", "@qdb/format/picture", "@qdb/io-node", "@qdb/qcow2"],
   conformance: [],
 };
 

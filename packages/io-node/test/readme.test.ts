@@ -70,6 +70,7 @@ const READMES: readonly Readme[] = [
       "]",
       '{"extents":[{"offset":"0","length":"65536"},{"offset":"1073741824","length":"65536"}],"next":"1073807360"}',
       '{"extents":[{"offset":"1071594340352","length":"65536"},{"offset":"1072668082176","length":"65536"}],"next":null}',
+      "1 MiB of 1 GiB dirty (0.0977 %), a cell is 128 KiB <svg",
       "5805696 bytes in the chunks 1 and 2",
     ],
   },

@@ -1,11 +1,10 @@
 import type { Bitmap, QdbFile } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { closing, shortSize } from "@qdb/format/internal";
 import { copyExtents } from "@qdb/io-node";
 import { about, diskOf, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 import { insisting } from "../shell/errors.ts";
-import { shortSize } from "../shell/size.ts";
 
 /** `qdb copy`: copies the dirty extents of one image onto another image. */
 export const command: CommandSpec = {

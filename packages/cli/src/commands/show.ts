@@ -1,11 +1,10 @@
 import { basename } from "node:path";
-import { QdbError, quote } from "@qdb/format";
+import { QdbError, type QdbFile, quote } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
+import { type DrawOptions, drawAllBitmaps, drawBitmap, type Picture, svgOf, svgSpace } from "@qdb/format/picture";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, openFile } from "../files/open-qdb.ts";
-import { drawAll, drawOne, type SpaceFor } from "../picture/drawing.ts";
-import type { Pictures } from "../picture/picture.ts";
-import { svgOf, svgSpace } from "../picture/svg.ts";
+import { warningOf } from "../info/disk-info.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
@@ -44,15 +43,29 @@ async function run(call: Call): Promise<number> {
   // A picture says beside the map whether the disk has changed.
   const file = await openFile(path, call, { acceptMirror: true, disk: "ignore" });
   await closing(file, async () => {
-    const space: SpaceFor = (bits, isOnly) =>
-      out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bits);
-    const pictures = await about(path, () =>
-      name === undefined ? drawAll(file, space, call) : drawOne(file.bitmap(name), space, call),
-    );
+    const space: NonNullable<DrawOptions["space"]> = (bitCount, isOnly) =>
+      out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bitCount);
+    const pictures = await about(path, () => draw(file, name, space, call));
     if (out === undefined) printText(pictures, call);
-    else await writeOutput(out, () => inPieces(svgOf(quote(basename(path)), pictures)), call);
+    else await writeOutput(out, () => inPieces(svgOf(basename(path), pictures)), call);
   });
   return 0;
+}
+
+/** Draws one bitmap, or all of them. @throws {QdbError} as `drawBitmap` and `drawAllBitmaps` */
+async function draw(
+  file: QdbFile,
+  name: string | undefined,
+  space: NonNullable<DrawOptions["space"]>,
+  call: Call,
+): Promise<Iterable<Picture>> {
+  const progress = call.progress("reading");
+  const options = { space, warningOf, signal: call.signal, onProgress: progress.onProgress };
+  try {
+    return name === undefined ? await drawAllBitmaps(file, options) : [await drawBitmap(file.bitmap(name), options)];
+  } finally {
+    progress.end();
+  }
 }
 
 function refuseTextOptions(call: Call): void {
@@ -68,15 +81,17 @@ function widthOf(call: Call): number {
   throw new QdbError("USAGE", `--width ${quote(text)} is no number from ${WIDTHS.min} to ${WIDTHS.max}`);
 }
 
-function printText(pictures: Pictures, call: Call): void {
+function printText(pictures: Iterable<Picture>, call: Call): void {
   const { output } = call;
   const isAscii = call.has("ascii") || !isUtf8Locale(process.env);
   const style: TextStyle = { glyphs: isAscii ? GLYPHS.ascii : GLYPHS.unicode, colors: output.colors };
+  let count = 0;
   for (const picture of pictures) {
+    count++;
     for (const line of pictureLines(picture, style)) output.line(line);
     output.line();
   }
-  output.line(pictures.count === 0 ? "The file holds no bitmaps." : legendLine(style));
+  output.line(count === 0 ? "The file holds no bitmaps." : legendLine(style));
 }
 
 /** Minimum number of characters of a piece of output, except for the last piece. */

@@ -1,7 +1,7 @@
 import { type Bitmap, type BitmapInit, QdbError, quote } from "@qdb/format";
-import { isGranularity } from "@qdb/format/internal";
+import { isGranularity, percent, shortSize } from "@qdb/format/internal";
 import type { Call } from "../shell/command.ts";
-import { parseSize, percent, shortSize } from "../shell/size.ts";
+import { parseSize } from "../shell/size.ts";
 
 /** A bitmap that a command makes and stores in a file. */
 export type NewBitmap = BitmapInit & { readonly bits: Bitmap; readonly enabled: boolean };

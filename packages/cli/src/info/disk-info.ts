@@ -32,6 +32,13 @@ const CHANGES: Readonly<Record<Exclude<DiskState["kind"], "unstamped" | "unreada
   changed: "yes, the disk is another one or was changed",
 };
 
+/** Returns why a map of a bitmap may be outdated; undefined if the disk gives no reason. It examines the disk, so call it after the bits were read. */
+export function warningOf(entry: BitmapEntry): string | undefined {
+  const disk = diskInfo(entry);
+  const isDoubtful = disk.disk_state === "changed" || disk.disk_state === "unreadable";
+  return isDoubtful ? `changed since: ${changeText(disk)}` : undefined;
+}
+
 /** Returns one line that says whether the disk has changed. Paths in it are quoted. Undefined if the bitmap has no disk stamp. */
 export function changeText({ disk_state: state, disk_error: error }: DiskInfo): string | undefined {
   if (error !== undefined) return `unknown, ${error.message}`;

@@ -1,7 +1,15 @@
+import { shortSize } from "@qdb/format/internal";
+import {
+  dirtyLine,
+  factsLine,
+  type Grid,
+  hasMap,
+  LEVELS,
+  type Level,
+  type Picture,
+  type RasterSpace,
+} from "@qdb/format/picture";
 import type { Colors } from "../shell/output.ts";
-import { shortSize } from "../shell/size.ts";
-import { dirtyLine, factsLine, hasMap, type Picture } from "./picture.ts";
-import { type Grid, LEVELS, type Level, type RasterSpace } from "./raster.ts";
 
 /** How a grid is printed on a terminal. */
 export interface TextStyle {

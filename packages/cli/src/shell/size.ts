@@ -1,5 +1,5 @@
 import { QdbError, quote } from "@qdb/format";
-import { itemAt } from "@qdb/format/internal";
+import { itemAt, shortSize } from "@qdb/format/internal";
 
 const POWERS = "KMGTPE";
 const SIZE = /^([0-9]+)([kmgtpe]?)$/i;
@@ -22,34 +22,7 @@ export function parseSize(text: string, option: string): bigint {
   return BigInt(itemAt(match, 1)) << BigInt(unit === "" ? 0 : 10 * (POWERS.indexOf(unit) + 1));
 }
 
-/** Formats a size with at most three digits, in the style of qemu-img: `16 GiB`. */
-export function shortSize(bytes: bigint): string {
-  let power = 0;
-  // The next unit is used from 1000 on, so that there are never four digits before the point.
-  while (power < POWERS.length && bytes >= 1000n << BigInt(10 * power)) power++;
-  const value = Number(bytes) / 1024 ** power;
-  const unit = power === 0 ? "B" : `${POWERS.charAt(power - 1)}iB`;
-  return `${threeDigits(value)} ${unit}`;
-}
-
-/** Rounds a number to three significant digits as %.3g of printf does, ties to even. The number must be 0 or from 0.9 to 1000. */
-function threeDigits(value: number): number {
-  const scale = value < 1 ? 1000 : value < 10 ? 100 : value < 100 ? 10 : 1;
-  const scaled = value * scale;
-  const below = Math.floor(scaled);
-  return (scaled - below === 0.5 ? below + (below % 2) : Math.round(scaled)) / scale;
-}
-
 /** Formats a size in the style of qemu-img info: `16 GiB (17179869184 bytes)`. */
 export function longSize(bytes: bigint): string {
   return `${shortSize(bytes)} (${bytes} bytes)`;
-}
-
-/** Formats a share as a percentage with three digits. 0 and 100 are only shown if they are exact. */
-export function percent(part: bigint, whole: bigint): string {
-  if (part === 0n) return "0 %";
-  if (part === whole) return "100 %";
-  const value = (Number(part) / Number(whole)) * 100;
-  if (value < 0.01) return "< 0.01 %";
-  return value > 99.9 ? "> 99.9 %" : `${Number(value.toPrecision(3))} %`;
 }

@@ -1,5 +1,5 @@
-import type { BitmapShape } from "@qdb/format";
-import { byteAt, itemAt, numberAt, wordAt } from "@qdb/format/internal";
+import type { BitmapShape } from "../bitmap/shape.ts";
+import { byteAt, itemAt, numberAt, wordAt } from "../elements.ts";
 import { Grid, LEVELS, type Level, type Raster, type RasterSpace } from "./raster.ts";
 
 /** Size of each array that holds stored grids, in bytes. */

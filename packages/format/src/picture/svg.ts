@@ -1,7 +1,8 @@
-import { itemAt } from "@qdb/format/internal";
-import { shortSize } from "../shell/size.ts";
-import { dirtyLine, factsLine, hasMap, type Picture, type Pictures } from "./picture.ts";
+import { itemAt } from "../elements.ts";
+import { quote } from "../quote.ts";
+import { dirtyLine, factsLine, hasMap, type Picture } from "./picture.ts";
 import { type Grid, LEVELS, type RasterSpace } from "./raster.ts";
+import { shortSize } from "./size-text.ts";
 
 /** Layout of the picture in pixels: its width, the width of the map in it, the margins, and the height of a line of text. */
 const WIDTH = 880;
@@ -47,28 +48,33 @@ ${rulesOf(THEMES.dark)}
 }
 `;
 
-/** Returns the space for a map in the SVG. A bitmap with few bits gets larger cells. */
-export function svgSpace(bits: number): RasterSpace {
-  return bits <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
+/** Returns the space for the map of a bitmap with `bitCount` bits in an SVG. A bitmap with few bits gets larger cells. */
+export function svgSpace(bitCount: number): RasterSpace {
+  return bitCount <= 64 * 32 ? { columns: 64, rows: 32 } : { columns: 128, rows: 64 };
 }
 
 /**
- * Yields the text of one SVG file with the pictures of all bitmaps. It has no scripts and no external resources. `file` is the name in its
- * title.
+ * Yields the text of one SVG file with pictures of bitmaps, which are iterated three times. It is well-formed whatever the names hold, and
+ * has no scripts and no external resources. `file` is the name in its title.
  */
-export function* svgOf(file: string, pictures: Pictures): Generator<string, void> {
+export function* svgOf(file: string, pictures: Iterable<Picture>): Generator<string, void> {
+  const title = quote(file);
+  let count = 0;
   let height = MARGIN + 2 * LINE;
-  for (const picture of pictures) height += heightOf(picture) + MARGIN;
+  for (const picture of pictures) {
+    count++;
+    height += heightOf(picture) + MARGIN;
+  }
   yield `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc">\n`;
-  yield `<title id="title">${escapeXml(`Dirty bitmaps of ${file}`)}</title>\n<desc id="desc">`;
+  yield `<title id="title">${escapeXml(`Dirty bitmaps of ${title}`)}</title>\n<desc id="desc">`;
   let before = "";
   for (const picture of pictures) {
     yield escapeXml(`${before}${factsLine(picture)}: ${summaryOf(picture)}.`);
     before = " ";
   }
-  if (pictures.count === 0) yield "The file holds no bitmaps.";
+  if (count === 0) yield "The file holds no bitmaps.";
   yield `</desc>\n<style>${STYLE}</style>\n<rect class="back" width="${WIDTH}" height="${height}"/>\n`;
-  yield `<text class="dim" x="${MARGIN}" y="${MARGIN + 8}">${escapeXml(shorten(file, LONGEST_PROBLEM))}</text>\n`;
+  yield `<text class="dim" x="${MARGIN}" y="${MARGIN + 8}">${escapeXml(shorten(title, LONGEST_PROBLEM))}</text>\n`;
   let top = MARGIN + LINE;
   for (const picture of pictures) {
     const { map } = picture;
@@ -181,7 +187,7 @@ const XML_ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Escapes the characters that have a meaning in XML. Control characters must have been escaped by `quote` before. */
+/** Escapes the characters that have a meaning in XML, and replaces those that must not be in it by U+FFFD. */
 function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => XML_ESCAPES[character] ?? character);
+  return text.replace(/[&<>"'\p{Cc}\p{Cs}\ufffe\uffff]/gu, (character) => XML_ESCAPES[character] ?? "\ufffd");
 }

@@ -1,5 +1,6 @@
-import { type BitmapShape, bitsOfShape, type ExtentBatch } from "@qdb/format";
-import { dirtyBytes, numberAt, wordAt } from "@qdb/format/internal";
+import type { ExtentBatch } from "../bitmap/runs.ts";
+import { type BitmapShape, bitsOfShape, dirtyBytes } from "../bitmap/shape.ts";
+import { numberAt, wordAt } from "../elements.ts";
 
 /** How much of a cell is dirty: 0 for nothing, 1 for up to a third of its granules, 2 for up to two thirds, 3 for more, 4 for all. */
 export type Level = 0 | 1 | 2 | 3 | 4;
