@@ -100,7 +100,8 @@ function plainly(plain: Plain, source: Plain, made: Step): Plain | undefined {
       const end = Math.min(offset + made.length, size);
       for (const bit of bits.keys()) {
         const [first, last] = [bit * granularity, Math.min((bit + 1) * granularity, size)];
-        if (made.value ? first < end && last > offset : first >= offset && last <= end) bits[bit] = made.value ? 1 : 0;
+        const isIn = made.value ? first < end && last > offset : first >= offset && last <= end;
+        if (isIn && offset < end) bits[bit] = made.value ? 1 : 0;
       }
       return { ...plain, bits };
     }
