@@ -206,6 +206,35 @@ describe("where no file can be made, none is left", () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  test("a file written in place whose status cannot be read is closed, left and named: another file may be in its place", async () => {
+    const path = join(temporaryDirectory(), "new.qdb");
+    const closed: number[] = [];
+    let isOurs = (_: number): boolean => false;
+    replaceInFs("linkSync", () => () => {
+      isOurs = (fd) => existsSync(path) && statOf(fd) === statSync(path).ino;
+      throw Object.assign(new Error("EPERM"), { code: "EPERM", errno: -1 });
+    });
+    replaceInFs(
+      "fstatSync",
+      (real) =>
+        ((fd: number, ...rest: never[]) => {
+          if (isOurs(fd)) throw ioError();
+          return real(fd, ...rest);
+        }) as typeof real,
+    );
+    replaceInFs("closeSync", (real) => (fd) => {
+      if (isOurs(fd)) closed.push(fd);
+      real(fd);
+    });
+    const error = await errorOf(() => createFile(path, fullImage()));
+    expect([error.code, error.message]).toEqual([
+      "IO",
+      `cannot stat "${path}": EIO: i/o error; then "${path}", an empty file, was not removed: another file may be in its place`,
+    ]);
+    expect(readFileSync(path)).toHaveLength(0);
+    expect(closed).toHaveLength(1);
+  });
+
   test("a temporary file that cannot be removed is named", () => {
     const directory = temporaryDirectory();
     const { code, message } = traced("create-script.ts", join(directory, "new.qdb"), {

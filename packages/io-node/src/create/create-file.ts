@@ -1,7 +1,7 @@
 import { linkSync, unlinkSync } from "node:fs";
 import { type FileImage, type LongCallOptions, QdbError, quote } from "@qdb/format";
-import { closingOnError, LongCall } from "@qdb/format/internal";
-import { alreadyExists, errnoOf, fromNode } from "../system/errors.ts";
+import { closingOnError, closingOnErrorSync, LongCall } from "@qdb/format/internal";
+import { alreadyExists, errnoOf, fromNode, withRemark } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 import { lockedError } from "../system/lock-state.ts";
@@ -58,7 +58,7 @@ async function createByLink(path: string, image: FileImage, call: LongCall): Pro
 
 async function createInPlace(path: string, image: FileImage, call: LongCall): Promise<void> {
   const file = Handle.create(path, path);
-  const { key } = file.status();
+  const key = keyInPlace(file);
   await making(file, key, [path], async () => {
     if (!file.lock()) throw lockedError(path, key);
     const primary = primaryOf(image);
@@ -68,6 +68,22 @@ async function createInPlace(path: string, image: FileImage, call: LongCall): Pr
     file.write(primary, 0);
     file.sync();
     confirmName(file);
+  });
+}
+
+/**
+ * Returns the key of a file that was just created under its own name. If its status cannot be read, the file is closed and left, since the
+ * name may lead to a file of another program by now.
+ * @throws {QdbError} IO, which names the file that was left
+ */
+function keyInPlace(file: Handle): string {
+  return closingOnErrorSync(file, () => {
+    try {
+      return file.status().key;
+    } catch (error) {
+      const remark = `then ${quote(file.path)}, an empty file, was not removed: another file may be in its place`;
+      throw withRemark(error, "create", file.path, remark);
+    }
   });
 }
 

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { onTestFinished } from "vitest";
 
-type Replaceable = "statSync" | "readSync" | "fsyncSync" | "closeSync";
+type Replaceable = "statSync" | "fstatSync" | "linkSync" | "readSync" | "fsyncSync" | "closeSync";
 
 /** Puts a function in the place of one of node:fs, for one test. */
 export function replaceInFs<K extends Replaceable>(name: K, make: (real: (typeof fs)[K]) => (typeof fs)[K]): void {
