@@ -9,6 +9,7 @@ import { refuseMirror } from "./open/header-source.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { RunOptions } from "./ports/drivers.ts";
 import type { Plan } from "./ports/plan.ts";
+import { runTask } from "./ports/task.ts";
 import type { QdbFile } from "./qdb-file.ts";
 import {
   type CountedBitmap,
@@ -30,7 +31,7 @@ export type AllOptions = RunOptions & Pick<BitOptions, "onProgress">;
  */
 export async function countAll(file: QdbFile, options: AllOptions = {}): Promise<CountedBitmap[]> {
   const { reader } = file;
-  return reader.run((index) => countAllPlan(index, reader.digests, options.onProgress), options);
+  return runTask(reader.run((index) => countAllPlan(index, reader.digests, options.onProgress), options));
 }
 
 /**
@@ -61,7 +62,7 @@ export async function extentsOfAll(
     }
     return mapped;
   };
-  return reader.run(async (index) => plan(index, await refusalsOf(index, accepted)), options);
+  return runTask(reader.run(async (index) => plan(index, await refusalsOf(index, accepted)), options));
 }
 
 /**
@@ -79,11 +80,11 @@ export async function readAll(file: QdbFile, options: AllOptions = {}): Promise<
   const { digests, options: accepted } = reader;
   const { maxBitmapBytes } = accepted;
   const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-  const loaded = await reader.run(function* (index) {
+  const loaded = reader.run(function* (index) {
     refuseMirror(index, accepted);
     return yield* readAllPlan(index, digests, { ...options, ...bounds });
   }, options);
-  return withoutRefused(loaded, accepted);
+  return withoutRefused(await runTask(loaded), accepted);
 }
 
 /** Returns the entries of a table whose bits `beforeBits` refuses, each with the error of `beforeBits` as a problem. */

@@ -2,6 +2,7 @@ import { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { RunOptions } from "./ports/drivers.ts";
 import type { Plan } from "./ports/plan.ts";
+import { streamTask } from "./ports/task.ts";
 import type { QdbFile } from "./qdb-file.ts";
 import type { StreamOptions } from "./retry/run-with-retry.ts";
 
@@ -14,11 +15,11 @@ import type { StreamOptions } from "./retry/run-with-retry.ts";
  * for await (const part of dumpQdb(file)) text += part;
  * const { bitmaps }: QdbJson = JSON.parse(text);
  */
-export async function* dumpQdb(
+export function dumpQdb(
   file: QdbFile,
   options: RunOptions & DumpOptions & StreamOptions = {},
 ): AsyncGenerator<string, DumpSummary> {
   const { reader } = file;
   const plan = (index: QdbIndex): Plan<DumpSummary, string> => dumpPlan(index, reader.digests, options);
-  return yield* reader.stream(plan, (text) => text.length, { ...options, whole: true });
+  return streamTask(reader.stream(plan, (text) => text.length, { ...options, whole: true }));
 }

@@ -1,5 +1,6 @@
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { AnySource } from "./ports/source.ts";
+import { ASYNC, runTask } from "./ports/task.ts";
 import { type OpenOptions, QdbReader } from "./retry/qdb-reader.ts";
 import { StoredBitmap } from "./stored-bitmap.ts";
 
@@ -22,7 +23,7 @@ export class QdbFile {
    * signal is aborted; LOCKED if a writer commits during every attempt
    */
   static async open(source: AnySource, options: OpenOptions = {}): Promise<QdbFile> {
-    return new QdbFile(await QdbReader.open(source, options));
+    return new QdbFile(await runTask(QdbReader.open(ASYNC, source, options)));
   }
 
   /** Header, extensions and table, as they were last read. */

@@ -20,4 +20,5 @@ export { requireWritableHost } from "./system/writable-host.ts";
 export { type LockHolder, type LockState, lockState } from "./system/lock-state.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
 export { openQdb, type QdbOpenOptions } from "./files/open-qdb.ts";
+export { openQdbSync } from "./files/open-qdb-sync.ts";
 export { lookAtDisk, type StampedDisk } from "./disk/stamp.ts";

@@ -3,23 +3,47 @@ import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bitmap, QdbError } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { editingContract } from "../../format/test/contract/editing.ts";
-import { createQdb, editQdb, lookAtDisk, openQdb } from "../src/index.ts";
+import { type EditingHost, editingContract } from "../../format/test/contract/editing.ts";
+import { readingContract } from "../../format/test/contract/reading.ts";
+import { createQdb, editQdb, lookAtDisk, openQdb, openQdbSync } from "../src/index.ts";
 import { Child } from "./support/child.ts";
 import { errorOf } from "./support/errors.ts";
 import { replaceInFs } from "./support/fake-fs.ts";
 import { loopDevice } from "./support/root.ts";
 import { temporaryDirectory } from "./support/temp.ts";
 
-describe("a file", () => {
-  editingContract<string>({
-    place: () => join(temporaryDirectory(), "file.qdb"),
-    createQdb,
-    editQdb,
-    openQdb,
-    bytes: (path) => readFileSync(path),
-    overwrite: (path, bytes) => writeFileSync(path, bytes),
-  });
+const HOST: EditingHost<string> = {
+  place: () => join(temporaryDirectory(), "file.qdb"),
+  createQdb,
+  editQdb,
+  openQdb,
+  bytes: (path) => readFileSync(path),
+  overwrite: (path, bytes) => writeFileSync(path, bytes),
+};
+
+describe("editQdb and createQdb", () => editingContract(HOST));
+describe("openQdb", () => readingContract({ ...HOST, open: openQdb }));
+describe("openQdbSync", () => readingContract({ ...HOST, open: openQdbSync }));
+
+test("openQdbSync compares the disk of a bitmap, and closes the file if it cannot be opened", async () => {
+  const directory = temporaryDirectory();
+  const [path, disk] = [join(directory, "file.qdb"), join(directory, "disk.raw")];
+  writeFileSync(disk, new Uint8Array(4096));
+  utimesSync(disk, 1, 1);
+  const { path: recorded, stamp: diskStamp } = lookAtDisk(disk);
+  await createQdb(path, { bitmaps: [{ name: "daily", size: 4096, disk: recorded, diskStamp }] });
+  utimesSync(disk, 2, 2);
+  const file = openQdbSync(path);
+  expect((await errorOf(() => file.bitmap("daily").read())).code).toBe("WRONG_DISK");
+  expect((await errorOf(() => [...file.bitmap("daily").extents()])).code).toBe("WRONG_DISK");
+  file.close();
+  const insisting = openQdbSync(path, { disk: "ignore" });
+  expect(insisting.bitmap("daily").read().count()).toBe(0);
+  insisting.close();
+  expect((await errorOf(() => file.bitmap("daily").read())).code).toBe("USAGE");
+  expect((await errorOf(() => openQdbSync(path, { disk: "" }))).code).toBe("USAGE");
+  writeFileSync(path, "no QDB file");
+  expect((await errorOf(() => openQdbSync(path))).code).toBe("BAD_MAGIC");
 });
 
 test("a device", async () => {

@@ -83,6 +83,8 @@ const READMES: readonly Readme[] = [
       "2162688 bytes are dirty",
       ...READING,
       ...READING,
+      ...READING.slice(1),
+      ...READING.slice(1),
       "2 extents of 2162688 bytes",
       "2 extents of 2162688 bytes",
       "65536 bytes copied",

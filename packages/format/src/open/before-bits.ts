@@ -20,6 +20,6 @@ export interface BitsOptions {
 }
 
 /** Calls `beforeBits`, if there is one, for the bitmap of a table entry. @throws {unknown} what `beforeBits` throws */
-export async function askBeforeBits({ beforeBits }: BitsOptions, entry: BitmapEntry): Promise<void> {
-  await beforeBits?.({ label: entry.label, records: entry.parseRecords() });
+export function askBeforeBits({ beforeBits }: BitsOptions, entry: BitmapEntry): void | PromiseLike<void> {
+  return beforeBits?.({ label: entry.label, records: entry.parseRecords() });
 }

@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms` milliseconds. */
   wait(ms: number): Promise<void>;
+  /** Returns after `ms` milliseconds: for synchronous calls. The default blocks the thread. */
+  waitSync?(ms: number): void;
 }
 
 /** The clock of the host. */
@@ -11,6 +13,17 @@ export const hostClock: Clock = {
   now: () => performance.now(),
   wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
+
+/** Blocks the thread for `ms` milliseconds. */
+export function waitSync(ms: number): void {
+  const end = performance.now() + ms;
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  } catch {
+    // The main thread of a page cannot sleep, and not every page has SharedArrayBuffer.
+  }
+  while (performance.now() < end);
+}
 
 /** Gives other work in the event loop a turn. It uses `setImmediate` if the host has it: `setTimeout` takes at least a millisecond. */
 export function turn(): Promise<void> {

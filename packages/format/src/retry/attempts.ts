@@ -1,6 +1,7 @@
 // How often a reader starts over when a writer commits to the file while it reads (spec §5, Readers).
 import { QdbError } from "../errors.ts";
 import { type Clock, hostClock } from "../ports/clock.ts";
+import { ASYNC, type Engine, runTask, type Task, wait } from "../ports/task.ts";
 
 /** A reader gives up once it has both started over this many times and tried for this many milliseconds. */
 const MIN_RESTARTS = 8;
@@ -8,16 +9,35 @@ const PATIENCE_MS = 10_000;
 /** The longest pause between two attempts, in milliseconds. */
 const MAX_PAUSE_MS = 256;
 
-/**
- * Yields once for each attempt to read a file: the first time at once, then after pauses that grow from 1 ms to 256 ms. Ends when the
- * reader has started over eight times and ten seconds have passed. The reader then throws {@link busy}.
- */
-export async function* attempts({ clock = hostClock }: { readonly clock?: Clock }): AsyncGenerator<void, void> {
-  const start = clock.now();
-  for (let restarts = 0; restarts <= MIN_RESTARTS || clock.now() - start < PATIENCE_MS; restarts++) {
-    if (restarts > 0) await clock.wait(Math.min(2 ** (restarts - 1), MAX_PAUSE_MS));
-    yield;
+/** The attempts of a reader. Between two of them are pauses that grow from 1 ms to 256 ms. */
+export class Attempts {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #start: number;
+  #count = 0;
+
+  constructor(engine: Engine, { clock = hostClock }: { readonly clock?: Clock }) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#start = clock.now();
   }
+
+  /**
+   * Waits until the next attempt is due. Returns false if there is none: the reader has started over eight times, and ten seconds have
+   * passed. The reader then throws {@link busy}.
+   */
+  *next(): Task<boolean> {
+    const restarts = this.#count++;
+    if (restarts > MIN_RESTARTS && this.#clock.now() - this.#start >= PATIENCE_MS) return false;
+    if (restarts > 0) yield* wait(this.#engine.pause(this.#clock, Math.min(2 ** (restarts - 1), MAX_PAUSE_MS)));
+    return true;
+  }
+}
+
+/** Yields once for each of the {@link Attempts} to read a file. */
+export async function* attempts(options: { readonly clock?: Clock }): AsyncGenerator<void, void> {
+  const all = new Attempts(ASYNC, options);
+  while (await runTask(all.next())) yield;
 }
 
 /** Makes the error (LOCKED) of a call that has no attempts left. */

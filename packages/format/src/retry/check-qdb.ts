@@ -3,11 +3,11 @@
 import type { BitOptions } from "../bits/read-bits.ts";
 import { type CheckSummary, checkPlan, type Finding } from "../check/check.ts";
 import { hostClock } from "../ports/clock.ts";
-import { stream } from "../ports/drivers.ts";
 import { mapPut } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
+import { ASYNC, putAll, streamTask, type Task, wait } from "../ports/task.ts";
 import { busy, sourceChanged } from "./attempts.ts";
-import { type FileView, fileViews, isPrimaryUnchanged, type RetryOptions } from "./file-views.ts";
+import { type FileView, FileViews, isPrimaryUnchanged, type RetryOptions } from "./file-views.ts";
 
 /** Options of {@link checkQdb}. */
 export type CheckOptions = RetryOptions & Pick<BitOptions, "onProgress">;
@@ -27,8 +27,13 @@ const HELD_FINDINGS = 1024;
  * @example
  * for await (const { severity, code, message } of checkQdb(bytesSource(bytes))) console.log(severity, code, message);
  */
-export async function* checkQdb(source: AnySource, options: CheckOptions = {}): AsyncGenerator<Finding, CheckSummary> {
-  for await (const view of fileViews(source, options)) {
+export function checkQdb(source: AnySource, options: CheckOptions = {}): AsyncGenerator<Finding, CheckSummary> {
+  return streamTask(checkTask(source, options));
+}
+
+function* checkTask(source: AnySource, options: CheckOptions): Task<CheckSummary, Finding> {
+  const views = new FileViews(ASYNC, source, options);
+  for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
     const summary = yield* checkOnce(source, view, options);
     if (summary !== undefined) return summary;
   }
@@ -40,11 +45,7 @@ export async function* checkQdb(source: AnySource, options: CheckOptions = {}): 
  * of a commit, so that it is held until the primary was read again and is unchanged. Findings that follow without another read of the file
  * are yielded at once: an L1 area can have a million findings, too many to hold.
  */
-async function* checkOnce(
-  source: AnySource,
-  view: FileView,
-  options: CheckOptions,
-): AsyncGenerator<Finding, CheckSummary | undefined> {
+function* checkOnce(source: AnySource, view: FileView, options: CheckOptions): Task<CheckSummary | undefined, Finding> {
   let isRead = true;
   const { onProgress } = options;
   const { fixedSize, size } = view.source;
@@ -56,7 +57,7 @@ async function* checkOnce(
       isRead = true;
     },
   );
-  const findings = stream(watched, view.source, options);
+  const findings = ASYNC.stream(watched, view.source, options);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];
   let maxHeld = HELD_FINDINGS;
@@ -64,7 +65,7 @@ async function* checkOnce(
   const dropped: Finding[] = [];
   for (;;) {
     try {
-      const step = await findings.next();
+      const step = yield* wait(findings.next());
       if (step.done === true) end = { value: step.value };
       else held.push(step.value);
     } catch (error) {
@@ -72,11 +73,11 @@ async function* checkOnce(
     }
     if (isRead || end !== undefined) {
       if (end === undefined && held.length < maxHeld) continue;
-      if (!(await view.isUnchanged())) {
+      if (!(yield* view.isUnchanged())) {
         if (hasLeft) throw sourceChanged();
         return undefined;
       }
-      if (held.some(mayBeOfCommit) && !(await isQuiet(source, view, size, options))) {
+      if (held.some(mayBeOfCommit) && !(yield* isQuiet(source, view, size, options))) {
         dropped.push(...held.filter(mayBeOfCommit));
         held = held.filter((found) => !mayBeOfCommit(found));
       }
@@ -84,7 +85,7 @@ async function* checkOnce(
       maxHeld *= 4;
     }
     hasLeft ||= held.length > 0;
-    yield* held;
+    yield* putAll(held);
     held = [];
     if (end === undefined) continue;
     if ("error" in end) throw end.error;
@@ -106,17 +107,13 @@ const SECOND_LOOK_MS = 200;
  * Whether no commit was in progress when the file was checked (spec §7.3): no writer holds the lock now, and the file has the length and
  * the primary that it had then.
  */
-async function isQuiet(
-  source: AnySource,
-  { primary }: FileView,
-  size: number,
-  options: RetryOptions,
-): Promise<boolean> {
-  const hasWriter = await source.hasWriter?.();
+function* isQuiet(source: AnySource, { primary }: FileView, size: number, options: RetryOptions): Task<boolean> {
+  const hasWriter = yield* wait(source.hasWriter?.());
   if (hasWriter === true) return false;
-  if (hasWriter === undefined && source.immutable !== true) await (options.clock ?? hostClock).wait(SECOND_LOOK_MS);
-  await source.refresh?.();
-  return source.size === size && (await isPrimaryUnchanged(source, primary, options));
+  if (hasWriter === undefined && source.immutable !== true)
+    yield* wait(ASYNC.pause(options.clock ?? hostClock, SECOND_LOOK_MS));
+  yield* wait(source.refresh?.());
+  return source.size === size && (yield* isPrimaryUnchanged(ASYNC, source, primary, options));
 }
 
 /** Returns a summary in which the findings in `dropped` are not counted. */

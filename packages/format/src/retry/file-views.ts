@@ -6,11 +6,12 @@ import { type AreaRead, readArea } from "../open/choose-header.ts";
 import { type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
-import { type RunOptions, run } from "../ports/drivers.ts";
+import type { RunOptions } from "../ports/drivers.ts";
 import { checkSignal } from "../ports/long-call.ts";
 import { read } from "../ports/plan.ts";
 import { type AnySource, bytesSource } from "../ports/source.ts";
-import { attempts, busy } from "./attempts.ts";
+import { type Engine, type Task, wait } from "../ports/task.ts";
+import { Attempts, busy } from "./attempts.ts";
 
 /** Options of reading a file to which a writer may commit. */
 export interface RetryOptions extends RunOptions {
@@ -31,7 +32,7 @@ export interface FileView {
    * since `primary` was read.
    * @throws {QdbError} IO if the primary cannot be read any more
    */
-  readonly isUnchanged: () => Promise<boolean>;
+  readonly isUnchanged: () => Task<boolean>;
 }
 
 /** A view of a file, with the header and the table that were read from it. */
@@ -46,7 +47,7 @@ const MAX_WHOLE_BYTES = 8 * 1024 * 1024;
 /** Number of attempts after which a small file is read into memory as a whole, even if only a part of it is needed. */
 const ATTEMPTS_IN_PARTS = 2;
 
-/** Options of {@link fileViews}. */
+/** Options of {@link FileViews}. */
 interface ViewOptions {
   /** The primary, if it was read earlier. The first view uses it and does not read the primary again. */
   readonly known?: AreaRead | undefined;
@@ -55,49 +56,70 @@ interface ViewOptions {
 }
 
 /**
- * Yields a view for each attempt; the caller throws {@link busy} when there are no more. A small file is read into memory as a whole if
- * `whole` is set, or after two attempts. This takes less time than running a plan on the file, so that it can succeed between two commits
- * of a busy writer.
+ * The views of a file, one for each attempt. A small file is read into memory as a whole if `whole` is set, or after two attempts. This
+ * takes less time than running a plan on the file, so that it can succeed between two commits of a busy writer.
  */
-export async function* fileViews(
-  source: AnySource,
-  options: RetryOptions,
-  { known, whole = false }: ViewOptions = {},
-): AsyncGenerator<FileView, void> {
-  let attempt = 0;
-  for await (const _ of attempts(options)) {
-    const isWhole = whole || attempt >= ATTEMPTS_IN_PARTS;
-    const memory = isWhole ? await readWhole(source, options) : undefined;
-    if (memory !== undefined) {
-      const primary = await run(readArea(0, memory.size), memory, options);
-      if (await isPrimaryUnchanged(source, primary, options))
-        yield { source: memory, primary, isUnchanged: async () => true };
-    } else {
-      let primary = attempt === 0 ? known : undefined;
-      if (primary === undefined) {
-        primary = await run(readArea(0, source.size), source, options);
-        // The length is read after the primary. If a commit has made the file longer, it then includes all that the primary refers to.
-        await source.refresh?.();
-      }
-      const read = primary;
-      yield { source, primary, isUnchanged: () => isPrimaryUnchanged(source, read, options) };
+export class FileViews {
+  readonly #engine: Engine;
+  readonly #source: AnySource;
+  readonly #options: RetryOptions;
+  readonly #how: ViewOptions;
+  readonly #attempts: Attempts;
+  #count = 0;
+
+  constructor(engine: Engine, source: AnySource, options: RetryOptions, how: ViewOptions = {}) {
+    this.#engine = engine;
+    this.#source = source;
+    this.#options = options;
+    this.#how = how;
+    this.#attempts = new Attempts(engine, options);
+  }
+
+  /** Returns the view of the next attempt; undefined if there is none: the caller throws {@link busy} then. */
+  *next(): Task<FileView | undefined> {
+    while (yield* this.#attempts.next()) {
+      const view = yield* this.#view(this.#count++);
+      if (view !== undefined) return view;
     }
-    attempt++;
+    return undefined;
+  }
+
+  /** Returns the view of an attempt; undefined if a writer has committed while the file was read into memory. */
+  *#view(attempt: number): Task<FileView | undefined> {
+    const engine = this.#engine;
+    const source = this.#source;
+    const options = this.#options;
+    const { known, whole = false } = this.#how;
+    const isWhole = whole || attempt >= ATTEMPTS_IN_PARTS;
+    const memory = isWhole ? yield* readWhole(engine, source, options) : undefined;
+    if (memory !== undefined) {
+      const primary = yield* wait(engine.run(readArea(0, memory.size), memory, options));
+      if (!(yield* isPrimaryUnchanged(engine, source, primary, options))) return undefined;
+      return { source: memory, primary, isUnchanged: () => wait(true) };
+    }
+    let primary = attempt === 0 ? known : undefined;
+    if (primary === undefined) {
+      primary = yield* wait(engine.run(readArea(0, source.size), source, options));
+      // The length is read after the primary. If a commit has made the file longer, it then includes all that the primary refers to.
+      yield* wait(source.refresh?.());
+    }
+    const read = primary;
+    return { source, primary, isUnchanged: () => isPrimaryUnchanged(engine, source, read, options) };
   }
 }
 
 /** Reads a whole file into memory. Returns undefined if the file is too long, cannot be read, or changes its length meanwhile. */
-async function readWhole(source: AnySource, options: RunOptions): Promise<AnySource | undefined> {
-  await source.refresh?.();
+function* readWhole(engine: Engine, source: AnySource, options: RunOptions): Task<AnySource | undefined> {
+  yield* wait(source.refresh?.());
   const { size } = source;
   if (size > MAX_WHOLE_BYTES) return undefined;
   let bytes: Uint8Array | undefined;
   try {
-    [bytes] = await run(read([{ offset: 0, length: size }]), source, options);
+    [bytes] = yield* wait(engine.run(read([{ offset: 0, length: size }]), source, options));
   } catch (error) {
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }
-  await source.refresh?.();
+  yield* wait(source.refresh?.());
   // If the length has changed, the bytes may be those of two generations.
   if (bytes === undefined || source.size !== size) return undefined;
   const { fixedSize } = source;
@@ -108,15 +130,15 @@ async function readWhole(source: AnySource, options: RunOptions): Promise<AnySou
  * Reads header and table of a view. Returns undefined if a writer has committed meanwhile.
  * @throws {QdbError} the code of the first error of the file (spec §7)
  */
-export async function openView(view: FileView, options: RetryOptions): Promise<QdbIndex | undefined> {
+export function* openView(engine: Engine, view: FileView, options: RetryOptions): Task<QdbIndex | undefined> {
   let result: { value: QdbIndex } | { error: unknown };
   try {
     const plan = readIndex(view.source.size, options.digests, view.primary);
-    result = { value: await run(plan, view.source, options) };
+    result = { value: yield* wait(engine.run(plan, view.source, options)) };
   } catch (error) {
     result = { error };
   }
-  if (!(await view.isUnchanged())) return undefined;
+  if (!(yield* view.isUnchanged())) return undefined;
   if ("error" in result) throw result.error;
   if (result.value.headerSource === "mirror") options.onMirror?.(result.value);
   return result.value;
@@ -126,11 +148,16 @@ export async function openView(view: FileView, options: RetryOptions): Promise<Q
  * Reads the primary again, unless the source is immutable. Returns whether it has the same bytes as `primary`.
  * @throws {QdbError} IO if bytes that could be read before cannot be read now; ABORTED
  */
-export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, options: RunOptions): Promise<boolean> {
+export function* isPrimaryUnchanged(
+  engine: Engine,
+  source: AnySource,
+  primary: AreaRead,
+  options: RunOptions,
+): Task<boolean> {
   checkSignal(options.signal);
   if (source.immutable === true) return true;
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
-  const { bytes, unread } = await run(readArea(0, length), source, options);
+  const { bytes, unread } = yield* wait(engine.run(readArea(0, length), source, options));
   if (equalBytes(bytes, primary.bytes)) return true;
   // IO does not mean that a writer has committed. SHORT_READ does: the file has become shorter.
   if (isQdbError(unread, "IO")) throw unread;
@@ -141,9 +168,10 @@ export async function isPrimaryUnchanged(source: AnySource, primary: AreaRead, o
  * Reads header and table of a file. Starts over if a writer commits meanwhile.
  * @throws {QdbError} the code of the first error of the file (spec §7); LOCKED if a writer commits during every attempt
  */
-export async function openWithRetry(source: AnySource, options: RetryOptions): Promise<QdbIndex> {
-  for await (const view of fileViews(source, options)) {
-    const index = await openView(view, options);
+export function* openWithRetry(engine: Engine, source: AnySource, options: RetryOptions): Task<QdbIndex> {
+  const views = new FileViews(engine, source, options);
+  for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
+    const index = yield* openView(engine, view, options);
     if (index !== undefined) return index;
   }
   throw busy();

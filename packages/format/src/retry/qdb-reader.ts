@@ -1,14 +1,16 @@
 // An open file as its readers see it: plans are run on one generation of it, and start over if a writer commits meanwhile.
 import type { Limits } from "../limits.ts";
 import type { BitsOptions } from "../open/before-bits.ts";
+import type { AreaRead } from "../open/choose-header.ts";
 import type { MirrorOptions } from "../open/header-source.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Digests } from "../ports/digest.ts";
 import type { RunOptions } from "../ports/drivers.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
-import { fileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
-import { runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
+import type { Engine, Task } from "../ports/task.ts";
+import { FileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
+import { type OpenedViews, type Permit, runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
 
 /** Options of opening a file, which also apply to the calls on the open file. */
 export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOptions {}
@@ -16,10 +18,12 @@ export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOp
 /** The source of an open file, the options with which it was opened, and header and table as they were last read. */
 export class QdbReader {
   readonly options: OpenOptions;
+  readonly #engine: Engine;
   readonly #source: AnySource;
   #index: QdbIndex;
 
-  private constructor(source: AnySource, options: OpenOptions, index: QdbIndex) {
+  private constructor(engine: Engine, source: AnySource, options: OpenOptions, index: QdbIndex) {
+    this.#engine = engine;
     this.#source = source;
     this.options = options;
     this.#index = index;
@@ -30,8 +34,8 @@ export class QdbReader {
    * @throws {QdbError} the code of the first error of the file (spec §7); IO, SHORT_READ if header or table cannot be read; ABORTED if the
    * signal is aborted; LOCKED if a writer commits during every attempt
    */
-  static async open(source: AnySource, options: OpenOptions): Promise<QdbReader> {
-    return new QdbReader(source, options, await openWithRetry(source, options));
+  static *open(engine: Engine, source: AnySource, options: OpenOptions): Task<QdbReader> {
+    return new QdbReader(engine, source, options, yield* openWithRetry(engine, source, options));
   }
 
   /** Header, extensions and table, as they were last read. */
@@ -44,7 +48,7 @@ export class QdbReader {
   }
 
   /** Runs a plan on one generation of the file. Starts over on the new generation if a writer commits meanwhile. */
-  async run<T>(plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>, options: RunOptions): Promise<T> {
+  run<T>(plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>, options: RunOptions): Task<T> {
     return runWithRetry(this.#views(options, false), plan, this.#ofCall(options));
   }
 
@@ -56,14 +60,14 @@ export class QdbReader {
     plan: (index: QdbIndex) => Plan<T, O>,
     sizeOf: (value: O) => number,
     { whole = false, permit, holdBytes, ...options }: RunOptions & StreamOptions & StreamingOptions,
-  ): AsyncGenerator<O, T> {
+  ): Task<T, O> {
     const ofCall = { ...this.#ofCall(options), holdBytes };
     return streamWithRetry(this.#views(options, whole), plan, sizeOf, ofCall, permit);
   }
 
   /** Closes the source. */
-  async close(): Promise<void> {
-    await this.#source.close?.();
+  close(): void | Promise<void> {
+    return this.#source.close?.();
   }
 
   /** The options of a call. A signal that the call does not have is that of the file. */
@@ -71,16 +75,22 @@ export class QdbReader {
     return signal === undefined ? {} : { signal };
   }
 
-  /** Yields a view for each attempt: the first with the header and the table that were last read, the others with what is read anew. */
-  async *#views(call: RunOptions, whole: boolean): AsyncGenerator<OpenedView, void> {
+  /** Returns a view for each attempt: the first with the header and the table that were last read, the others with what is read anew. */
+  #views(call: RunOptions, whole: boolean): OpenedViews {
     const options = { ...this.options, ...this.#ofCall(call) };
     const known = whole ? undefined : this.#index.opened.primary;
-    for await (const view of fileViews(this.#source, options, { known, whole })) {
-      const index = view.primary === known ? this.#index : await openView(view, options);
+    const views = new FileViews(this.#engine, this.#source, options, { known, whole });
+    return { engine: this.#engine, next: () => this.#nextView(views, known, options) };
+  }
+
+  *#nextView(views: FileViews, known: AreaRead | undefined, options: OpenOptions): Task<OpenedView | undefined> {
+    for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
+      const index = view.primary === known ? this.#index : yield* openView(this.#engine, view, options);
       if (index === undefined) continue;
       this.#index = index;
-      yield { index, view };
+      return { index, view };
     }
+    return undefined;
   }
 }
 
@@ -88,5 +98,5 @@ export class QdbReader {
 interface StreamingOptions {
   readonly whole?: boolean;
   /** Called before the first value is yielded; see the function `streamWithRetry`. */
-  readonly permit?: (index: QdbIndex) => Promise<void>;
+  readonly permit?: Permit;
 }

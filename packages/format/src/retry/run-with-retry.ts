@@ -2,8 +2,9 @@
 
 import { limitOf } from "../integers.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import { type RunOptions, run, stream } from "../ports/drivers.ts";
+import type { RunOptions } from "../ports/drivers.ts";
 import type { Plan } from "../ports/plan.ts";
+import { type Engine, putAll, type Task, wait } from "../ports/task.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import type { OpenedView } from "./file-views.ts";
 
@@ -19,24 +20,32 @@ export interface StreamOptions {
 
 const HOLD_BYTES = 4 * 1024 * 1024;
 
+/** The views of a file with header and table, one for each attempt. */
+export interface OpenedViews {
+  readonly engine: Engine;
+  /** Returns the view of the next attempt; undefined if there is none. */
+  next(): Task<OpenedView | undefined>;
+}
+
 /**
  * Runs a plan on one view after the other, until no writer has committed during the run.
  * @throws {QdbError} LOCKED if a writer commits during every run; what the plan throws
  */
-export async function runWithRetry<T>(
-  views: AsyncIterable<OpenedView>,
+export function* runWithRetry<T>(
+  views: OpenedViews,
   plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>,
   options: RunOptions,
-): Promise<T> {
-  for await (const { index, view } of views) {
+): Task<T> {
+  for (let opened = yield* views.next(); opened !== undefined; opened = yield* views.next()) {
+    const { index, view } = opened;
     let result: { value: T } | { error: unknown };
     try {
-      result = { value: await run(await plan(index), view.source, options) };
+      result = { value: yield* wait(views.engine.run(yield* wait(plan(index)), view.source, options)) };
     } catch (error) {
       // An error counts only if the file is unchanged: bytes of two generations can cause an error.
       result = { error };
     }
-    if (!(await view.isUnchanged())) continue;
+    if (!(yield* view.isUnchanged())) continue;
     if ("error" in result) throw result.error;
     return result.value;
   }
@@ -51,24 +60,25 @@ export async function runWithRetry<T>(
  * @throws {QdbError} LOCKED if a writer commits during every run; SOURCE_CHANGED if a writer commits after the first value was yielded;
  * what the plan throws; what `permit` throws
  */
-export async function* streamWithRetry<T, O>(
-  views: AsyncIterable<OpenedView>,
+export function* streamWithRetry<T, O>(
+  views: OpenedViews,
   plan: (index: QdbIndex) => Plan<T, O>,
   sizeOf: (value: O) => number,
   options: RunOptions & StreamOptions,
-  permit: (index: QdbIndex) => Promise<void> = async () => undefined,
-): AsyncGenerator<O, T> {
+  permit: Permit = () => undefined,
+): Task<T, O> {
   const holdBytes = limitOf(options.holdBytes, HOLD_BYTES, "holdBytes");
-  for await (const { index, view } of views) {
+  for (let opened = yield* views.next(); opened !== undefined; opened = yield* views.next()) {
+    const { index, view } = opened;
     let held: O[] = [];
     let bytes = 0;
     let hasLeft = false;
     let refusal: { error: unknown } | undefined;
     let result: { value: T } | { error: unknown } | undefined;
     try {
-      const steps = stream(plan(index), view.source, options);
+      const steps = views.engine.stream(plan(index), view.source, options);
       while (result === undefined) {
-        const step = await steps.next();
+        const step = yield* wait(steps.next());
         if (step.done === true) {
           result = { value: step.value };
           break;
@@ -78,38 +88,38 @@ export async function* streamWithRetry<T, O>(
         bytes += sizeOf(step.value);
         if (!hasLeft && bytes <= holdBytes) continue;
         // Before the first value is yielded, the call can still start over.
-        if (!hasLeft && !(await view.isUnchanged())) break;
-        if (!hasLeft) refusal = await refusalOf(permit, index);
+        if (!hasLeft && !(yield* view.isUnchanged())) break;
+        if (!hasLeft) refusal = yield* refusalOf(permit, index);
         if (refusal !== undefined) {
           held = [];
           continue;
         }
         hasLeft = true;
-        yield* held;
+        yield* putAll(held);
         held = [];
       }
     } catch (error) {
       result = { error };
     }
-    const isGood = result !== undefined && (await view.isUnchanged());
+    const isGood = result !== undefined && (yield* view.isUnchanged());
     if (!isGood && hasLeft) throw sourceChanged();
     if (!isGood || result === undefined) continue;
     if ("error" in result) throw result.error;
-    if (!hasLeft) refusal ??= await refusalOf(permit, index);
+    if (!hasLeft) refusal ??= yield* refusalOf(permit, index);
     if (refusal !== undefined) throw refusal.error;
-    yield* held;
+    yield* putAll(held);
     return result.value;
   }
   throw busy();
 }
 
+/** Throws, or rejects, to refuse the output of a call. */
+export type Permit = (index: QdbIndex) => void | PromiseLike<void>;
+
 /** Calls `permit`. Returns the error that it throws; undefined if it throws nothing. */
-async function refusalOf(
-  permit: (index: QdbIndex) => Promise<void>,
-  index: QdbIndex,
-): Promise<{ error: unknown } | undefined> {
+function* refusalOf(permit: Permit, index: QdbIndex): Task<{ error: unknown } | undefined> {
   try {
-    await permit(index);
+    yield* wait(permit(index));
     return undefined;
   } catch (error) {
     return { error };

@@ -15,6 +15,7 @@ import {
   type QdbFile,
 } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "./errors.ts";
 
 /** A host of QDB files. `Place` names a file, such as a path. */
 export interface EditingHost<Place> {
@@ -51,16 +52,6 @@ function bitsWith(dirty: readonly number[], granularity = GRANULE): Bitmap {
 
 function dirtyOf(bits: Bitmap): number[] {
   return Array.from({ length: bits.bitCount }, (_, bit) => bit).filter((bit) => bits.isDirty(bit));
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<QdbError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (isQdbError(error)) return error;
-    throw error;
-  }
-  return expect.fail("the call was to fail");
 }
 
 function thrown(call: () => unknown): QdbError {
@@ -127,7 +118,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
     options?: Parameters<typeof host.editQdb>[2],
   ): Promise<QdbError> => {
     const before = await host.bytes(place);
-    const error = await errorOf(host.editQdb(place, change, options));
+    const error = await errorOf(() => host.editQdb(place, change, options));
     expect(error.code, error.message).toBe(code);
     expect(await host.bytes(place)).toEqual(before);
     return error;
@@ -460,7 +451,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       await host.editQdb(
         place,
         async (edit) => {
-          expect((await errorOf(edit.bitmap("one").read())).code).toBe("LIMIT");
+          expect((await errorOf(() => edit.bitmap("one").read())).code).toBe("LIMIT");
           edit.bitmap("two").disable();
         },
         options,
@@ -512,7 +503,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       await expectRefusal(place, "USAGE", async (edit) => {
         edit.bitmap("one").mark({ offset: SIZE, length: 1 });
         for (const call of [() => edit.apply(), () => edit.bitmap("two").read()])
-          codes.push((await errorOf(call())).code);
+          codes.push((await errorOf(call)).code);
         edit.bitmap("two").clear();
       });
       expect(codes).toEqual(["USAGE", "USAGE"]);
@@ -572,7 +563,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       const place = await made();
       await host.editQdb(place, async (edit) => {
         edit.bitmap("one").clear();
-        expect((await errorOf(host.editQdb(place, () => undefined))).code).toBe("LOCKED");
+        expect((await errorOf(() => host.editQdb(place, () => undefined))).code).toBe("LOCKED");
       });
       expect((await dirtyIn(place)).one).toEqual([]);
       await host.editQdb(place, () => undefined);
@@ -600,8 +591,8 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       for (const edit of [...left, ...failed]) {
         expect(thrown(() => edit.add({ name: "three", size: 0 })).code).toBe("USAGE");
         expect(thrown(() => edit.bitmap("one").clear()).code).toBe("USAGE");
-        expect((await errorOf(edit.bitmap("one").read())).code).toBe("USAGE");
-        expect((await errorOf(edit.apply())).code).toBe("USAGE");
+        expect((await errorOf(() => edit.bitmap("one").read())).code).toBe("USAGE");
+        expect((await errorOf(() => edit.apply())).code).toBe("USAGE");
       }
       expect(await host.bytes(place)).toEqual(before);
     });
@@ -654,7 +645,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
 
     test("a file that is not there is NOT_FOUND", async () => {
       const place = await host.place();
-      expect((await errorOf(host.editQdb(place, () => undefined))).code).toBe("NOT_FOUND");
+      expect((await errorOf(() => host.editQdb(place, () => undefined))).code).toBe("NOT_FOUND");
     });
   });
 
@@ -761,7 +752,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
     test("is refused if there is one: ALREADY_EXISTS", async () => {
       const place = await made();
       const before = await host.bytes(place);
-      expect((await errorOf(host.createQdb(place, {}))).code).toBe("ALREADY_EXISTS");
+      expect((await errorOf(() => host.createQdb(place, {}))).code).toBe("ALREADY_EXISTS");
       expect(await host.bytes(place)).toEqual(before);
     });
 
@@ -774,13 +765,13 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
       ["a number of bits", "LIMIT", { bitmaps: [{ name: "a", size: 2n ** 50n }] }],
     ])("is not made with %s that the format does not allow: %s", async (_, code, init) => {
       const place = await host.place();
-      expect((await errorOf(host.createQdb(place, init))).code).toBe(code);
+      expect((await errorOf(() => host.createQdb(place, init))).code).toBe(code);
       await host.createQdb(place);
     });
 
     test("a signal ends it: ABORTED, and there is no file", async () => {
       const place = await host.place();
-      expect((await errorOf(host.createQdb(place, {}, { signal: AbortSignal.abort() }))).code).toBe("ABORTED");
+      expect((await errorOf(() => host.createQdb(place, {}, { signal: AbortSignal.abort() }))).code).toBe("ABORTED");
       await host.createQdb(place);
     });
   });
