@@ -58,7 +58,7 @@ describe("reports", () => {
       keep,
     );
     expect(stdout).toMatch(/^FAIL {2}toy-add {2}Toy toy-add$/m);
-    expect(stdout).toMatch(/problem +refused with BAD_FIELD, where it is to be done/);
+    expect(stdout).toMatch(/problem +refused with BAD_FIELD, but it is to be done/);
     expect(stdout).toMatch(/rules +QDB-TOY-001/);
     expect(stdout).toMatch(/expected +a file with the contents models\/toy-add.json/);
     expect(stdout).toMatch(/came +{.*BAD_FIELD/);

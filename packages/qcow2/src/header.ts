@@ -121,7 +121,7 @@ export function validateHeader(header: Qcow2Header, fileSize: number): void {
     throw headerError(
       "backingFileOffset",
       "BAD_FIELD",
-      `backing_file_offset ${backingFileOffset} is not behind the header and in the first cluster`,
+      `backing_file_offset ${backingFileOffset} is not after the header, in the first cluster`,
     );
   }
   if (fileSize < clusterSize) {

@@ -23,7 +23,7 @@ export const command: CommandSpec = {
   synopsis: ["ACTION... [-g SIZE] [--size=SIZE|--disk=IMAGE] [-b FILE] FILE BITMAP"],
   description: [
     "Applies actions to BITMAP in the order given, and commits them once: all of them or none. Prints nothing when they are done. A second writer is refused at once, while any number of readers may read.",
-    "SRC is a bitmap of FILE itself, or of the file of -b, which may be QDB or qcow2. It must be of the same disk size; where granularities differ, rounding never loses dirt: --merge and --intersect round SRC outward, --subtract inward.",
+    "SRC is a bitmap of FILE itself, or of the file of -b, which may be QDB or qcow2. It must be of the same disk size; if granularities differ, rounding never loses dirt: --merge and --intersect round SRC outward, --subtract inward.",
     "A draft file is rewritten whole, in full form.",
     "Exit code 1 with PATH_CHANGED: FILE was removed, moved or replaced meanwhile; the changes are stored in the file that was opened, which nobody finds under this path.",
   ],

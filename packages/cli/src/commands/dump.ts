@@ -10,7 +10,7 @@ export const command: CommandSpec = {
   synopsis: ["[--all-digests] FILE"],
   description: [
     "Writes everything that a QDB file says as JSON to standard output: header, extensions, bitmaps with their records and dirty ranges.",
-    "bits_sha256 is left out where it would mean to hash more than 16 MiB of zeros and ones that no cluster of the file stores, all bitmaps together.",
+    "bits_sha256 is left out if it would mean to hash more than 16 MiB of zeros and ones that no cluster of the file stores, all bitmaps together.",
     "A bitmap whose bits cannot be used has an error in their place; the form is whole all the same, and the exit code is 1.",
   ],
   operands: { min: 1, max: 1, names: ["FILE"] },

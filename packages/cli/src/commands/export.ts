@@ -12,7 +12,7 @@ export const command: CommandSpec = {
   synopsis: ["--to FORMAT -B NAME [--ignore-disk-change] [--ignore-header-damage] FILE [OUT]"],
   description: [
     "Writes one bitmap to OUT, which must not exist, or to standard output.",
-    "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero behind the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
+    "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero after the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
   ],
   operands: { min: 1, max: 2, names: ["FILE", "OUT"] },
   options: [

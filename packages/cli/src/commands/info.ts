@@ -15,7 +15,7 @@ export const command: CommandSpec = {
   description: [
     "Prints the header of a QDB file, its features and header extensions by name, and every bitmap: size, granularity, how much is dirty, flags, disk, age, state.",
     "A bitmap whose bits cannot be used is listed with the reason; that is no failure of the command. Its state is in use while a program that has the file open collects into it, and inconsistent when that one is gone.",
-    "changed since: whether the disk that a bitmap remembers is another one by now, or was written to. It is unknown where the disk is not found or cannot be looked at, and for a block device, of which only the length is remembered: changes of its content go unseen.",
+    "changed since: whether the disk that a bitmap remembers is another one by now, or was written to. It is unknown if the disk is not found or cannot be looked at, and for a block device, of which only the length is remembered: changes of its content go unseen.",
   ],
   operands: { min: 1, max: 1, names: ["FILE"] },
   options: [OUTPUT, ...PROGRESS],

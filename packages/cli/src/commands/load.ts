@@ -12,7 +12,7 @@ export const command: CommandSpec = {
   synopsis: ["[--draft] JSON FILE"],
   description: [
     "Makes a QDB file from its JSON form; - reads it from standard input. A file that exists is not overwritten.",
-    "Taken are form, cluster_bits, file_id, the all-ones feature, extensions, and of each bitmap name, size, granularity, flags, records and dirty ranges, which are rounded outward. dirty_bytes and bits_sha256 must match where they are given; the rest is derived anew.",
+    "Taken are form, cluster_bits, file_id, the all-ones feature, extensions, and of each bitmap name, size, granularity, flags, records and dirty ranges, which are rounded outward. dirty_bytes and bits_sha256 must match if they are given; the rest is derived anew.",
   ],
   operands: { min: 2, max: 2, names: ["JSON", "FILE"] },
   options: [{ long: "draft", help: "make a file in draft form, without checksums" }, OUTPUT, ...PROGRESS],

@@ -24,7 +24,7 @@ export const command: CommandSpec = {
   options: [
     { long: "svg", value: "OUT", help: "make one SVG file, which must not exist; - is standard output" },
     { long: "width", value: "COLUMNS", help: "columns of the grid with its offsets (default: the terminal's, or 80)" },
-    { long: "ascii", help: "use ASCII characters only, as where the locale is not UTF-8" },
+    { long: "ascii", help: "use ASCII characters only, as is done if the locale is not UTF-8" },
     ...PROGRESS,
   ],
   examples: [

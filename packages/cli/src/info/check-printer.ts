@@ -75,7 +75,7 @@ class TextPrinter implements CheckPrinter {
     if (isClean(counts)) output.line(`No errors ${isRepair ? "are left" : "were found"} in ${quote(this.#path)}.`);
     const list = found.map(([severity, count]) => `${count} ${severity}`).join(", ");
     if (found.length > 0) output.line(`${isRepair ? "Left" : "Findings"}: ${list}.`);
-    if (!complete) output.line("An error kept the check from looking at what lies behind it.");
+    if (!complete) output.line("An error kept the check from looking at what comes after it.");
   }
 }
 

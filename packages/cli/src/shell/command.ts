@@ -78,7 +78,7 @@ export const PROGRESS: readonly OptionSpec[] = [
     value: "FORMAT",
     optionalValue: true,
     choices: ["json"],
-    help: "show progress even where standard error is no terminal; json: one JSON object a line",
+    help: "show progress even if standard error is no terminal; json: one JSON object a line",
   },
   { long: "quiet", short: "q", help: "show no progress" },
 ];

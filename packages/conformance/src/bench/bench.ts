@@ -143,7 +143,7 @@ export class Bench {
 /** Returns the body of an answer. `expected` describes it for a report. @throws {VectorFailure} if the request was refused */
 export function requireDone(answer: DoneOrRefused, expected: string): JsonObject {
   if (answer.kind === "ok") return answer.body;
-  const reason = `refused with ${answer.error}, where it is to be done`;
+  const reason = `refused with ${answer.error}, but it is to be done`;
   throw new VectorFailure("fail", reason, { expected, came: answerText(answer) });
 }
 
@@ -151,7 +151,9 @@ export function requireDone(answer: DoneOrRefused, expected: string): JsonObject
 export function requireRefused(answer: DoneOrRefused, code: string): void {
   if (answer.kind === "refused" && answer.error === code) return;
   const reason =
-    answer.kind === "ok" ? `accepted, where ${code} is due` : `refused with ${answer.error}, where ${code} is due`;
+    answer.kind === "ok"
+      ? `accepted, but ${code} is expected`
+      : `refused with ${answer.error}, but ${code} is expected`;
   throw new VectorFailure("fail", reason, { expected: `refused with ${code}`, came: answerText(answer) });
 }
 

@@ -19,7 +19,7 @@ export function requireCheck(answer: DoneOrRefused, expect: ExpectCheck): void {
   const body = requireDone(answer, "findings");
   requireFindings(body, expect.findings);
   if (body.complete !== expect.complete)
-    throw new VectorFailure("fail", `complete is ${JSON.stringify(body.complete)}, where ${expect.complete} is due`);
+    throw new VectorFailure("fail", `complete is ${JSON.stringify(body.complete)}, but ${expect.complete} is expected`);
 }
 
 /** Requires that an answer has the expected findings, in any order. @throws {VectorFailure} */

@@ -67,9 +67,9 @@ export class OnceAdapter implements Adapter {
     if (exit.signal !== null) throw new Error(`the program was ended by ${exit.signal}`);
     const [line, ...more] = program.takeLines();
     if (exit.code !== 0 && exit.code !== 1 && exit.code !== 3)
-      throw new Error(`exit code ${exit.code}, where 0, 1 or 3 is an answer`);
+      throw new Error(`exit code ${exit.code}, but 0, 1 and 3 are the answers`);
     if (line === undefined) throw new Error(`exit code ${exit.code}, but no answer on standard output`);
-    if (more.length > 0) throw new Error(`${more.length + 1} lines on standard output, where one is the answer`);
+    if (more.length > 0) throw new Error(`${more.length + 1} lines on standard output, but one is the answer`);
     const answer = parseAnswer(line, undefined);
     const due = { ok: 0, refused: 1, skip: 3 }[answer.kind];
     if (exit.code !== due)

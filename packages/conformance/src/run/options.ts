@@ -133,7 +133,7 @@ function knownFailures(path: string): Map<string, string> {
     const entry = line.trim();
     if (entry === "" || entry.startsWith("#")) continue;
     const [, id = "", reason = ""] = /^(\S+)\s*(.*)$/.exec(entry) ?? [];
-    if (reason === "") throw new UsageError(`${path}, line ${at + 1}: ${id} needs a reason behind it`);
+    if (reason === "") throw new UsageError(`${path}, line ${at + 1}: ${id} needs a reason after it`);
     if (known.has(id)) throw new UsageError(`${path}, line ${at + 1}: ${id} stands there twice`);
     known.set(id, reason);
   }

@@ -150,7 +150,7 @@ function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<
       const problem = map.verify(cluster, bytes);
       if (problem !== undefined) yield* put(findingOf(problem, true));
       else if (hasTail(map, cluster, bytes)) {
-        yield* put(finding("TAIL", "noncanonical", "the data cluster is not zero behind the bitmap's last bit", where));
+        yield* put(finding("TAIL", "noncanonical", "the data cluster is not zero after the bitmap's last bit", where));
       }
     }
     progress(window.endBit);

@@ -47,7 +47,7 @@ function* checkEndOfArea(
   // The padding ends with the header area in full form, and with the space for extensions in draft form.
   const limit = area.form === "full" ? area.bytes.length : end;
   if (!isZero(area.bytes.subarray(extensionsEnd, limit)))
-    yield pad(extensionsEnd, "the header area behind the extensions");
+    yield pad(extensionsEnd, "the header area after the extensions");
 }
 
 /** Checks the records and the padding of a table entry. Yields PADDING and BAD_RECORD. */

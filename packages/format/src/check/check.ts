@@ -173,6 +173,6 @@ function checkEnd(index: QdbIndex, mapped: readonly MappedBitmap[]): readonly Fi
   if (!areAllMapped(mapped)) return [];
   const end = endOfUse(index, mapped);
   if (index.fileSize <= end) return [];
-  const message = `${index.fileSize - end} bytes behind the last block in use belong to nothing; qdb check -r cuts them off`;
+  const message = `${index.fileSize - end} bytes after the last block in use belong to nothing; qdb check -r cuts them off`;
   return [finding("LEAK", "leak", message, { structure: "file", offset: end })];
 }

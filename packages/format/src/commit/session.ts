@@ -183,7 +183,7 @@ export class Session {
     if (this.#options.fixedSize === true || !areAllMapped(mapped)) return;
     const end = endOfUse(index, mapped);
     if (this.#fileSize <= end) return;
-    yield* this.#guard("the change is stored; only the space behind it was not given back", function* () {
+    yield* this.#guard("the change is stored; only the space after it was not given back", function* () {
       yield* truncate(end);
       yield* flush();
     });

@@ -44,7 +44,7 @@ export class EntryRules {
 
   #validateL1Value(entry: BitmapEntry, { l1TableOffset, l1Size }: EntryFields, report: Report): void {
     if ((l1TableOffset === 0n) !== (l1Size === 0)) {
-      const message = `l1_table_offset is ${l1TableOffset} where l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`;
+      const message = `l1_table_offset is ${l1TableOffset}, but l1_size is ${l1Size}: it is 0 exactly when there is no L1 entry`;
       report(entryProblem(entry, "l1TableOffset", "BAD_FIELD", message));
     } else if (l1Size !== 0) {
       checkAligned(l1Reference(entry, this.#geometry), this.#geometry, report);

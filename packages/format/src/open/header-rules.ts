@@ -143,10 +143,10 @@ function validateFullFields(header: Header, bad: ReportField): boolean {
   if (bitmapsSize > MAX_TABLE_SIZE)
     hasLength = bad("bitmapsSize", "LIMIT", `bitmaps_size is ${bitmapsSize}, at most ${MAX_TABLE_SIZE} are allowed`);
   if (nbBitmaps === 0 && bitmapsSize !== 0)
-    hasLength = bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 where nb_bitmaps is 0");
+    hasLength = bad("bitmapsSize", "BAD_FIELD", "bitmaps_size must be 0 if nb_bitmaps is 0");
   if (generation === 0n) bad("generation", "BAD_FIELD", "generation is 0; the first one is 1");
   if (nbBitmaps === 0 && tableChecksum !== 0)
-    bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 where nb_bitmaps is 0");
+    bad("tableChecksum", "BAD_FIELD", "table_checksum must be 0 if nb_bitmaps is 0");
   return hasLength;
 }
 
@@ -156,7 +156,7 @@ function validateTablePlace(area: HeaderArea, fileSize: number, report: Report):
   if ((header.bitmapsOffset === 0n) !== (header.nbBitmaps === 0)) {
     report({
       code: "BAD_FIELD",
-      message: `bitmaps_offset is ${header.bitmapsOffset} where nb_bitmaps is ${header.nbBitmaps}: it is 0 exactly when there are none`,
+      message: `bitmaps_offset is ${header.bitmapsOffset}, but nb_bitmaps is ${header.nbBitmaps}: it is 0 exactly when there are none`,
       where,
     });
     return false;

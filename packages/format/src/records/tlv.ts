@@ -83,7 +83,7 @@ export function scanTlv(area: Uint8Array, rules: TlvRules, report: Report, visit
   };
   while (at < area.length) {
     if (area.length - at < TLV_HEAD.size) {
-      return broken("BAD_FIELD", "length", `${area.length - at} bytes are left where a type and a length need 8`);
+      return broken("BAD_FIELD", "length", `${area.length - at} bytes are left, but a type and a length need 8`);
     }
     const type = typeField.read(view, at + typeAt);
     const length = lengthField.read(view, at + lengthAt);

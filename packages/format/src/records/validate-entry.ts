@@ -102,5 +102,5 @@ function validateShape(
   const expected = l1EntriesFor(Number(bitCount), clusterSize);
   if (l1Size !== expected) bad("l1Size", "BAD_FIELD", `l1_size is ${l1Size}, ${bitCount} bits need ${expected}`);
   if (!draft && l1Size === 0 && l1Checksum !== 0)
-    bad("l1Checksum", "BAD_FIELD", "l1_checksum must be 0 where l1_size is 0");
+    bad("l1Checksum", "BAD_FIELD", "l1_checksum must be 0 if l1_size is 0");
 }
