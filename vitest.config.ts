@@ -32,6 +32,7 @@ export default defineConfig({
         project(name, [`packages/${name}/test/**/*.test.ts`]),
       ),
       project("conformance-authoring", ["conformance/test/**/*.test.ts"]),
+      project("bench", ["bench/test/**/*.test.ts"]),
       project("repository", ["scripts/**/*.test.ts"]),
     ],
   },

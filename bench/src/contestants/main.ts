@@ -1,0 +1,68 @@
+// A contestant in a process of its own: reads the names of operations, one a line, and answers each with a line: nanoseconds and the answer.
+// Arguments: kind of contestant, the two files of the data, the folder in which the peers are installed.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { type BitSetClass, bitSetOperations } from "./bit-sets.ts";
+import { Input } from "./input.ts";
+import { nodeOperations } from "./node.ts";
+import type { Operation, Operations } from "./operation.ts";
+import { qdbOperations } from "./qdb.ts";
+import { type RoaringModule, roaringOperations } from "./roaring.ts";
+
+async function operationsOf(kind: string, input: Input, peers: string): Promise<Operations> {
+  const peer = createRequire(`${peers}/package.json`);
+  switch (kind) {
+    case "qdb":
+      return qdbOperations(input);
+    case "node":
+      return nodeOperations(input);
+    case "roaring":
+    case "roaring-wasm": {
+      const module: RoaringModule = peer(kind);
+      await module.roaringLibraryInitialize?.();
+      return roaringOperations(input, module);
+    }
+    case "fastbitset": {
+      const set: BitSetClass = peer(kind);
+      return bitSetOperations(input, set);
+    }
+    case "typedfastbitset": {
+      const { TypedFastBitSet }: { TypedFastBitSet: BitSetClass } = peer(kind);
+      return bitSetOperations(input, TypedFastBitSet);
+    }
+    default:
+      throw new Error(`no contestant ${kind}`);
+  }
+}
+
+async function measure({ reset, run, answer }: Operation): Promise<string> {
+  reset?.();
+  const start = process.hrtime.bigint();
+  let result = run();
+  // Only what is asynchronous is awaited: a turn of the event loop is no part of the rest.
+  if (result instanceof Promise) result = await result;
+  const time = process.hrtime.bigint() - start;
+  return `${time} ${answer === undefined ? result : answer(result)}`;
+}
+
+async function main([kind = "", a = "", b = "", peers = ""]: readonly string[]): Promise<void> {
+  const operations = await operationsOf(kind, new Input(a, b), peers);
+  const made = new Map<string, Operation>();
+  console.log("ready");
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === "peak") {
+      console.log(`0 ${process.resourceUsage().maxRSS}`);
+      continue;
+    }
+    const make = operations[line];
+    if (make === undefined) throw new Error(`${kind} has no operation ${line}`);
+    const operation = made.get(line) ?? make();
+    made.set(line, operation);
+    console.log(await measure(operation));
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.log(`error ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,68 @@
+import { itemAt } from "@qdb/format/internal";
+import type { Spread } from "../measure/statistics.ts";
+import { mebibytes, quartiles, short } from "./numbers.ts";
+import { type Comparison, type Curve, isMet, type Peer, type Results, type RowResult } from "./results.ts";
+import { machineText } from "./text.ts";
+
+const BEGIN = "<!-- begin of the table that pnpm bench makes -->";
+const END = "<!-- end of the table -->";
+
+/** Puts the table of results into a document, between its two marks. @throws {Error} if they are not there */
+export function withTable(document: string, results: Results): string {
+  const begin = document.indexOf(BEGIN);
+  const end = document.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error("the document has no place for the table");
+  return `${document.slice(0, begin + BEGIN.length)}\n\n${markdownOf(results)}\n${document.slice(end)}`;
+}
+
+/** Returns the results as Markdown: ratios, and no times, which are those of one machine. */
+export function markdownOf(results: Results): string {
+  const rows = results.rows.filter(({ limits }) => limits === undefined);
+  return `${machineText(results)}.\n\n${rows.map(rowMarkdown).join("\n")}`;
+}
+
+function rowMarkdown({ title, comparisons = [], curves = [] }: RowResult): string {
+  const tables = [...(comparisons.length === 0 ? [] : [comparisonTable(comparisons)]), ...curveTables(curves)];
+  return `### ${title}\n\n${tables.join("\n")}`;
+}
+
+function comparisonTable(comparisons: readonly Comparison[]): string {
+  const labels = [...new Set(comparisons.flatMap(({ peers }) => peers.map(({ label }) => label)))];
+  const lines = comparisons.map(({ data, operation, qdb, peers }) => {
+    const cells = labels.map((label) => cellOf(peers.find((peer) => peer.label === label)));
+    return [data, operation, ...cells, mebibytes(qdb.peak)];
+  });
+  return table([["data", "operation", ...labels, "peak MiB"], ...lines]);
+}
+
+function cellOf(peer: Peer | undefined): string {
+  if (peer === undefined) return "";
+  return "missing" in peer ? peer.missing : ratioText(peer);
+}
+
+function ratioText({ ratio, goal }: { readonly ratio: Spread; readonly goal?: number }): string {
+  const spread = `(${quartiles(ratio)})`;
+  if (goal === undefined) return `${short(ratio.median)} ${spread}`;
+  if (isMet({ ratio, goal })) return `${short(ratio.median)} ${spread} ≤ ${short(goal)}`;
+  return `**${short(ratio.median)}** ${spread} > ${short(goal)}`;
+}
+
+/** A table for each quantity: times as multiples of the first one. */
+function curveTables(curves: readonly Curve[]): string[] {
+  return [...new Set(curves.map(({ quantity }) => quantity))].map((quantity) => {
+    const group = curves.filter((curve) => curve.quantity === quantity);
+    const amounts = group[0]?.points.map(({ amount }) => short(amount)) ?? [];
+    const lines = group.map(({ operation, points, growth, goal }) => {
+      const first = itemAt(points, 0).time.median;
+      const last = ratioText({ ratio: growth, goal });
+      return [operation, ...points.slice(0, -1).map(({ time }) => short(time.median / first)), last];
+    });
+    const peaks = group[0]?.points.map(({ peak }) => `${mebibytes(peak)} MiB`) ?? [];
+    return table([[quantity, ...amounts], ...lines, ["peak memory", ...peaks]]);
+  });
+}
+
+function table([head = [], ...lines]: readonly (readonly string[])[]): string {
+  const rows = [head, head.map(() => "---"), ...lines];
+  return rows.map((row) => `| ${row.join(" | ")} |\n`).join("");
+}

@@ -1,0 +1,55 @@
+/** A drawing that is put together as text. */
+export class Drawing {
+  readonly #width: number;
+  readonly #height: number;
+  readonly #parts: string[] = [];
+
+  constructor(width: number, height: number) {
+    this.#width = width;
+    this.#height = height;
+  }
+
+  /** Writes text; `anchor` is what of it is at `x`. */
+  text(x: number, y: number, text: string, anchor: "start" | "middle" | "end" = "start", color = "#1f2328"): void {
+    const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    this.#parts.push(`<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" fill="${color}">${escaped}</text>`);
+  }
+
+  /** Draws a line through points. */
+  line(points: readonly (readonly [x: number, y: number])[], color: string, width = 1): void {
+    const path = points.map(([x, y]) => `${round(x)},${round(y)}`).join(" ");
+    this.#parts.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${width}"/>`);
+  }
+
+  /** Draws a dot. */
+  dot(x: number, y: number, color: string, radius = 3): void {
+    this.#parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="${radius}" fill="${color}"/>`);
+  }
+
+  /** Returns the drawing as SVG, on a white ground. */
+  toString(): string {
+    const size = `width="${this.#width}" height="${this.#height}" viewBox="0 0 ${this.#width} ${this.#height}"`;
+    const open = `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="11">`;
+    return `${[open, '<rect width="100%" height="100%" fill="#fff"/>', ...this.#parts, "</svg>"].join("\n")}\n`;
+  }
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+/** Colors that people with any color vision tell apart (Okabe and Ito). */
+export const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"] as const;
+
+/** Returns the place of a value on a logarithmic axis from `low` to `high` that begins at `start` and is `length` long. */
+export function logarithmic(value: number, low: number, high: number, start: number, length: number): number {
+  return start + (length * Math.log(value / low)) / Math.log(high / low);
+}
+
+/** Returns the powers of ten in a range. */
+export function decades(low: number, high: number): number[] {
+  const result: number[] = [];
+  for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * (1 + 1e-9); power++)
+    result.push(10 ** power);
+  return result;
+}
