@@ -1,16 +1,17 @@
 // The calls that give out the bits of a bitmap of an open file, for `StoredBitmap` and `StoredBitmapSync`.
 import type { Bitmap } from "./bitmap/bitmap.ts";
 import type { ExtentBatch } from "./bitmap/runs.ts";
-import { type BitOptions, bitmapPlan, countPlan, type DirtyCount, extentsPlan } from "./bits/read-bits.ts";
+import { type BitOptions, bitmapPlan, countPlan, type DirtyCount } from "./bits/read-bits.ts";
+import { ExtentCollector, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
 import { QdbError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import { readMap } from "./maps/load-maps.ts";
 import { askBeforeBits } from "./open/before-bits.ts";
 import { refuseMirror } from "./open/header-source.ts";
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { RunOptions } from "./ports/drivers.ts";
+import { LongCall } from "./ports/long-call.ts";
 import type { Plan } from "./ports/plan.ts";
-import { type Task, wait } from "./ports/task.ts";
+import { forEachPut, putAll, type Task, wait } from "./ports/task.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { QdbReader } from "./retry/qdb-reader.ts";
 import type { StreamOptions } from "./retry/run-with-retry.ts";
@@ -18,36 +19,60 @@ import type { StreamOptions } from "./retry/run-with-retry.ts";
 /** Options of a call that reads the bits of a bitmap. */
 export type CallOptions = RunOptions & BitOptions;
 
+/**
+ * How many bytes of bits are held back before the first extent is yielded. It takes about a millisecond to read so much, and a bitmap that
+ * has no more is never torn by a commit.
+ */
+const HOLD_BYTES = 1024 * 1024;
+
 /** Puts out the dirty extents of a bitmap in batches. @throws {QdbError} as `StoredBitmap.extents` */
-export function batchesOf(
+export function* batchesOf(
   file: QdbReader,
   entry: BitmapEntry,
   options: CallOptions & StreamOptions,
 ): Task<void, ExtentBatch> {
-  const plan = function* (index: QdbIndex): Plan<void, ExtentBatch> {
+  const { within, onProgress, signal = file.options.signal, holdBytes = HOLD_BYTES } = options;
+  const plan = function* (index: QdbIndex): Plan<void, VerifiedBits> {
     refuseMirror(index, file.options, entry.label);
-    yield* extentsPlan(yield* readMap(index, sameBitmap(index, entry), file.digests), options);
+    yield* verifiedBitsPlan(yield* file.readMap(index, sameBitmap(index, entry)), within);
   };
   const permit = (index: QdbIndex): void | PromiseLike<void> => askBeforeBits(file.options, sameBitmap(index, entry));
-  return file.stream(plan, ({ runs }) => runs.byteLength, { ...options, permit });
+  const call = new LongCall({ signal, onProgress }, () => file.engine.turn());
+  const collector = new ExtentCollector(within);
+  let last: VerifiedBits | undefined;
+  yield* forEachPut(file.stream(plan, memoryOf, { ...options, holdBytes, permit }), function* (bits) {
+    const { shape, range, endBit, pieces } = bits;
+    const step = (): Task<void> => wait(call.step(endBit - range.first, range.end - range.first));
+    for (const piece of pieces) {
+      for (const batch of collector.collect(piece, shape)) {
+        yield* putAll([batch]);
+        yield* step();
+      }
+    }
+    yield* step();
+    last = bits;
+  });
+  if (last === undefined) return;
+  yield* putAll(collector.finish(last.range, last.shape));
+  call.finish(last.range.end - last.range.first);
 }
 
 /** Counts the dirty bits of a bitmap. @throws {QdbError} as `StoredBitmap.count` */
 export function countOf(file: QdbReader, entry: BitmapEntry, options: CallOptions): Task<DirtyCount> {
   const plan = function* (index: QdbIndex, same: BitmapEntry): Plan<DirtyCount> {
-    return yield* countPlan(yield* readMap(index, same, file.digests), options);
+    return yield* countPlan(yield* file.readMap(index, same), options);
   };
   return readSame(file, entry, plan, options);
 }
 
 /** Reads the bits of a bitmap. @throws {QdbError} as `StoredBitmap.read` */
 export function bitsOf(file: QdbReader, entry: BitmapEntry, options: Omit<CallOptions, "within">): Task<Bitmap> {
-  const { digests, options: accepted } = file;
+  const { options: accepted } = file;
   const { maxBitmapBytes } = accepted;
   const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
   const plan = function* (index: QdbIndex, same: BitmapEntry): Plan<Bitmap> {
     refuseMirror(index, accepted, same.label);
-    return yield* bitmapPlan(yield* readMap(index, same, digests), { ...options, ...bounds });
+    return yield* bitmapPlan(yield* file.readMap(index, same), { ...options, ...bounds });
   };
   return readSame(file, entry, plan, options);
 }

@@ -7,6 +7,8 @@ import * as kernel from "./words.ts";
 
 /** Maximum number of runs in one batch. */
 const BATCH_RUNS = 8192;
+/** Number of words that are searched for runs between two looks at whether a batch is full. They have eight batches at most. */
+const STEP_WORDS = 4096;
 
 /**
  * A batch of runs of dirty bits, in ascending order, no two of them adjacent. One typed array has the first and the last bit of each run in
@@ -152,6 +154,17 @@ export class RunCollector {
     this.#used = 0;
   }
 
+  /**
+   * Receives the same as `pushWords`, and yields each batch as soon as it is full: who needs the first extents only does not wait for those
+   * of all words.
+   */
+  *collect(words: Uint32Array, base: number): Generator<Uint32Array, void> {
+    for (let at = 0; at < words.length; at += STEP_WORDS) {
+      this.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
+      if (this.#full.length > 0) yield* this.take();
+    }
+  }
+
   /** Returns the full batches and removes them from the collector. */
   take(): Uint32Array[] {
     return this.#full.splice(0);
@@ -175,7 +188,7 @@ export function* runsOf(bits: () => PagedBits, { first, end }: BitRange): Genera
     const found = bits().pageAt(page);
     if (found === "zeros") collector.pushClean(bit);
     else if (found === "ones") collector.pushDirty({ first: bit, end: page.end });
-    else collector.pushWords(bit === page.first ? found : withoutFirst(found, bit - page.first), page.first);
+    else yield* collector.collect(bit === page.first ? found : withoutFirst(found, bit - page.first), page.first);
     bit = page.end;
     yield* collector.take();
   }

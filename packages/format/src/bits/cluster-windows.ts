@@ -14,10 +14,36 @@ export const WINDOW_BYTES = 256 * 1024;
 const WINDOW_CLUSTERS = 65536;
 
 /**
- * Maximum number of words in one call of a visitor. The caller puts out the collected runs between two calls, since they can take 32
+ * Maximum number of words in one call of a visitor. A visitor that collects runs puts them out after each call, since they can take 32
  * bytes of memory for each byte of bits.
  */
 const STEP_WORDS = 16_384;
+
+/** Verified bits of a bitmap: those of a stored cluster as words, or clusters in a row that all read as zeros or as ones. */
+export type BitPiece =
+  | (BitRange & { readonly kind: "zeros" | "ones" })
+  | (BitRange & {
+      readonly kind: "data";
+      /** The words of the whole cluster. Bits outside the range are zero. */
+      readonly words: Uint32Array;
+      /** Index of the first bit of the first word, a multiple of 32. */
+      readonly base: number;
+    });
+
+/** Shows a piece to a visitor. */
+export function show(piece: BitPiece, visitor: BitVisitor): void {
+  const { first, end } = piece;
+  if (piece.kind === "data") {
+    const { words, base } = piece;
+    // Words past the end of the range have none of its bits.
+    for (let at = 0; base + at * 32 < end; at += STEP_WORDS)
+      visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
+  } else if (piece.kind === "ones") {
+    visitor.pushDirty({ first, end });
+  } else {
+    visitor.pushClean(first);
+  }
+}
 
 /** Receives all bits of a range of a bitmap, in ascending order and without gaps: each call continues where the call before it ended. */
 export interface BitVisitor {
@@ -31,7 +57,7 @@ export interface BitVisitor {
 
 /**
  * Consecutive clusters of a bitmap that are read in one round. The caller reads `ranges` and hands their bytes back, one piece for each
- * range; the window then shows the bits in them to a visitor.
+ * range; the window then gives out the bits in them.
  */
 export class Window {
   /** The ranges of the file that hold the stored clusters, in order. Consecutive clusters that are adjacent in the file share a range. */
@@ -43,7 +69,7 @@ export class Window {
   readonly #end: number;
   readonly #range: BitRange;
 
-  /** Makes a window of the clusters `first` to `end - 1`. A visitor is shown only the bits inside `range`. */
+  /** Makes a window of the clusters `first` to `end - 1`. Only the bits inside `range` are given out. */
   constructor(map: ClusterMap, first: number, end: number, range: BitRange) {
     this.#map = map;
     this.#first = first;
@@ -93,41 +119,36 @@ export class Window {
    * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum
    */
   visit(pieces: readonly Uint8Array[], visitor: BitVisitor): void {
-    for (const _ of this.steps(pieces, visitor));
+    for (const piece of this.bits(pieces)) show(piece, visitor);
   }
 
   /**
-   * Does what `visit` does, and yields after each 64 KiB of stored bits and at the end, so that the caller can take what the visitor has
-   * collected by then.
+   * Verifies each stored cluster and then yields its bits. Clusters in a row that read as zeros, or as ones, are one piece. `pieces` has the
+   * bytes of each of `ranges`.
    * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum
    */
-  *steps(pieces: readonly Uint8Array[], visitor: BitVisitor): Generator<void, void> {
+  *bits(pieces: readonly Uint8Array[]): Generator<BitPiece, void> {
     const clusterBits = this.#map.clusterSize * 8;
     const stored = this.stored(pieces);
-    for (let cluster = this.#first; cluster < this.#end; cluster++) {
-      const base = cluster * clusterBits;
-      const first = Math.max(base, this.#range.first);
-      const end = Math.min(base + clusterBits, this.#range.end);
+    for (let cluster = this.#first; cluster < this.#end; ) {
       const kind = this.#map.kind(cluster);
-      if (kind === "zeros") {
-        visitor.pushClean(first);
-      } else if (kind === "ones") {
-        visitor.pushDirty({ first, end });
-      } else {
-        const next = stored.next().value;
-        if (next === undefined || next[0] !== cluster)
-          throw new Error("a window was visited with the pieces of another");
-        const problem = this.#map.verify(cluster, next[1]);
-        if (problem !== undefined) throw QdbError.from(problem);
-        const words = clippedWords(next[1], base, first, end);
-        // Words past the end of the range have none of its bits.
-        for (let at = 0; base + at * 32 < end; at += STEP_WORDS) {
-          visitor.pushWords(words.subarray(at, at + STEP_WORDS), base + at * 32);
-          yield;
-        }
-      }
+      const base = cluster * clusterBits;
+      let next = cluster + 1;
+      if (kind !== "data") while (next < this.#end && this.#map.kind(next) === kind) next++;
+      const first = Math.max(base, this.#range.first);
+      const end = Math.min(next * clusterBits, this.#range.end);
+      if (kind === "data") yield { kind, first, end, base, words: this.#verified(cluster, stored, { first, end }) };
+      else yield { kind, first, end };
+      cluster = next;
     }
-    yield;
+  }
+
+  #verified(cluster: number, stored: ReturnType<Window["stored"]>, { first, end }: BitRange): Uint32Array {
+    const next = stored.next().value;
+    if (next === undefined || next[0] !== cluster) throw new Error("a window was visited with the pieces of another");
+    const problem = this.#map.verify(cluster, next[1]);
+    if (problem !== undefined) throw QdbError.from(problem);
+    return clippedWords(next[1], cluster * this.#map.clusterSize * 8, first, end);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
-import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
-import { type BitmapShape, type BitRange, bitsOutward, type DiskRange, dirtyBytes } from "../bitmap/shape.ts";
+import type { ExtentBatch } from "../bitmap/runs.ts";
+import { type BitmapShape, type BitRange, type DiskRange, dirtyBytes } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
@@ -8,17 +8,14 @@ import { type Limits, maxBitmapBytesOf } from "../limits.ts";
 import type { Progress } from "../ports/long-call.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import { type BitVisitor, windows } from "./cluster-windows.ts";
+import { type BitVisitor, show, windows } from "./cluster-windows.ts";
+import { ExtentCollector, rangeOf } from "./verified-bits.ts";
 
 /** Options of the plans that read the bits of one bitmap. */
 export interface BitOptions {
   /** A range of the disk in bytes. Only bits whose granules overlap the range are read. The default is the whole disk. */
   readonly within?: DiskRange | undefined;
   readonly onProgress?: Progress | undefined;
-}
-
-function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
-  return within === undefined ? { first: 0, end: map.bitCount } : bitsOutward(within, map.shape);
 }
 
 /**
@@ -30,37 +27,18 @@ export function* extentsPlan(
   map: ClusterMap,
   options: BitOptions & { readonly also?: BitVisitor } = {},
 ): Plan<void, ExtentBatch> {
-  const { within } = options;
+  const { within, also, onProgress } = options;
   const range = rangeOf(map, within);
-  const start = within === undefined ? 0n : BigInt(within.offset);
-  const end = within === undefined ? map.shape.size : start + BigInt(within.length);
-  const collector = new RunCollector();
-  const visitor = options.also === undefined ? collector : both(options.also, collector);
+  const { shape } = map;
+  const collector = new ExtentCollector(within);
   for (const window of windows(map, range)) {
-    for (const _ of window.steps(yield* read(window.ranges), visitor)) {
-      for (const runs of collector.take()) yield* put(new ExtentBatch(map.shape, runs, start, end));
+    for (const piece of window.bits(yield* read(window.ranges))) {
+      if (also !== undefined) show(piece, also);
+      for (const batch of collector.collect(piece, shape)) yield* put(batch);
     }
-    options.onProgress?.(window.endBit - range.first, range.end - range.first);
+    onProgress?.(window.endBit - range.first, range.end - range.first);
   }
-  for (const runs of collector.finish(range.end)) yield* put(new ExtentBatch(map.shape, runs, start, end));
-}
-
-/** Returns a visitor that passes the bits on to two visitors. */
-function both(first: BitVisitor, second: BitVisitor): BitVisitor {
-  return {
-    pushWords: (words, base) => {
-      first.pushWords(words, base);
-      second.pushWords(words, base);
-    },
-    pushDirty: (range) => {
-      first.pushDirty(range);
-      second.pushDirty(range);
-    },
-    pushClean: (bit) => {
-      first.pushClean(bit);
-      second.pushClean(bit);
-    },
-  };
+  for (const batch of collector.finish(range, shape)) yield* put(batch);
 }
 
 /** How much of a bitmap is dirty. */

@@ -24,10 +24,13 @@ export function checkSignal(signal: AbortSignal | undefined): void {
 /** Lets a long loop of synchronous work report its progress, be aborted, and give way to other work in the event loop. */
 export class LongCall {
   readonly #options: LongCallOptions;
+  readonly #turn: () => void | Promise<void>;
   #since = performance.now();
 
-  constructor(options: LongCallOptions) {
+  /** `giveTurn` gives other work in the event loop a turn; it does nothing in a call that blocks the thread. */
+  constructor(options: LongCallOptions, giveTurn: () => void | Promise<void> = turn) {
     this.#options = options;
+    this.#turn = giveTurn;
   }
 
   /** Checks whether the call was aborted. @throws {QdbError} ABORTED */
@@ -35,15 +38,14 @@ export class LongCall {
     checkSignal(this.#options.signal);
   }
 
-  /** To be called after each piece of work. A promise that is returned must be awaited. @throws {QdbError} ABORTED, in the promise */
-  step(done: number, total: number): Promise<void> | undefined {
+  /** To be called after each piece of work. A promise that is returned must be awaited. @throws {QdbError} ABORTED, also in the promise */
+  step(done: number, total: number): void | Promise<void> {
     if (performance.now() - this.#since < MAX_BLOCKED_MS) return undefined;
-    return this.#yield(done, total);
+    this.#options.onProgress?.(done, total);
+    return this.#turn()?.then(() => this.#resume()) ?? this.#resume();
   }
 
-  async #yield(done: number, total: number): Promise<void> {
-    this.#options.onProgress?.(done, total);
-    await turn();
+  #resume(): void {
     this.checkSignal();
     this.#since = performance.now();
   }

@@ -1,6 +1,6 @@
 // Work that is written once and done in two ways: with promises, or without.
 import { QdbError } from "../errors.ts";
-import { type Clock, waitSync } from "./clock.ts";
+import { type Clock, turn, waitSync } from "./clock.ts";
 import { type RunOptions, run, runSync, stream, streamSync } from "./drivers.ts";
 import type { Plan, PutStep } from "./plan.ts";
 import type { AnySource, SyncByteSource } from "./source.ts";
@@ -24,6 +24,33 @@ export function* wait<T>(value: T | PromiseLike<T>): Task<T> {
 /** Puts out values, one after the other. */
 export function* putAll<O>(values: Iterable<O>): Task<void, O> {
   for (const value of values) yield { put: value };
+}
+
+/** Does a task inside another one. `take` receives each value that it puts out. */
+export function* forEachPut<T, A, B>(task: Task<T, A>, take: (value: A) => Task<void, B>): Task<T, B> {
+  let isFinished = false;
+  try {
+    let step = task.next();
+    while (step.done !== true) {
+      if ("put" in step.value) {
+        yield* take(step.value.put);
+        step = task.next();
+        continue;
+      }
+      let value: unknown;
+      try {
+        value = yield step.value;
+      } catch (error) {
+        step = task.throw(error);
+        continue;
+      }
+      step = task.next(value);
+    }
+    isFinished = true;
+    return step.value;
+  } finally {
+    if (!isFinished) task.return(undefined as T);
+  }
 }
 
 function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
@@ -101,6 +128,8 @@ export interface Engine {
   run<T>(plan: Plan<T>, source: AnySource, options: RunOptions): T | Promise<T>;
   stream<T, O>(plan: Plan<T, O>, source: AnySource, options: RunOptions): Steps<T, O>;
   pause(clock: Clock, ms: number): void | Promise<void>;
+  /** Gives other work in the event loop a turn, if the caller awaits. */
+  turn(): void | Promise<void>;
 }
 
 /** A plan that runs step by step. */
@@ -113,6 +142,7 @@ export const ASYNC: Engine = {
   run: (plan, source, options) => run(plan, source, options),
   stream,
   pause: (clock, ms) => clock.wait(ms),
+  turn,
 };
 
 /** The engine of {@link runTaskSync}, for synchronous sources. */
@@ -120,6 +150,7 @@ export const SYNC: Engine = {
   run: (plan, source, options) => runSync(plan, syncOf(source), options),
   stream: (plan, source, options) => streamSync(plan, syncOf(source), options),
   pause: (clock, ms) => (clock.waitSync === undefined ? waitSync(ms) : clock.waitSync(ms)),
+  turn: () => undefined,
 };
 
 function syncOf(source: AnySource): SyncByteSource {

@@ -1,5 +1,7 @@
 // An open file as its readers see it: plans are run on one generation of it, and start over if a writer commits meanwhile.
 import type { Limits } from "../limits.ts";
+import { readMap } from "../maps/load-maps.ts";
+import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { BitsOptions } from "../open/before-bits.ts";
 import type { AreaRead } from "../open/choose-header.ts";
 import type { MirrorOptions } from "../open/header-source.ts";
@@ -9,6 +11,7 @@ import type { RunOptions } from "../ports/drivers.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import type { Engine, Task } from "../ports/task.ts";
+import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { FileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
 import { type OpenedViews, type Permit, runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
 
@@ -18,12 +21,14 @@ export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOp
 /** The source of an open file, the options with which it was opened, and header and table as they were last read. */
 export class QdbReader {
   readonly options: OpenOptions;
-  readonly #engine: Engine;
+  readonly engine: Engine;
   readonly #source: AnySource;
   #index: QdbIndex;
+  /** The map of the bitmap that was read last, for its entry in the table. */
+  #map: QdbClusterMap | undefined;
 
   private constructor(engine: Engine, source: AnySource, options: OpenOptions, index: QdbIndex) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#source = source;
     this.options = options;
     this.#index = index;
@@ -45,6 +50,16 @@ export class QdbReader {
 
   get digests(): Digests {
     return this.options.digests ?? {};
+  }
+
+  /**
+   * Reads the L1 area of a bitmap of `index` and returns its cluster map, as the function `readMap` does. The map of the bitmap that was
+   * read last is kept: an L1 area can have 12 MiB, and pages of extents need it each time. A generation never changes, and whether it is
+   * still that of the file is found out at the end of each call.
+   */
+  *readMap(index: QdbIndex, entry: BitmapEntry): Plan<QdbClusterMap> {
+    if (this.#map?.entry !== entry) this.#map = yield* readMap(index, entry, this.digests);
+    return this.#map;
   }
 
   /** Runs a plan on one generation of the file. Starts over on the new generation if a writer commits meanwhile. */
@@ -79,13 +94,13 @@ export class QdbReader {
   #views(call: RunOptions, whole: boolean): OpenedViews {
     const options = { ...this.options, ...this.#ofCall(call) };
     const known = whole ? undefined : this.#index.opened.primary;
-    const views = new FileViews(this.#engine, this.#source, options, { known, whole });
-    return { engine: this.#engine, next: () => this.#nextView(views, known, options) };
+    const views = new FileViews(this.engine, this.#source, options, { known, whole });
+    return { engine: this.engine, next: () => this.#nextView(views, known, options) };
   }
 
   *#nextView(views: FileViews, known: AreaRead | undefined, options: OpenOptions): Task<OpenedView | undefined> {
     for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
-      const index = view.primary === known ? this.#index : yield* openView(this.#engine, view, options);
+      const index = view.primary === known ? this.#index : yield* openView(this.engine, view, options);
       if (index === undefined) continue;
       this.#index = index;
       return { index, view };

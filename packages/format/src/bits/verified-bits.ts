@@ -1,0 +1,79 @@
+// Bits that were read and verified, and the extents in them. A reader holds bits back, not extents: they take less time and memory.
+import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
+import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import { type Plan, put, read } from "../ports/plan.ts";
+import type { ClusterMap } from "./cluster-map.ts";
+import { type BitPiece, windows } from "./cluster-windows.ts";
+
+/** Returns the bits whose granules overlap the range `within` of the disk; all bits if it is undefined. @throws {QdbError} USAGE */
+export function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
+  return within === undefined ? { first: 0, end: map.bitCount } : bitsOutward(within, map.shape);
+}
+
+/** Bits that were read in one round, in pieces, each of which was verified. */
+export interface VerifiedBits {
+  readonly shape: BitmapShape;
+  /** All bits that the call reads; the same in each round. */
+  readonly range: BitRange;
+  /** Index of the bit that follows the last bit of the pieces. */
+  readonly endBit: number;
+  readonly pieces: readonly BitPiece[];
+}
+
+/**
+ * Reads the bits of a bitmap, or those whose granules overlap the range `within` of the disk, and puts them out round by round. It does not
+ * look for extents, so that bits can be held back in little time and memory.
+ * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
+ */
+export function* verifiedBitsPlan(map: ClusterMap, within: DiskRange | undefined): Plan<void, VerifiedBits> {
+  const range = rangeOf(map, within);
+  const { shape } = map;
+  for (const window of windows(map, range)) {
+    const pieces = [...window.bits(yield* read(window.ranges))];
+    yield* put({ shape, range, endBit: window.endBit, pieces });
+  }
+}
+
+/** Returns the number of bytes that bits take in memory, the objects of their pieces included. */
+export function memoryOf({ pieces }: VerifiedBits): number {
+  return pieces.reduce((sum, piece) => sum + PIECE_BYTES + (piece.kind === "data" ? piece.words.byteLength : 0), 0);
+}
+
+/** About as many bytes as the objects of a piece take. */
+const PIECE_BYTES = 64;
+
+/** Looks for the extents in bits that arrive in ascending order, and makes batches of them. */
+export class ExtentCollector {
+  readonly #collector = new RunCollector();
+  readonly #within: DiskRange | undefined;
+
+  /** Clips the extents to the range `within` of the disk. */
+  constructor(within: DiskRange | undefined) {
+    this.#within = within;
+  }
+
+  /** Receives bits and yields each batch as soon as it is full. */
+  *collect(piece: BitPiece, shape: BitmapShape): Generator<ExtentBatch, void> {
+    const { first, end } = piece;
+    if (piece.kind === "data") {
+      const { words, base } = piece;
+      const used = words.subarray(0, Math.ceil((end - base) / 32));
+      for (const runs of this.#collector.collect(used, base)) yield this.#batch(runs, shape);
+    } else if (piece.kind === "ones") {
+      this.#collector.pushDirty({ first, end });
+    } else {
+      this.#collector.pushClean(first);
+    }
+  }
+
+  /** Yields the last batches, once the bits of `range` have been received. */
+  *finish({ end }: BitRange, shape: BitmapShape): Generator<ExtentBatch, void> {
+    for (const runs of this.#collector.finish(end)) yield this.#batch(runs, shape);
+  }
+
+  #batch(runs: Uint32Array, shape: BitmapShape): ExtentBatch {
+    if (this.#within === undefined) return new ExtentBatch(shape, runs);
+    const start = BigInt(this.#within.offset);
+    return new ExtentBatch(shape, runs, start, start + BigInt(this.#within.length));
+  }
+}
