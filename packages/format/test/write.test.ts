@@ -90,6 +90,36 @@ describe("parse and write are each other's inverse", () => {
     );
   });
 
+  test("the bits are those at the call, although their bytes are made later", () => {
+    const contents = (bits: Bitmap): FileContents => ({
+      form: "full",
+      clusterBits: 9,
+      fileId: new Uint8Array(16),
+      writerId: new Uint8Array(16),
+      allOnes: true,
+      extensions: [],
+      bitmaps: [{ nameBytes: utf8("a"), flags: 0, extraData: [], bits }],
+    });
+    const stored = (): Bitmap => {
+      const bits = Bitmap.clean({ size: 512 * 20_000, granularity: 512 });
+      for (const first of [3, 5000, 19_999]) bits.markBits({ first, end: first + 1 });
+      return bits;
+    };
+    const wanted = bytesOf(contents(stored()));
+    const changes: ((bits: Bitmap) => void)[] = [
+      (bits) => bits.unmark({ offset: 0, length: bits.size }),
+      (bits) => bits.markBits({ first: 0, end: bits.bitCount }),
+      (bits) => bits.invert(),
+      (bits) => bits.free(),
+    ];
+    for (const change of changes) {
+      const bits = stored();
+      const image = writeImage(contents(bits));
+      change(bits);
+      expect(Buffer.compare(imageBytes(image), wanted)).toBe(0);
+    }
+  });
+
   test("the file in hex of the spec's appendix B is what is written for its contents", () => {
     const spec = readFileSync(new URL("../../../spec/qdb.md", import.meta.url), "utf8");
     const daily = Bitmap.clean({ size: 300_000_000n, granularity: 65536 });
