@@ -16,7 +16,8 @@ export interface FileInit {
 
 /**
  * Returns the contents of a new file in full form, with random ids.
- * @throws {QdbError} USAGE for a cluster size, name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits
+ * @throws {QdbError} USAGE for a cluster size, name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits;
+ * SIZE_MISMATCH for a bitmap with bits of another size than given
  */
 export function newFile(init: FileInit, host: NewBitmapHost): FileContents {
   const { bitmaps = [], clusterSize = DEFAULT_CLUSTER_SIZE } = init;

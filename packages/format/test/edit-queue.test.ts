@@ -155,26 +155,3 @@ test("of several bitmaps with one name, a name stands for all of them", async ()
   expect(file.bitmaps.map(({ name }) => name)).toEqual(["c", "a"]);
   expect((await file.bitmap("a").read()).isDirty(3)).toBe(true);
 });
-
-test("names are not looked up one by one: four times as many take less than ten times as long", async () => {
-  const stop = new Error("stop");
-  /** Milliseconds in which bitmaps are added and renamed in the queue. */
-  const timeOf = async (count: number): Promise<number> => {
-    let ms = 0;
-    const change = (edit: QdbEdit): never => {
-      const since = performance.now();
-      for (let number = 0; number < count; number++) edit.add({ name: `bitmap ${number}`, size: 0 });
-      for (let number = 0; number < count; number++) edit.bitmap(`bitmap ${number}`).rename(`renamed ${number}`);
-      ms = performance.now() - since;
-      throw stop;
-    };
-    await expect(editStore(new MemoryStore(fileOf({})), change, HOST)).rejects.toBe(stop);
-    return ms;
-  };
-  const least = { few: Number.POSITIVE_INFINITY, many: Number.POSITIVE_INFINITY };
-  for (let turn = 0; turn < 4; turn++) {
-    least.few = Math.min(least.few, await timeOf(4000));
-    least.many = Math.min(least.many, await timeOf(16_000));
-  }
-  expect(least.many / least.few).toBeLessThan(10);
-});

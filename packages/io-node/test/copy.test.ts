@@ -153,7 +153,7 @@ describe("copying to a sink", () => {
     for (const concurrency of [1, 4]) {
       const { chunks, flushes, sink } = chunkStore();
       const bits = bitmapOf(0, 20, 33, 64).regranulate(2 ** 20);
-      const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).stamp })] };
+      const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).diskStamp })] };
       const copied = await copyExtents(bits, source, sink, { chunkSize: 2 ** 20, concurrency, disk });
       expect(copied).toBe(3 * 2 ** 20 + 1000);
       expect([...chunks.keys()].sort((a, b) => a - b)).toEqual([0, 2 ** 20, 2 * 2 ** 20, 4 * 2 ** 20]);
@@ -167,7 +167,7 @@ describe("copying to a sink", () => {
   test("it is not flushed if the source changed, or the disk is another one", async () => {
     const { source } = images();
     const { flushes, sink } = chunkStore();
-    const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).stamp })] };
+    const disk = { label: "b", records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(source).diskStamp })] };
     const changing = {
       ...sink,
       async write(offset: number, bytes: Uint8Array) {
@@ -236,7 +236,7 @@ describe("a copy is refused, and the target left as it was", () => {
 describe("the disk that a bitmap was stored for", () => {
   const storedFor = (path: string) => ({
     label: "b",
-    records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(path).stamp })],
+    records: [encodeRecord({ kind: "stamp", stamp: lookAtDisk(path).diskStamp })],
   });
 
   test("is compared with what was opened, after the bits were read and before anything is written", async () => {

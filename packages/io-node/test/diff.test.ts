@@ -122,7 +122,7 @@ describe("an image that changes meanwhile", () => {
 
   test("current: between its stamp and its opening", async () => {
     const { base, current } = twoImages(pattern(4096), pattern(4096));
-    const stamp = lookAtDisk(current).stamp;
+    const stamp = lookAtDisk(current).diskStamp;
     expect((await diffImages(base, current, { granularity: 512, stamp })).dirtyBytes()).toBe(0n);
     utimesSync(current, 1, 1);
     const error = await errorOf(() => diffImages(base, current, { granularity: 512, stamp }));

@@ -31,7 +31,7 @@ test("the path of a disk is absolute, without dots where that is the same", () =
   writeFileSync(disk, "");
   workIn(directory);
   for (const path of ["disk", "./disk", "inner/../disk", disk, `${directory}/inner/..//disk`]) {
-    expect(lookAtDisk(path).path).toBe(disk);
+    expect(lookAtDisk(path).disk).toBe(disk);
   }
 });
 
@@ -44,9 +44,9 @@ test("a link stays one, and .. behind a link stays there: without it the path wo
   // What the text of to/../disk says without its dots.
   writeFileSync(join(directory, "disk"), "");
   workIn(directory);
-  expect(lookAtDisk("name").path).toBe(join(directory, "name"));
-  expect(lookAtDisk("to/../disk").path).toBe(`${directory}/to/../disk`);
-  expect(lookAtDisk(`${directory}/to/../disk`).path).toBe(`${directory}/to/../disk`);
+  expect(lookAtDisk("name").disk).toBe(join(directory, "name"));
+  expect(lookAtDisk("to/../disk").disk).toBe(`${directory}/to/../disk`);
+  expect(lookAtDisk(`${directory}/to/../disk`).disk).toBe(`${directory}/to/../disk`);
 });
 
 test("in a directory that is not UTF-8 a relative path is refused, also where U+FFFD leads to another disk", async () => {
@@ -60,7 +60,7 @@ test("in a directory that is not UTF-8 a relative path is refused, also where U+
   mkdirSync(join(directory, "d\ufffd"));
   writeFileSync(join(directory, "d\ufffd", "disk"), "");
   expect((await errorOf(() => lookAtDisk("disk"))).code).toBe("NOT_SUPPORTED");
-  expect(lookAtDisk(join(link, "disk")).path).toBe(join(link, "disk"));
+  expect(lookAtDisk(join(link, "disk")).disk).toBe(join(link, "disk"));
 });
 
 test("a path that cannot be looked at is not stored", async () => {

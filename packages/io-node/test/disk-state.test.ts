@@ -16,7 +16,7 @@ function stampedDisk() {
   mkdirSync(folder);
   const disk = join(folder, "disk.raw");
   writeFileSync(disk, "a disk");
-  return { folder, disk, bitmap: bitmapOf(disk, lookAtDisk(disk).stamp) };
+  return { folder, disk, bitmap: bitmapOf(disk, lookAtDisk(disk).diskStamp) };
 }
 
 const bitmapOf = (path: string, stamp: DiskStamp) => ({
@@ -67,7 +67,7 @@ describe("a disk that cannot be looked at is not taken for unchanged", () => {
   test("a file that is longer than can be compared", async () => {
     const disk = join(tinyFileSystem(4096), "disk.raw");
     writeFileSync(disk, "");
-    const bitmap = bitmapOf(disk, lookAtDisk(disk).stamp);
+    const bitmap = bitmapOf(disk, lookAtDisk(disk).diskStamp);
     command("truncate", `--size=${2 ** 53}`, disk);
     await expectUnreadable(
       bitmap,
@@ -97,7 +97,7 @@ test("nothing that is there is missing: alone this is unknown, and no error", ()
 describe("only an absolute path or a path that is given is looked at", () => {
   test.each(["disk.raw", "./disk.raw", "drive0", "file:disk.raw"])("the record %j is no absolute path", (text) => {
     const { folder, disk } = stampedDisk();
-    const { stamp } = lookAtDisk(disk);
+    const { diskStamp: stamp } = lookAtDisk(disk);
     // Another file is there for who takes the record for a path.
     const home = process.cwd();
     onTestFinished(() => process.chdir(home));
@@ -119,7 +119,7 @@ describe("only an absolute path or a path that is given is looked at", () => {
     expect(diskState(noPath)).toEqual({ kind: "missing" });
     expect(diskState(noPath, disk)).toEqual({ kind: "same" });
     expect(diskState(noPath, other)).toEqual({ kind: "changed" });
-    expect(diskState(bitmapOf("drive0", lookAtDisk(disk).stamp), relative(process.cwd(), disk))).toEqual({
+    expect(diskState(bitmapOf("drive0", lookAtDisk(disk).diskStamp), relative(process.cwd(), disk))).toEqual({
       kind: "same",
     });
     expect(diskState(bitmap, join(folder, "none"))).toEqual({ kind: "missing" });
@@ -131,8 +131,8 @@ test("what is no disk, a broken stamp and a disk that was written to are changed
   const [path] = bitmap.records;
   if (path === undefined) throw new Error("the bitmap has a record of its disk");
   const wrong = [
-    bitmapOf(folder, lookAtDisk(disk).stamp),
-    bitmapOf("/dev/null", lookAtDisk(disk).stamp),
+    bitmapOf(folder, lookAtDisk(disk).diskStamp),
+    bitmapOf("/dev/null", lookAtDisk(disk).diskStamp),
     { label: "b", records: [path, { type: 2, data: new Uint8Array(23) }] },
   ];
   utimesSync(disk, 1, 1);
@@ -149,7 +149,7 @@ test("of a block device only the length is compared: a write to it goes unseen, 
   const { disk } = stampedDisk();
   truncateSync(disk, 8192);
   const device = loopDevice(disk);
-  const bitmap = bitmapOf(device, lookAtDisk(device).stamp);
+  const bitmap = bitmapOf(device, lookAtDisk(device).diskStamp);
   writeFileSync(device, Buffer.alloc(8192, 1));
   expect(diskState(bitmap)).toEqual({ kind: "same length" });
   requireSameDisk(bitmap);

@@ -30,8 +30,8 @@ test("openQdbSync compares the disk of a bitmap, and closes the file if it canno
   const [path, disk] = [join(directory, "file.qdb"), join(directory, "disk.raw")];
   writeFileSync(disk, new Uint8Array(4096));
   utimesSync(disk, 1, 1);
-  const { path: recorded, stamp: diskStamp } = lookAtDisk(disk);
-  await createQdb(path, { bitmaps: [{ name: "daily", size: 4096, disk: recorded, diskStamp }] });
+  const seen = lookAtDisk(disk);
+  await createQdb(path, { bitmaps: [{ name: "daily", ...seen }] });
   utimesSync(disk, 2, 2);
   const file = openQdbSync(path);
   expect((await errorOf(() => file.bitmap("daily").read())).code).toBe("WRONG_DISK");
@@ -108,11 +108,11 @@ describe("the disk of a bitmap", () => {
     const [path, disk] = [join(directory, "file.qdb"), join(directory, "disk.raw")];
     writeFileSync(disk, new Uint8Array(4096));
     utimesSync(disk, 1, 1);
-    const { path: recorded, stamp } = lookAtDisk(disk);
+    const seen = lookAtDisk(disk);
     const bits = Bitmap.clean({ size: 4096, granularity: 512 });
     await createQdb(path, {
       bitmaps: [
-        { name: "daily", bits, disk: recorded, diskStamp: stamp },
+        { name: "daily", bits, ...seen },
         { name: "other", bits },
       ],
     });

@@ -51,37 +51,37 @@ describe("the stamp of a disk", () => {
   test("is length, mtime in ns and inode, as stat(1) prints them", () => {
     const path = image();
     const [length, mtime, file] = command("stat", "--format=%s %.9Y %i", path).split(" ");
-    expect(lookAtDisk(path).stamp).toEqual({
+    expect(lookAtDisk(path).diskStamp).toEqual({
       length: BigInt(length ?? ""),
       mtime: BigInt((mtime ?? "").replace(".", "")),
       file: BigInt(file ?? ""),
     });
-    expect(stateOf(lookAtDisk(path).stamp, path)).toBe("same");
+    expect(stateOf(lookAtDisk(path).diskStamp, path)).toBe("same");
   });
 
   test("differs when the disk grew, was touched by one nanosecond, or is another file with the same bytes", () => {
     const path = image();
-    const stamp = lookAtDisk(path).stamp;
+    const stamp = lookAtDisk(path).diskStamp;
     expect(stateOf({ ...stamp, length: stamp.length + 1n }, path)).toBe("changed");
     expect(stateOf({ ...stamp, mtime: stamp.mtime - 1n }, path)).toBe("changed");
     expect(stateOf({ ...stamp, file: stamp.file + 1n }, path)).toBe("changed");
     const copy = image();
     command("touch", "--reference", path, copy);
     renameSync(copy, path);
-    expect(lookAtDisk(path).stamp.mtime).toBe(stamp.mtime);
+    expect(lookAtDisk(path).diskStamp.mtime).toBe(stamp.mtime);
     expect(stateOf(stamp, path)).toBe("changed");
     appendFileSync(path, "more");
     command("touch", "--date=@-1.5", path);
-    expect(lookAtDisk(path).stamp).toMatchObject({ length: 4100n, mtime: -1_500_000_000n });
+    expect(lookAtDisk(path).diskStamp).toMatchObject({ length: 4100n, mtime: -1_500_000_000n });
   });
 
   test("of a block device is its length alone; a file in its place is a difference, and the reverse", () => {
     const path = image();
     const device = loopDevice(path);
-    expect(lookAtDisk(device).stamp).toEqual({ length: 4096n, mtime: 0n, file: 0n });
-    expect(stateOf(lookAtDisk(device).stamp, device)).toBe("same length");
-    expect(stateOf(lookAtDisk(device).stamp, path)).toBe("changed");
-    expect(stateOf(lookAtDisk(path).stamp, device)).toBe("changed");
+    expect(lookAtDisk(device).diskStamp).toEqual({ length: 4096n, mtime: 0n, file: 0n });
+    expect(stateOf(lookAtDisk(device).diskStamp, device)).toBe("same length");
+    expect(stateOf(lookAtDisk(device).diskStamp, path)).toBe("changed");
+    expect(stateOf(lookAtDisk(path).diskStamp, device)).toBe("changed");
   });
 
   test("cannot be had of what is no disk", async () => {

@@ -35,7 +35,7 @@ async function makeFile() {
   mkdirSync(folder);
   const disk = join(folder, "disk.raw");
   writeFileSync(disk, Buffer.alloc(4096));
-  const { stamp } = lookAtDisk(disk);
+  const { diskStamp: stamp } = lookAtDisk(disk);
   const path = join(directory, "file.qdb");
   const records = [encodeRecord({ kind: "disk", text: disk }), encodeRecord({ kind: "stamp", stamp })];
   const bits = Bitmap.clean({ size: 4096n, granularity: 512 });
@@ -243,7 +243,7 @@ test("the bits of a state are compared with the stamp of that state", async () =
   utimesSync(disk, 1, 1);
   expect((await errorOf(() => before.read())).code).toBe("WRONG_DISK");
   const editor = await openQdbEditor(path);
-  const { stamp } = lookAtDisk(disk);
+  const { diskStamp: stamp } = lookAtDisk(disk);
   const records = [encodeRecord({ kind: "disk", text: disk }), encodeRecord({ kind: "stamp", stamp })];
   editor.edits.replace({
     name: "b",

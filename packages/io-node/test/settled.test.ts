@@ -24,7 +24,7 @@ describe("two writes in one second of a file system that knows no shorter times"
   });
 
   test("a write right after a disk was stamped is a difference", () => {
-    const { path, stamp } = lookAtDisk(disk);
+    const { disk: path, diskStamp: stamp } = lookAtDisk(disk);
     write(disk, "new");
     const records = [encodeRecord({ kind: "disk", text: path }), encodeRecord({ kind: "stamp", stamp })];
     expect(diskState({ records })).toEqual({ kind: "changed" });

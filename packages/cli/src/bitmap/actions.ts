@@ -2,7 +2,7 @@ import { type BitmapEdit, QdbError, quote, type UnnamedBitmapInit } from "@qdb/f
 import { requireName } from "@qdb/format/internal";
 import { lookAtDisk } from "@qdb/io-node";
 import { granularityOf, parseGranularity } from "../files/new-bitmaps.ts";
-import { diskRecords, requireRaw } from "../files/raw-images.ts";
+import { requireRaw } from "../files/raw-images.ts";
 import type { Call, OptionSpec } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 import { type Combination, combine, type OpenBitmap } from "./open-bitmap.ts";
@@ -132,8 +132,7 @@ function newBitmapOf(call: Call): UnnamedBitmapInit {
     throw new QdbError("USAGE", "--add needs the size of the disk: either --size or --disk; try: qdb bitmap --help");
   }
   requireRaw(disk, "name the raw disk, or give its size with --size");
-  const seen = lookAtDisk(disk);
-  return { size: seen.stamp.length, granularity, ...diskRecords(seen) };
+  return { ...lookAtDisk(disk), granularity };
 }
 
 /** Parses `OFFSET+LENGTH`, in bytes. Whether the range lies inside the disk is checked when it is used. @throws {QdbError} USAGE */

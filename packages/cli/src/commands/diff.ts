@@ -2,7 +2,7 @@ import type { Bitmap } from "@qdb/format";
 import { DEFAULT_GRANULARITY, requireName } from "@qdb/format/internal";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
 import { granularityOf, newBitmapLine } from "../files/new-bitmaps.ts";
-import { diskRecords, IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
+import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { storeBitmaps } from "../files/store-bitmaps.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
 
@@ -40,8 +40,8 @@ async function run(call: Call): Promise<number> {
     target.requireFree(name, "choose another name with -B");
     requireRawImages([base, current], call);
     const disk = lookAtDisk(current);
-    const bits = await compare(base, current, { granularity, stamp: disk.stamp }, call);
-    return [{ name, bits, enabled: false, ...diskRecords(disk) }];
+    const bits = await compare(base, current, { granularity, stamp: disk.diskStamp }, call);
+    return [{ name, bits, enabled: false, ...disk }];
   });
   for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
   return 0;

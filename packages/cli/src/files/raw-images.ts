@@ -1,5 +1,5 @@
-import { type BitmapRecords, QdbError, quote } from "@qdb/format";
-import { detectForeignImage, type StampedDisk } from "@qdb/io-node";
+import { QdbError, quote } from "@qdb/format";
+import { detectForeignImage } from "@qdb/io-node";
 import type { Call, OptionSpec } from "../shell/command.ts";
 
 /** Option of every command that reads or writes the content of disk images. */
@@ -29,9 +29,4 @@ export function requireRawImages(paths: readonly string[], call: Pick<Call, "val
   if (call.value(IMAGE_FORMAT.long) === "raw") return;
   for (const path of paths)
     requireRaw(path, "convert it with qemu-img convert -O raw, or say -f raw if it is a raw image after all");
-}
-
-/** Returns what a new bitmap records of its disk: the path and the stamp; nothing if no disk is given. */
-export function diskRecords(disk: StampedDisk | undefined): Pick<BitmapRecords, "disk" | "diskStamp"> {
-  return disk === undefined ? {} : { disk: disk.path, diskStamp: disk.stamp };
 }

@@ -1,6 +1,5 @@
 import { isQdbError, QdbError, readExtentMap } from "@qdb/format";
 import { requireName } from "@qdb/format/internal";
-import { diskRecords } from "../files/raw-images.ts";
 import { inputName, readInput } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
@@ -26,7 +25,7 @@ export const importExtents: Importer = async (request) => {
     );
   }
   const bits = extents.toBitmap({ size, granularity: request.granularity });
-  return [{ name, bits, enabled: false, ...diskRecords(disk) }];
+  return [{ name, bits, enabled: false, ...disk }];
 };
 
 /** Names the option `dirty` of the library as the command's, in the messages of errors. @throws {QdbError} as `reading` */

@@ -3,7 +3,6 @@ import { closing, requireName } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import type { NewBitmap } from "../files/new-bitmaps.ts";
-import { diskRecords } from "../files/raw-images.ts";
 import { errorLine } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
 import type { ProgressReporter } from "../shell/progress.ts";
@@ -97,7 +96,7 @@ function* readBitmap(
     bits: bits.regranulate(granularity ?? bits.granularity),
     enabled: bitmap.enabled,
     inUse: isInconsistent && !markInconsistent,
-    ...diskRecords(disk),
+    ...disk,
   };
   if (problem === undefined || isInconsistent) return { bitmap: read };
   return { bitmap: read, warning: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };

@@ -1,6 +1,5 @@
 import { QdbError, readRawBits } from "@qdb/format";
 import { requireName } from "@qdb/format/internal";
-import { diskRecords } from "../files/raw-images.ts";
 import { readInput } from "../files/read-input.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
 
@@ -16,5 +15,5 @@ export const importRawBits: Importer = async (request) => {
     );
   }
   const bits = await aboutSource(request, () => readRawBits(readInput(source, call.signal), { size, granularity }));
-  return [{ name, bits, enabled: false, ...diskRecords(disk) }];
+  return [{ name, bits, enabled: false, ...disk }];
 };

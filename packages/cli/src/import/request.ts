@@ -47,7 +47,7 @@ export function requestOf(call: Call, source: string): ImportRequest {
     source,
     names: call.values("bitmap"),
     granularity: granularityOf(call),
-    size: sizeText === undefined ? disk?.stamp.length : parseSize(sizeText, "--size"),
+    size: sizeText === undefined ? disk?.size : parseSize(sizeText, "--size"),
     disk,
     allocation: allocationOf(call.value("dirty")),
     markInconsistent: call.value("inconsistent") === "mark-all",

@@ -3,6 +3,7 @@ import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapContents } from "../commit/file-contents.ts";
 import type { NewBitmap } from "../edit/edit-options.ts";
 import { QdbError } from "../errors.ts";
+import { exactInteger } from "../integers.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
 import { DEFAULT_GRANULARITY, MAX_NAME_SIZE } from "../limits.ts";
 import { quote } from "../quote.ts";
@@ -46,7 +47,8 @@ export type UnnamedBitmapInit = NewBitmapFields &
     | {
         /** The bits, with size and granularity. They are copied. */
         readonly bits: Bitmap;
-        readonly size?: undefined;
+        /** Length of the disk in bytes, which has to be that of the bits. */
+        readonly size?: number | bigint | undefined;
         readonly granularity?: undefined;
       }
   );
@@ -93,7 +95,7 @@ export function recordsOfFields({
   ];
 }
 
-/** Returns a new bitmap as `Edits.add` takes it. @throws {QdbError} USAGE for a name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits */
+/** Returns a new bitmap as `Edits.add` takes it. @throws {QdbError} USAGE for a name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits; SIZE_MISMATCH for bits of another size than given */
 export function newBitmap(init: BitmapInit, host: NewBitmapHost): NewBitmap {
   const { name, enabled = true, inUse = false, id = toUuid(host.randomId()), parent, created = timeOf(host) } = init;
   const records = [
@@ -113,8 +115,12 @@ export function newBitmap(init: BitmapInit, host: NewBitmapHost): NewBitmap {
 
 function bitsOf({ bits, size, granularity }: BitmapInit): Bitmap {
   if (bits === undefined) return Bitmap.clean({ size, granularity: granularity ?? DEFAULT_GRANULARITY });
-  if (size === undefined && granularity === undefined) return bits.clone();
-  throw new QdbError("USAGE", "a new bitmap takes its size and granularity from its bits; leave them out");
+  if (granularity !== undefined)
+    throw new QdbError("USAGE", "a new bitmap takes its granularity from its bits; leave the option out");
+  if (size === undefined || exactInteger(size, "size") === bits.size) return bits.clone();
+  throw new QdbError("SIZE_MISMATCH", `the bits cover a disk of ${bits.size} bytes, and size is ${size}`, {
+    field: "size",
+  });
 }
 
 /** Returns a new bitmap as content of a new file. */

@@ -34,7 +34,7 @@ export class QdbEdit {
   /**
    * Adds a bitmap after the others. If its name is taken, the edit fails with ALREADY_EXISTS.
    * @throws {QdbError} USAGE for a name, size, granularity or record that the format does not allow, and after the edit has ended; LIMIT
-   * above 2^32 bits
+   * above 2^32 bits; SIZE_MISMATCH if both size and bits are given and do not agree
    */
   add(init: BitmapInit): void {
     const { queue, target, names, host } = this.#context;

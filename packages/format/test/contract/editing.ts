@@ -2,6 +2,7 @@
 import {
   Bitmap,
   type BitmapEdit,
+  type BitmapInit,
   decodeRecord,
   type EditCallOptions,
   type ExtraRecord,
@@ -539,10 +540,13 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
           () => edit.add({ name: "three", size: 1, granularity: 1000 }),
           () => edit.add({ name: "three", size: -1 }),
           () => edit.add({ name: "three", size: 0, id: "no id" }),
-          () => edit.add({ name: "three", bits: bitsWith([]), size: 0 } as unknown as Parameters<QdbEdit["add"]>[0]),
+          () => edit.add({ name: "three", bits: bitsWith([]), granularity: 512 } as unknown as BitmapInit),
         ])
           expect(thrown(call).code).toBe("USAGE");
         expect(thrown(() => edit.add({ name: "three", size: 2n ** 62n })).code).toBe("LIMIT");
+        expect(thrown(() => edit.add({ name: "three", bits: bitsWith([]), size: SIZE - 1 })).code).toBe(
+          "SIZE_MISMATCH",
+        );
         expect([edit.has("three"), edit.has("")]).toEqual([false, false]);
       });
       expect(await dirtyIn(place)).toEqual({ one: [1, 2, 3, 4], two: [3, 4, 5, 6] });
@@ -697,6 +701,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
           {
             name: "ü",
             bits: bitsWith([0, 15]),
+            size: SIZE,
             disk: "nbd://host/vda",
             diskStamp: stamp,
             comment: "a\nb",

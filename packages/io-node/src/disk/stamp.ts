@@ -3,15 +3,17 @@ import { type FileStatus, statusAt } from "../system/file-status.ts";
 import { diskPath } from "./disk-path.ts";
 import { settledStatus } from "./settled-status.ts";
 
-/** Path and current stamp of a disk, to be stored with bitmaps of that disk. */
+/** A disk as it is now, in the words of a new bitmap: `edit.add({ name: "daily", ...lookAtDisk("vm.raw") })`. */
 export interface StampedDisk {
+  /** Length in bytes. */
+  readonly size: bigint;
   /** The absolute path, which was checked to lead to the disk. */
-  readonly path: string;
-  readonly stamp: DiskStamp;
+  readonly disk: string;
+  readonly diskStamp: DiskStamp;
 }
 
 /**
- * Returns path and stamp of a disk image for records 1 and 2 (spec §3). The stamp is the length in bytes, for a regular file also
+ * Returns size, path and stamp of a disk image; the last two are for records 1 and 2 (spec §3). The stamp is the length in bytes, for a regular file also
  * mtime in ns and inode. Call it before reading the disk, so that the disk differs from the stamp after a later change. Waits up to 2 s
  * if the disk was written a moment ago, so that a further write changes its mtime.
  * @throws {QdbError} NOT_FOUND if there is no such file; USAGE if it is neither a regular file nor a block device; NOT_SUPPORTED if the
@@ -19,7 +21,7 @@ export interface StampedDisk {
  */
 export function lookAtDisk(path: string): StampedDisk {
   const { status } = settledStatus(() => statusAt(path));
-  return { path: diskPath(path, status.key), stamp: stampOf(status) };
+  return { size: status.size, disk: diskPath(path, status.key), diskStamp: stampOf(status) };
 }
 
 /** Returns the stamp of a disk with this status. */
