@@ -89,6 +89,7 @@ const READMES: readonly Readme[] = [
       "2 extents of 2162688 bytes",
       "65536 bytes copied",
       "0 bytes copied",
+      "all done, 262144 bytes copied",
       "no bitmap hourly: nothing was changed",
     ],
   },
