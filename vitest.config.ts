@@ -13,7 +13,7 @@ export default defineConfig({
     // Tests read the sources and need no build; only the tests of the command run what was built.
     // `@qdb/format/field-tables` is found through the package's exports.
     alias: [
-      ...["format", "io-node", "qcow2"].map((name) => {
+      ...["format", "io-node", "io-web", "qcow2"].map((name) => {
         return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
       }),
       ...["internal", "picture"].map((name) => {
@@ -28,7 +28,7 @@ export default defineConfig({
     // One more than the processors that any machine has: most tests wait for programs and for the disk.
     maxWorkers: 3,
     projects: [
-      ...["format", "io-node", "qcow2", "cli", "conformance"].map((name) =>
+      ...["format", "io-node", "io-web", "qcow2", "cli", "conformance"].map((name) =>
         project(name, [`packages/${name}/test/**/*.test.ts`]),
       ),
       project("conformance-authoring", ["conformance/test/**/*.test.ts"]),

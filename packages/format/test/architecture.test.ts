@@ -57,6 +57,13 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     files: ["system", "create", "disk"],
     ".": ["system", "create", "disk", "files"],
   },
+  "io-web": {
+    system: [],
+    blob: ["system"],
+    http: ["system"],
+    files: ["system", "blob", "http"],
+    ".": ["blob", "http", "files"],
+  },
   cli: {
     shell: [],
     info: ["shell", "files"],
@@ -84,6 +91,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   format: [],
   "io-node": ["@qdb/format", "@qdb/format/internal"],
+  "io-web": ["@qdb/format", "@qdb/format/internal"],
   qcow2: ["@qdb/format", "@qdb/format/internal"],
   cli: ["@qdb/format", "@qdb/format/internal", "@qdb/format/picture", "@qdb/io-node", "@qdb/qcow2"],
   conformance: [],

@@ -22,7 +22,7 @@ export interface ByteSource {
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
   /**
-   * Whether the bytes cannot change as long as the source is open: bytes in memory, a Blob, a file behind HTTP whose validator is compared
+   * Whether the bytes cannot change as long as the source is open: bytes in memory, a file behind HTTP whose strong ETag is compared
    * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
    * committed meanwhile. A source that could change unnoticed must leave this out.
    */
@@ -60,7 +60,7 @@ export interface SyncByteSource {
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean;
   /**
-   * Whether the bytes cannot change as long as the source is open: bytes in memory, a Blob, a file behind HTTP whose validator is compared
+   * Whether the bytes cannot change as long as the source is open: bytes in memory, a file behind HTTP whose strong ETag is compared
    * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
    * committed meanwhile. A source that could change unnoticed must leave this out.
    */

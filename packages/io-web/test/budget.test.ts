@@ -1,0 +1,66 @@
+// What reading a file behind HTTP costs, counted at the server.
+import { Bitmap, imageBytes, newFile, writeImage } from "@qdb/format";
+import { openQdb } from "@qdb/io-web";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RangeServer, rangeServer } from "./support/range-server.ts";
+
+let server: RangeServer;
+beforeAll(async () => {
+  server = await rangeServer();
+});
+afterAll(() => server.close());
+
+const randomId = () => crypto.getRandomValues(new Uint8Array(16));
+const GIB = 2n ** 30n;
+
+test("listing the bitmaps of a table of 32 KiB takes at most 3 requests and 64 KiB", async () => {
+  const name = (at: number) => `bitmap ${at} ${"x".repeat(75)}`;
+  const bitmaps = Array.from({ length: 185 }, (_, at) => ({ name: name(at), size: GIB }));
+  const bytes = imageBytes(writeImage(newFile({ bitmaps }, { randomId })));
+  const { url, served } = server.serve("many", { bytes });
+  const file = await openQdb(url);
+  expect(file.bitmaps.map((bitmap) => bitmap.name)).toEqual(bitmaps.map((bitmap) => bitmap.name));
+  expect(file.index.header.bitmapsSize).toBeGreaterThan(30 * 1024);
+  expect(file.index.header.bitmapsSize).toBeLessThanOrEqual(32 * 1024);
+  console.log(`listing: ${served.requests} requests, ${served.sent} bytes`);
+  expect(served.requests).toBeLessThanOrEqual(3);
+  expect(served.sent).toBeLessThanOrEqual(64 * 1024);
+});
+
+test("the dirty extents of a disk of 100 GiB take at most 6 requests and 1.2 times the stored bits and 64 KiB", async () => {
+  const size = 100n * GIB;
+  const bits = Bitmap.clean({ size, granularity: 65536 });
+  for (let at = 0; at < 100 * 2 ** 30; at += 3 * 65536) bits.mark({ offset: at, length: 65536 });
+  for (const clusterSize of [4096, 65536]) {
+    const bytes = imageBytes(writeImage(newFile({ clusterSize, bitmaps: [{ name: "daily", bits }] }, { randomId })));
+    const { url, served } = server.serve(`large ${clusterSize}`, { bytes });
+    const file = await openQdb(url);
+    let dirty = 0n;
+    for await (const { length } of file.bitmap("daily").extents()) dirty += length;
+    expect(dirty).toBe(bits.dirtyBytes());
+    const stored = (100 * 2 ** 30) / 65536 / 8;
+    console.log(`extents, clusters of ${clusterSize}: ${served.requests} requests, ${served.sent} bytes of ${stored}`);
+    expect(served.requests).toBeLessThanOrEqual(6);
+    expect(served.sent).toBeLessThanOrEqual(1.2 * stored + 64 * 1024);
+    expect(served.methods.every((method) => method === "GET")).toBe(true);
+  }
+});
+
+test("a commit at the server between two requests is SOURCE_CHANGED, or the new state", async () => {
+  const at = (dirty: number) => {
+    const bits = Bitmap.clean({ size: GIB, granularity: 512 });
+    bits.mark({ offset: dirty * 512, length: 512 });
+    return imageBytes(writeImage(newFile({ bitmaps: [{ name: "a", bits }] }, { randomId })));
+  };
+  const [before, after] = [at(1), at(2)];
+  for (const etag of ['"strong"', 'W/"weak"']) {
+    const { url, served } = server.serve("changing", { bytes: before, headers: { ETag: etag } });
+    const file = await openQdb(url, { cacheBytes: 0 });
+    served.bytes = after;
+    served.headers.ETag = etag === '"strong"' ? '"other"' : etag;
+    // Without a strong ETag, the reader finds the commit by the header.
+    const reading = file.bitmap("a").read();
+    if (etag === '"strong"') await expect(reading).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
+    else expect((await reading).nextDirty()).toBe(2);
+  }
+});
