@@ -225,6 +225,7 @@ static void run(const char *name) {
   } else if (IS("count")) {
     a[0] ^= 1;
     TIMED(answer = count_of(a, words));
+    a[0] ^= 1;
   } else if (IS("zero")) {
     TIMED(answer = first_of_pages());
   } else if (IS("runs") || IS("runs-check")) {

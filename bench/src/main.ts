@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { grown, readBaseline, warningOf, writeBaseline } from "./costs/baseline.ts";
 import { Lab } from "./measure/lab.ts";
 import { BENCH, BUILT } from "./paths.ts";
 import { growthChart } from "./report/growth-chart.ts";
@@ -14,7 +15,11 @@ import type { Row } from "./rows/row.ts";
 import { ROWS } from "./rows/rows.ts";
 
 const { values } = parseArgs({
-  options: { only: { type: "string", multiple: true }, quick: { type: "boolean", default: false } },
+  options: {
+    only: { type: "string", multiple: true },
+    quick: { type: "boolean", default: false },
+    update: { type: "boolean", default: false },
+  },
 });
 
 function chosen(ids: readonly string[] | undefined): readonly Row[] {
@@ -27,7 +32,7 @@ function chosen(ids: readonly string[] | undefined): readonly Row[] {
 }
 
 async function measure(rows: readonly Row[]): Promise<Results> {
-  const lab = await Lab.open({ quick: values.quick, say: (text) => console.error(text) });
+  const lab = new Lab({ quick: values.quick, say: (text) => console.error(text) });
   const { version, v8 } = lab.node;
   const machine = { node: version, v8, processor: cpus()[0]?.model ?? "unknown processor", quick: values.quick };
   const results: RowResult[] = [];
@@ -45,7 +50,7 @@ async function measure(rows: readonly Row[]): Promise<Results> {
 }
 
 /** Only a whole run becomes part of the documentation. */
-function write(results: Results): void {
+function writeResults(results: Results): void {
   const isWhole = !values.quick && values.only === undefined;
   const folder = isWhole ? BENCH : BUILT;
   mkdirSync(folder, { recursive: true });
@@ -61,4 +66,16 @@ function write(results: Results): void {
   console.log(`\nWritten: ${join(folder, "results.json")} and the charts beside it`);
 }
 
-write(await measure(chosen(values.only)));
+/** Compares the counted costs with those that are committed, or puts them in their place. */
+function compareCosts({ rows }: Results): void {
+  for (const { costs } of rows) {
+    if (costs === undefined) continue;
+    const warning = warningOf(grown(readBaseline(), costs));
+    if (values.update) writeBaseline(costs);
+    else if (warning !== undefined) console.log(`\n${warning}`);
+  }
+}
+
+const results = await measure(chosen(values.only));
+compareCosts(results);
+writeResults(results);

@@ -1,6 +1,6 @@
 import { wordAt } from "@qdb/format/internal";
 import type { Input } from "./input.ts";
-import { Hash, type Operations, operation, RunBuffer } from "./operation.ts";
+import { countAfterChange, Hash, type Operations, operation, RunBuffer } from "./operation.ts";
 
 /** What is used of FastBitSet and TypedFastBitSet. */
 interface BitSet {
@@ -27,6 +27,11 @@ function addRuns(bits: BitSet, runs: Uint32Array): BitSet {
     else for (let bit = first; bit <= last; bit++) bits.add(bit);
   }
   return bits;
+}
+
+function toggleFirst(bits: BitSet): void {
+  if (bits.has(0)) bits.remove(0);
+  else bits.add(0);
 }
 
 function countRuns(bits: BitSet, hash?: Hash): number {
@@ -64,10 +69,9 @@ export function bitSetOperations(input: Input, Class: BitSetClass): Operations {
     or: () => operation(() => void target.union(b()), size, reset),
     andnot: () => operation(() => void target.difference(b()), size, reset),
     count: () =>
-      operation(
+      countAfterChange(
         () => a.size(),
-        undefined,
-        () => (a.has(0) ? a.remove(0) : a.add(0)),
+        () => toggleFirst(a),
       ),
     runs: () => operation(() => countRuns(a)),
     "runs-check": () => operation(() => countRuns(a, new Hash())),

@@ -26,6 +26,15 @@ export function operation<T>(
   };
 }
 
+/** Makes an operation that counts after one bit has changed, so that no count is a number that was only kept. `toggle` changes the bit. */
+export function countAfterChange(count: () => number, toggle: () => void): Operation {
+  const changedBack = (result: number): number => {
+    toggle();
+    return result;
+  };
+  return operation(count, changedBack, toggle);
+}
+
 /** A number for a list of numbers (FNV-1a over words), which other numbers or another order would change. */
 export class Hash {
   #value = 0x811c9dc5;

@@ -3,7 +3,7 @@ import zlib from "node:zlib";
 import { Bitmap, bytesSource, crc32, imageBytes, newFile, QdbFile, writeImage } from "@qdb/format";
 import { wordAt } from "@qdb/format/internal";
 import type { Input } from "./input.ts";
-import { Hash, type Operations, operation } from "./operation.ts";
+import { countAfterChange, Hash, type Operations, operation } from "./operation.ts";
 
 const GRANULARITY = 65536;
 /** Bits of 64 KiB. */
@@ -54,11 +54,9 @@ export function qdbOperations(input: Input): Operations {
     },
     or: () => operation(() => target.merge(b()), count, reset),
     andnot: () => operation(() => target.subtract(b()), count, reset),
-    // One bit is changed before each count, so that none is a number that was only kept.
     count: () =>
-      operation(
+      countAfterChange(
         () => a.count(),
-        undefined,
         () => toggleFirst(a),
       ),
     runs: () => operation(() => countRuns(a)),

@@ -1,6 +1,6 @@
 import { wordAt } from "@qdb/format/internal";
 import type { Input } from "./input.ts";
-import { Hash, type Operations, operation, RunBuffer } from "./operation.ts";
+import { countAfterChange, Hash, type Operations, operation, RunBuffer } from "./operation.ts";
 
 /** What is used of RoaringBitmap32, which roaring (C++) and roaring-wasm offer alike. */
 interface Roaring {
@@ -98,10 +98,9 @@ export function roaringOperations(input: Input, { RoaringBitmap32 }: RoaringModu
         reset,
       ),
     count: () =>
-      operation(
+      countAfterChange(
         () => a.size,
-        undefined,
-        () => a.delete(0) || a.add(0),
+        () => toggleFirst(a),
       ),
     runs: () => operation(() => countRuns(a, input.bitCount)),
     "runs-check": () => operation(() => countRuns(a, input.bitCount, new Hash())),
@@ -115,6 +114,10 @@ export function roaringOperations(input: Input, { RoaringBitmap32 }: RoaringModu
       return operation(() => RoaringBitmap32.deserialize(bytes, "portable"), sizeAndDispose);
     },
   };
+}
+
+function toggleFirst(bits: Roaring): void {
+  if (!bits.delete(0)) bits.add(0);
 }
 
 /**

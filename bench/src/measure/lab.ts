@@ -17,28 +17,35 @@ export interface Missing {
   readonly missing: string;
 }
 
+/** The programs that are measured. */
+interface Programs {
+  readonly peers: Peers;
+  readonly floor: Floor;
+  /** The program of the contestants that run in Node.js. */
+  readonly contestants: string;
+}
+
 /** What measuring needs: the data, the programs, and how much is to be done. */
 export class Lab {
   readonly quick: boolean;
-  readonly node: MeasuredNode;
+  readonly node: MeasuredNode = measuredNode();
   readonly data = new DataFolder();
   readonly say: (text: string) => void;
-  readonly #peers: Peers;
-  readonly #floor: Floor;
-  readonly #program: string;
+  #programs: Programs | undefined;
 
-  private constructor(options: { readonly quick: boolean; readonly say: (text: string) => void }, program: string) {
+  constructor(options: { readonly quick: boolean; readonly say: (text: string) => void }) {
     this.quick = options.quick;
     this.say = options.say;
-    this.node = measuredNode();
-    this.#peers = bringPeers(this.node, this.say);
-    this.#floor = compileFloor();
-    this.#program = program;
   }
 
-  /** Builds and installs what is missing. */
-  static async open(options: { readonly quick: boolean; readonly say: (text: string) => void }): Promise<Lab> {
-    return new Lab(options, await bundleContestants());
+  /** Builds and installs what is missing, when the first contestant is started. */
+  async #ready(): Promise<Programs> {
+    this.#programs ??= {
+      peers: bringPeers(this.node, this.say),
+      floor: compileFloor(),
+      contestants: await bundleContestants(),
+    };
+    return this.#programs;
   }
 
   /** How often operations run on data of a size. */
@@ -54,14 +61,15 @@ export class Lab {
 
   /** Starts a contestant on the data of a cell. @throws {Error} if it is there but fails */
   async start(kind: Kind, cell: Cell): Promise<Child | Missing> {
+    const { peers, floor, contestants } = await this.#ready();
     const { a, b } = this.data.files(cell);
     if (kind === "C") {
-      if (this.#floor.missing !== undefined) return this.#floor;
-      return Child.start(this.#floor.path, [a, b]);
+      if (floor.missing !== undefined) return floor;
+      return Child.start(floor.path, [a, b]);
     }
-    const missing = LIBRARIES.includes(kind) ? this.#peers.missing(kind) : undefined;
+    const missing = LIBRARIES.includes(kind) ? peers.missing(kind) : undefined;
     if (missing !== undefined) return { missing };
-    return Child.start(this.node.path, [this.#program, kind, a, b, this.#peers.folder]);
+    return Child.start(this.node.path, [contestants, kind, a, b, peers.folder]);
   }
 
   /** Removes the data. */

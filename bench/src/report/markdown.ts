@@ -2,7 +2,7 @@ import { itemAt } from "@qdb/format/internal";
 import type { Spread } from "../measure/statistics.ts";
 import { mebibytes, quartiles, short } from "./numbers.ts";
 import { type Comparison, type Curve, isMet, type Peer, type Results, type RowResult } from "./results.ts";
-import { machineText } from "./text.ts";
+import { costLines, machineText } from "./text.ts";
 
 const BEGIN = "<!-- begin of the table that pnpm bench makes -->";
 const END = "<!-- end of the table -->";
@@ -21,8 +21,12 @@ export function markdownOf(results: Results): string {
   return `${machineText(results)}.\n\n${rows.map(rowMarkdown).join("\n")}`;
 }
 
-function rowMarkdown({ title, comparisons = [], curves = [] }: RowResult): string {
-  const tables = [...(comparisons.length === 0 ? [] : [comparisonTable(comparisons)]), ...curveTables(curves)];
+function rowMarkdown({ title, comparisons = [], curves = [], costs }: RowResult): string {
+  const tables = [
+    ...(comparisons.length === 0 ? [] : [comparisonTable(comparisons)]),
+    ...curveTables(curves),
+    ...(costs === undefined ? [] : [table(costLines(costs))]),
+  ];
   return `### ${title}\n\n${tables.join("\n")}`;
 }
 

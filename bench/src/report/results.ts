@@ -1,3 +1,4 @@
+import type { Costs } from "../costs/baseline.ts";
 import type { Spread } from "../measure/statistics.ts";
 
 /** What was measured of one contestant. */
@@ -54,6 +55,7 @@ export interface RowResult {
   readonly comparisons?: readonly Comparison[];
   readonly curves?: readonly Curve[];
   readonly limits?: readonly Limit[];
+  readonly costs?: Costs;
 }
 
 /** The results of one run of the benchmark. */

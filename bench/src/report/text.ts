@@ -1,3 +1,4 @@
+import type { Costs } from "../costs/baseline.ts";
 import { mebibytes, milliseconds, quartiles, short } from "./numbers.ts";
 import { type Comparison, type Curve, isMet, type Results, type RowResult } from "./results.ts";
 
@@ -14,6 +15,7 @@ export function rowText(row: RowResult): string {
   if (row.limits !== undefined)
     parts.push(aligned(row.limits.map(({ name, value, unit }) => [name, short(value), unit])));
   if (row.comparisons !== undefined) parts.push(aligned([HEAD, ...row.comparisons.flatMap(linesOf)]));
+  if (row.costs !== undefined) parts.push(aligned(costLines(row.costs)));
   if (row.curves !== undefined) parts.push(aligned(row.curves.flatMap(curveLines)));
   return parts.join("");
 }
@@ -56,6 +58,17 @@ function curveLines({ operation, quantity, points, growth, goal }: Curve): Line[
   return [
     ...lines,
     [operation, `growth of time: ${short(growth.median)} (${quartiles(growth)})`, `goal ${short(goal)}`, verdict],
+  ];
+}
+
+/** Returns costs as lines, the first of them with the names of the numbers. */
+export function costLines(costs: Costs): Line[] {
+  return [
+    ["operation", "calls", "reads", "bytes read", "writes", "bytes written", "fsyncs"],
+    ...Object.entries(costs).map(([operation, { calls, reads, bytesRead, writes, bytesWritten, fsyncs }]) => [
+      operation,
+      ...[calls, reads, bytesRead, writes, bytesWritten, fsyncs].map(String),
+    ]),
   ];
 }
 
