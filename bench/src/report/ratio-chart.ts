@@ -16,7 +16,7 @@ export function ratioChart({ rows }: Results): string {
   const ratios = all.flatMap(({ peers }) => peers.flatMap((peer) => ("missing" in peer ? [] : [peer.ratio.median])));
   const low = 10 ** Math.floor(Math.log10(Math.min(...ratios, 0.9)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(...ratios, 1.1)));
-  const height = TOP + (all.length + 2 * groups.length) * LINE + 10;
+  const height = TOP + (all.length + 3 * groups.length) * LINE + 10;
   const drawing = new Drawing(LEFT + WIDTH + RIGHT, height);
   const x = (value: number): number => logarithmic(value, low, high, LEFT, WIDTH);
   for (const value of decades(low, high)) {
@@ -29,13 +29,15 @@ export function ratioChart({ rows }: Results): string {
     );
     drawing.text(x(value), TOP - 16, short(value), "middle");
   }
-  const labels = [...new Set(all.flatMap(({ peers }) => peers.map(({ label }) => label)))];
-  const color = (label: string): string => COLORS[labels.indexOf(label) % COLORS.length] ?? COLORS[0];
-  legend(drawing, labels, color);
+  drawing.text(10, 16, "Time of QDB divided by the time of");
   let y = TOP;
   for (const { title, comparisons = [] } of groups) {
+    const labels = [...new Set(comparisons.flatMap(({ peers }) => peers.map(({ label }) => label)))];
+    const color = (label: string): string => COLORS[labels.indexOf(label) % COLORS.length] ?? COLORS[0];
     y += 1.5 * LINE;
     drawing.text(10, y - LINE / 2, title, "start", "#57606a");
+    legend(drawing, labels, y + LINE / 2, color);
+    y += LINE;
     for (const comparison of comparisons) {
       drawing.text(LEFT - 10, y + 8, `${comparison.data}: ${comparison.operation}`, "end");
       dots(drawing, comparison, y + 4, x, color);
@@ -46,12 +48,11 @@ export function ratioChart({ rows }: Results): string {
   return drawing.toString();
 }
 
-function legend(drawing: Drawing, labels: readonly string[], color: (label: string) => string): void {
-  drawing.text(10, 16, "time of QDB divided by the time of");
-  let x = 210;
+function legend(drawing: Drawing, labels: readonly string[], y: number, color: (label: string) => string): void {
+  let x = LEFT;
   for (const label of labels) {
-    drawing.dot(x, 12, color(label));
-    drawing.text(x + 7, 16, label);
+    drawing.dot(x, y - 4, color(label));
+    drawing.text(x + 7, y, label);
     x += 24 + label.length * 6;
   }
 }
