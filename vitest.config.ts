@@ -16,7 +16,7 @@ export default defineConfig({
       ...["format", "io-node", "io-web", "qcow2"].map((name) => {
         return { find: new RegExp(`^@qdb/${name}$`), replacement: source(name) };
       }),
-      ...["internal", "picture"].map((name) => {
+      ...["container", "internal", "picture"].map((name) => {
         return { find: `@qdb/format/${name}`, replacement: source("format").replace("index.ts", `${name}.ts`) };
       }),
     ],

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import zlib from "node:zlib";
-import { Bitmap, bytesSource, crc32, imageBytes, newFile, QdbFile, writeImage } from "@qdb/format";
+import { Bitmap, bytesSource, QdbFile } from "@qdb/format";
+import { crc32, imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { wordAt } from "@qdb/format/internal";
 import type { Input } from "./input.ts";
 import { countAfterChange, Hash, type Operations, operation } from "./operation.ts";

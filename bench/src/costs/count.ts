@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
-import { Bitmap, editStore, imageBytes, newFile, type QdbEdit, QdbFile, writeImage } from "@qdb/format";
+import { Bitmap, type QdbEdit, QdbFile } from "@qdb/format";
+import { editStore, imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { makeBits } from "../data/bits.ts";
 import { type Cost, CountingStore } from "./counting-store.ts";
 

@@ -1,4 +1,4 @@
-import { type SyncStore, shortRead } from "@qdb/format";
+import { type SyncStore, shortRead } from "@qdb/format/container";
 
 /** What an operation asks of the store of a file. */
 export interface Cost {

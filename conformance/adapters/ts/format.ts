@@ -2,17 +2,8 @@
 // Adapter for @qdb/format alone: files in memory, the library's own checksums and ports.
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
-import {
-  bytesSource,
-  type Digests,
-  type FileImage,
-  imageBytes,
-  isQdbError,
-  QdbEditor,
-  QdbError,
-  type SyncByteSource,
-  shortRead,
-} from "@qdb/format";
+import { bytesSource, type Digests, isQdbError, QdbError, type SyncByteSource } from "@qdb/format";
+import { type FileImage, imageBytes, QdbEditor, shortRead } from "@qdb/format/container";
 import manifest from "@qdb/format/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";
 import { type Body, speak } from "./protocol.ts";

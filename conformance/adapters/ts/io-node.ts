@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
 // Adapter for @qdb/io-node: real files, real commits.
 import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
-import { isQdbError, type QdbEditor } from "@qdb/format";
+import { isQdbError } from "@qdb/format";
+import type { QdbEditor } from "@qdb/format/container";
 import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
 import manifest from "@qdb/io-node/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
-import { type FileImage, imageBytes, type SyncStore, shortRead } from "@qdb/format";
+import { type FileImage, imageBytes, type SyncStore, shortRead } from "@qdb/format/container";
 
 /** Bytes in memory that can be changed. */
 export class MemoryStore implements SyncStore {

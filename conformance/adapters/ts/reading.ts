@@ -5,25 +5,27 @@ import {
   type AnySource,
   checkQdb,
   type Digests,
-  dumpPlan,
   dumpQdb,
+  type Finding,
+  QdbError,
+  QdbFile,
+  readAll,
+  type SyncByteSource,
+} from "@qdb/format";
+import {
+  dumpPlan,
   type FileContents,
   type FileImage,
-  type Finding,
   imageBytes,
   JsonLoader,
   QdbEditor,
-  QdbError,
-  QdbFile,
   type QdbIndex,
-  readAll,
   run,
-  type SyncByteSource,
   type SyncStore,
   stream,
   wholeContents,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { CountingSource } from "./counting-source.ts";
 import type { Body } from "./protocol.ts";
 import { applyScript, numberOf } from "./script.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
 // Scripts of operations (../../reference/README.md), done with the editor of @qdb/format.
-import { Bitmap, decodeUtf8, FLAG, type QdbEditor, QdbError, quote, toHex } from "@qdb/format";
+import { Bitmap, QdbError, quote } from "@qdb/format";
+import { decodeUtf8, FLAG, type QdbEditor, toHex } from "@qdb/format/container";
 
 /** The words of each line. */
 export function parseScript(text: string): string[][] {

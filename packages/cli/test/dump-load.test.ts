@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { QdbJsonBitmap } from "@qdb/format";
+import type { QdbJsonBitmap } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../conformance/test/support/schema.ts";
 import { be, bits, join as concat, hex, named, tlv, utf8 } from "../../format/test/hand.ts";

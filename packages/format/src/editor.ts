@@ -1,7 +1,8 @@
 import type { Bitmap } from "./bitmap/bitmap.ts";
 import type { BitmapShape } from "./bitmap/shape.ts";
-import { type CheckSummary, checkPlan, type Finding } from "./check/check.ts";
+import { type CheckSummary, checkPlan } from "./check/check.ts";
 import { FileFindings } from "./check/file-findings.ts";
+import type { Finding } from "./check/findings.ts";
 import { RepairFindings } from "./check/repair-findings.ts";
 import { repairBytes } from "./commit/cluster-repair.ts";
 import { type Growth, growthOf } from "./commit/growth.ts";

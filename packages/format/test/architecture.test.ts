@@ -90,10 +90,17 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 /** What each package may import from the others. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   format: [],
-  "io-node": ["@qdb/format", "@qdb/format/internal"],
-  "io-web": ["@qdb/format", "@qdb/format/internal"],
-  qcow2: ["@qdb/format", "@qdb/format/internal"],
-  cli: ["@qdb/format", "@qdb/format/internal", "@qdb/format/picture", "@qdb/io-node", "@qdb/qcow2"],
+  "io-node": ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
+  "io-web": ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
+  qcow2: ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
+  cli: [
+    "@qdb/format",
+    "@qdb/format/container",
+    "@qdb/format/internal",
+    "@qdb/format/picture",
+    "@qdb/io-node",
+    "@qdb/qcow2",
+  ],
   conformance: [],
 };
 
@@ -101,8 +108,14 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const AUTHORING: Readonly<Record<string, readonly string[]>> = {
   // The tools make expected values, so they see no implementation, only its field tables.
   tools: ["@qdb/conformance/authoring", "@qdb/format/field-tables"],
-  "adapters/ts": ["@qdb/format", "@qdb/format/package.json", "@qdb/io-node", "@qdb/io-node/package.json"],
-  stryker: ["tools", "adapters/ts", "@qdb/conformance/authoring", "@qdb/format"],
+  "adapters/ts": [
+    "@qdb/format",
+    "@qdb/format/container",
+    "@qdb/format/package.json",
+    "@qdb/io-node",
+    "@qdb/io-node/package.json",
+  ],
+  stryker: ["tools", "adapters/ts", "@qdb/conformance/authoring", "@qdb/format", "@qdb/format/container"],
 };
 
 function sources(name: string): string[] {

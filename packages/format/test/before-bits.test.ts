@@ -5,13 +5,12 @@ import {
   countAll,
   dumpQdb,
   extentsOfAll,
-  QdbEditor,
   QdbError,
   QdbFile,
-  type RequestedBitmap,
   readAll,
   type StoredBitmap,
 } from "@qdb/format";
+import { QdbEditor, type RequestedBitmap } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { bits, file, tlv, utf8 } from "./hand.ts";
 import { ids, MemoryStore, ZLIB } from "./store.ts";

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { Bitmap, type BitmapShape, bitsInward, bitsOfShape, bitsOutward, bytesOfBits, ExtentBatch } from "@qdb/format";
+import { Bitmap, type BitmapShape, ExtentBatch } from "@qdb/format";
+import { bitsInward, bitsOfShape, bitsOutward, bytesOfBits } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { expectCode } from "./support/errors.ts";
 import { bitmapOf, dirtyOf, models, runsOf } from "./support/model.ts";

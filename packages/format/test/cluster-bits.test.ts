@@ -1,6 +1,7 @@
 // Pending bits, cluster by cluster, against a plain model: an array of bits. The bitmaps lie in a file, in which clusters are zeros, ones or
 // stored, and have several sizes and granularities, so that clusters of the two sides of a combination do not match.
-import { Bitmap, type BitmapShape, bytesSource, type Edits, QdbEditor, type QdbError, runSync } from "@qdb/format";
+import { Bitmap, type BitmapShape, bytesSource, type QdbError } from "@qdb/format";
+import { type Edits, QdbEditor, runSync } from "@qdb/format/container";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readClusterBits } from "../src/bits/read-cluster-bits.ts";

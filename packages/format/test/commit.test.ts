@@ -1,5 +1,6 @@
 // The commit, operation by operation (spec §5).
-import { bytesSource, type QdbEditor, QdbError, readIndex, run, runSync, Session, type SyncStore } from "@qdb/format";
+import { bytesSource, QdbError } from "@qdb/format";
+import { type QdbEditor, readIndex, run, runSync, Session, type SyncStore } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, rep, sealed } from "./hand.ts";
 import { check } from "./reading.ts";

@@ -1,7 +1,8 @@
 // Power cuts: every state that one could leave behind a commit, opened with the real reader, and what a second session makes of it.
 
 import { createHash } from "node:crypto";
-import { QdbError, runSync, type Session, type SyncStore, shortRead } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import { runSync, type Session, type SyncStore, shortRead } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { MappedBitmap } from "../src/maps/mapped-bitmap.ts";
 import { QdbClusterMap } from "../src/maps/qdb-cluster-map.ts";

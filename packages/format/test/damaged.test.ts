@@ -1,16 +1,6 @@
 // Changes of a file with a damaged bitmap: no bit of the others is lost, and the file can be repaired (spec §5, Files in error).
-import {
-  type Bitmap,
-  bitmapPlan,
-  bytesSource,
-  FLAG,
-  isQdbError,
-  loadMaps,
-  type QdbEditor,
-  readIndex,
-  runSync,
-  type SyncStore,
-} from "@qdb/format";
+import { type Bitmap, bytesSource, isQdbError } from "@qdb/format";
+import { bitmapPlan, FLAG, loadMaps, type QdbEditor, readIndex, runSync, type SyncStore } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, rep } from "./hand.ts";
 import { check } from "./reading.ts";

@@ -1,5 +1,5 @@
 import { crc32 as zlibCrc32 } from "node:zlib";
-import { crc32 } from "@qdb/format";
+import { crc32 } from "@qdb/format/container";
 import { expect, test } from "vitest";
 import { fc, runs } from "./support/seed.ts";
 

@@ -1,4 +1,4 @@
-import type { BitmapEntry } from "@qdb/format";
+import type { BitmapEntry } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, join, rep, tlv, utf8 } from "./hand.ts";
 import { check, dirtyRuns, fileError, found, index, problem, problems, readOne } from "./reading.ts";

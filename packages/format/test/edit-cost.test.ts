@@ -1,5 +1,6 @@
 // An action costs what it changes. Counted at the store: which data clusters one commit reads and writes, and how many bytes in all.
-import { Bitmap, bytesSource, isQdbError, type QdbEditor, QdbFile } from "@qdb/format";
+import { Bitmap, bytesSource, isQdbError, QdbFile } from "@qdb/format";
+import type { QdbEditor } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { fileOf, MemoryStore, openEditor } from "./store.ts";
 

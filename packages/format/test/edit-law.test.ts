@@ -1,8 +1,7 @@
 // What edits promise of every action: dirt is removed only by actions that say so, nothing is changed behind an editor, and an action
 // that fails leaves nothing of itself.
+import { Bitmap, bytesSource, QdbError, QdbFile } from "@qdb/format";
 import {
-  Bitmap,
-  bytesSource,
   decodeRecord,
   type Edits,
   encodeRecord,
@@ -10,12 +9,10 @@ import {
   JsonLoader,
   type Plan,
   QdbEditor,
-  QdbError,
-  QdbFile,
   RECORD,
   runSync,
   toHex,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { readClusterBits } from "../src/bits/read-cluster-bits.ts";
 import { rep } from "./hand.ts";

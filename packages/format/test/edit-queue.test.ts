@@ -1,5 +1,6 @@
 // The queue of an edit, over stores in memory: what every host promises, and what only a store can show.
-import { editStore, type QdbEdit, QdbFile } from "@qdb/format";
+import { type QdbEdit, QdbFile } from "@qdb/format";
+import { editStore } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { editingContract } from "./contract/editing.ts";
 import { asyncStore, bitmap, failFrom, fileOf, ids, io, MemoryStore, utf8, view, ZLIB } from "./store.ts";

@@ -1,5 +1,6 @@
 // Every action on the bitmaps of a file, compared with a model: sets of bit numbers, flags, records.
-import { Bitmap, bytesSource, type FileContents, FLAG, QdbEditor, QdbFile, RECORD, type Tlv, toHex } from "@qdb/format";
+import { Bitmap, bytesSource, QdbFile } from "@qdb/format";
+import { type FileContents, FLAG, QdbEditor, RECORD, type Tlv, toHex } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { file, join, rep, tlv } from "./hand.ts";
 import { check } from "./reading.ts";

@@ -1,4 +1,5 @@
-import { Bitmap, BitmapEntry, bytesSource, imageBytes, readIndex, runSync, writeImage } from "@qdb/format";
+import { Bitmap, bytesSource } from "@qdb/format";
+import { BitmapEntry, imageBytes, readIndex, runSync, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { coarsen } from "../src/bitmap/granularity.ts";
 import { andNotWords, andWords, countBits, nextBit, orWords, xorWords } from "../src/bitmap/words.ts";

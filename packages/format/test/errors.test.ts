@@ -1,4 +1,5 @@
-import { describeWhere, ERROR_CODES, isQdbError, QdbError } from "@qdb/format";
+import { isQdbError, QdbError } from "@qdb/format";
+import { describeWhere, ERROR_CODES } from "@qdb/format/container";
 import { expect, test } from "vitest";
 
 test("an error carries its code, its place and its cause", () => {

@@ -1,4 +1,5 @@
-import { type AllocationRule, readExtentMap } from "@qdb/format";
+import { readExtentMap } from "@qdb/format";
+import type { AllocationRule } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { fc, runs } from "./support/seed.ts";
 

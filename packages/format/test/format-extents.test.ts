@@ -1,12 +1,5 @@
-import {
-  Bitmap,
-  bytesSource,
-  type ExtentBatch,
-  type FormatOptions,
-  formatExtents,
-  QdbFile,
-  readExtentMap,
-} from "@qdb/format";
+import { Bitmap, bytesSource, type ExtentBatch, formatExtents, QdbFile, readExtentMap } from "@qdb/format";
+import type { FormatOptions } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { decimalDigits, decimalWriter } from "../src/extents/decimal.ts";
 import { bits, file } from "./hand.ts";

@@ -1,23 +1,18 @@
 // Every entry that takes a size, an offset or a length, given what is none: USAGE that names the argument, and nothing else.
+import { Bitmap, bytesSource, ExtentBatch, QdbFile, readAll, readExtentMap } from "@qdb/format";
 import {
-  Bitmap,
   bitsInward,
   bitsOf,
   bitsOfShape,
   bitsOutward,
   bytesOfBits,
-  bytesSource,
-  ExtentBatch,
   editStore,
   encodeRecord,
   JsonLoader,
-  QdbFile,
-  readAll,
   readAllPlan,
-  readExtentMap,
   readIndex,
   runSync,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { bitmap, fileOf, MemoryStore, openEditor } from "./store.ts";
 import { errorOf, rejection } from "./support/errors.ts";

@@ -1,4 +1,5 @@
-import { imageBytes, JsonLoader, QdbError, writeImage } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import { imageBytes, JsonLoader, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../conformance/test/support/schema.ts";
 import { plainContents } from "./support/contents.ts";

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { Bitmap, bytesSource } from "@qdb/format";
 import {
-  Bitmap,
-  bytesSource,
   dumpPlan,
   type FileContents,
   FLAG,
@@ -11,7 +10,7 @@ import {
   runSync,
   streamSync,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../conformance/test/support/schema.ts";
 import { fileContents, plainContents, utf8 } from "./support/contents.ts";

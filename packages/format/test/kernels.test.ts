@@ -2,7 +2,8 @@
 // of the parts in which the words are copied.
 import { readFileSync } from "node:fs";
 import { crc32 as zlibCrc32 } from "node:zlib";
-import { Bitmap, crc32 } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { crc32 } from "@qdb/format/container";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { moduleText } from "../kernels/build.ts";

@@ -1,6 +1,7 @@
 // Each L1 area is read and validated once: what is asked of a bitmap afterwards makes no map and looks at no entry again.
 import { crc32 } from "node:zlib";
-import { bytesSource, countAllPlan, loadMaps, runSync } from "@qdb/format";
+import { bytesSource } from "@qdb/format";
+import { countAllPlan, loadMaps, runSync } from "@qdb/format/container";
 import { expect, test, vi } from "vitest";
 import { QdbClusterMap } from "../src/maps/qdb-cluster-map.ts";
 import { file, type HandBitmap, rep } from "./hand.ts";

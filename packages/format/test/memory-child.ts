@@ -7,18 +7,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import {
-  Bitmap,
-  bytesSource,
-  checkQdb,
-  countAll,
-  dumpQdb,
-  type ExtentsVisitor,
-  extentsOfAll,
-  isQdbError,
-  QdbEditor,
-  QdbFile,
-} from "../src/index.ts";
+import { type ExtentsVisitor, QdbEditor } from "../src/container.ts";
+import { Bitmap, bytesSource, checkQdb, countAll, dumpQdb, extentsOfAll, isQdbError, QdbFile } from "../src/index.ts";
 import { EDITED, HOSTILE, REPAIRED } from "./hostile-files.ts";
 import { fileStore, type SparseSource, sparseStore } from "./sparse.ts";
 

@@ -6,10 +6,10 @@ import {
   isQdbError,
   type OpenOptions,
   QdbFile,
-  type QdbIndex,
   readAll,
   type SyncByteSource,
 } from "@qdb/format";
+import type { QdbIndex } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, rep } from "./hand.ts";
 import { check } from "./reading.ts";

@@ -1,7 +1,8 @@
 // References to wrong places, with matching checksums: into other bitmaps, the table, the header, behind the end. Whatever is done to
 // the file, no good bitmap changes or comes into error, and nothing is written inside the file (spec §5, Files in error).
 import { crc32 } from "node:zlib";
-import { type Bitmap, bitmapPlan, bytesSource, isQdbError, loadMaps, QdbError, readIndex, runSync } from "@qdb/format";
+import { type Bitmap, bytesSource, isQdbError, QdbError } from "@qdb/format";
+import { bitmapPlan, loadMaps, readIndex, runSync } from "@qdb/format/container";
 import { expect, test } from "vitest";
 import { be, edit } from "./hand.ts";
 import { bitmap, fileOf, hexOf, MemoryStore, openEditor, openSession, random, ZLIB } from "./store.ts";

@@ -1,5 +1,6 @@
 // Bytes that a driver did not deliver, and elements that a list does not have, are errors: read as zeros they would be clean bits.
-import { bytesSource, type ClusterMap, type Plan, QdbError, readMap, runSync } from "@qdb/format";
+import { bytesSource, QdbError } from "@qdb/format";
+import { type ClusterMap, type Plan, readMap, runSync } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import type { BitRange } from "../src/bitmap/shape.ts";
 import { type Window, windows } from "../src/bits/cluster-windows.ts";

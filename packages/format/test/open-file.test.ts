@@ -1,5 +1,6 @@
 // Open files whose calls are awaited, and those whose calls block: what every host promises of both, and the second kind beside a writer.
-import { type AnySource, type Clock, QdbFile, QdbFileSync, type SyncByteSource } from "@qdb/format";
+import { type AnySource, QdbFile, QdbFileSync, type SyncByteSource } from "@qdb/format";
+import type { Clock } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { readingContract } from "./contract/reading.ts";
 import { bits, file, rep } from "./hand.ts";

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { loadMaps, runSync } from "@qdb/format";
+import { loadMaps, runSync } from "@qdb/format/container";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { l1ProblemsOf } from "../src/maps/load-maps.ts";

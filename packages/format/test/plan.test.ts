@@ -1,22 +1,24 @@
 import {
   type AnySource,
   type ByteSource,
-  bitmapPlan,
   bytesSource,
-  checkPlan,
   countAll,
-  dumpPlan,
   dumpQdb,
+  isQdbError,
+  QdbError,
+  QdbFile,
+} from "@qdb/format";
+import {
+  bitmapPlan,
+  checkPlan,
+  dumpPlan,
   extentsPlan,
   type FileContents,
   FLAG,
   imageBytes,
-  isQdbError,
   mapPut,
   type Plan,
   put,
-  QdbError,
-  QdbFile,
   type RunOptions,
   read,
   readIndex,
@@ -26,7 +28,7 @@ import {
   stream,
   streamSync,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { file as handFile } from "./hand.ts";
 import { fileContents } from "./support/contents.ts";

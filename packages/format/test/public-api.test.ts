@@ -1,39 +1,212 @@
+// The names of both public entry points. A change here is a change of the public interface: it needs a changeset.
+import { readFileSync } from "node:fs";
 import * as format from "@qdb/format";
-import { expect, test } from "vitest";
+import * as container from "@qdb/format/container";
+import { describe, expect, test } from "vitest";
 
-test("what @qdb/format exports at run time", () => {
-  // A change here is a change of the public interface: it needs a changeset.
-  expect(Object.keys(format).sort()).toMatchInlineSnapshot(`
+const SRC = new URL("../src/", import.meta.url);
+
+interface Export {
+  readonly name: string;
+  readonly isType: boolean;
+  readonly file: string;
+}
+
+/** What an entry point exports, types included, which leave no trace at run time. */
+function exportsOf(entry: string): Export[] {
+  const text = readFileSync(new URL(entry, SRC), "utf8");
+  return [...text.matchAll(/export (type )?\{([^}]*)\} from "\.\/([^"]+)";/g)].flatMap(
+    ([, all, names = "", file = ""]) =>
+      names
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "")
+        .map((name) => ({
+          name: name.replace("type ", ""),
+          isType: all !== undefined || name.startsWith("type "),
+          file,
+        })),
+  );
+}
+
+const ENTRIES = { "index.ts": format, "container.ts": container };
+
+test("what @qdb/format exports: about as many names as a README can name", () => {
+  const names = exportsOf("index.ts").map(({ name }) => name);
+  expect(names.length).toBeLessThanOrEqual(50);
+  expect(names.sort()).toMatchInlineSnapshot(`
     [
-      "BITMAP_ENTRY",
+      "AnySource",
       "Bitmap",
       "BitmapEdit",
+      "BitmapInit",
+      "BitmapRecords",
+      "BitmapShape",
+      "BitmapState",
+      "ByteRange",
+      "ByteSource",
+      "CallOptions",
+      "CheckSummary",
+      "CommitReport",
+      "CountedBitmap",
+      "Digests",
+      "DirtyCount",
+      "DiskRange",
+      "DiskStamp",
+      "Extent",
+      "ExtentBatch",
+      "ExtentSink",
+      "Finding",
+      "LoadedBitmap",
+      "OpenOptions",
+      "Problem",
+      "QdbEdit",
+      "QdbError",
+      "QdbErrorCode",
+      "QdbFile",
+      "QdbFileSync",
+      "QdbJson",
+      "ReadOptions",
+      "StoredBitmap",
+      "StoredBitmapSync",
+      "SyncByteSource",
+      "Where",
+      "bytesSource",
+      "checkQdb",
+      "countAll",
+      "dumpQdb",
+      "extentsOfAll",
+      "formatExtents",
+      "isQdbError",
+      "quote",
+      "readAll",
+      "readExtentMap",
+      "readRawBits",
+      "transferExtents",
+    ]
+  `);
+});
+
+test("what @qdb/format/container exports: the rest, and nothing twice", () => {
+  const names = exportsOf("container.ts").map(({ name }) => name);
+  const consumers = new Set(exportsOf("index.ts").map(({ name }) => name));
+  expect(names.filter((name) => consumers.has(name))).toEqual([]);
+  expect(names.sort()).toMatchInlineSnapshot(`
+    [
+      "Ability",
+      "AllOptions",
+      "AllocationRule",
+      "AnyStore",
+      "BITMAP_ENTRY",
+      "BitOptions",
+      "BitRange",
+      "BitSource",
+      "BitmapContents",
       "BitmapEntry",
+      "BitmapFacts",
+      "BitsOptions",
+      "ByteChunks",
+      "ChangePlan",
+      "ChangeStep",
+      "CheckOptions",
+      "ChunkOptions",
+      "Clock",
       "ClusterBits",
+      "ClusterBitsOptions",
+      "ClusterKind",
+      "ClusterMap",
+      "ClusterToStore",
+      "Container",
+      "ContainerBitmap",
+      "Crc32",
       "DESCRIPTOR_BITS",
       "DISK_STAMP",
       "DRAFT_HEADER",
+      "Decoded",
+      "DirtyExtents",
+      "DumpOptions",
+      "DumpSummary",
       "ERROR_CODES",
       "EXTENSION_NAME",
+      "EditCallOptions",
+      "EditOptions",
+      "EditSource",
+      "EditStoreOptions",
+      "EditorOptions",
       "Edits",
-      "ExtentBatch",
+      "ExtentMap",
+      "ExtentMapOptions",
+      "ExtentsSource",
+      "ExtentsVisitor",
+      "ExtraRecord",
       "FEATURES",
       "FEATURE_NAME",
       "FLAG",
+      "FeatureKind",
+      "FeatureName",
+      "FieldRow",
+      "FieldType",
+      "Fields",
+      "FileChunk",
+      "FileContents",
+      "FileImage",
+      "FileInit",
+      "FileState",
+      "FindingCode",
+      "FlagName",
+      "Form",
+      "FormatOptions",
+      "Growth",
       "HEADER",
+      "Header",
+      "HeaderSource",
       "JsonLoader",
       "L1_CHECKSUM",
       "L1_ENTRY",
-      "QdbEdit",
+      "Limits",
+      "LoadOptions",
+      "LongCallOptions",
+      "MappedBitmap",
+      "MirrorOptions",
+      "NewBitmap",
+      "NewBitmapHost",
+      "PendingChange",
+      "Plan",
+      "Progress",
+      "PutStep",
       "QdbEditor",
-      "QdbError",
-      "QdbFile",
-      "QdbFileSync",
+      "QdbIndex",
+      "QdbJsonBitmap",
+      "QdbJsonDraftHeader",
+      "QdbJsonError",
+      "QdbJsonExtension",
+      "QdbJsonExtensionName",
+      "QdbJsonFullHeader",
+      "QdbJsonRecord",
       "RECORD",
+      "ReadStep",
+      "RepairFinding",
+      "RepairReport",
+      "Report",
+      "RequestedBitmap",
+      "RunOptions",
       "Session",
-      "StoredBitmap",
-      "StoredBitmapSync",
+      "SessionOptions",
+      "Severity",
+      "SeverityCounts",
+      "Sha256",
+      "ShapeInput",
+      "Step",
+      "Store",
+      "StreamOptions",
+      "Struct",
+      "SyncStore",
       "TLV_HEAD",
+      "TextChunks",
+      "Tlv",
+      "TransferOptions",
+      "UnnamedBitmapInit",
+      "WholeFileOptions",
       "align8",
       "attempts",
       "bitmapChanges",
@@ -44,10 +217,7 @@ test("what @qdb/format exports at run time", () => {
       "bitsOutward",
       "bytes",
       "bytesOfBits",
-      "bytesSource",
       "checkPlan",
-      "checkQdb",
-      "countAll",
       "countAllPlan",
       "countPlan",
       "crc32",
@@ -55,35 +225,27 @@ test("what @qdb/format exports at run time", () => {
       "decodeUtf8",
       "describeWhere",
       "dumpPlan",
-      "dumpQdb",
       "editStore",
       "editsOf",
       "encodeRecord",
       "extensionName",
-      "extentsOfAll",
       "extentsPlan",
       "findBitmap",
       "flagNames",
-      "formatExtents",
       "fromHex",
       "fromUuid",
       "i64",
       "imageBytes",
-      "isQdbError",
       "loadMaps",
       "mapPut",
       "newFile",
       "put",
-      "quote",
       "quoteJson",
       "read",
-      "readAll",
       "readAllPlan",
-      "readExtentMap",
       "readIndex",
       "readMap",
       "readRange",
-      "readRawBits",
       "run",
       "runSync",
       "shortRead",
@@ -93,7 +255,6 @@ test("what @qdb/format exports at run time", () => {
       "struct",
       "toHex",
       "toUuid",
-      "transferExtents",
       "u16",
       "u32",
       "u64",
@@ -102,4 +263,17 @@ test("what @qdb/format exports at run time", () => {
       "writeImage",
     ]
   `);
+});
+
+describe.each(Object.entries(ENTRIES))("%s", (entry, module) => {
+  test("exports at run time what is no type", () => {
+    const values = exportsOf(entry).filter(({ isType }) => !isType);
+    expect(Object.keys(module).sort()).toEqual(values.map(({ name }) => name).sort());
+  });
+
+  test.each(exportsOf(entry))("$name has a doc comment", ({ name, file }) => {
+    const text = readFileSync(new URL(file, SRC), "utf8");
+    const kind = "(?:abstract class|class|interface|type|const|async function\\*?|function\\*?)";
+    expect(text).toMatch(new RegExp(`\\*/\\nexport ${kind} ${name}\\b`));
+  });
 });

@@ -1,4 +1,5 @@
-import { quote, quoteJson } from "@qdb/format";
+import { quote } from "@qdb/format";
+import { quoteJson } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { fc, runs } from "./support/seed.ts";
 

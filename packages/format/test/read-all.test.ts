@@ -1,25 +1,18 @@
 import { createHash } from "node:crypto";
+import { Bitmap, bytesSource, countAll, dumpQdb, extentsOfAll, type LoadedBitmap, QdbFile, readAll } from "@qdb/format";
 import {
-  Bitmap,
-  bytesSource,
-  countAll,
-  dumpQdb,
-  extentsOfAll,
   type FileContents,
   FLAG,
   imageBytes,
-  type LoadedBitmap,
   type Plan,
-  QdbFile,
   type QdbJsonBitmap,
-  readAll,
   readAllPlan,
   readIndex,
   run,
   runSync,
   type Sha256,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { fileContents, plainContents, utf8 } from "./support/contents.ts";
 import { expectCode } from "./support/errors.ts";

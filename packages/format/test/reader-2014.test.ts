@@ -1,4 +1,5 @@
-import { Bitmap, imageBytes, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { imageBytes, writeImage } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { be, bits, FILE_ID, file, hex, join, named, rep, tlv, utf8, WRITER_ID } from "./hand.ts";
 

@@ -5,7 +5,6 @@ import {
   type ByteSource,
   bytesSource,
   type CheckSummary,
-  type Clock,
   checkQdb,
   countAll,
   dumpQdb,
@@ -15,6 +14,7 @@ import {
   readAll,
   type SyncByteSource,
 } from "@qdb/format";
+import type { Clock } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
 import { brief, ZLIB } from "./reading.ts";

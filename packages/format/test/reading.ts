@@ -2,26 +2,28 @@
 import { crc32 } from "node:zlib";
 import {
   Bitmap,
-  bitmapPlan,
   bytesSource,
   type CheckSummary,
-  checkPlan,
-  countPlan,
   type Digests,
-  extentsPlan,
   type Finding,
   isQdbError,
-  loadMaps,
-  type MappedBitmap,
   type Problem,
   type QdbError,
+  type SyncByteSource,
+} from "@qdb/format";
+import {
+  bitmapPlan,
+  checkPlan,
+  countPlan,
+  extentsPlan,
+  loadMaps,
+  type MappedBitmap,
   type QdbIndex,
   readIndex,
   readMap,
   runSync,
-  type SyncByteSource,
   streamSync,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { expect } from "vitest";
 
 export const ZLIB: Digests = { crc32 };

@@ -1,4 +1,4 @@
-import { decodeRecord } from "@qdb/format";
+import { decodeRecord } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { be, edit, file, type HandBitmap, hex, join, rep, tlv, utf8 } from "./hand.ts";
 import { found, index, problem, problems } from "./reading.ts";

@@ -1,7 +1,8 @@
 // What a repair stores for damaged bitmaps, compared with a model: clusters with bad checksums, bits behind the end, L1 areas that
 // take several pieces, with and without all-ones clusters.
 import { crc32 } from "node:zlib";
-import { type Bitmap, bitmapPlan, bytesSource, loadMaps, readIndex, runSync } from "@qdb/format";
+import { type Bitmap, bytesSource } from "@qdb/format";
+import { bitmapPlan, loadMaps, readIndex, runSync } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { file, type HandBitmap, type HandCluster } from "./hand.ts";
 import { check } from "./reading.ts";

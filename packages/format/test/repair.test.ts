@@ -1,5 +1,6 @@
 // Repair (spec §7.3): every damage that can be repaired, alone and in pairs. Other damage is left as it is, and reported.
-import { bitmapPlan, bytesSource, FLAG, loadMaps, readIndex, runSync, type SyncStore } from "@qdb/format";
+import { bytesSource } from "@qdb/format";
+import { bitmapPlan, FLAG, loadMaps, readIndex, runSync, type SyncStore } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { be, edit, file, type HandBitmap, type HandFile, join, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { check } from "./reading.ts";

@@ -1,6 +1,6 @@
 // Every rule of the header, the extensions, the table's entries and the L1 entries: a value just inside, one just outside.
 import { crc32 } from "node:zlib";
-import { extensionName } from "@qdb/format";
+import { extensionName } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, join, named, rep, sealed, tlv, utf8 } from "./hand.ts";
 import { dirtyRuns, fileError, found, index, problem, problems, thrown } from "./reading.ts";

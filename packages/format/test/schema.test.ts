@@ -1,4 +1,5 @@
-import { isQdbError, QdbError, writeImage } from "@qdb/format";
+import { isQdbError, QdbError } from "@qdb/format";
+import { writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { SCHEMAS, validator } from "../../conformance/test/support/schema.ts";
 import { examples, load } from "./support/json.ts";

@@ -1,6 +1,7 @@
 // A source of any length made of a few pieces, all else zero, that counts what is read of it. Hostile files are made of it.
 import { ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import type { SyncByteSource, SyncStore } from "../src/index.ts";
+import type { SyncStore } from "../src/container.ts";
+import type { SyncByteSource } from "../src/index.ts";
 
 export interface SparseSource extends SyncByteSource {
   /** Bytes and calls that were asked for. */

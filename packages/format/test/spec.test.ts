@@ -15,7 +15,7 @@ import {
   type Struct,
   specName,
   TLV_HEAD,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { CREATED } from "../src/records/extra-data.ts";
 

@@ -1,24 +1,20 @@
 // Files in memory for tests of code that writes. They log every operation, fail or stop at a given one, and know which bytes were on
 // the disk at each time. Also functions that read such a file into plain values.
 import { crc32 } from "node:zlib";
+import { Bitmap, bytesSource, type Digests, isQdbError, QdbError } from "@qdb/format";
 import {
   type AnyStore,
-  Bitmap,
   bitmapChanges,
   bitmapPlan,
-  bytesSource,
-  type Digests,
   type EditorOptions,
   type Edits,
   editsOf as editsOfState,
   type FileContents,
   type FileImage,
   imageBytes,
-  isQdbError,
   loadMaps,
   type MappedBitmap,
   QdbEditor,
-  QdbError,
   readIndex,
   runSync,
   Session,
@@ -26,7 +22,7 @@ import {
   type SyncStore,
   shortRead,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import type { BitmapChange } from "../src/commit/bitmap-change.ts";
 
 export const ZLIB: Digests = { crc32 };

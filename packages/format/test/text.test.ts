@@ -1,4 +1,4 @@
-import { decodeUtf8 } from "@qdb/format";
+import { decodeUtf8 } from "@qdb/format/container";
 import { describe, expect, it } from "vitest";
 import { fc, runs } from "./support/seed.ts";
 

@@ -4,11 +4,11 @@ import {
   Bitmap,
   type ByteSource,
   bytesSource,
-  type DirtyExtents,
   ExtentBatch,
   type ExtentSink,
   transferExtents,
 } from "@qdb/format";
+import type { DirtyExtents } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { rejection } from "./support/errors.ts";
 import { fc, runs } from "./support/seed.ts";

@@ -1,23 +1,19 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
+import { Bitmap, bytesSource, countAll, type QdbErrorCode, QdbFile } from "@qdb/format";
 import {
-  Bitmap,
   type BitmapContents,
-  bytesSource,
-  countAll,
   type FileContents,
   FLAG,
   fromUuid,
   imageBytes,
-  type QdbErrorCode,
-  QdbFile,
   RECORD,
   readAllPlan,
   runSync,
   type Tlv,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { CanonicalLook } from "./support/canonical.ts";
 import { fileContents, plainContents, readBack, utf8 } from "./support/contents.ts";

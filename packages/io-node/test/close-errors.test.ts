@@ -1,7 +1,8 @@
 // Closing a file never hides the first error: the system refuses to close it, after the work failed or succeeded.
 import { readlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { writeImage } from "@qdb/format/container";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   copyExtents,

@@ -9,7 +9,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, ExtentBatch, encodeRecord, QdbError, RECORD } from "@qdb/format";
+import { Bitmap, ExtentBatch, QdbError } from "@qdb/format";
+import { encodeRecord, RECORD } from "@qdb/format/container";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyExtents, diffImages, lookAtDisk } from "../src/index.ts";

@@ -1,6 +1,6 @@
 import { existsSync, linkSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { FileImage } from "@qdb/format";
+import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { createFile, requireWritableHost } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { type DiskStamp, encodeRecord } from "@qdb/format";
+import type { DiskStamp } from "@qdb/format";
+import { encodeRecord } from "@qdb/format/container";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { diskState, lookAtDisk, requireSameDisk } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";

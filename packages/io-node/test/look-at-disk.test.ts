@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { crc32, type DiskStamp, encodeRecord, toHex } from "@qdb/format";
+import type { DiskStamp } from "@qdb/format";
+import { crc32, encodeRecord, toHex } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { detectForeignImage, diskState, lookAtDisk, nodeDigests, openFileSource } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";

@@ -1,6 +1,7 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, type FileContents, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { type FileContents, writeImage } from "@qdb/format/container";
 import { expect, test } from "vitest";
 import { createFile, nodeDigests, openQdb } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";

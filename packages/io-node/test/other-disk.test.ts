@@ -6,13 +6,12 @@ import {
   checkQdb,
   countAll,
   dumpQdb,
-  encodeRecord,
   extentsOfAll,
   type QdbFile,
   readAll,
   type StoredBitmap,
-  writeImage,
 } from "@qdb/format";
+import { encodeRecord, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import {
   createFile,

@@ -13,7 +13,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { countAll, type FileImage, QdbFile } from "@qdb/format";
+import { countAll, QdbFile } from "@qdb/format";
+import type { FileImage } from "@qdb/format/container";
 import { expect, test, vi } from "vitest";
 import { lockState, openFileSource, openFileStore, openQdb, openQdbEditor } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";

@@ -1,6 +1,7 @@
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Bitmap, encodeRecord } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { encodeRecord } from "@qdb/format/container";
 import { beforeEach, describe, expect, test } from "vitest";
 import { settledStatus } from "../src/disk/settled-status.ts";
 import { copyExtents, diffImages, diskState, lookAtDisk } from "../src/index.ts";

@@ -1,7 +1,8 @@
 import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Bitmap, imageBytes, newFile, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { BlobSource, openQdb } from "@qdb/io-web";
 import { expect, test } from "vitest";
 

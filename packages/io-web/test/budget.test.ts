@@ -1,5 +1,6 @@
 // What reading a file behind HTTP costs, counted at the server.
-import { Bitmap, imageBytes, newFile, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { openQdb } from "@qdb/io-web";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RangeServer, rangeServer } from "./support/range-server.ts";

@@ -1,5 +1,6 @@
 // The HTTP source against a real server on loopback.
-import { type Clock, isQdbError, type QdbError } from "@qdb/format";
+import { isQdbError, type QdbError } from "@qdb/format";
+import type { Clock } from "@qdb/format/container";
 import { type HttpOptions, type HttpSource, openHttpSource } from "@qdb/io-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {

@@ -1,4 +1,5 @@
-import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { type ByteRange, QdbError } from "@qdb/format";
+import type { Plan } from "@qdb/format/container";
 import { itemAt, NumberList, numberAt } from "@qdb/format/internal";
 import { pushClusters } from "./cluster-ranges.ts";
 import { MAX_TABLES_SIZE } from "./limits.ts";

@@ -1,13 +1,10 @@
+import { type BitmapShape, type ByteRange, type Problem, QdbError } from "@qdb/format";
 import {
   align8,
-  type BitmapShape,
-  type ByteRange,
   bitsOf,
   type ClusterMap,
   type Decoded,
   decodeUtf8,
-  type Problem,
-  QdbError,
   specName,
   struct,
   toHex,
@@ -15,7 +12,7 @@ import {
   u16,
   u32,
   u64,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { hex32, MAX_BITS, MAX_NAME_SIZE } from "@qdb/format/internal";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
 import { GRANULARITY_BITS } from "./limits.ts";

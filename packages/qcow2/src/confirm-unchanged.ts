@@ -1,4 +1,5 @@
-import { isQdbError, type Plan, QdbError, read } from "@qdb/format";
+import { isQdbError, QdbError } from "@qdb/format";
+import { type Plan, read } from "@qdb/format/container";
 import { pieceAt } from "@qdb/format/internal";
 import type { Evidence, Qcow2Index } from "./qcow2-index.ts";
 

@@ -1,18 +1,15 @@
+import { type ByteRange, type Problem, QdbError, quote } from "@qdb/format";
 import {
   align8,
-  type ByteRange,
   type Decoded,
   decodeUtf8,
   FEATURE_NAME,
-  type Problem,
-  QdbError,
-  quote,
   specName,
   struct,
   TLV_HEAD,
   u32,
   u64,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { FEATURE_NAME_TABLE, hex32, MAX_BITMAPS, setBits, viewOf } from "@qdb/format/internal";
 import { headerError, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_DIRECTORY_SIZE } from "./limits.ts";

@@ -1,4 +1,5 @@
-import { type Decoded, type Problem, QdbError, specName, struct, u32, u64, type Where } from "@qdb/format";
+import { type Problem, QdbError, type Where } from "@qdb/format";
+import { type Decoded, specName, struct, u32, u64 } from "@qdb/format/container";
 import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS, viewOf } from "@qdb/format/internal";
 
 /** The first 104 bytes of an image (qcow2: Header). A version 2 header has only the first 72 of them. */

@@ -1,4 +1,5 @@
-import { type ByteRange, isQdbError, type Plan, type Problem, type QdbError } from "@qdb/format";
+import { type ByteRange, isQdbError, type Problem, type QdbError } from "@qdb/format";
+import type { Plan } from "@qdb/format/container";
 import type { Judgement, Qcow2Bitmap } from "./bitmap.ts";
 import { BitmapTables } from "./bitmap-tables.ts";
 import { pushClusters } from "./cluster-ranges.ts";

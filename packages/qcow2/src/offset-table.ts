@@ -1,4 +1,4 @@
-import { struct, u64 } from "@qdb/format";
+import { struct, u64 } from "@qdb/format/container";
 import { DESCRIPTOR_OFFSET_HIGH, descriptorOffset, viewOf } from "@qdb/format/internal";
 
 /**

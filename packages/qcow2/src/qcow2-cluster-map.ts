@@ -1,4 +1,5 @@
-import type { BitmapShape, ClusterKind, ClusterMap } from "@qdb/format";
+import type { BitmapShape } from "@qdb/format";
+import type { ClusterKind, ClusterMap } from "@qdb/format/container";
 import type { OffsetTable } from "./offset-table.ts";
 
 /**

@@ -1,13 +1,5 @@
-import {
-  type AnySource,
-  attempts,
-  type Clock,
-  isQdbError,
-  type Plan,
-  type QdbError,
-  type RunOptions,
-  run,
-} from "@qdb/format";
+import { type AnySource, isQdbError, type QdbError } from "@qdb/format";
+import { attempts, type Clock, type Plan, type RunOptions, run } from "@qdb/format/container";
 import { checkSignal } from "@qdb/format/internal";
 import { hasSameBytes, sourceChanged } from "./confirm-unchanged.ts";
 import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";

@@ -1,4 +1,5 @@
-import { type Plan, QdbError, readRange } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import { type Plan, readRange } from "@qdb/format/container";
 import { isClusterBits, MAX_NAME_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
 import { DIRECTORY_ENTRY, type Directory, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
 import {

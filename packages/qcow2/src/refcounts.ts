@@ -1,4 +1,5 @@
-import { type ByteRange, type Plan, QdbError } from "@qdb/format";
+import { type ByteRange, QdbError } from "@qdb/format";
+import type { Plan } from "@qdb/format/container";
 import { NumberList, numberAt, viewOf } from "@qdb/format/internal";
 import { headerError, headerWhere, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_REFCOUNT_TABLE_SIZE } from "./limits.ts";

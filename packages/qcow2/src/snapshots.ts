@@ -1,4 +1,5 @@
-import { align8, type ByteRange, type Plan, struct, u16, u32, u64 } from "@qdb/format";
+import type { ByteRange } from "@qdb/format";
+import { align8, type Plan, struct, u16, u32, u64 } from "@qdb/format/container";
 import { headerError, headerWhere, type Qcow2Header } from "./header.ts";
 import { MAX_SNAPSHOTS } from "./limits.ts";
 import type { Reference, StructureReader } from "./structure-reader.ts";

@@ -1,4 +1,5 @@
-import { type ByteRange, type Plan, QdbError, read, type Where } from "@qdb/format";
+import { type ByteRange, QdbError, type Where } from "@qdb/format";
+import { type Plan, read } from "@qdb/format/container";
 import { pieceAt } from "@qdb/format/internal";
 
 /** Maximum number of bytes that one round reads. A single range that is longer gets a round of its own. */

@@ -2,7 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bitmapPlan, type Clock, isQdbError, type Plan, QdbError, type SyncByteSource, shortRead } from "@qdb/format";
+import { isQdbError, QdbError, type SyncByteSource } from "@qdb/format";
+import { bitmapPlan, type Clock, type Plan, shortRead } from "@qdb/format/container";
 import { Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requirePeers, runPeer } from "../../cli/test/peers.ts";

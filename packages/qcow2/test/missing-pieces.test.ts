@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { isQdbError, type Plan } from "@qdb/format";
+import { isQdbError } from "@qdb/format";
+import type { Plan } from "@qdb/format/container";
 import { readQcow2Index } from "@qdb/qcow2";
 import { expect, test } from "vitest";
 import { FIXTURE } from "./small-image.ts";

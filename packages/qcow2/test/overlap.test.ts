@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runSync } from "@qdb/format";
+import { runSync } from "@qdb/format/container";
 import { type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeRandomImage, type Random, requirePeers, runPeer, seededRandom } from "../../cli/test/peers.ts";

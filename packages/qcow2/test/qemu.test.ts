@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { runSync } from "@qdb/format";
+import { runSync } from "@qdb/format/container";
 import { confirmQcow2, isQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dirtyRanges, type NbdExtent, nbdinfoMap, requirePeers, runPeer } from "../../cli/test/peers.ts";

@@ -1,17 +1,6 @@
 // What the tests of this package read images by.
-import {
-  bitmapPlan,
-  bytesSource,
-  type ClusterMap,
-  countPlan,
-  extentsPlan,
-  isQdbError,
-  type QdbErrorCode,
-  runSync,
-  type SyncByteSource,
-  streamSync,
-  type Where,
-} from "@qdb/format";
+import { bytesSource, isQdbError, type QdbErrorCode, type SyncByteSource, type Where } from "@qdb/format";
+import { bitmapPlan, type ClusterMap, countPlan, extentsPlan, runSync, streamSync } from "@qdb/format/container";
 import { confirmQcow2, type Qcow2Index, readQcow2Index } from "@qdb/qcow2";
 
 /** A source over bytes that counts what is read. */

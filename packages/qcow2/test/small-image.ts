@@ -1,7 +1,8 @@
 // A small real image, and a way to break it field by field.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Decoded, Fields, QdbErrorCode, Struct, Where } from "@qdb/format";
+import type { QdbErrorCode, Where } from "@qdb/format";
+import type { Decoded, Fields, Struct } from "@qdb/format/container";
 import { BITMAPS_EXTENSION, DIRECTORY_ENTRY, QCOW2_HEADER } from "@qdb/qcow2";
 import { runPeer } from "../../cli/test/peers.ts";
 

@@ -1,4 +1,5 @@
-import { type BitmapEdit, QdbError, quote, type UnnamedBitmapInit } from "@qdb/format";
+import { type BitmapEdit, QdbError, quote } from "@qdb/format";
+import type { UnnamedBitmapInit } from "@qdb/format/container";
 import { requireName } from "@qdb/format/internal";
 import { lookAtDisk } from "@qdb/io-node";
 import { granularityOf, parseGranularity } from "../files/new-bitmaps.ts";

@@ -1,4 +1,5 @@
-import { type Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
+import { type Bitmap, QdbError, quote } from "@qdb/format";
+import { bitmapPlan, type Plan } from "@qdb/format/container";
 import { closingOnError } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";

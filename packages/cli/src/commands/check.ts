@@ -1,4 +1,5 @@
-import { type CheckSummary, checkQdb, type Finding, isQdbError, type QdbEditor } from "@qdb/format";
+import { type CheckSummary, checkQdb, type Finding, isQdbError } from "@qdb/format";
+import type { QdbEditor } from "@qdb/format/container";
 import { closing } from "@qdb/format/internal";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
 import { warnOfGrowth } from "../files/commit-warnings.ts";

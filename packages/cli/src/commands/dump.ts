@@ -1,4 +1,5 @@
-import { type DumpSummary, dumpQdb, QdbError, type QdbFile, quote } from "@qdb/format";
+import { dumpQdb, QdbError, type QdbFile, quote } from "@qdb/format";
+import type { DumpSummary } from "@qdb/format/container";
 import { closing } from "@qdb/format/internal";
 import { about, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";

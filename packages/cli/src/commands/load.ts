@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { type FileContents, fromUuid, isQdbError, JsonLoader, QdbError, writeImage } from "@qdb/format";
+import { isQdbError, QdbError } from "@qdb/format";
+import { type FileContents, fromUuid, JsonLoader, writeImage } from "@qdb/format/container";
 import { createFile, nodeDigests } from "@qdb/io-node";
 import { requireNewFile, writing } from "../files/new-file.ts";
 import { inputName, readText } from "../files/read-input.ts";

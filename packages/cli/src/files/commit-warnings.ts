@@ -1,4 +1,5 @@
-import { type CommitReport, type Growth, type Problem, quote } from "@qdb/format";
+import { type CommitReport, type Problem, quote } from "@qdb/format";
+import type { Growth } from "@qdb/format/container";
 import { warn } from "../shell/output.ts";
 
 /** Maximum number of bitmaps that are named one by one. */

@@ -1,5 +1,6 @@
 import { lstatSync } from "node:fs";
-import { type LongCallOptions, QdbError, quote } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import type { LongCallOptions } from "@qdb/format/container";
 
 import type { Call } from "../shell/command.ts";
 import { requireFile } from "./open-qdb.ts";

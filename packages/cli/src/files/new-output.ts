@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
-import { type FileChunk, QdbError } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import type { FileChunk } from "@qdb/format/container";
 import { createFile } from "@qdb/io-node";
 import type { Call } from "../shell/command.ts";
 import { alreadyExists, writing } from "./new-file.ts";

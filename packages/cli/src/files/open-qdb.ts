@@ -1,13 +1,5 @@
-import {
-  type BitmapEntry,
-  type CommitReport,
-  type MirrorOptions,
-  type QdbEdit,
-  type QdbEditor,
-  QdbError,
-  type QdbFile,
-  quote,
-} from "@qdb/format";
+import { type CommitReport, type QdbEdit, QdbError, type QdbFile, quote } from "@qdb/format";
+import type { BitmapEntry, MirrorOptions, QdbEditor } from "@qdb/format/container";
 import { type DiskOfBitmap, type DiskOptions, editQdb, openQdb, openQdbEditor } from "@qdb/io-node";
 import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 import { inFile, ofOtherFiles } from "../shell/errors.ts";

@@ -1,4 +1,5 @@
-import { Bitmap, bitmapPlan, type Plan, QdbError, quote } from "@qdb/format";
+import { Bitmap, QdbError, quote } from "@qdb/format";
+import { bitmapPlan, type Plan } from "@qdb/format/container";
 import { closing, requireName } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";

@@ -1,4 +1,5 @@
-import { type AllocationRule, isQdbError, QdbError } from "@qdb/format";
+import { isQdbError, QdbError } from "@qdb/format";
+import type { AllocationRule } from "@qdb/format/container";
 import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
 import { granularityOf, type NewBitmap } from "../files/new-bitmaps.ts";
 import { requireRaw } from "../files/raw-images.ts";

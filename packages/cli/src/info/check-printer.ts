@@ -1,4 +1,5 @@
-import { type CheckSummary, type Finding, quote, type Severity } from "@qdb/format";
+import { type CheckSummary, type Finding, quote } from "@qdb/format";
+import type { Severity } from "@qdb/format/container";
 import type { Call } from "../shell/command.ts";
 import { errorLine, whereJson } from "../shell/errors.ts";
 import { type Json, jsonLine, jsonText } from "../shell/json.ts";

@@ -1,5 +1,5 @@
 // Whether the disk of a bitmap has changed, as `qdb info` prints it in JSON and in text.
-import type { BitmapEntry } from "@qdb/format";
+import type { BitmapEntry } from "@qdb/format/container";
 import { type DiskState, diskState } from "@qdb/io-node";
 import { diskOf } from "../files/open-qdb.ts";
 

@@ -1,19 +1,17 @@
 // The document that `qdb info --output=json` prints (`spec/schema/info.schema.json`). The text output is made from the same document.
+import type { BitmapState, CountedBitmap, Problem } from "@qdb/format";
 import {
   type BitmapEntry,
-  type BitmapState,
-  type CountedBitmap,
   extensionName,
   FEATURES,
   type FeatureKind,
   flagNames,
   L1_CHECKSUM,
   L1_ENTRY,
-  type Problem,
   type QdbIndex,
   toHex,
   toUuid,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { bitmapState, hex32, isShape, knownRecords, setBits } from "@qdb/format/internal";
 import { type DiskInfo, diskInfo } from "./disk-info.ts";
 

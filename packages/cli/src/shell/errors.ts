@@ -1,4 +1,5 @@
-import { describeWhere, isQdbError, type Problem, QdbError, quote } from "@qdb/format";
+import { isQdbError, type Problem, QdbError, quote } from "@qdb/format";
+import { describeWhere } from "@qdb/format/container";
 import { DISK_CHANGE, HEADER_DAMAGE } from "./command.ts";
 import type { Json } from "./json.ts";
 

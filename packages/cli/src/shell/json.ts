@@ -1,4 +1,4 @@
-import { quoteJson } from "@qdb/format";
+import { quoteJson } from "@qdb/format/container";
 
 /** A value that can be printed as JSON. Properties that are undefined are left out. A 64-bit integer must be given as a string. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };

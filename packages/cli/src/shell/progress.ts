@@ -1,4 +1,4 @@
-import type { Progress } from "@qdb/format";
+import type { Progress } from "@qdb/format/container";
 import type { SingleBar } from "cli-progress";
 import { jsonLine } from "./json.ts";
 import { complain } from "./output.ts";

@@ -19,8 +19,6 @@ import { checkExtensions } from "./check-records.ts";
 import { FileFindings } from "./file-findings.ts";
 import { type Finding, finding, findingOf, type Severity, type SeverityCounts } from "./findings.ts";
 
-export type { Finding, FindingCode, Severity, SeverityCounts } from "./findings.ts";
-
 /** The result of a check, apart from its findings. */
 export interface CheckSummary {
   /** Number of findings of each severity. */

@@ -1,7 +1,8 @@
 // Checks a file, and starts over if a writer commits during the check (spec §5, Readers).
 
 import type { BitOptions } from "../bits/read-bits.ts";
-import { type CheckSummary, checkPlan, type Finding } from "../check/check.ts";
+import { type CheckSummary, checkPlan } from "../check/check.ts";
+import type { Finding } from "../check/findings.ts";
 import { hostClock } from "../ports/clock.ts";
 import { mapPut } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";

@@ -3,18 +3,20 @@ import {
   Bitmap,
   type BitmapEdit,
   type BitmapInit,
+  isQdbError,
+  type QdbEdit,
+  type QdbError,
+  type QdbFile,
+} from "@qdb/format";
+import {
   decodeRecord,
   type EditCallOptions,
   type ExtraRecord,
   type FileInit,
   FLAG,
-  isQdbError,
   type Limits,
   type MirrorOptions,
-  type QdbEdit,
-  type QdbError,
-  type QdbFile,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { errorOf } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 // Every action on a file's bitmaps: what the library is asked for, and the same on the plain model.
-import { type Edits, FLAG, type Plan, type QdbEditor } from "@qdb/format";
+import { type Edits, FLAG, type Plan, type QdbEditor } from "@qdb/format/container";
 import { granules } from "./bits.ts";
 import type { PlainBitmap, PlainFile } from "./plain.ts";
 import { below, type Dice, libraryBits, pick, randomBits, randomShape } from "./start-file.ts";

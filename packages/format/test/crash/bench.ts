@@ -1,6 +1,7 @@
 // What the parts of a script share: the disk, the states that its file may be in, the count of what was judged.
 import { hash } from "node:crypto";
-import { isQdbError, QdbEditor, type QdbErrorCode, type SyncStore } from "@qdb/format";
+import { isQdbError, type QdbErrorCode } from "@qdb/format";
+import { QdbEditor, type SyncStore } from "@qdb/format/container";
 import { random, ZLIB } from "../store.ts";
 import { Disk } from "./disk.ts";
 import { isIn, type State, settled, stateOf } from "./judge.ts";

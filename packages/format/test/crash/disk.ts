@@ -1,5 +1,5 @@
 // A disk behind the cache of an operating system. Reads see the cache; a power cut leaves the disk.
-import { type FileImage, imageBytes, type SyncStore, shortRead } from "@qdb/format";
+import { type FileImage, imageBytes, type SyncStore, shortRead } from "@qdb/format/container";
 import { io } from "../store.ts";
 
 /** Unit in which the cache writes back. */

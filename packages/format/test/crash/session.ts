@@ -1,5 +1,6 @@
 // One opening of a file for writing: up to three commits, each with every state that a power cut can leave of it.
-import { isQdbError, type QdbEditor } from "@qdb/format";
+import { isQdbError } from "@qdb/format";
+import type { QdbEditor } from "@qdb/format/container";
 import { type Bench, codeOf, type OpenOptions } from "./bench.ts";
 import type { Disk, Epoch } from "./disk.ts";
 import { isIn, isResult, type State, settled, stateOf } from "./judge.ts";

@@ -1,5 +1,6 @@
 // Random files to begin with.
-import { Bitmap, type BitmapContents, FLAG, imageBytes, RECORD, type Tlv, writeImage } from "@qdb/format";
+import { Bitmap } from "@qdb/format";
+import { type BitmapContents, FLAG, imageBytes, RECORD, type Tlv, writeImage } from "@qdb/format/container";
 import { utf8, ZLIB } from "../store.ts";
 import { granules, pack } from "./bits.ts";
 import { type PlainBitmap, PlainFile } from "./plain.ts";

@@ -1,5 +1,5 @@
 // One commit of a script: random actions, or a repair, or nothing.
-import type { QdbEditor } from "@qdb/format";
+import type { QdbEditor } from "@qdb/format/container";
 import { ACTIONS, type Action, actionOf } from "./actions.ts";
 import type { Bench } from "./bench.ts";
 import { type PlainFile, Refusal } from "./plain.ts";

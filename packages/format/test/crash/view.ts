@@ -1,16 +1,14 @@
 // What a fresh reader gets from the bytes of a file alone.
+import { bytesSource, isQdbError, type SyncByteSource } from "@qdb/format";
 import {
   bitmapPlan,
-  bytesSource,
-  isQdbError,
   loadMaps,
   type MappedBitmap,
   type QdbIndex,
   readIndex,
   readMap,
   runSync,
-  type SyncByteSource,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { l1ProblemsOf } from "../../src/maps/load-maps.ts";
 import { ZLIB } from "../store.ts";
 

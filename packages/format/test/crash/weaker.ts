@@ -1,5 +1,5 @@
 // Stores between the library and the disk that keep the protocol less well than they should.
-import type { SyncStore } from "@qdb/format";
+import type { SyncStore } from "@qdb/format/container";
 import type { Bend } from "./bench.ts";
 import type { Disk } from "./disk.ts";
 import { headersOf, RawFile } from "./raw-file.ts";

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
-import type { Bitmap, FileContents } from "@qdb/format";
+import type { Bitmap } from "@qdb/format";
+import type { FileContents } from "@qdb/format/container";
 import { expect } from "vitest";
 
 /** Looks at the bytes of a whole file with nothing of the library's but the bits that it was to write: the rules of spec §4, Canonical file. */

@@ -1,8 +1,7 @@
+import { Bitmap, bytesSource } from "@qdb/format";
 import {
-  Bitmap,
   type BitmapContents,
   bitmapPlan,
-  bytesSource,
   type FileContents,
   FLAG,
   loadMaps,
@@ -11,7 +10,7 @@ import {
   readIndex,
   runSync,
   type Tlv,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { fc } from "./seed.ts";
 
 /** Type of the feature name table, which a writer derives. */

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { bytesSource, type Digests } from "@qdb/format";
 import {
-  bytesSource,
-  type Digests,
   type DumpOptions,
   dumpPlan,
   type FileContents,
@@ -11,7 +10,7 @@ import {
   readIndex,
   runSync,
   streamSync,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { SCHEMA_FOLDER } from "../../../conformance/test/support/schema.ts";
 
 /** Node's SHA-256; CRC-32 stays the library's own. */

@@ -1,5 +1,6 @@
 // A host whose files are in memory: for the suites that every host of QDB files runs.
-import { type AnyStore, editStore, imageBytes, newFile, QdbError, QdbFile, writeImage } from "@qdb/format";
+import { QdbError, QdbFile } from "@qdb/format";
+import { type AnyStore, editStore, imageBytes, newFile, writeImage } from "@qdb/format/container";
 import type { EditingHost } from "../contract/editing.ts";
 import { ids, MemoryStore, ZLIB } from "../store.ts";
 

@@ -1,13 +1,5 @@
-import {
-  type ByteRange,
-  type ByteSource,
-  bytesSource,
-  type Plan,
-  type PutStep,
-  QdbError,
-  type ReadStep,
-  type SyncByteSource,
-} from "@qdb/format";
+import { type ByteRange, type ByteSource, bytesSource, QdbError, type SyncByteSource } from "@qdb/format";
+import type { Plan, PutStep, ReadStep } from "@qdb/format/container";
 
 /** Bytes that are awaited; says which ranges were asked for before any of them was answered. */
 export class LateSource implements ByteSource {

@@ -1,4 +1,5 @@
-import { type FileImage, QdbError, quote } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import type { FileImage } from "@qdb/format/container";
 import { closing, HEADER_AREA_SIZE, hasMagic, type LongCall, MIRROR_OFFSETS } from "@qdb/format/internal";
 import { pathChanged, remarkOf, withRemark } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";

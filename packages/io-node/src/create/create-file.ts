@@ -1,5 +1,6 @@
 import { linkSync, unlinkSync } from "node:fs";
-import { type FileImage, type LongCallOptions, QdbError, quote } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import type { FileImage, LongCallOptions } from "@qdb/format/container";
 import { closingOnError, closingOnErrorSync, LongCall } from "@qdb/format/internal";
 import { alreadyExists, errnoOf, fromNode, withRemark } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";

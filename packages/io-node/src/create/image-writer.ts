@@ -1,4 +1,4 @@
-import type { FileImage } from "@qdb/format";
+import type { FileImage } from "@qdb/format/container";
 import { HEADER_AREA_SIZE, type LongCall } from "@qdb/format/internal";
 import type { Handle } from "../system/handle.ts";
 

@@ -1,5 +1,6 @@
 import { realpathSync, renameSync } from "node:fs";
-import { type FileImage, QdbError, quote } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import type { FileImage } from "@qdb/format/container";
 import { closingOnErrorSync } from "@qdb/format/internal";
 import { fromNode, withRemark } from "../system/errors.ts";
 import { leadsTo, statusIfThere } from "../system/file-status.ts";

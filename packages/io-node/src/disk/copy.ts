@@ -1,12 +1,5 @@
-import {
-  type DirtyExtents,
-  type ExtentSink,
-  QdbError,
-  quote,
-  type SyncByteSource,
-  type TransferOptions,
-  transferExtents,
-} from "@qdb/format";
+import { type ExtentSink, QdbError, quote, type SyncByteSource, transferExtents } from "@qdb/format";
+import type { DirtyExtents, TransferOptions } from "@qdb/format/container";
 import { closing } from "@qdb/format/internal";
 import { pathChanged } from "../system/errors.ts";
 import { leadsTo } from "../system/file-status.ts";

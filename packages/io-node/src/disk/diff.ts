@@ -1,4 +1,5 @@
-import { Bitmap, type DiskStamp, type LongCallOptions } from "@qdb/format";
+import { Bitmap, type DiskStamp } from "@qdb/format";
+import type { LongCallOptions } from "@qdb/format/container";
 import { closing, LongCall } from "@qdb/format/internal";
 import { WatchedImage } from "./watched-image.ts";
 

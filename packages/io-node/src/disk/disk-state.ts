@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { type BitsOptions, type DiskStamp, decodeRecord, QdbError, quote, RECORD, type Tlv } from "@qdb/format";
+import { type DiskStamp, QdbError, quote } from "@qdb/format";
+import { type BitsOptions, decodeRecord, RECORD, type Tlv } from "@qdb/format/container";
 import { errnoOf, ioError } from "../system/errors.ts";
 import { type FileStatus, statusOf } from "../system/file-status.ts";
 import { stampDiffers } from "./stamp.ts";

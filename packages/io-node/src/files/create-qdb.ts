@@ -1,4 +1,4 @@
-import { type FileInit, type LongCallOptions, newFile, writeImage } from "@qdb/format";
+import { type FileInit, type LongCallOptions, newFile, writeImage } from "@qdb/format/container";
 import { createFile } from "../create/create-file.ts";
 import { nodeDigests } from "../system/digests.ts";
 import { randomId } from "../system/random-id.ts";

@@ -1,4 +1,5 @@
-import { type EditCallOptions, editStore, type Limits, type MirrorOptions, type QdbEdit } from "@qdb/format";
+import type { QdbEdit } from "@qdb/format";
+import { type EditCallOptions, editStore, type Limits, type MirrorOptions } from "@qdb/format/container";
 import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";
 import { randomId } from "../system/random-id.ts";

@@ -1,4 +1,5 @@
-import { type FileImage, isQdbError, QdbError, quote, type SyncStore } from "@qdb/format";
+import { isQdbError, QdbError, quote } from "@qdb/format";
+import type { FileImage, SyncStore } from "@qdb/format/container";
 import { closingOnErrorSync } from "@qdb/format/internal";
 import { replaceFile } from "../create/replace-file.ts";
 import { pathChanged } from "../system/errors.ts";

@@ -1,4 +1,4 @@
-import { type Limits, type MirrorOptions, QdbEditor } from "@qdb/format";
+import { type Limits, type MirrorOptions, QdbEditor } from "@qdb/format/container";
 import { closingOnError } from "@qdb/format/internal";
 import { type DiskOptions, refuseOtherDisks } from "../disk/disk-state.ts";
 import { nodeDigests } from "../system/digests.ts";

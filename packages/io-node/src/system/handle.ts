@@ -11,7 +11,8 @@ import {
   type Stats,
   writeSync,
 } from "node:fs";
-import { QdbError, quote, shortRead } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import { shortRead } from "@qdb/format/container";
 import { closingOnErrorSync } from "@qdb/format/internal";
 import { errnoOf, fromNode } from "./errors.ts";
 import { type FileStatus, statusAt, statusOf } from "./file-status.ts";

@@ -1,4 +1,5 @@
-import { QdbError, quote, shortRead } from "@qdb/format";
+import { QdbError, quote } from "@qdb/format";
+import { shortRead } from "@qdb/format/container";
 import type { Handle } from "./handle.ts";
 
 /**

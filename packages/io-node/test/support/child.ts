@@ -24,6 +24,7 @@ function bundleOf(script: string): string {
     outfile: path,
     alias: {
       "@qdb/format": here("../../../format/src/index.ts"),
+      "@qdb/format/container": here("../../../format/src/container.ts"),
       "@qdb/format/internal": here("../../../format/src/internal.ts"),
     },
     bundle: true,

@@ -1,4 +1,4 @@
-import type { FileChunk, FileImage } from "@qdb/format";
+import type { FileChunk, FileImage } from "@qdb/format/container";
 
 /** Bytes that no two offsets in a row share and no zeros are among. */
 export function pattern(length: number, seed = 1): Uint8Array {

@@ -1,22 +1,20 @@
 // QDB files of several bitmaps, what they say, and how one edit changes them.
 import { createHash } from "node:crypto";
+import { Bitmap, checkQdb, QdbError } from "@qdb/format";
 import {
-  Bitmap,
   type BitmapContents,
   type BitmapEntry,
   bitmapPlan,
-  checkQdb,
   encodeRecord,
   type FileContents,
   FLAG,
   loadMaps,
   type QdbEditor,
-  QdbError,
   readIndex,
   runSync,
   toHex,
   writeImage,
-} from "@qdb/format";
+} from "@qdb/format/container";
 import { createFile, nodeDigests, openFileSource, openQdbEditor } from "../../src/index.ts";
 
 const MIB = 2 ** 20;

@@ -1,5 +1,6 @@
 // Run by the tests under strace: reads the file argv[2] whole, prints its bytes as hex or the error.
-import { isQdbError, toHex } from "@qdb/format";
+import { isQdbError } from "@qdb/format";
+import { toHex } from "@qdb/format/container";
 import { openFileSource } from "../../src/index.ts";
 
 try {

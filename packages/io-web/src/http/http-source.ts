@@ -1,4 +1,5 @@
-import { type ByteRange, type ByteSource, isQdbError, QdbError, type ReadOptions, shortRead } from "@qdb/format";
+import { type ByteRange, type ByteSource, isQdbError, QdbError, type ReadOptions } from "@qdb/format";
+import { shortRead } from "@qdb/format/container";
 import { checkSignal, itemAt } from "@qdb/format/internal";
 import { closedError } from "../system/errors.ts";
 import { type HttpState, isHeld } from "./answer.ts";

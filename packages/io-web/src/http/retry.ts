@@ -1,4 +1,5 @@
-import { type Clock, QdbError } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import type { Clock } from "@qdb/format/container";
 import { Passing } from "./request.ts";
 
 /** How often and when a request that failed is sent again. */

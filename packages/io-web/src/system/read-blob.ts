@@ -1,4 +1,5 @@
-import { QdbError, shortRead } from "@qdb/format";
+import { QdbError } from "@qdb/format";
+import { shortRead } from "@qdb/format/container";
 import { namesOf } from "./errors.ts";
 
 /**
