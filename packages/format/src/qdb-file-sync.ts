@@ -28,6 +28,11 @@ export class QdbFileSync {
     return this.#reader.index;
   }
 
+  /** Number of the state of the file that was last read; each commit makes it one more. Always 0 for a draft. */
+  get generation(): bigint {
+    return this.index.header.generation;
+  }
+
   /** The bitmaps in the order of the table. */
   get bitmaps(): readonly StoredBitmapSync[] {
     const { index } = this;

@@ -31,6 +31,11 @@ export class QdbFile {
     return this.reader.index;
   }
 
+  /** Number of the state of the file that was last read; each commit makes it one more. Always 0 for a draft. */
+  get generation(): bigint {
+    return this.index.header.generation;
+  }
+
   /** The bitmaps in the order of the table. */
   get bitmaps(): readonly StoredBitmap[] {
     const { index } = this;

@@ -11,6 +11,7 @@ import type { QdbIndex } from "./open/qdb-index.ts";
 import type { Digests } from "./ports/digest.ts";
 import { type Plan, readEach } from "./ports/plan.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
+import { StoredBitmapFields } from "./stored-bitmap-fields.ts";
 
 /** Maximum number of bytes of data clusters that one round reads, of all bitmaps together. */
 const ROUND_BYTES = 16 * 1024 * 1024;
@@ -172,18 +173,15 @@ export function* readAllPlan(
 }
 
 /** A bitmap of a file with the number of its dirty bits. */
-export class CountedBitmap {
+export class CountedBitmap extends StoredBitmapFields {
   readonly #mapped: MappedBitmap;
   readonly #counts: Counts;
 
   /** `counts` has the numbers of dirty bits of all bitmaps, by index of the table entry. @internal */
-  constructor(mapped: MappedBitmap, counts: Counts) {
+  constructor(index: QdbIndex, mapped: MappedBitmap, counts: Counts) {
+    super(index, mapped.entry);
     this.#mapped = mapped;
     this.#counts = counts;
-  }
-
-  get entry(): BitmapEntry {
-    return this.#mapped.entry;
   }
 
   /** The cluster map; undefined if the L1 area or one of its entries has a problem. */
@@ -191,14 +189,14 @@ export class CountedBitmap {
     return this.#mapped.map;
   }
 
-  /** How much is dirty; undefined if the bits cannot be used, and {@link findProblem} then returns the reason. */
+  /** How much is dirty; undefined if the bits cannot be used, and {@link problem} is the reason then. */
   get dirty(): DirtyCount | undefined {
     const map = this.#mapped.usableMap;
     return map === undefined ? undefined : this.#counts.total(map.shape, map.entry.index);
   }
 
-  /** Returns the first problem of the bitmap, in the order of spec §7; undefined if its bits can be used. */
-  findProblem(): Problem | undefined {
+  /** The first problem of the bitmap, in the order of spec §7, that of its L1 area and its data included; undefined if its bits can be used. */
+  override get problem(): Problem | undefined {
     return this.#mapped.findProblem();
   }
 }
@@ -212,7 +210,7 @@ export function* countAllPlan(
   const mapped = yield* loadMaps(index, index.table.entries, digests);
   const counts = new Counts(mapped.length);
   yield* visitAll(mapped, (map) => counts.visitor(map.entry.index, { first: 0, end: map.bitCount }), onProgress);
-  return mapped.map((bitmap) => new CountedBitmap(bitmap, counts));
+  return mapped.map((bitmap) => new CountedBitmap(index, bitmap, counts));
 }
 
 /**

@@ -5,6 +5,7 @@ import type { QdbIndex } from "./open/qdb-index.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { DiskStamp } from "./records/extra-data.ts";
 import { type KnownRecords, knownRecords } from "./records/known-records.ts";
+import type { Tlv } from "./records/tlv.ts";
 
 /** What the bitmap table says of a bitmap: the fields of `StoredBitmap` and of `StoredBitmapSync`. They read nothing from the file. */
 export class StoredBitmapFields implements BitmapShape {
@@ -66,41 +67,46 @@ export class StoredBitmapFields implements BitmapShape {
 
   /** Path or name of the tracked disk (record 1); undefined if none is recorded. */
   get disk(): string | undefined {
-    return this.#records.disk;
+    return this.#known.disk;
   }
 
   /** The disk when the bitmap was last stored without in_use (record 2); undefined if none is recorded, or if the record is broken. */
   get diskStamp(): DiskStamp | undefined {
-    return this.#records.stamp;
+    return this.#known.stamp;
   }
 
   /** Id of the bitmap, a UUID (record 3). */
   get id(): string | undefined {
-    return this.#records.id;
+    return this.#known.id;
   }
 
   /** Id of the bitmap that this one continues, a UUID (record 4). */
   get parent(): string | undefined {
-    return this.#records.parent;
+    return this.#known.parent;
   }
 
   /** When the bitmap was created, in nanoseconds since the Unix epoch (record 5). */
   get created(): bigint | undefined {
-    return this.#records.created;
+    return this.#known.created;
   }
 
   /** The comment (record 6). */
   get comment(): string | undefined {
-    return this.#records.comment;
+    return this.#known.comment;
   }
 
   /** Name of the bitmap that collects while this one is frozen (record 8). */
   get successor(): string | undefined {
-    return this.#records.successor;
+    return this.#known.successor;
+  }
+
+  /** All records of extra data, in their order, each with its type and its bytes; undefined if they cannot be parsed. */
+  get records(): readonly Tlv[] | undefined {
+    return this.entry.parseRecords();
   }
 
   /** The records, decoded anew: a file can have 65,535 bitmaps. */
-  get #records(): KnownRecords {
+  get #known(): KnownRecords {
     return knownRecords(this.entry);
   }
 }

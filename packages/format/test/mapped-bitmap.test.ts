@@ -48,7 +48,7 @@ test("one checksum is computed for each L1 area and each data cluster, however o
   };
   const counted = runSync(countAllPlan(index(bytes), { crc32: counting }), bytesSource(bytes));
   for (let time = 0; time < 3; time++) {
-    expect(counted.map((one) => one.findProblem()?.code)).toEqual([
+    expect(counted.map((one) => one.problem?.code)).toEqual([
       undefined,
       "RESERVED_NOT_ZERO",
       "BAD_CHECKSUM",

@@ -1,5 +1,5 @@
 // The handle on a bitmap of an open file: what it says of the table, its extents one by one, and the file that closes itself.
-import { type AnySource, Bitmap, bytesSource, QdbFile } from "@qdb/format";
+import { type AnySource, Bitmap, bytesSource, countAll, QdbFile } from "@qdb/format";
 import { expect, test } from "vitest";
 import { be, bits, file, hex, join, tlv, utf8 } from "./hand.ts";
 import { ZLIB } from "./store.ts";
@@ -98,4 +98,35 @@ test("a file closes itself at the end of the block", async () => {
     expect(closed).toBe(0);
   }
   expect(closed).toBe(1);
+});
+
+test("a part of the disk without a length reaches to its end", async () => {
+  const bitmap = (await open()).bitmap("daily");
+  const within = { offset: 600 };
+  const extents = [];
+  for await (const extent of bitmap.extents({ within })) extents.push(extent);
+  const expected = [
+    { offset: 600n, length: 424n },
+    { offset: 2560n, length: 100n },
+  ];
+  expect(extents).toEqual(expected);
+  expect(await bitmap.count({ within })).toEqual({ bits: 2, bytes: 524n });
+  expect([...(await bitmap.read()).extents({ within })]).toEqual(expected);
+  expect(await bitmap.count({ within: { offset: SIZE } })).toEqual({ bits: 0, bytes: 0n });
+  await expect(bitmap.count({ within: { offset: SIZE + 1n } })).rejects.toMatchObject({ code: "USAGE" });
+});
+
+test("a counted bitmap has the fields of a stored one, and its first problem, also of its data", async () => {
+  const damaged = FILE.slice();
+  const opened = await open(bytesSource(FILE));
+  expect(opened.generation).toBe(1n);
+  const [first] = (await countAll(opened)).filter(({ name }) => name === "daily");
+  expect(first).toMatchObject({ label: "daily", size: SIZE, granularity: 512, comment: "nightly", state: "ok" });
+  expect(first?.problem).toBeUndefined();
+  expect(first?.dirty).toEqual({ bits: 3, bytes: 1124n });
+  const offset = first?.map?.offset(0);
+  if (offset === undefined) throw new Error("no cluster");
+  damaged[offset] = 0xff;
+  const [broken] = (await countAll(await open(bytesSource(damaged)))).filter(({ name }) => name === "daily");
+  expect([broken?.problem?.code, broken?.dirty]).toEqual(["BAD_CHECKSUM", undefined]);
 });

@@ -41,7 +41,7 @@ async function infoOf(path: string, file: QdbFile, call: Call): Promise<FileInfo
   const progress = call.progress("counting");
   try {
     const counted = await countAll(file, { signal: call.signal, onProgress: progress.onProgress });
-    const isAnyInUse = counted.some((bitmap) => bitmap.findProblem()?.code === "INCONSISTENT");
+    const isAnyInUse = counted.some((bitmap) => bitmap.problem?.code === "INCONSISTENT");
     // Only bitmaps with the flag in_use are printed differently if there is a writer. Finding a writer can mean to search all processes.
     const hasWriter = isAnyInUse && lockState(path)?.held === true;
     return fileInfo(path, file.index, counted, { now: Date.now(), hasWriter });

@@ -121,7 +121,7 @@ function featureInfos(kind: FeatureKind, word: bigint, index: QdbIndex): Feature
 
 function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: Circumstances): BitmapInfo {
   const { entry, dirty } = bitmap;
-  const problem = bitmap.findProblem();
+  const { problem } = bitmap;
   const { size, granularity, flags } = entry.decodeFields();
   const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
   return {

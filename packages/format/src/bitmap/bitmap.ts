@@ -11,9 +11,11 @@ import {
   bitsInward,
   bitsOfShape,
   bitsOutward,
+  type DiskPart,
   type DiskRange,
   dirtyBytes,
   type Extent,
+  rangeOfPart,
   type ShapeInput,
 } from "./shape.ts";
 import * as kernel from "./words.ts";
@@ -159,13 +161,13 @@ export class Bitmap implements BitmapShape {
    * Yields the dirty extents in ascending order, no two of them adjacent. With `within`, they are clipped to that range of the disk.
    * @throws {QdbError} USAGE if `within` is not inside the disk
    */
-  *extents(options: { readonly within?: DiskRange | undefined } = {}): Generator<Extent, void> {
+  *extents(options: { readonly within?: DiskPart | undefined } = {}): Generator<Extent, void> {
     for (const batch of this.batches(options)) yield* batch.rangesBig();
   }
 
   /** Yields the same extents as {@link extents}, in batches of typed arrays, which is faster. @throws {QdbError} as {@link extents} */
-  *batches(options: { readonly within?: DiskRange | undefined } = {}): Generator<ExtentBatch, void> {
-    const within = options.within ?? { offset: 0, length: this.size };
+  *batches(options: { readonly within?: DiskPart | undefined } = {}): Generator<ExtentBatch, void> {
+    const within = rangeOfPart(options.within ?? { offset: 0 }, this);
     const { first, end } = bitsOutward(within, this);
     const start = BigInt(within.offset);
     const stop = start + BigInt(within.length);

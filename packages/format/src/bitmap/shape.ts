@@ -30,6 +30,13 @@ export interface Extent {
   readonly length: bigint;
 }
 
+/** A part of the tracked disk in bytes, from an offset on. */
+export interface DiskPart {
+  readonly offset: number | bigint;
+  /** The default is the rest of the disk. */
+  readonly length?: number | bigint | undefined;
+}
+
 /** A range of bits, [first, end). `end` can be 2^32. */
 export interface BitRange {
   readonly first: number;
@@ -82,6 +89,11 @@ function bounds(
     });
   }
   return { start, end: start + length, size };
+}
+
+/** Returns a part of a disk with its length. An offset past the end of the disk gives a negative length, which is refused when it is used. */
+export function rangeOfPart({ offset, length }: DiskPart, shape: ShapeInput): DiskRange {
+  return { offset, length: length ?? exactInteger(shape.size, "size") - exactInteger(offset, "offset") };
 }
 
 /**
@@ -137,11 +149,12 @@ export function dirtyBytes(
   count: number,
   shape: BitmapShape,
   ends: { readonly first?: boolean; readonly last: boolean },
-  within: DiskRange = { offset: 0, length: shape.size },
+  within: DiskPart = { offset: 0 },
 ): bigint {
   const granularity = BigInt(shape.granularity);
-  const start = BigInt(within.offset);
-  const end = start + BigInt(within.length);
+  const { offset, length } = rangeOfPart(within, shape);
+  const start = BigInt(offset);
+  const end = start + BigInt(length);
   let bytes = BigInt(count) * granularity;
   if (ends.first === true) bytes -= start % granularity;
   if (ends.last) bytes -= (granularity - (end % granularity)) % granularity;

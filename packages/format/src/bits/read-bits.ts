@@ -1,6 +1,6 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
-import { type BitmapShape, type BitRange, type DiskRange, dirtyBytes } from "../bitmap/shape.ts";
+import { type BitmapShape, type BitRange, type DiskPart, dirtyBytes } from "../bitmap/shape.ts";
 import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
@@ -14,7 +14,7 @@ import { ExtentCollector, rangeOf } from "./verified-bits.ts";
 /** Options of the plans that read the bits of one bitmap. */
 export interface BitOptions {
   /** A range of the disk in bytes. Only bits whose granules overlap the range are read. The default is the whole disk. */
-  readonly within?: DiskRange | undefined;
+  readonly within?: DiskPart | undefined;
   readonly onProgress?: Progress | undefined;
 }
 
@@ -86,7 +86,7 @@ export class Counts {
   }
 
   /** Returns the count for the bitmap of index `at`. `within` is the range of the disk that was counted; absent if all of the disk was. */
-  total(shape: BitmapShape, at: number, within?: DiskRange): DirtyCount {
+  total(shape: BitmapShape, at: number, within?: DiskPart): DirtyCount {
     const bits = numberAt(this.#bits, at);
     const ends = byteAt(this.#ends, at);
     const bytes = dirtyBytes(bits, shape, { first: (ends & FIRST) !== 0, last: (ends & LAST) !== 0 }, within);

@@ -1,13 +1,14 @@
 // Bits that were read and verified, and the extents in them. A reader holds bits back, not extents: they take less time and memory.
 import { ExtentBatch, RunCollector } from "../bitmap/runs.ts";
-import { type BitmapShape, type BitRange, bitsOutward, type DiskRange } from "../bitmap/shape.ts";
+import { type BitmapShape, type BitRange, bitsOutward, type DiskPart, rangeOfPart } from "../bitmap/shape.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitPiece, windows } from "./cluster-windows.ts";
 
 /** Returns the bits whose granules overlap the range `within` of the disk; all bits if it is undefined. @throws {QdbError} USAGE */
-export function rangeOf(map: ClusterMap, within: DiskRange | undefined): BitRange {
-  return within === undefined ? { first: 0, end: map.bitCount } : bitsOutward(within, map.shape);
+export function rangeOf(map: ClusterMap, within: DiskPart | undefined): BitRange {
+  if (within === undefined) return { first: 0, end: map.bitCount };
+  return bitsOutward(rangeOfPart(within, map.shape), map.shape);
 }
 
 /** Bits that were read in one round, in pieces, each of which was verified. */
@@ -25,7 +26,7 @@ export interface VerifiedBits {
  * look for extents, so that bits can be held back in little time and memory.
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
  */
-export function* verifiedBitsPlan(map: ClusterMap, within: DiskRange | undefined): Plan<void, VerifiedBits> {
+export function* verifiedBitsPlan(map: ClusterMap, within: DiskPart | undefined): Plan<void, VerifiedBits> {
   const range = rangeOf(map, within);
   const { shape } = map;
   for (const window of windows(map, range)) {
@@ -45,10 +46,10 @@ const PIECE_BYTES = 64;
 /** Looks for the extents in bits that arrive in ascending order, and makes batches of them. */
 export class ExtentCollector {
   readonly #collector = new RunCollector();
-  readonly #within: DiskRange | undefined;
+  readonly #within: DiskPart | undefined;
 
   /** Clips the extents to the range `within` of the disk. */
-  constructor(within: DiskRange | undefined) {
+  constructor(within: DiskPart | undefined) {
     this.#within = within;
   }
 
@@ -73,7 +74,7 @@ export class ExtentCollector {
 
   #batch(runs: Uint32Array, shape: BitmapShape): ExtentBatch {
     if (this.#within === undefined) return new ExtentBatch(shape, runs);
-    const start = BigInt(this.#within.offset);
-    return new ExtentBatch(shape, runs, start, start + BigInt(this.#within.length));
+    const { offset, length } = rangeOfPart(this.#within, shape);
+    return new ExtentBatch(shape, runs, offset, BigInt(offset) + BigInt(length));
   }
 }
