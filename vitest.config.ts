@@ -1,11 +1,14 @@
 import { fileURLToPath } from "node:url";
+import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { CHROMIUM } from "./packages/io-web/test/support/chromium.ts";
 
 // Node reads this file of certificates at every start, which takes longer than most runs of the command that tests make
 // by the thousand; nothing here speaks TLS.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
 const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
+const built = (name: string) => source(name).replace("/src/index.ts", "/dist/index.js");
 const project = (name: string, include: string[]) => ({ extends: true as const, test: { name, include } });
 
 export default defineConfig({
@@ -31,6 +34,30 @@ export default defineConfig({
       ...["format", "io-node", "io-web", "qcow2", "cli", "conformance"].map((name) =>
         project(name, [`packages/${name}/test/**/*.test.ts`]),
       ),
+      {
+        // The built packages, in a page of a real browser.
+        resolve: {
+          alias: [
+            ...["format", "io-web"].map((name) => ({ find: new RegExp(`^@qdb/${name}$`), replacement: built(name) })),
+            ...["container", "internal"].map((name) => {
+              return { find: `@qdb/format/${name}`, replacement: built("format").replace("index.js", `${name}.js`) };
+            }),
+          ],
+        },
+        test: {
+          name: "browser",
+          include: ["packages/io-web/browser/**/*.test.ts"],
+          globalSetup: "packages/io-web/test/support/serve-browser.ts",
+          testTimeout: 60_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({ launchOptions: CHROMIUM }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
       project("conformance-authoring", ["conformance/test/**/*.test.ts"]),
       project("bench", ["bench/test/**/*.test.ts"]),
       project("repository", ["scripts/**/*.test.ts"]),

@@ -61,8 +61,9 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     system: [],
     blob: ["system"],
     http: ["system"],
-    files: ["system", "blob", "http"],
-    ".": ["blob", "http", "files"],
+    opfs: ["system"],
+    files: ["system", "blob", "http", "opfs"],
+    ".": ["blob", "http", "opfs", "files"],
   },
   cli: {
     shell: [],

@@ -3,14 +3,8 @@ import { isQdbError, type QdbError } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
 import { type HttpOptions, type HttpSource, openHttpSource } from "@qdb/io-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  askedRange,
-  MISBEHAVIOURS,
-  misbehaving,
-  partial,
-  type RangeServer,
-  rangeServer,
-} from "./support/range-server.ts";
+import { MISBEHAVIOURS, partial } from "./support/misbehaviours.ts";
+import { askedRange, misbehaving, type RangeServer, rangeServer } from "./support/range-server.ts";
 
 const BYTES = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 31) ^ (at >> 8));
 

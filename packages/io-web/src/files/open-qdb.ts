@@ -7,7 +7,7 @@ import { openSource, type Place } from "./open-source.ts";
 export interface QdbOpenOptions extends OpenOptions, Omit<HttpOptions, "signal" | "clock"> {}
 
 /**
- * Opens a QDB file for reading: a `Blob` or `File`, or an address. Close the file when done. A page cannot look at the disk of a bitmap, so
+ * Opens a QDB file for reading: a `Blob` or `File`, an address, or a path in the origin private file system. Close the file when done. A page cannot look at the disk of a bitmap, so
  * the disk is not compared with its stamp; pass `beforeBits` to refuse bits by other means.
  * @throws {QdbError} as {@link openSource}; then the first error of the file (spec §7); ABORTED
  * @example

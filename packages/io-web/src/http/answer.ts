@@ -19,9 +19,9 @@ export class Overload extends Error {
   }
 }
 
-/** What a page of another origin is not shown, unless the server says so. */
+/** What a page is not shown by a server of another origin, unless the server says so. */
 const EXPOSE =
-  "a server of another origin must send Access-Control-Expose-Headers: Content-Range, ETag, Content-Encoding";
+  "a server of another origin must send Access-Control-Expose-Headers: Content-Range, ETag, Content-Encoding, Retry-After";
 
 /**
  * Whether a state is held by a validator that changes with every byte: a strong ETag. A weak one may stay, and Last-Modified has whole

@@ -201,7 +201,7 @@ function anyOf(signals: readonly AbortSignal[]): { readonly signal: AbortSignal;
  * Opens a file at an HTTP address, by one request for its first 16 KiB.
  *
  * The server must answer requests for ranges (206) with Content-Range and with an ETag or a Last-Modified. A server of another origin must
- * send `Access-Control-Allow-Origin` and `Access-Control-Expose-Headers: Content-Range, ETag, Content-Encoding`.
+ * send `Access-Control-Allow-Origin` and `Access-Control-Expose-Headers: Content-Range, ETag, Content-Encoding, Retry-After`.
  * @throws {QdbError} NOT_FOUND if there is no such file; NOT_SUPPORTED if the server ignores ranges, compresses them, or does not show a
  * header that is needed, which the message names; LIMIT for 2^53 bytes or more; IO for no connection after all tries, and for every other
  * answer, with what the server did; ABORTED

@@ -77,11 +77,13 @@ export async function requestRange(
   }
 }
 
-/** The message of a failed `fetch`. Browsers say little: a redirect loop and a refusal of another origin look the same as no connection. */
+/** The message of a failed `fetch`. Browsers say little: they do not tell a redirect loop or a refusal of another origin from no connection. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : "";
   const hint =
-    error instanceof TypeError ? "; no connection, too many redirects, or no permission for this origin" : "";
+    error instanceof TypeError
+      ? "; no connection, too many redirects, a compressed range, or no permission for this origin"
+      : "";
   return `${messageOf(error)}${cause}${hint}`;
 }
 
