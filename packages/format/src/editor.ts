@@ -25,11 +25,11 @@ import { bitmapChanges, doubtedBitmaps, editsOf, wholeContents } from "./qdb-con
 
 /** Options of an editor. */
 export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
-  readonly digests?: Digests;
+  readonly digests?: Digests | undefined;
   /** Returns 16 random bytes at each call: for the writer id, the file id and ids of bitmaps. */
   readonly randomId: () => Uint8Array;
   /** Whether a repair was asked for: then a primary without magic is accepted if a mirror is found. */
-  readonly repair?: boolean;
+  readonly repair?: boolean | undefined;
 }
 
 /** The result of a commit. */

@@ -45,9 +45,9 @@ export const MAX_FILE_OFFSET = 2 ** 53;
 /** Limits that a caller may set; Infinity is no limit. An operation that would exceed one fails with LIMIT, a limit that is no whole number with USAGE. */
 export interface Limits {
   /** Maximum number of bytes that the bits of the bitmaps that one call reads may take in memory (default 512 MiB). */
-  readonly maxBitmapBytes?: number;
+  readonly maxBitmapBytes?: number | undefined;
   /** Maximum number of bytes of L1 areas and data clusters, of all bitmaps together, that a repair may write (default 4 GiB). */
-  readonly maxRepairBytes?: number;
+  readonly maxRepairBytes?: number | undefined;
 }
 /** Default of {@link Limits.maxRepairBytes}. */
 const DEFAULT_MAX_REPAIR_BYTES = 4 * 1024 * 1024 * 1024;

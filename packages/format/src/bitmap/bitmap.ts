@@ -265,7 +265,7 @@ export class Bitmap implements BitmapShape {
    * `newArea: "clean"` the added bits are clean: the caller states that no byte there has changed since the bitmap began (spec §5, Dirt).
    * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`)
    */
-  resize(size: number | bigint, options: { readonly newArea?: "dirty" | "clean" } = {}): Bitmap {
+  resize(size: number | bigint, options: { readonly newArea?: "dirty" | "clean" | undefined } = {}): Bitmap {
     const shape = { size: exactInteger(size, "size"), granularity: this.granularity };
     const result = new Bitmap(shape, (bitCount) => this.#bits.resized(bitCount));
     if (result.size > this.size && options.newArea !== "clean") {

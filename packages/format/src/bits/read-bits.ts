@@ -25,7 +25,7 @@ export interface BitOptions {
  */
 export function* extentsPlan(
   map: ClusterMap,
-  options: BitOptions & { readonly also?: BitVisitor } = {},
+  options: BitOptions & { readonly also?: BitVisitor | undefined } = {},
 ): Plan<void, ExtentBatch> {
   const { within, also, onProgress } = options;
   const range = rangeOf(map, within);

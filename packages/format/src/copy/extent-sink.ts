@@ -7,7 +7,11 @@
  */
 export interface ExtentSink {
   /** Stores the bytes that the disk has at `offset`. The signal is that of the caller. */
-  write(offset: number, bytes: Uint8Array, options: { readonly signal?: AbortSignal }): void | PromiseLike<void>;
+  write(
+    offset: number,
+    bytes: Uint8Array,
+    options: { readonly signal?: AbortSignal | undefined },
+  ): void | PromiseLike<void>;
   /** Called once, after the last write, if nothing has failed. It resolves when all bytes are stored for good (fsync, end of an upload). */
   flush?(): void | PromiseLike<void>;
 }

@@ -71,7 +71,7 @@ interface Range {
 class Transfer {
   readonly #source: AnySource;
   readonly #sink: ExtentSink;
-  readonly #options: { readonly signal?: AbortSignal };
+  readonly #options: { readonly signal?: AbortSignal | undefined };
   readonly #call: LongCall;
   readonly #chunkSize: number;
   readonly #pool: ChunkPool;

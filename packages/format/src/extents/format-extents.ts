@@ -10,7 +10,7 @@ export interface ExtentsSource extends BitmapShape {
   /** Returns the dirty extents in `within`, in ascending order. */
   batches(options: {
     readonly within: DiskRange;
-    readonly signal?: AbortSignal;
+    readonly signal?: AbortSignal | undefined;
   }): Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 }
 

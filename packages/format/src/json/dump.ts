@@ -31,7 +31,7 @@ export interface DumpOptions extends Pick<BitOptions, "onProgress"> {
    * Whether to write `bits_sha256` of every bitmap whose bits can be used. By default a bitmap goes without it if more than 16 MiB of
    * unstored data would have to be hashed, together with the bitmaps before it.
    */
-  readonly allDigests?: boolean;
+  readonly allDigests?: boolean | undefined;
 }
 
 /** The result of a dump. */

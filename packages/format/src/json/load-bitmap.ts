@@ -38,7 +38,7 @@ export class BitmapLoader {
   /** The bitmaps that were loaded, in the order of the input. */
   readonly loaded: BitmapContents[] = [];
   readonly #scanner: JsonScanner;
-  readonly #options: Limits & { readonly digests?: Digests };
+  readonly #options: Limits & { readonly digests?: Digests | undefined };
   readonly #maxBitmapBytes: number;
   /** Names of the loaded bitmaps, as hex digits. */
   readonly #names = new Set<string>();
@@ -46,7 +46,7 @@ export class BitmapLoader {
   #bytes = 0;
 
   /** @throws {QdbError} USAGE for a limit that is no whole number */
-  constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests }) {
+  constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests | undefined }) {
     this.#scanner = scanner;
     this.#options = options;
     this.#maxBitmapBytes = maxBitmapBytesOf(options);

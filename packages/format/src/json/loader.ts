@@ -12,13 +12,13 @@ import { extensionObject, type HeaderValues, headerObject } from "./load-header.
 /** What a loader needs beside the JSON form. */
 export interface LoadOptions extends Limits {
   /** Whether to make a file in draft form even if the JSON form says full. */
-  readonly draft?: boolean;
+  readonly draft?: boolean | undefined;
   /** 16 random bytes. They become the file id if the JSON form has none. */
   readonly fileId: Uint8Array;
   /** 16 random bytes, which become the writer id of the new file. */
   readonly writerId: Uint8Array;
   /** Needed to verify `bits_sha256` if the JSON form has it. */
-  readonly digests?: Digests;
+  readonly digests?: Digests | undefined;
 }
 
 /**

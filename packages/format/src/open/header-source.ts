@@ -16,7 +16,7 @@ export interface MirrorOptions {
    * Whether to give bits out even if the header was read from the mirror (default false). An interrupted commit may have written the
    * mirror: bits that the commit was to clear are then clean, although the commit was never acknowledged (spec §5, What remains).
    */
-  readonly acceptMirror?: boolean;
+  readonly acceptMirror?: boolean | undefined;
 }
 
 /**

@@ -17,8 +17,8 @@ export interface Sha256 {
  * Checksum functions of the host. Without `crc32` the library uses its own; without `sha256` it leaves `bits_sha256` out of the JSON form.
  */
 export interface Digests {
-  readonly crc32?: Crc32;
-  readonly sha256?: () => Sha256;
+  readonly crc32?: Crc32 | undefined;
+  readonly sha256?: (() => Sha256) | undefined;
 }
 
 /** Shorter inputs are not worth a kernel. */

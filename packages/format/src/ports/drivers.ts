@@ -8,7 +8,7 @@ import type { AnyStore, Store, SyncStore } from "./store.ts";
 /** Options of every call that can take a long time. */
 export interface RunOptions {
   /** Makes the call fail with ABORTED, at the next step of its plan after the signal is aborted. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;

@@ -9,7 +9,7 @@ export interface ByteRange {
 /** Options of a read. */
 export interface ReadOptions {
   /** If it is aborted, the read may fail with any error: its caller throws ABORTED. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -20,13 +20,13 @@ export interface ByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
-  readonly fixedSize?: boolean;
+  readonly fixedSize?: boolean | undefined;
   /**
    * Whether the bytes cannot change as long as the source is open: bytes in memory, a file behind HTTP whose strong ETag is compared
    * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
    * committed meanwhile. A source that could change unnoticed must leave this out.
    */
-  readonly immutable?: boolean;
+  readonly immutable?: boolean | undefined;
   /**
    * Updates `size`, since a commit may have made the file longer. Readers call it after they have read the header, and before they
    * use the length. It may be left out if the length cannot change: in an immutable source, and in one of fixed size.
@@ -58,13 +58,13 @@ export interface SyncByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
   readonly size: number;
   /** Whether the length cannot change, as that of a block device. Space past the last cluster in use is no leak then. */
-  readonly fixedSize?: boolean;
+  readonly fixedSize?: boolean | undefined;
   /**
    * Whether the bytes cannot change as long as the source is open: bytes in memory, a file behind HTTP whose strong ETag is compared
    * at each read. A read that finds them changed throws SOURCE_CHANGED. Readers then read nothing twice to find out whether a writer has
    * committed meanwhile. A source that could change unnoticed must leave this out.
    */
-  readonly immutable?: boolean;
+  readonly immutable?: boolean | undefined;
   /**
    * Updates `size`, since a commit may have made the file longer. Readers call it after they have read the header, and before they
    * use the length. It may be left out if the length cannot change: in an immutable source, and in one of fixed size.

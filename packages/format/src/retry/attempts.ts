@@ -16,7 +16,7 @@ export class Attempts {
   readonly #start: number;
   #count = 0;
 
-  constructor(engine: Engine, { clock = hostClock }: { readonly clock?: Clock }) {
+  constructor(engine: Engine, { clock = hostClock }: { readonly clock?: Clock | undefined }) {
     this.#engine = engine;
     this.#clock = clock;
     this.#start = clock.now();
@@ -35,7 +35,7 @@ export class Attempts {
 }
 
 /** Yields once for each of the {@link Attempts} to read a file. */
-export async function* attempts(options: { readonly clock?: Clock }): AsyncGenerator<void, void> {
+export async function* attempts(options: { readonly clock?: Clock | undefined }): AsyncGenerator<void, void> {
   const all = new Attempts(ASYNC, options);
   while (await runTask(all.next())) yield;
 }

@@ -15,10 +15,10 @@ import { Attempts, busy } from "./attempts.ts";
 
 /** Options of reading a file to which a writer may commit. */
 export interface RetryOptions extends RunOptions {
-  readonly digests?: Digests;
-  readonly clock?: Clock;
+  readonly digests?: Digests | undefined;
+  readonly clock?: Clock | undefined;
   /** Called each time the mirror is used as the header of the file, because the primary is damaged or cannot be read. */
-  readonly onMirror?: (index: QdbIndex) => void;
+  readonly onMirror?: ((index: QdbIndex) => void) | undefined;
 }
 
 /** A file as one attempt reads it. */

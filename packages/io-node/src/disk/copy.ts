@@ -10,8 +10,12 @@ import { WatchedImage } from "./watched-image.ts";
 
 /** Options of {@link copyExtents}. */
 export interface CopyOptions extends TransferOptions {
-  /** The bitmap that the extents come from. The source must match its disk stamp (spec §3, record 2). */
-  readonly disk?: DiskOfBitmap;
+  /**
+   * The bitmap that the extents come from, such as a `StoredBitmap`: `{ disk: file.bitmap("daily") }`. The source must match its disk stamp
+   * (spec §3, record 2). The stamp is compared with the source that was opened; what `openQdb` compares is the disk that the bitmap records,
+   * or the one of its own option `disk`.
+   */
+  readonly disk?: DiskOfBitmap | undefined;
 }
 
 /**

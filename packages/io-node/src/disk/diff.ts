@@ -8,7 +8,7 @@ export interface DiffOptions extends LongCallOptions {
   /** Granularity in bytes: a power of two, 512..2^31. */
   readonly granularity: number;
   /** A stamp of `current` that was taken before the call. The file that is opened must match this stamp. */
-  readonly stamp?: DiskStamp;
+  readonly stamp?: DiskStamp | undefined;
 }
 
 /**

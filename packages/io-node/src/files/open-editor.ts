@@ -8,7 +8,7 @@ import { openFileStore } from "./file-store.ts";
 /** Options of {@link openQdbEditor}. */
 export interface EditorOpenOptions extends Limits, MirrorOptions, DiskOptions {
   /** Whether the file is opened for a repair. A file whose primary header has bad magic is then opened by its mirror. */
-  readonly repair?: boolean;
+  readonly repair?: boolean | undefined;
 }
 
 /**

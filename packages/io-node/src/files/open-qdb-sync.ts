@@ -12,8 +12,11 @@ import type { QdbOpenOptions } from "./open-qdb.ts";
  * using file = openQdbSync("vm.qdb");
  * for (const { offset, length } of file.bitmap("daily").extents()) console.log(`${offset} ${length}`);
  */
-export function openQdbSync(path: string, { disk, ...options }: QdbOpenOptions = {}): QdbFileSync {
+export function openQdbSync(
+  path: string,
+  { disk, digests = nodeDigests, ...options }: QdbOpenOptions = {},
+): QdbFileSync {
   const beforeBits = refuseOtherDisks({ disk });
   const source = openFileSource(path);
-  return closingOnErrorSync(source, () => QdbFileSync.open(source, { digests: nodeDigests, ...options, beforeBits }));
+  return closingOnErrorSync(source, () => QdbFileSync.open(source, { ...options, digests, beforeBits }));
 }

@@ -20,8 +20,11 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
  * @throws {QdbError} NOT_FOUND, USAGE, IO if the QDB file cannot be opened; USAGE if `disk` is not a possible path; then the first error
  * of the file (spec §7); ABORTED
  */
-export async function openQdb(path: string, { disk, ...options }: QdbOpenOptions = {}): Promise<QdbFile> {
+export async function openQdb(
+  path: string,
+  { disk, digests = nodeDigests, ...options }: QdbOpenOptions = {},
+): Promise<QdbFile> {
   const beforeBits = refuseOtherDisks({ disk });
   const source = openFileSource(path);
-  return closingOnError(source, () => QdbFile.open(source, { digests: nodeDigests, ...options, beforeBits }));
+  return closingOnError(source, () => QdbFile.open(source, { ...options, digests, beforeBits }));
 }
