@@ -1,3 +1,11 @@
+/**
+ * QDB files, disks and block devices of Node.js, Deno and Bun.
+ *
+ * A `§`, and an id such as QDB-REC-024, refer to the specification of the format: `spec/qdb.md` in the repository of this package. It has
+ * a sentence for each id.
+ * @packageDocumentation
+ */
+
 export { type CopyOptions, copyExtents } from "./disk/copy.ts";
 export { createFile } from "./create/create-file.ts";
 export { type DiffOptions, diffImages } from "./disk/diff.ts";

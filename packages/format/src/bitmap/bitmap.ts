@@ -158,7 +158,9 @@ export class Bitmap implements BitmapShape {
   }
 
   /**
-   * Yields the dirty extents in ascending order, no two of them adjacent. With `within`, they are clipped to that range of the disk.
+   * Yields the dirty extents in ascending order, no two of them adjacent. With `within`, they are clipped to that range of the disk. Offset
+   * and length are bigints, for which `JSON.stringify` throws: convert them by `String`, or by `Number` if the disk is shorter than 2^53
+   * bytes. {@link batches} has them as numbers too.
    * @throws {QdbError} USAGE if `within` is not inside the disk
    */
   *extents(options: { readonly within?: DiskPart | undefined } = {}): Generator<Extent, void> {

@@ -1,4 +1,5 @@
 import { QdbError } from "../errors.ts";
+import { quote } from "../quote.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { EntryContents } from "../records/entry-contents.ts";
 import { entryOf, hasTextName, type PendingBitmap, successorIn, successorOf, usage } from "./pending-bitmap.ts";
@@ -37,7 +38,7 @@ export class BitmapList {
     // The label of a bitmap whose name is not UTF-8 can be the name of another bitmap: then that other bitmap is returned.
     const bitmap = named.find(hasTextName) ?? named[0];
     if (bitmap === undefined)
-      throw new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
+      throw new QdbError("NOT_FOUND", `there is no bitmap ${quote(name)} in the file`, { bitmap: name });
     return bitmap;
   }
 

@@ -8,8 +8,9 @@ import { type ByteChunks, type ChunkOptions, eachChunk } from "../ports/chunks.t
 const BLOCK = 64 * 1024;
 
 /**
- * Reads a bitmap from its plain bits: ceil(bits / 8) bytes, the least significant bit of a byte first, as `qdb export --to raw-bits` writes
- * them. Bits past the last one are ignored. The bytes do not say what they are of: `shape` must be the shape for which they were written.
+ * Reads a bitmap from its plain bits as they arrive: ceil(bits / 8) bytes, the least significant bit of a byte first, as
+ * `Bitmap.toBytes()` returns them and `qdb export --to raw-bits` writes them. For bytes that are all in memory, `Bitmap.fromBytes` does the
+ * same. Bits past the last one are ignored. The bytes do not say what they are of: `shape` must be the shape for which they were written.
  * The event loop gets its turns, and the signal is checked, as by `readExtentMap`.
  * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`); SIZE_MISMATCH with the offset for more or fewer
  * bytes; ABORTED if the signal is aborted; what the input throws

@@ -1,6 +1,7 @@
 import { QdbError, throwFirst } from "../errors.ts";
 import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { Plan } from "../ports/plan.ts";
+import { quote } from "../quote.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { announcedFeatures } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
@@ -84,7 +85,7 @@ export function findBitmap(index: QdbIndex, name: string): BitmapEntry {
   const found = index.table.entries.filter((entry) => entry.name === name);
   const [entry] = found;
   if (entry === undefined) {
-    throw new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
+    throw new QdbError("NOT_FOUND", `there is no bitmap ${quote(name)} in the file`, { bitmap: name });
   }
   if (found.length > 1)
     throw QdbError.from(

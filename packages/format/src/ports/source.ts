@@ -15,6 +15,30 @@ export interface ReadOptions {
 /**
  * An asynchronous source of bytes (HTTP, a Blob). `read` returns exactly `length` bytes or rejects: never fewer, and never zeros for
  * bytes that are missing. The bytes that it returns never change, and the caller does not write to them.
+ *
+ * A file is read in rounds; the ranges of one round do not depend on each other. `QdbFile.open` reads the header, then the bitmap table. A
+ * call that reads bits reads L1 areas, then data: `read`, `readAll` and `countAll` about 16 MiB in a round, `extents`, `batches` and `count`
+ * of a bitmap about 256 KiB. Unless the source is immutable, the header is read again at the end, to find out whether a writer has committed.
+ * @example
+ * // An object in a store that returns several ranges in one request.
+ * const { size, version } = await store.stat("vm.qdb");
+ * const readMany = async (ranges: readonly ByteRange[], { signal }: ReadOptions = {}) => {
+ *   try {
+ *     return await store.getRanges("vm.qdb", { version, ranges, signal });
+ *   } catch (cause) {
+ *     throw new QdbError("IO", `vm.qdb cannot be read: ${String(cause)}`, {}, { cause });
+ *   }
+ * };
+ * const source: ByteSource = {
+ *   size,
+ *   immutable: true, // The store keeps each version as it is.
+ *   readMany,
+ *   async read(offset, length, options) {
+ *     const [bytes = new Uint8Array(0)] = await readMany([{ offset, length }], options);
+ *     return bytes;
+ *   },
+ * };
+ * await using file = await QdbFile.open(source);
  */
 export interface ByteSource {
   /** Length of the source in bytes when it was opened or refreshed. */
@@ -41,12 +65,16 @@ export interface ByteSource {
   close?(): void | Promise<void>;
   /**
    * Reads exactly `length` bytes at `offset`.
+   *
+   * For whatever fails, throw a QdbError with the code IO. If a round for several bitmaps fails with IO or SHORT_READ, each of its ranges is
+   * read once more, alone, and only the bitmap whose range fails again gets a problem: in `readAll`, `countAll`, `extentsOfAll` and `checkQdb`.
+   * Any other error ends the call and is thrown as it is.
    * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read; SOURCE_CHANGED if the source finds
    * that its bytes have changed since it was opened
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
   /**
-   * Reads the ranges of a round at once, so that a source can join them in fewer requests. Returns the bytes of each range, in order. May be
+   * Reads the ranges of a round at once, so that a source can join them in fewer requests; it gets each round, also one of one range. Returns the bytes of each range, in order. May be
    * left out: `read` is then called for each range, side by side. Ranges can be empty, overlap, and have any order.
    * @throws {QdbError} as `read`, for the first range that fails
    */
@@ -78,7 +106,7 @@ export interface SyncByteSource {
   stamp?(): string | undefined;
   close?(): void | Promise<void>;
   /**
-   * Reads exactly `length` bytes at `offset`.
+   * Reads exactly `length` bytes at `offset`. See `ByteSource.read` for what an error does to a call.
    * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read
    */
   readSync(offset: number, length: number): Uint8Array;

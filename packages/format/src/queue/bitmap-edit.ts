@@ -29,7 +29,7 @@ export interface EditContext {
 
 /** Returns the error of a name that no bitmap has. */
 export function notFound(name: string): QdbError {
-  return new QdbError("NOT_FOUND", "there is no bitmap of that name in the file", { bitmap: name });
+  return new QdbError("NOT_FOUND", `there is no bitmap ${quote(name)} in the file`, { bitmap: name });
 }
 
 /**
@@ -94,7 +94,13 @@ export class BitmapEdit {
     this.#edit((edits, name) => edits.markAll(name));
   }
 
-  /** Makes every bit clean. */
+  /**
+   * Makes every bit clean, also bits that were marked after another call had read the bitmap. After a backup, clear no more than what was
+   * backed up: read and clear in one edit, or {@link subtract} the bits that were backed up. A frozen bitmap is USAGE.
+   *
+   * The disk stamp stays as it is. A program that itself marks what it writes to the disk sets the stamp when it has written:
+   * `set({ diskStamp })`, with what `lookAtDisk` of `@qdb/io-node` returns.
+   */
   clear(): void {
     this.#plan((edits, name) => edits.clear(name));
   }
@@ -196,6 +202,23 @@ export class BitmapEdit {
   /**
    * Freezes the bitmap for a backup: it stays as it is, and a new bitmap, its successor, collects writes from now on. A frozen bitmap and a
    * successor are USAGE; a name that is taken is ALREADY_EXISTS.
+   *
+   * A bitmap is frozen until {@link release}, also after a crash. If the program finds one frozen when it starts, the backup did not end:
+   * release it as `failed`, then back up again.
+   * @example
+   * await editQdb("vm.qdb", async (edit) => {
+   *   // The last backup did not end: what it was to copy is to be copied by this one.
+   *   if ((await edit.bitmap("daily").facts()).frozen) {
+   *     edit.bitmap("daily").release("failed");
+   *     edit.bitmap("next").rename("daily");
+   *   }
+   *   edit.bitmap("daily").freeze("next");
+   * });
+   * await backUp("daily"); // reads the frozen bitmap; a collector can write to "next" meanwhile
+   * await editQdb("vm.qdb", (edit) => {
+   *   edit.bitmap("daily").release("done");
+   *   edit.bitmap("next").rename("daily");
+   * });
    */
   freeze(successor: string): void {
     const { names, host } = this.#context;

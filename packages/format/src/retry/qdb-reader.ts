@@ -68,7 +68,7 @@ export class QdbReader {
   }
 
   /**
-   * Does what `run` does, and yields the values that the plan puts out; see the function `streamWithRetry`. With `whole`, the plan reads
+   * Does what `run` does, and yields the values that the plan puts out; see {@link streamWithRetry}. With `whole`, the plan reads
    * all of the file, and a small file is read into memory first.
    */
   stream<T, O>(
@@ -112,6 +112,6 @@ export class QdbReader {
 /** How {@link QdbReader.stream} reads. */
 interface StreamingOptions {
   readonly whole?: boolean;
-  /** Called before the first value is yielded; see the function `streamWithRetry`. */
+  /** Called before the first value is yielded; see {@link streamWithRetry}. */
   readonly permit?: Permit;
 }

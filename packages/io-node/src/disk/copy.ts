@@ -39,9 +39,16 @@ export interface CopyOptions extends TransferOptions {
  * const bitmap = file.bitmap("daily");
  * await copyExtents(() => bitmap.read(), "/vm/disk.raw", "/backup/disk.raw");
  * @example
- * const chunks = await bitmap.read().then((bits) => bits.regranulate(2 ** 22));
- * const sink = { write: (offset, bytes) => store.put(`chunk-${offset / 2 ** 22}`, bytes) };
- * await copyExtents(chunks, "/vm/disk.raw", sink, { chunkSize: 2 ** 22 });
+ * // A store of chunks of 4 MiB. Without `regranulate`, `write` would get parts of chunks.
+ * const chunkSize = 2 ** 22;
+ * const sink = {
+ *   async write(offset, bytes) {
+ *     await store.put(`chunk-${offset / chunkSize}`, bytes);
+ *   },
+ * };
+ * const bitmap = file.bitmap("daily");
+ * const chunks = async () => (await bitmap.read()).regranulate(chunkSize);
+ * await copyExtents(chunks, "/vm/disk.raw", sink, { chunkSize, disk: bitmap });
  */
 export async function copyExtents(
   extents: DirtyExtents | (() => DirtyExtents | PromiseLike<DirtyExtents>),

@@ -19,7 +19,16 @@ export interface DiskOptions {
   /**
    * Path of the disk of all bitmaps that are read, or `"ignore"` to give out bits without a comparison; a file of that name is `./ignore`.
    * By default each bitmap is compared with the disk that its record *disk* names. If that record is not an absolute path, but the name of
-   * a QEMU node or a URI, for example (QDB-REC-020), no disk is looked up, and the bits are given out.
+   * a QEMU node or a URI, for example, no disk is looked up, and the bits are given out.
+   *
+   * A bitmap of a period that has ended, such as last Monday's changes, has the stamp of the disk at the end of that period. Today's disk
+   * differs from it by design: open the file with `"ignore"` to merge such bitmaps. This is right only if bitmaps cover all periods since.
+   * @example
+   * // Merges the bitmaps of three days, which are kept in one file, into the bitmap of a new file.
+   * await using week = await openQdb("week.qdb", { disk: "ignore" });
+   * const bits = Bitmap.clean(week.bitmap("monday"));
+   * for (const day of ["monday", "tuesday", "wednesday"]) bits.merge(await week.bitmap(day).read());
+   * await createQdb("changes.qdb", { bitmaps: [{ name: "changes", bits, enabled: false }] });
    */
   readonly disk?: string | "ignore" | undefined;
 }
@@ -31,8 +40,8 @@ export interface DiskOptions {
  *   and the bits may be used.
  * - `unreadable`: the disk, or a directory on the way to it, cannot be accessed; `error` (IO) says why.
  * - `same length`: the disk is a device, whose stamp holds the length only. Changes of its content are not detected.
- * - `same`: no difference was found, which proves nothing (QDB-REC-027).
- * - `changed`: the disk is another one or was changed, or the stamp is broken (QDB-REC-013).
+ * - `same`: no difference was found, which proves nothing.
+ * - `changed`: the disk is another one or was changed, or the stamp is broken, which counts as a difference.
  */
 export type DiskState =
   | { readonly kind: "unstamped" | "missing" | "same length" | "same" | "changed" }
@@ -83,7 +92,7 @@ export function refuseOtherDisks({ disk }: DiskOptions): BitsOptions["beforeBits
 /**
  * Refuses a bitmap whose disk, at the path `disk` or else at the absolute path that the bitmap records, differs from its stamp or cannot be
  * accessed. The files that `openQdb` and `openQdbEditor` open call this before they give out bits. For a file that was opened in another
- * way, call it after reading the bits (QDB-ERR-025), and before using them.
+ * way, call it after reading the bits, since errors of the file come first (spec §7), and before using them.
  * @throws {QdbError} WRONG_DISK if the disk is `changed`; IO if it is `unreadable`; both with `where.structure` "disk"
  */
 export function requireSameDisk(bitmap: DiskOfBitmap, disk?: string): void {

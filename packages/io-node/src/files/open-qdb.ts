@@ -16,6 +16,7 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
  * - `extents`, `batches`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
  * - `readAll` and `extentsOfAll` return these errors as the problem of the bitmap.
  * - If nothing exists at the path of the disk, nothing can be compared, and the bits are returned.
+ * - A bitmap without a stamp is not compared, and its bits are returned. `copyExtents` accepts any disk of the same size for it.
  * - `countAll`, `checkQdb` and `dumpQdb` describe the QDB file, and never look at the disk.
  * @throws {QdbError} NOT_FOUND, USAGE, IO if the QDB file cannot be opened; USAGE if `disk` is not a possible path; then the first error
  * of the file (spec §7); ABORTED
