@@ -11,10 +11,10 @@ export function rangeOf(map: ClusterMap, within: DiskPart | undefined): BitRange
   return bitsOutward(rangeOfPart(within, map.shape), map.shape);
 }
 
-/** Bits that were read in one round, in pieces, each of which was verified. */
+/** Bits that were read in one round, or some of them, in pieces, each of which was verified. */
 export interface VerifiedBits {
   readonly shape: BitmapShape;
-  /** All bits that the call reads; the same in each round. */
+  /** All bits that the call reads; the same each time. */
   readonly range: BitRange;
   /** Index of the bit that follows the last bit of the pieces. */
   readonly endBit: number;
@@ -22,7 +22,7 @@ export interface VerifiedBits {
 }
 
 /**
- * Reads the bits of a bitmap, or those whose granules overlap the range `within` of the disk, and puts them out round by round. It does not
+ * Reads the bits of a bitmap, or those whose granules overlap the range `within` of the disk, and puts them out in the order of the disk. It does not
  * look for extents, so that bits can be held back in little time and memory.
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
  */
@@ -30,10 +30,19 @@ export function* verifiedBitsPlan(map: ClusterMap, within: DiskPart | undefined)
   const range = rangeOf(map, within);
   const { shape } = map;
   for (const window of windows(map, range)) {
-    const pieces = [...window.bits(yield* read(window.ranges))];
-    yield* put({ shape, range, endBit: window.endBit, pieces });
+    let pieces: BitPiece[] = [];
+    for (const piece of window.bits(yield* read(window.ranges))) {
+      pieces.push(piece);
+      if (pieces.length < MAX_PIECES) continue;
+      yield* put({ shape, range, endBit: piece.end, pieces });
+      pieces = [];
+    }
+    if (pieces.length > 0) yield* put({ shape, range, endBit: window.endBit, pieces });
   }
 }
+
+/** Maximum number of pieces that are put out at a time: clusters without data take nothing in the file, but their pieces do in memory. */
+const MAX_PIECES = 4096;
 
 /** Returns the number of bytes that bits take in memory, the objects of their pieces included. */
 export function memoryOf({ pieces }: VerifiedBits): number {
