@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -43,6 +44,13 @@ static void fail(const char *what) {
 static void *memory(size_t bytes) {
   void *result = NULL;
   if (posix_memalign(&result, 64, bytes + 64) != 0) fail("out of memory");
+  return result;
+}
+
+/* Memory that nobody has touched; malloc may give out what was freed. */
+static void *fresh_memory(size_t bytes) {
+  void *result = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (result == MAP_FAILED) fail("out of memory");
   return result;
 }
 
@@ -212,7 +220,7 @@ static void run(const char *name) {
     TIMED(memcpy(target, a, bytes));
     answer = target[words / 2] == a[words / 2];
   } else if (IS("memcpy-fresh")) {
-    TIMED((fresh = memory(bytes), memcpy(fresh, a, bytes)));
+    TIMED((fresh = fresh_memory(bytes), memcpy(fresh, a, bytes)));
     answer = fresh[words / 2] == a[words / 2];
   } else if (IS("read")) {
     TIMED(answer = sum_of(a, words));
@@ -235,20 +243,20 @@ static void run(const char *name) {
     TIMED(coarsen(target, a));
     answer = count_of(target, words / 2);
   } else if (IS("coarsen-fresh")) {
-    TIMED((fresh = memory(bytes / 2), coarsen(fresh, a)));
+    TIMED((fresh = fresh_memory(bytes), coarsen(fresh, a)));
     answer = count_of(fresh, words / 2);
   } else if (IS("refine")) {
     TIMED(refine(target, a));
     answer = count_of(target, words);
   } else if (IS("refine-fresh")) {
-    TIMED((fresh = memory(bytes), refine(fresh, a)));
+    TIMED((fresh = fresh_memory(bytes), refine(fresh, a)));
     answer = count_of(fresh, words);
   } else if (strncmp(name, "sync ", 5) == 0) {
     time = sync_once(name + 5);
   } else {
     fail("no such operation");
   }
-  free(fresh);
+  if (fresh != NULL) munmap(fresh, bytes);
   printf("%" PRIu64 " %" PRIu64 "\n", time, answer);
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { Child } from "../src/measure/child.ts";
-import { compareAnswers, contest } from "../src/measure/contest.ts";
+import { contest } from "../src/measure/contest.ts";
 import { ratioOf, spreadOf } from "../src/measure/statistics.ts";
 
 const children: Child[] = [];
@@ -33,8 +33,18 @@ test("fails if two contestants give other answers, and not if one gives none", a
   const eight = { label: "eight", child: await contestant(1, "8"), operation: "size" };
   const none = { label: "none", child: await contestant(1, "-"), operation: "count" };
   await expect(contest([seven, none, eight], EFFORT)).rejects.toThrow("seven count gives 7, eight size gives 8");
-  await expect(compareAnswers([seven, eight])).rejects.toThrow("seven count gives 7, eight size gives 8");
-  await compareAnswers([seven, none]);
+  await contest([seven, none], EFFORT);
+  expect(await contest([seven, eight], { ...EFFORT, isSameData: false })).toHaveLength(2);
+});
+
+test("leaves out a contestant that may fail, and says why", async () => {
+  const good = { label: "good", child: await contestant(1, "7"), operation: "count" };
+  const bad = { label: "bad", child: await contestant(1, "7"), operation: "fail" };
+  await expect(contest([good, bad], EFFORT)).rejects.toThrow("no such thing");
+  expect(await contest([good, { ...bad, mayFail: true }], EFFORT)).toEqual([
+    { label: "good", times: [1, 1, 1] },
+    { label: "bad", times: [], failed: "no such thing" },
+  ]);
 });
 
 test("fails if a contestant fails, ends or cannot be started", async () => {

@@ -58,11 +58,15 @@ async function main([kind = "", a = "", b = "", peers = ""]: readonly string[]):
     if (make === undefined) throw new Error(`${kind} has no operation ${line}`);
     const operation = made.get(line) ?? make();
     made.set(line, operation);
-    console.log(await measure(operation));
+    console.log(await measure(operation).catch(errorLine));
   }
 }
 
+function errorLine(error: unknown): string {
+  return `error ${(error instanceof Error ? error.message : String(error)).split("\n")[0]}`;
+}
+
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.log(`error ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+  console.log(errorLine(error));
   process.exitCode = 1;
 });

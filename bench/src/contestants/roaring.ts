@@ -34,6 +34,16 @@ export interface RoaringModule {
 /** Bits that are passed to or from the package at a time, so that no list of all bits is needed. */
 const PART = 2 ** 20;
 
+/** roaring-wasm 1.1.0 throws if its memory grows during the call. The second call has the memory. */
+function addMany(bits: Roaring, dirty: Uint32Array): void {
+  try {
+    bits.addMany(dirty);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    bits.addMany(dirty);
+  }
+}
+
 /** Adds runs: as ranges, or bit by bit if most runs are a few bits, which is faster then. */
 function addRuns(bits: Roaring, runs: Uint32Array): Roaring {
   let dirty = 0;
@@ -49,11 +59,11 @@ function addRuns(bits: Roaring, runs: Uint32Array): Roaring {
     for (let bit = wordAt(runs, at); bit <= last; bit++) {
       part[used++] = bit;
       if (used < part.length) continue;
-      bits.addMany(part);
+      addMany(bits, part);
       used = 0;
     }
   }
-  bits.addMany(part.subarray(0, used));
+  addMany(bits, part.subarray(0, used));
   return bits;
 }
 

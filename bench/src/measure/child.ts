@@ -33,14 +33,14 @@ export class Child {
   static async start(command: string, args: readonly string[]): Promise<Child> {
     const child = new Child(command, args);
     const line = await child.#line();
-    if (line !== "ready") throw new Error(`${child.#command}: ${line}`);
+    if (line !== "ready") throw new Error(`${child.#command} began with ${line}`);
     return child;
   }
 
   async #line(): Promise<string> {
     const { value, done } = await this.#lines.next();
     if (done === true) throw new Error(`${this.#command} ended without an answer`);
-    if (value.startsWith("error ")) throw new Error(`${this.#command}: ${value.slice(6)}`);
+    if (value.startsWith("error ")) throw new Error(value.slice(6));
     return value;
   }
 
@@ -53,10 +53,10 @@ export class Child {
     return { nanoseconds: Number(nanoseconds), answer };
   }
 
-  /** Ends the process. Returns the most memory that it had, in bytes. */
-  async end(): Promise<number> {
+  /** Returns the most memory that the process had, in bytes; NaN if it has ended. */
+  async peak(): Promise<number> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return Number.NaN;
     const { answer } = await this.run("peak");
-    this.kill();
     return Number(answer) * 1024;
   }
 

@@ -1,8 +1,8 @@
 import { type Cell, nameOf } from "../data/cells.ts";
 import type { Comparison, Measured, Peer } from "../report/results.ts";
 import { Child } from "./child.ts";
-import { compareAnswers, contest, type Entrant, type Sample } from "./contest.ts";
-import type { Kind, Lab, Missing } from "./lab.ts";
+import { contest, type Entrant, type Sample } from "./contest.ts";
+import { isLibrary, type Kind, type Lab, type Missing } from "./lab.ts";
 import { ratioOf, spreadOf } from "./statistics.ts";
 
 /** A contestant that QDB is compared with in one operation. */
@@ -39,11 +39,11 @@ export async function compare(lab: Lab, cell: Cell, matches: readonly Match[]): 
       lab.say(`${nameOf(cell)}: ${match.label}`);
       const entrants = entrantsOf(match, children);
       const check = CHECKS[match.operation];
-      if (check !== undefined) await compareAnswers(entrants.map((entrant) => ({ ...entrant, operation: check })));
-      measured.push({ match, samples: await contest(entrants, lab.effort(cell.mebibytes)) });
+      const options = { ...lab.effort(cell.mebibytes), ...(check === undefined ? {} : { check }) };
+      measured.push({ match, samples: await contest(entrants, options) });
     }
     const peaks = new Map<Kind, number>();
-    for (const [kind, child] of children) if (child instanceof Child) peaks.set(kind, await child.end());
+    for (const [kind, child] of children) if (child instanceof Child) peaks.set(kind, await child.peak());
     return measured.map(({ match, samples }) => comparisonOf(nameOf(cell), match, samples, children, peaks));
   } finally {
     for (const child of children.values()) if (child instanceof Child) child.kill();
@@ -58,7 +58,9 @@ function entrantsOf({ operation, rivals }: Match, children: ReadonlyMap<Kind, Ch
   const all = [{ kind: "qdb" as const, label: "QDB", operation }, ...rivals];
   return all.flatMap((rival: Rival) => {
     const child = children.get(rival.kind);
-    return child instanceof Child ? [{ label: labelOf(rival), child, operation: rival.operation ?? operation }] : [];
+    if (!(child instanceof Child)) return [];
+    const mayFail = isLibrary(rival.kind);
+    return [{ label: labelOf(rival), child, operation: rival.operation ?? operation, mayFail }];
   });
 }
 
@@ -69,11 +71,12 @@ function comparisonOf(
   children: ReadonlyMap<Kind, Child | Missing>,
   peaks: ReadonlyMap<Kind, number>,
 ): Comparison {
-  const timesOf = (label: string): readonly number[] => {
+  const sampleOf = (label: string): Sample => {
     const sample = samples.find((one) => one.label === label);
     if (sample === undefined) throw new Error(`${label} was not measured`);
-    return sample.times;
+    return sample;
   };
+  const timesOf = (label: string): readonly number[] => sampleOf(label).times;
   const measured = (kind: Kind, label: string): Measured => {
     const peak = peaks.get(kind);
     if (peak === undefined) throw new Error(`the memory of ${label} is not known`);
@@ -83,6 +86,8 @@ function comparisonOf(
     const label = labelOf(rival);
     const child = children.get(rival.kind);
     if (child !== undefined && !(child instanceof Child)) return { label, missing: child.missing };
+    const { failed } = sampleOf(label);
+    if (failed !== undefined) return { label, missing: `failed: ${failed}` };
     const ratio = ratioOf(timesOf("QDB"), timesOf(label));
     return { ...measured(rival.kind, label), ratio, ...(rival.goal === undefined ? {} : { goal: rival.goal }) };
   });

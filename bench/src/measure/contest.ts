@@ -1,4 +1,3 @@
-import { itemAt } from "@qdb/format/internal";
 import type { Child, Run } from "./child.ts";
 
 /** A contestant and its operation. */
@@ -7,12 +6,17 @@ export interface Entrant {
   readonly label: string;
   readonly child: Child;
   readonly operation: string;
+  /** Whether it is left out if it fails, instead of the whole run: another library, which may not be able to do it. */
+  readonly mayFail?: boolean;
 }
 
-/** What was measured of an entrant: a time for each round, in nanoseconds. */
+/** What was measured of an entrant. */
 export interface Sample {
   readonly label: string;
+  /** A time for each round, in nanoseconds. */
   readonly times: readonly number[];
+  /** Why it was left out. */
+  readonly failed?: string;
 }
 
 /** How often an operation runs. */
@@ -27,6 +31,8 @@ export interface Effort {
 
 /** How a contest is run. */
 export interface ContestOptions extends Effort {
+  /** An operation that all do once before, for its answer alone. */
+  readonly check?: string;
   /** Whether all have the same data, and so the same answers (default true). */
   readonly isSameData?: boolean;
 }
@@ -37,40 +43,64 @@ export interface ContestOptions extends Effort {
  * @throws {Error} if an operation fails, or if the answers of a round are not the same
  */
 export async function contest(entrants: readonly Entrant[], options: ContestOptions): Promise<Sample[]> {
-  const { isSameData = true, least, most, seconds } = options;
-  const times = entrants.map((): number[] => []);
+  const { check, isSameData = true, least, most, seconds } = options;
+  const all = entrants.map((entrant) => new Participant(entrant));
+  if (check !== undefined) requireSameAnswers(await round(all, check));
   const start = performance.now();
-  do await round(entrants, isSameData);
+  const next = async (): Promise<Map<Participant, Run>> => {
+    const runs = await round(all);
+    if (isSameData) requireSameAnswers(runs);
+    return runs;
+  };
+  do await next();
   while (performance.now() < start + seconds * 200);
   const end = performance.now() + seconds * 1000;
-  for (let count = 0; count < least || (count < most && performance.now() < end); count++) {
-    const runs = await round(entrants, isSameData);
-    for (const [at, { nanoseconds }] of runs.entries()) itemAt(times, at).push(nanoseconds);
+  for (let count = 0; count < least || (count < most && performance.now() < end); count++)
+    for (const [participant, { nanoseconds }] of await next()) participant.times.push(nanoseconds);
+  return all.map(({ sample }) => sample);
+}
+
+/** An entrant, with what was measured of it so far. */
+class Participant {
+  readonly entrant: Entrant;
+  readonly times: number[] = [];
+  failed: string | undefined;
+
+  constructor(entrant: Entrant) {
+    this.entrant = entrant;
   }
-  return entrants.map(({ label }, at) => ({ label, times: itemAt(times, at) }));
+
+  get sample(): Sample {
+    const { label } = this.entrant;
+    return this.failed === undefined ? { label, times: this.times } : { label, times: [], failed: this.failed };
+  }
 }
 
 /** Answer of an operation that has none to compare. */
 const NO_ANSWER = "-";
 
-async function round(entrants: readonly Entrant[], isSameData: boolean): Promise<Run[]> {
-  const runs: Run[] = [];
-  for (const { child, operation } of entrants) runs.push(await child.run(operation));
-  if (isSameData) requireSameAnswers(entrants, runs);
+/** Runs each operation once, or another one instead, but none of those that have failed. */
+async function round(all: readonly Participant[], operation?: string): Promise<Map<Participant, Run>> {
+  const runs = new Map<Participant, Run>();
+  for (const participant of all) {
+    if (participant.failed !== undefined) continue;
+    const { entrant } = participant;
+    try {
+      runs.set(participant, await entrant.child.run(operation ?? entrant.operation));
+    } catch (error) {
+      if (entrant.mayFail !== true) throw error;
+      participant.failed = error instanceof Error ? error.message : String(error);
+    }
+  }
   return runs;
 }
 
-/** Runs operations once, for their answers. @throws {Error} if they are not the same */
-export async function compareAnswers(entrants: readonly Entrant[]): Promise<void> {
-  await round(entrants, true);
-}
-
-function requireSameAnswers(entrants: readonly Entrant[], runs: readonly Run[]): void {
-  const answers = runs.flatMap(({ answer }, at) =>
-    answer === NO_ANSWER ? [] : [{ answer, name: `${itemAt(entrants, at).label} ${itemAt(entrants, at).operation}` }],
-  );
-  const first = answers[0];
-  const other = answers.find(({ answer }) => answer !== first?.answer);
+function requireSameAnswers(runs: ReadonlyMap<Participant, Run>): void {
+  const answers = [...runs].filter(([, { answer }]) => answer !== NO_ANSWER);
+  const [first, ...others] = answers.map(([{ entrant }, { answer }]) => {
+    return { answer, name: `${entrant.label} ${entrant.operation}` };
+  });
+  const other = others.find(({ answer }) => answer !== first?.answer);
   if (first !== undefined && other !== undefined)
     throw new Error(`${first.name} gives ${first.answer}, ${other.name} gives ${other.answer}`);
 }

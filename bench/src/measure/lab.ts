@@ -12,6 +12,11 @@ export type Kind = "qdb" | "roaring" | "roaring-wasm" | "fastbitset" | "typedfas
 
 const LIBRARIES: readonly Kind[] = ["roaring", "roaring-wasm", "fastbitset", "typedfastbitset"];
 
+/** Whether a contestant is another library, which may be missing or fail. */
+export function isLibrary(kind: Kind): boolean {
+  return LIBRARIES.includes(kind);
+}
+
 /** Why a contestant does not take part. */
 export interface Missing {
   readonly missing: string;
@@ -59,7 +64,7 @@ export class Lab {
     return this.quick ? Math.max(1, mebibytes / 16) : mebibytes;
   }
 
-  /** Starts a contestant on the data of a cell. @throws {Error} if it is there but fails */
+  /** Starts a contestant on the data of a cell. @throws {Error} if one that is no other library fails */
   async start(kind: Kind, cell: Cell): Promise<Child | Missing> {
     const { peers, floor, contestants } = await this.#ready();
     const { a, b } = this.data.files(cell);
@@ -67,9 +72,15 @@ export class Lab {
       if (floor.missing !== undefined) return floor;
       return Child.start(floor.path, [a, b]);
     }
-    const missing = LIBRARIES.includes(kind) ? peers.missing(kind) : undefined;
+    const start = (): Promise<Child> => Child.start(this.node.path, [contestants, kind, a, b, peers.folder]);
+    if (!isLibrary(kind)) return start();
+    const missing = peers.missing(kind);
     if (missing !== undefined) return { missing };
-    return Child.start(this.node.path, [contestants, kind, a, b, peers.folder]);
+    try {
+      return await start();
+    } catch (error) {
+      return { missing: `failed: ${error instanceof Error ? error.message : String(error)}` };
+    }
   }
 
   /** Removes the data. */

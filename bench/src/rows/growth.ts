@@ -39,7 +39,7 @@ async function curvesOf(lab: Lab, quantity: string, steps: readonly Step[]): Pro
       measured.push({ label, times: samples.map(({ times }) => times) });
     }
     const peaks: number[] = [];
-    for (const child of children) peaks.push(await child.end());
+    for (const child of children) peaks.push(await child.peak());
     return measured.map(({ label, times }) => ({
       operation: label,
       quantity,
