@@ -30,10 +30,24 @@ static uint32_t edges[BATCH_WORDS * 64 + 32];
 static size_t edge_count;
 static uint32_t edge_hash;
 
-static uint64_t now(void) {
+static uint64_t clock_of(clockid_t id) {
   struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
+  clock_gettime(id, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static uint64_t wall_start, processor_start;
+
+static void start_timer(void) {
+  processor_start = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+  wall_start = clock_of(CLOCK_MONOTONIC);
+}
+
+/* The processor time if it is less than the time that went by: the process waited for a processor then. See src/contestants/main.ts. */
+static uint64_t stop_timer(void) {
+  uint64_t wall = clock_of(CLOCK_MONOTONIC) - wall_start;
+  uint64_t processor = clock_of(CLOCK_PROCESS_CPUTIME_ID) - processor_start;
+  return processor < wall ? processor : wall;
 }
 
 static void fail(const char *what) {
@@ -203,19 +217,19 @@ static uint64_t sync_once(const char *path) {
   int file = open(path, O_RDWR | O_CREAT, 0600);
   if (file < 0 || pwrite(file, block, sizeof block, 0) != sizeof block || fsync(file) != 0) fail("cannot write");
   block[0]++;
-  uint64_t start = now();
+  uint64_t start = clock_of(CLOCK_MONOTONIC);
   if (pwrite(file, block, sizeof block, 0) != sizeof block || fdatasync(file) != 0) fail("cannot write");
-  uint64_t time = now() - start;
+  uint64_t time = clock_of(CLOCK_MONOTONIC) - start;
   close(file);
   return time;
 }
 
 static void run(const char *name) {
   size_t bytes = words * 8;
-  uint64_t start, time, answer = 0;
+  uint64_t time, answer = 0;
   uint64_t *fresh = NULL;
 #define IS(text) (strcmp(name, text) == 0)
-#define TIMED(work) (start = now(), (work), time = now() - start)
+#define TIMED(work) (start_timer(), (work), time = stop_timer())
   if (IS("memcpy")) {
     TIMED(memcpy(target, a, bytes));
     answer = target[words / 2] == a[words / 2];
