@@ -93,7 +93,10 @@ function bounds(
 
 /** Returns a part of a disk with its length. An offset past the end of the disk gives a negative length, which is refused when it is used. */
 export function rangeOfPart({ offset, length }: DiskPart, shape: ShapeInput): DiskRange {
-  return { offset, length: length ?? exactInteger(shape.size, "size") - exactInteger(offset, "offset") };
+  return {
+    offset,
+    length: length === undefined ? exactInteger(shape.size, "size") - exactInteger(offset, "offset") : length,
+  };
 }
 
 /**
