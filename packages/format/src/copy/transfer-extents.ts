@@ -27,7 +27,8 @@ const DEFAULT_CHUNK_SIZE = 2 ** 20;
 /**
  * Transfers the bytes of dirty extents from a source, which is the disk, to a sink, and returns the number of bytes. Adjacent extents are
  * joined, and cut into chunks: for a store of chunks of 4 MiB, pass `bits.regranulate(2 ** 22)` with that `chunkSize`, and each write is a
- * whole chunk. Without `regranulate`, a chunk of which only a part is dirty is written in part. The next chunk is read when a write has ended, so that the sink sets the pace. Progress counts bytes of the disk.
+ * whole chunk. Without `regranulate`, `write` gets parts of chunks: those that are dirty. The next chunk is read when a write has ended, so
+ * that the sink sets the pace. Progress counts bytes of the disk.
  *
  * The first error ends the transfer: no chunk is begun after it, those that were begun are awaited, and `flush` is not called. Some of the
  * extents may have been written then. The extents of a `Bitmap` are those that it has when the call begins.

@@ -74,8 +74,9 @@ export interface ByteSource {
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
   /**
-   * Reads the ranges of a round at once, so that a source can join them in fewer requests; it gets each round, also one of one range. Returns the bytes of each range, in order. May be
-   * left out: `read` is then called for each range, side by side. Ranges can be empty, overlap, and have any order.
+   * Reads the ranges of a round at once, so that a source can join them in fewer requests. It is called for each round, also for one of a
+   * single range. Returns the bytes of each range, in order. May be left out: `read` is then called for each range, side by side. Ranges can
+   * be empty, overlap, and have any order.
    * @throws {QdbError} as `read`, for the first range that fails
    */
   readMany?(ranges: readonly ByteRange[], options?: ReadOptions): Promise<readonly Uint8Array[]>;
