@@ -5,15 +5,13 @@ import {
   CREATED,
   DESCRIPTOR_BITS,
   DISK_STAMP,
+  type DocumentedStruct,
   DRAFT_HEADER,
   EXTENSION_NAME,
   FEATURE_NAME,
-  type Fields,
   HEADER,
   L1_CHECKSUM,
   L1_ENTRY,
-  type Struct,
-  specName,
   TLV_HEAD,
 } from "@qdb/format/field-tables";
 import { EXTENSION_TYPES, RANGES, type Range, RECORD_TYPES } from "./layout-ranges.ts";
@@ -58,7 +56,7 @@ export interface Layout {
   readonly record_types: Readonly<Record<string, string>>;
 }
 
-const STRUCTS: readonly Struct<Fields>[] = [
+const STRUCTS: readonly DocumentedStruct[] = [
   HEADER,
   TLV_HEAD,
   FEATURE_NAME,
@@ -79,15 +77,7 @@ export function layout(): Layout {
       name,
       size,
       ...(name === HEADER.name ? { draft_size: DRAFT_HEADER.size } : {}),
-      fields: Object.entries(fields).map(([key, [offset, type, meaning, rule]]) => ({
-        name: specName(key),
-        offset,
-        size: type.size,
-        type: type.name,
-        meaning,
-        rule,
-        ...RANGES[rule],
-      })),
+      fields: fields.map((field) => ({ ...field, ...RANGES[field.rule] })),
     })),
     descriptor_bits: DESCRIPTOR_BITS.map(([first_bit, last_bit, name, meaning, rule]) => ({
       name,

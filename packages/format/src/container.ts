@@ -43,7 +43,7 @@ export { EXTENSION_NAME, extensionName, FEATURE_NAME } from "./records/extension
 export { DISK_STAMP, decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "./records/extra-data.ts";
 export { FEATURES, type FeatureKind, type FeatureName } from "./records/features.ts";
 export { DRAFT_HEADER, type Form, HEADER, type Header } from "./records/header.ts";
-export { type ClusterKind, DESCRIPTOR_BITS, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";
+export { type ClusterKind, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";
 export { TLV_HEAD, type Tlv } from "./records/tlv.ts";
 
 // bitmap, bits: shapes, and bits that are found by a cluster map

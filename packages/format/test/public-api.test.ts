@@ -119,7 +119,6 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "Container",
       "ContainerBitmap",
       "Crc32",
-      "DESCRIPTOR_BITS",
       "DISK_STAMP",
       "DRAFT_HEADER",
       "Decoded",

@@ -1,23 +1,21 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ERROR_CODES } from "@qdb/format/container";
+import { describe, expect, test } from "vitest";
 import {
   BITMAP_ENTRY,
+  CREATED,
   DESCRIPTOR_BITS,
   DISK_STAMP,
+  type DocumentedStruct,
   DRAFT_HEADER,
-  ERROR_CODES,
   EXTENSION_NAME,
   FEATURE_NAME,
-  type Fields,
   HEADER,
   L1_CHECKSUM,
   L1_ENTRY,
-  type Struct,
-  specName,
   TLV_HEAD,
-} from "@qdb/format/container";
-import { describe, expect, test } from "vitest";
-import { CREATED } from "../src/records/extra-data.ts";
+} from "../src/records/field-tables.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const spec = readFileSync(`${root}spec/qdb.md`, "utf8");
@@ -45,15 +43,15 @@ function table(name: string): string[][] {
   return rows;
 }
 
-function rowsOf(struct: Struct<Fields>): string[][] {
-  return Object.entries(struct.fields).map(([key, [offset, type, meaning, rule]]) => {
-    const last = offset + type.size - 1;
-    return [last === offset ? `${offset}` : `${offset}-${last}`, type.name, specName(key), meaning, rule];
+function rowsOf({ fields }: DocumentedStruct): string[][] {
+  return fields.map(({ name, offset, size, type, meaning, rule }) => {
+    const last = offset + size - 1;
+    return [last === offset ? `${offset}` : `${offset}-${last}`, type, name, meaning, rule];
   });
 }
 
 describe("the spec's byte tables are the code's field tables", () => {
-  const structs: readonly Struct<Fields>[] = [
+  const structs: readonly DocumentedStruct[] = [
     HEADER,
     BITMAP_ENTRY,
     TLV_HEAD,

@@ -21,13 +21,20 @@ import { Qcow2ClusterMap } from "./qcow2-cluster-map.ts";
 
 /** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory). The extra data, the name and padding to a multiple of 8 follow it. */
 export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
-  bitmapTableOffset: [0, u64, "file offset of the bitmap table in bytes, cluster-aligned", "qcow2: Bitmap directory"],
-  bitmapTableSize: [8, u32, "number of entries of the bitmap table", "qcow2: Bitmap directory"],
-  flags: [12, u32, "bit 0 in_use, bit 1 auto, bit 2 extra_data_compatible", "qcow2: Bitmap directory"],
-  type: [16, u8, "1: dirty tracking", "qcow2: Bitmap directory"],
-  granularityBits: [17, u8, "a bit is 1 << granularity_bits bytes of the disk", "qcow2: Bitmap directory"],
-  nameSize: [18, u16, "length of the name in bytes", "qcow2: Bitmap directory"],
-  extraDataSize: [20, u32, "length of the extra data in bytes", "qcow2: Bitmap directory"],
+  /** File offset of the bitmap table in bytes, cluster-aligned. */
+  bitmapTableOffset: [0, u64],
+  /** Number of entries of the bitmap table. */
+  bitmapTableSize: [8, u32],
+  /** Bit 0 in_use, bit 1 auto, bit 2 extra_data_compatible. */
+  flags: [12, u32],
+  /** 1: dirty tracking. */
+  type: [16, u8],
+  /** A bit is 1 << granularity_bits bytes of the disk. */
+  granularityBits: [17, u8],
+  /** Length of the name in bytes. */
+  nameSize: [18, u16],
+  /** Length of the extra data in bytes. */
+  extraDataSize: [20, u32],
 });
 
 /** Flags of a bitmap that this reader knows (qcow2: Bitmap directory). */

@@ -16,20 +16,14 @@ import { MAX_DIRECTORY_SIZE } from "./limits.ts";
 
 /** Data of the bitmaps extension (qcow2: Bitmaps extension). */
 export const BITMAPS_EXTENSION = struct("bitmaps extension", 24, {
-  nbBitmaps: [0, u32, "number of bitmaps, 1 or more", "qcow2: Bitmaps extension"],
-  reserved: [4, u32, "0", "qcow2: Bitmaps extension"],
-  bitmapDirectorySize: [
-    8,
-    u64,
-    "length of the bitmap directory in bytes, padding included",
-    "qcow2: Bitmaps extension",
-  ],
-  bitmapDirectoryOffset: [
-    16,
-    u64,
-    "file offset of the bitmap directory in bytes, cluster-aligned",
-    "qcow2: Bitmaps extension",
-  ],
+  /** Number of bitmaps, 1 or more. */
+  nbBitmaps: [0, u32],
+  /** 0. */
+  reserved: [4, u32],
+  /** Length of the bitmap directory in bytes, padding included. */
+  bitmapDirectorySize: [8, u64],
+  /** File offset of the bitmap directory in bytes, cluster-aligned. */
+  bitmapDirectoryOffset: [16, u64],
 });
 
 /** The decoded bitmaps extension. `fileOffset` is where its data begins in the file, in bytes. */

@@ -4,24 +4,42 @@ import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS, viewO
 
 /** The first 104 bytes of an image (qcow2: Header). A version 2 header has only the first 72 of them. */
 export const QCOW2_HEADER = struct("qcow2 header", 104, {
-  magic: [0, u32, "51 46 49 fb", "qcow2: Header"],
-  version: [4, u32, "2 or 3", "qcow2: Header"],
-  backingFileOffset: [8, u64, "place of the backing file's name, where extensions end; 0: none", "qcow2: Header"],
-  backingFileSize: [16, u32, "length of the backing file's name in bytes", "qcow2: Header"],
-  clusterBits: [20, u32, "a cluster is 1 << cluster_bits bytes", "qcow2: Header"],
-  size: [24, u64, "length of the virtual disk in bytes", "qcow2: Header"],
-  cryptMethod: [32, u32, "encryption of guest data; bitmaps are not encrypted", "qcow2: Header"],
-  l1Size: [36, u32, "entries of the active L1 table, 8 bytes each", "qcow2: Header"],
-  l1TableOffset: [40, u64, "file offset of the active L1 table in bytes", "qcow2: Header"],
-  refcountTableOffset: [48, u64, "file offset of the refcount table in bytes", "qcow2: Header"],
-  refcountTableClusters: [56, u32, "clusters of the refcount table", "qcow2: Header"],
-  nbSnapshots: [60, u32, "number of snapshots", "qcow2: Header"],
-  snapshotsOffset: [64, u64, "file offset of the snapshot table in bytes", "qcow2: Header"],
-  incompatibleFeatures: [72, u64, "bits that a reader must know", "qcow2: Header"],
-  compatibleFeatures: [80, u64, "bits that a reader may ignore", "qcow2: Header"],
-  autoclearFeatures: [88, u64, "bits that a writer clears when it does not know them", "qcow2: Header"],
-  refcountOrder: [96, u32, "width of a refcount: 1 << refcount_order bits", "qcow2: Header"],
-  headerLength: [100, u32, "length of the header without extensions, in bytes", "qcow2: Header"],
+  /** 51 46 49 fb. */
+  magic: [0, u32],
+  /** 2 or 3. */
+  version: [4, u32],
+  /** Place of the backing file's name, where extensions end; 0: none. */
+  backingFileOffset: [8, u64],
+  /** Length of the backing file's name in bytes. */
+  backingFileSize: [16, u32],
+  /** A cluster is 1 << cluster_bits bytes. */
+  clusterBits: [20, u32],
+  /** Length of the virtual disk in bytes. */
+  size: [24, u64],
+  /** Encryption of guest data; bitmaps are not encrypted. */
+  cryptMethod: [32, u32],
+  /** Entries of the active L1 table, 8 bytes each. */
+  l1Size: [36, u32],
+  /** File offset of the active L1 table in bytes. */
+  l1TableOffset: [40, u64],
+  /** File offset of the refcount table in bytes. */
+  refcountTableOffset: [48, u64],
+  /** Clusters of the refcount table. */
+  refcountTableClusters: [56, u32],
+  /** Number of snapshots. */
+  nbSnapshots: [60, u32],
+  /** File offset of the snapshot table in bytes. */
+  snapshotsOffset: [64, u64],
+  /** Bits that a reader must know. */
+  incompatibleFeatures: [72, u64],
+  /** Bits that a reader may ignore. */
+  compatibleFeatures: [80, u64],
+  /** Bits that a writer clears when it does not know them. */
+  autoclearFeatures: [88, u64],
+  /** Width of a refcount: 1 << refcount_order bits. */
+  refcountOrder: [96, u32],
+  /** Length of the header without extensions, in bytes. */
+  headerLength: [100, u32],
 });
 /** A decoded header. */
 export type Qcow2Header = Decoded<typeof QCOW2_HEADER.fields>;

@@ -6,7 +6,8 @@ import { DESCRIPTOR_OFFSET_HIGH, descriptorOffset, viewOf } from "@qdb/format/in
  * cluster reads as zeros (0) or as ones (1). All other bits must be 0.
  */
 export const BITMAP_TABLE_ENTRY = struct("bitmap table entry", 8, {
-  entry: [0, u64, "where the data cluster is, or that it reads as zeros or ones", "qcow2: Bitmap table"],
+  /** Where the data cluster is, or that it reads as zeros or ones. */
+  entry: [0, u64],
 });
 
 const ONES_BIT = 1;

@@ -10,15 +10,24 @@ import { FINDING, type WatchedClusters } from "./watched-clusters.ts";
  * 8 follow it.
  */
 export const SNAPSHOT = struct("snapshot table entry", 40, {
-  l1TableOffset: [0, u64, "file offset of the snapshot's L1 table in bytes", "qcow2: Snapshots"],
-  l1Size: [8, u32, "entries of the snapshot's L1 table", "qcow2: Snapshots"],
-  idSize: [12, u16, "length of the id in bytes", "qcow2: Snapshots"],
-  nameSize: [14, u16, "length of the name in bytes", "qcow2: Snapshots"],
-  dateSec: [16, u32, "when it was taken, in seconds", "qcow2: Snapshots"],
-  dateNsec: [20, u32, "when it was taken, in nanoseconds", "qcow2: Snapshots"],
-  vmClock: [24, u64, "how long the guest had run, in nanoseconds", "qcow2: Snapshots"],
-  vmStateSize: [32, u32, "length of the state of the guest in bytes", "qcow2: Snapshots"],
-  extraDataSize: [36, u32, "length of the extra data in bytes", "qcow2: Snapshots"],
+  /** File offset of the snapshot's L1 table in bytes. */
+  l1TableOffset: [0, u64],
+  /** Entries of the snapshot's L1 table. */
+  l1Size: [8, u32],
+  /** Length of the id in bytes. */
+  idSize: [12, u16],
+  /** Length of the name in bytes. */
+  nameSize: [14, u16],
+  /** When it was taken, in seconds. */
+  dateSec: [16, u32],
+  /** When it was taken, in nanoseconds. */
+  dateNsec: [20, u32],
+  /** How long the guest had run, in nanoseconds. */
+  vmClock: [24, u64],
+  /** Length of the state of the guest in bytes. */
+  vmStateSize: [32, u32],
+  /** Length of the extra data in bytes. */
+  extraDataSize: [36, u32],
 });
 
 /** Maximum number of bytes of the snapshot table that are read in one round. */

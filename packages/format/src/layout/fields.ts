@@ -60,6 +60,7 @@ export interface BytesField extends FieldType<Uint8Array> {}
 /**
  * Returns the type of a field of `length` bytes. `read` copies the bytes; `write` pads a shorter value with zeros and cuts a longer one.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function bytes(length: number): BytesField {
   return {
     name: `bytes[${length}]`,

@@ -1,7 +1,10 @@
 import { type FieldType, viewOf } from "./fields.ts";
 
-/** A row of a field table: offset in the structure in bytes, type, meaning with unit, and id of the rule in `spec/qdb.md`. */
-export type FieldRow<T> = readonly [offset: number, type: FieldType<T>, meaning: string, rule: string];
+/**
+ * A row of a field table: offset in the structure in bytes, and type. What the field means is not here, since programs carry this table; for
+ * the structures of QDB files, `records/field-tables.ts` has it.
+ */
+export type FieldRow<T> = readonly [offset: number, type: FieldType<T>];
 
 /** The field table of a structure. Its keys are the names of the fields in the spec, in camelCase. */
 export type Fields = Readonly<Record<string, FieldRow<unknown>>>;
@@ -27,6 +30,7 @@ export function specName(key: string): string {
 }
 
 /** Declares a structure. @throws {Error} if the table has a gap, an overlap or a wrong size, so that the module does not load */
+/* @__NO_SIDE_EFFECTS__ */
 export function struct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
   const rows = Object.entries(fields) as [keyof F & string, FieldRow<unknown>][];
   let end = 0;

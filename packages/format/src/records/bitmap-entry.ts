@@ -10,15 +10,15 @@ import type { Tlv } from "./tlv.ts";
 
 /** The fields of an entry of the bitmap table: spec §3, 40 bytes. Extra data, name and padding to a multiple of 8 follow in the table. */
 export const BITMAP_ENTRY = struct("bitmap table entry", 40, {
-  l1TableOffset: [0, u64, "file offset of the L1 area in bytes, cluster-aligned; 0 when l1_size is 0", "QDB-TBL-001"],
-  l1Size: [8, u32, "number of L1 entries", "QDB-TBL-002"],
-  granularity: [12, u32, "bytes a bit, a power of two, 512..2^31", "QDB-TBL-003"],
-  size: [16, u64, "length of the tracked disk in bytes, 0..2^63-1", "QDB-TBL-004"],
-  flags: [24, u16, "bit 0 enabled, bit 1 in_use, bit 2 frozen", "QDB-TBL-005"],
-  nameSize: [26, u16, "length of the name in bytes, 1..1023", "QDB-TBL-006"],
-  l1Checksum: [28, u32, "full form: CRC-32 of the L1 area; draft form: 0", "QDB-TBL-007"],
-  reserved: [32, u32, "0", "QDB-TBL-008"],
-  extraDataSize: [36, u32, "length of the extra data in bytes, 0..4096", "QDB-TBL-009"],
+  l1TableOffset: [0, u64],
+  l1Size: [8, u32],
+  granularity: [12, u32],
+  size: [16, u64],
+  flags: [24, u16],
+  nameSize: [26, u16],
+  l1Checksum: [28, u32],
+  reserved: [32, u32],
+  extraDataSize: [36, u32],
 });
 
 /** Flag bits of a bitmap (spec §3). */

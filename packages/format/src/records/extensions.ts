@@ -11,15 +11,15 @@ export const EXTENSION_NAME_TABLE = 0x51444e4d;
 
 /** An entry of the feature name table: spec §2, 48 bytes. */
 export const FEATURE_NAME = struct("feature name", 48, {
-  kind: [0, u8, "0 incompatible, 1 compatible, 2 autoclear", "QDB-EXT-010"],
-  bit: [1, u8, "number of the bit, 0..63", "QDB-EXT-011"],
-  name: [2, bytes(46), "UTF-8, zero padded", "QDB-EXT-012"],
+  kind: [0, u8],
+  bit: [1, u8],
+  name: [2, bytes(46)],
 });
 
 /** An entry of the extension name table: spec §2, 48 bytes. */
 export const EXTENSION_NAME = struct("extension name", 48, {
-  type: [0, u32, "type of an extension", "QDB-EXT-020"],
-  name: [4, bytes(44), "UTF-8, zero padded", "QDB-EXT-021"],
+  type: [0, u32],
+  name: [4, bytes(44)],
 });
 
 /** The name of an extension type that version 1 does not define. */

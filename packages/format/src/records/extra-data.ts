@@ -11,9 +11,9 @@ export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment
 
 /** The data of record 2, a stamp of the disk when the bitmap was last stored without in_use: spec §3, 24 bytes. */
 export const DISK_STAMP = struct("disk stamp", 24, {
-  length: [0, u64, "length of the disk in bytes", "QDB-REC-010"],
-  mtime: [8, i64, "last modification in ns since the epoch; 0 where the disk is no regular file", "QDB-REC-011"],
-  file: [16, u64, "file id (inode); 0 where the disk is no regular file", "QDB-REC-012"],
+  length: [0, u64],
+  mtime: [8, i64],
+  file: [16, u64],
 });
 
 /** What is known of the disk when the bitmap was last stored without in_use: its length, time of last modification and file id. */
@@ -33,7 +33,7 @@ export type ExtraRecord =
 
 /** The data of record 5, when the bitmap was created: spec §3, 8 bytes. */
 export const CREATED = struct("created", 8, {
-  ns: [0, i64, "creation in ns since the epoch", "QDB-REC-005"],
+  ns: [0, i64],
 });
 
 /** Whether bytes are a valid name of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */

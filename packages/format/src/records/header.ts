@@ -18,26 +18,26 @@ export const FULL_HEADER_LENGTH = 104;
 
 /** The header of the draft form, as it was posted in 2014: spec §2, 28 bytes at file offset 0. */
 export const DRAFT_HEADER = struct("header", DRAFT_HEADER_LENGTH, {
-  magic: [0, u32, "51 44 42 00 (QDB and a zero byte)", "QDB-HDR-001"],
-  version: [4, u32, "1", "QDB-HDR-002"],
-  clusterBits: [8, u32, "log2 of the cluster size in bytes, 9..21", "QDB-HDR-003"],
-  nbBitmaps: [12, u32, "entries of the bitmap table, 0..65535", "QDB-HDR-004"],
-  bitmapsOffset: [16, u64, "file offset of the bitmap table in bytes, cluster-aligned", "QDB-HDR-005"],
-  headerLength: [24, u32, "length of this structure in bytes, without extensions", "QDB-HDR-006"],
+  magic: [0, u32],
+  version: [4, u32],
+  clusterBits: [8, u32],
+  nbBitmaps: [12, u32],
+  bitmapsOffset: [16, u64],
+  headerLength: [24, u32],
 });
 
 /** The header of the full form: spec §2, 104 bytes at file offset 0 and at the offset of the mirror. */
 export const HEADER = struct("header", FULL_HEADER_LENGTH, {
   ...DRAFT_HEADER.fields,
-  bitmapsSize: [28, u32, "length of the bitmap table in bytes", "QDB-HDR-007"],
-  incompatibleFeatures: [32, u64, "bits a reader must know", "QDB-HDR-008"],
-  compatibleFeatures: [40, u64, "bits that are harmless to who does not know them", "QDB-HDR-009"],
-  autoclearFeatures: [48, u64, "bits that a writer clears when it does not know them", "QDB-HDR-010"],
-  generation: [56, u64, "1 at creation, one more at every commit", "QDB-HDR-011"],
-  tableChecksum: [64, u32, "CRC-32 of the bitmap table", "QDB-HDR-012"],
-  headerChecksum: [68, u32, "CRC-32 of the header area, these four bytes taken as zero", "QDB-HDR-013"],
-  writerId: [72, bytes(16), "random, new each time the file is opened for writing", "QDB-HDR-014"],
-  fileId: [88, bytes(16), "UUID, set at creation", "QDB-HDR-015"],
+  bitmapsSize: [28, u32],
+  incompatibleFeatures: [32, u64],
+  compatibleFeatures: [40, u64],
+  autoclearFeatures: [48, u64],
+  generation: [56, u64],
+  tableChecksum: [64, u32],
+  headerChecksum: [68, u32],
+  writerId: [72, bytes(16)],
+  fileId: [88, bytes(16)],
 });
 
 /** The decoded fields of a header of full form; see {@link HEADER}. */

@@ -6,28 +6,13 @@ import type { Form } from "./header.ts";
 
 /** An L1 entry, which is a Standard Cluster Descriptor of qcow2: spec §4. */
 export const L1_ENTRY = struct("L1 entry", 8, {
-  descriptor: [0, u64, "where the data cluster is, or that it reads as zeros or ones", "QDB-MAP-001"],
+  descriptor: [0, u64],
 });
 
 /** The checksum of a data cluster. In full form the L1 area has one for each entry, after all entries: spec §4. */
 export const L1_CHECKSUM = struct("L1 checksum", 4, {
-  clusterChecksum: [0, u32, "CRC-32 of the whole data cluster; 0 where none is read", "QDB-MAP-002"],
+  clusterChecksum: [0, u32],
 });
-
-/** The bit fields of a descriptor: first bit, last bit, name, meaning, rule. */
-export const DESCRIPTOR_BITS = [
-  [0, 0, "zeros", "reads as zeros; the offset, if any, is a preallocation", "QDB-MAP-010"],
-  [1, 1, "ones", "reads as ones; only with incompatible bit 0, and then bit 0 and the offset are 0", "QDB-MAP-011"],
-  [2, 8, "reserved", "0", "QDB-MAP-012"],
-  [
-    9,
-    55,
-    "offset",
-    "file offset of the data cluster, cluster-aligned; 0 with bits 0 and 1 clear: unallocated",
-    "QDB-MAP-013",
-  ],
-  [56, 63, "reserved", "0", "QDB-MAP-012"],
-] as const;
 
 /** What a cluster of bits reads as: zeros, ones, or the data that the file stores for it. */
 export type ClusterKind = "zeros" | "ones" | "data";

@@ -10,8 +10,8 @@ import { hex32 } from "../layout/text.ts";
  * of 8 bytes.
  */
 export const TLV_HEAD = struct("extension", 8, {
-  type: [0, u32, "what the data is; 0 ends the header extensions", "QDB-EXT-001"],
-  length: [4, u32, "length of the data in bytes, without padding", "QDB-EXT-002"],
+  type: [0, u32],
+  length: [4, u32],
 });
 
 /** A header extension or an extra-data record: an item of type, length (that of `data`) and value. */
