@@ -22,6 +22,7 @@ export default defineConfig({
       ...["container", "internal", "picture"].map((name) => {
         return { find: `@qdb/format/${name}`, replacement: source("format").replace("index.ts", `${name}.ts`) };
       }),
+      { find: "@qdb/io-node/container", replacement: source("io-node").replace("index.ts", "container.ts") },
     ],
   },
   test: {

@@ -3,7 +3,8 @@
 import { constants, copyFileSync, readFileSync, rmSync } from "node:fs";
 import { isQdbError } from "@qdb/format";
 import type { QdbEditor } from "@qdb/format/container";
-import { createFile, nodeDigests, openFileSource, openQdbEditor } from "@qdb/io-node";
+import { nodeDigests, openFileSource } from "@qdb/io-node";
+import { createFile, openQdbEditor } from "@qdb/io-node/container";
 import manifest from "@qdb/io-node/package.json" with { type: "json" };
 import { MemoryStore } from "./memory-store.ts";
 import { type Body, speak } from "./protocol.ts";

@@ -7,13 +7,10 @@
  */
 
 export { type CopyOptions, copyExtents } from "./disk/copy.ts";
-export { createFile } from "./create/create-file.ts";
 export { type DiffOptions, diffImages } from "./disk/diff.ts";
 export { createQdb } from "./files/create-qdb.ts";
 export { editQdb, type QdbEditOptions } from "./files/edit-qdb.ts";
 export { nodeDigests } from "./system/digests.ts";
-export { reasonOf } from "./system/errors.ts";
-export type { FileIdentity } from "./system/file-status.ts";
 export {
   type DiskOfBitmap,
   type DiskOptions,
@@ -22,11 +19,8 @@ export {
   requireSameDisk,
 } from "./disk/disk-state.ts";
 export { FileSource, openFileSource } from "./files/file-source.ts";
-export { FileStore, openFileStore } from "./files/file-store.ts";
 export { detectForeignImage } from "./disk/detect-foreign.ts";
-export { requireWritableHost } from "./system/writable-host.ts";
 export { type LockHolder, type LockState, lockState } from "./system/lock-state.ts";
-export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
 export { openQdb, type QdbOpenOptions } from "./files/open-qdb.ts";
 export { openQdbSync } from "./files/open-qdb-sync.ts";
 export { lookAtDisk, type StampedDisk } from "./disk/stamp.ts";

@@ -2,7 +2,7 @@ import { existsSync, linkSync, readdirSync, readFileSync, statSync, symlinkSync,
 import { join } from "node:path";
 import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
-import { createFile, requireWritableHost } from "../src/index.ts";
+import { createFile, requireWritableHost } from "../src/container.ts";
 import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
 import { bytesOf, fullImage, headerArea, imageOf, pattern } from "./support/images.ts";

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { lookAtDisk, openFileStore } from "../src/index.ts";
+import { openFileStore } from "../src/container.ts";
+import { lookAtDisk } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { fullImage, pattern } from "./support/images.ts";
 import { asOrdinaryUser } from "./support/root.ts";

@@ -13,15 +13,8 @@ import {
 } from "@qdb/format";
 import { encodeRecord, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
-import {
-  createFile,
-  lookAtDisk,
-  nodeDigests,
-  openFileSource,
-  openQdb,
-  openQdbEditor,
-  type QdbOpenOptions,
-} from "../src/index.ts";
+import { createFile, openQdbEditor } from "../src/container.ts";
+import { lookAtDisk, nodeDigests, openFileSource, openQdb, type QdbOpenOptions } from "../src/index.ts";
 import { errorOf } from "./support/errors.ts";
 import { asOrdinaryUser } from "./support/root.ts";
 import { temporaryDirectory } from "./support/temp.ts";

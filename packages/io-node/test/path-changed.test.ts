@@ -13,7 +13,8 @@ import {
 import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import { describe, expect, test } from "vitest";
-import { copyExtents, createFile, openQdbEditor } from "../src/index.ts";
+import { createFile, openQdbEditor } from "../src/container.ts";
+import { copyExtents } from "../src/index.ts";
 import { twoImages } from "./support/disks.ts";
 import { errorOf } from "./support/errors.ts";
 import { replaceInFs } from "./support/fake-fs.ts";

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openFileStore, openQdbEditor } from "../src/index.ts";
+import { openFileStore, openQdbEditor } from "../src/container.ts";
 import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
 import { commit, findingsOf, makeFile, markLast, SCENARIOS, sixBitmaps, stateOf } from "./support/qdb-files.ts";

@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createFile, openFileStore } from "../src/index.ts";
+import { createFile, openFileStore } from "../src/container.ts";
 import { Child } from "./support/child.ts";
 import { errorOf } from "./support/errors.ts";
 import { bytesOf, fullImage } from "./support/images.ts";

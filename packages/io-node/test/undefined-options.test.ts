@@ -36,15 +36,14 @@ import type {
   WholeFileOptions,
 } from "@qdb/format/container";
 import { afterAll, expect, expectTypeOf, test } from "vitest";
+import { type EditorOpenOptions, openQdbEditor } from "../src/container.ts";
 import {
   type CopyOptions,
   createQdb,
   type DiffOptions,
   type DiskOptions,
-  type EditorOpenOptions,
   editQdb,
   openQdb,
-  openQdbEditor,
   openQdbSync,
   type QdbEditOptions,
   type QdbOpenOptions,

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { isQdbError, QdbError } from "@qdb/format";
 import { type FileContents, fromUuid, JsonLoader, writeImage } from "@qdb/format/container";
-import { createFile, nodeDigests } from "@qdb/io-node";
+import { nodeDigests } from "@qdb/io-node";
+import { createFile } from "@qdb/io-node/container";
 import { requireNewFile, writing } from "../files/new-file.ts";
 import { inputName, readText } from "../files/read-input.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";

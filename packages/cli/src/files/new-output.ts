@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { QdbError } from "@qdb/format";
 import type { FileChunk } from "@qdb/format/container";
-import { createFile } from "@qdb/io-node";
+import { createFile } from "@qdb/io-node/container";
 import type { Call } from "../shell/command.ts";
 import { alreadyExists, writing } from "./new-file.ts";
 

@@ -1,6 +1,7 @@
 import { type CommitReport, type QdbEdit, QdbError, type QdbFile, quote } from "@qdb/format";
 import type { BitmapEntry, MirrorOptions, QdbEditor } from "@qdb/format/container";
-import { type DiskOfBitmap, type DiskOptions, editQdb, openQdb, openQdbEditor } from "@qdb/io-node";
+import { type DiskOfBitmap, type DiskOptions, editQdb, openQdb } from "@qdb/io-node";
+import { openQdbEditor } from "@qdb/io-node/container";
 import { type Call, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
 import { inFile, ofOtherFiles } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";

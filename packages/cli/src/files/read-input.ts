@@ -1,6 +1,6 @@
 import { close, createReadStream, fstatSync, open, read } from "node:fs";
 import { isQdbError, QdbError, quote } from "@qdb/format";
-import { reasonOf } from "@qdb/io-node";
+import { reasonOf } from "@qdb/io-node/container";
 
 /** Size of a piece in bytes. */
 const PIECE = 1024 * 1024;

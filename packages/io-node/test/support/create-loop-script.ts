@@ -1,7 +1,7 @@
 // Makes files in the directory argv[2], argv[3] of them or without end, and removes each again.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { createFile } from "../../src/index.ts";
+import { createFile } from "../../src/container.ts";
 import { fullImage } from "./images.ts";
 
 const [directory = "", count = "Infinity"] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // Run by the tests under strace: makes the file argv[2] of the image of support/images.ts, prints what came of it.
 import { isQdbError } from "@qdb/format";
-import { createFile } from "../../src/index.ts";
+import { createFile } from "../../src/container.ts";
 import { fullImage } from "./images.ts";
 
 try {

@@ -1,7 +1,7 @@
 // Run by the tests under strace: commits the edit of the scenario argv[3] to the file argv[2], prints what came of it, and
 // what a second try on the same handle is told. With argv[4] "twice" another commit follows on the same handle. The exit code tells whether the commit is acknowledged.
 import { isQdbError, QdbError, type QdbErrorCode } from "@qdb/format";
-import { openQdbEditor } from "../../src/index.ts";
+import { openQdbEditor } from "../../src/container.ts";
 import { markLast, SCENARIOS, type Scenario } from "./qdb-files.ts";
 
 interface Outcome {

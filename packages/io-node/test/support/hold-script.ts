@@ -1,6 +1,6 @@
 // Holds the lock of the file argv[2] until it is told to go, or killed.
 import { spawn } from "node:child_process";
-import { openFileStore } from "../../src/index.ts";
+import { openFileStore } from "../../src/container.ts";
 
 const store = openFileStore(process.argv[2] ?? "");
 if (process.argv[3] === "with-child") {

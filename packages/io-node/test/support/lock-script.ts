@@ -2,7 +2,8 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { lockState, openFileStore } from "../../src/index.ts";
+import { openFileStore } from "../../src/container.ts";
+import { lockState } from "../../src/index.ts";
 
 const path = process.argv[2] ?? "";
 deepStrictEqual(lockState(path), undefined);

@@ -15,7 +15,8 @@ import {
   toHex,
   writeImage,
 } from "@qdb/format/container";
-import { createFile, nodeDigests, openFileSource, openQdbEditor } from "../../src/index.ts";
+import { createFile, openQdbEditor } from "../../src/container.ts";
+import { nodeDigests, openFileSource } from "../../src/index.ts";
 
 const MIB = 2 ** 20;
 /** At 512 bytes a bit, a cluster of 4096 bytes is for 16 MiB of a disk. */

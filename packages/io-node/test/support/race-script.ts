@@ -2,7 +2,7 @@
 // which only one can. Prints how often it was refused.
 import { mkdirSync, rmdirSync } from "node:fs";
 import { isQdbError } from "@qdb/format";
-import { openFileStore } from "../../src/index.ts";
+import { openFileStore } from "../../src/container.ts";
 
 const [path = "", times = "", marker = ""] = process.argv.slice(2);
 let refused = 0;

@@ -1,7 +1,7 @@
 // Makes the file argv[2]; says that it is being made when half of it is written, and goes on when the file argv[3] is there.
 import { existsSync } from "node:fs";
 import { isQdbError } from "@qdb/format";
-import { createFile } from "../../src/index.ts";
+import { createFile } from "../../src/container.ts";
 import { fullImage } from "./images.ts";
 
 const [path = "", go = ""] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // Commits to the file argv[2] argv[3] times, a new handle now and then; puts the file argv[4] beside it at the end.
 import { writeFileSync } from "node:fs";
-import { openQdbEditor } from "../../src/index.ts";
+import { openQdbEditor } from "../../src/container.ts";
 import { renumber } from "./qdb-files.ts";
 
 const [path = "", commits = "", done = ""] = process.argv.slice(2);

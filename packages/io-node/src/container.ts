@@ -1,0 +1,12 @@
+/**
+ * The entry point `@qdb/io-node/container`: the parts of the package, for authors of containers, of tools, and of programs that keep a file
+ * open for many changes.
+ * @packageDocumentation
+ */
+
+export { createFile } from "./create/create-file.ts";
+export { FileStore, openFileStore } from "./files/file-store.ts";
+export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
+export { reasonOf } from "./system/errors.ts";
+export type { FileIdentity } from "./system/file-status.ts";
+export { requireWritableHost } from "./system/writable-host.ts";
