@@ -57,6 +57,9 @@ const READMES: readonly Readme[] = [
       );
     },
     printed: [
+      "65536 65536",
+      "65536n",
+      "262144n",
       "0 65536",
       "196608 65536",
       "131072 and 65536 bytes, 65536 of zeros left out",
