@@ -19,6 +19,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createQdb, editQdb } from "@qdb/io-node";
 import { type Browser, type ConsoleMessage, chromium, type Page, type Route } from "playwright";
+import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CHROMIUM, requireChromium } from "./support/chromium.ts";
 
@@ -62,6 +63,12 @@ beforeAll(async () => {
     const file = join(folder, new URL(request.url ?? "/", "http://x").pathname.replace(/\/$/, "/index.html"));
     if (!existsSync(file)) return void response.writeHead(404).end();
     response.setHeader("Content-Type", TYPES[extname(file)] ?? "application/octet-stream");
+    const isBuilt = file.includes("/app/dist/");
+    if (isBuilt)
+      response.setHeader(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; worker-src 'self'; img-src data:",
+      );
     createReadStream(file).pipe(response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -149,6 +156,35 @@ test("the examples of the README do what they say", async () => {
       ][index] ?? [];
     await expect.poll(() => printed).toEqual(expect.arrayContaining(expected));
   }
+  await page.close();
+});
+
+test("built by Vite, the example page and the worker of OPFS work under a strict policy", async () => {
+  const app = join(folder, "app");
+  mkdirSync(app);
+  // The example without its import map: Vite resolves the names.
+  const html = readFileSync(join(folder, "index.html"), "utf8").replace(/<script type="importmap">.*?<\/script>/s, "");
+  writeFileSync(join(app, "index.html"), html);
+  writeFileSync(
+    join(app, "page.js"),
+    `${readFileSync(join(folder, "page.js"), "utf8")}
+import { createQdb, editQdb } from "@qdb/io-web";
+await createQdb("opfs:vite.qdb", { bitmaps: [{ name: "a", size: 8192, granularity: 512 }] });
+await editQdb("opfs:vite.qdb", (edit) => edit.bitmap("a").mark({ offset: 0, length: 1024 }));
+const file = await openQdb("opfs:vite.qdb");
+console.log(String((await file.bitmap("a").count()).bits));
+`,
+  );
+  await build({ root: app, base: "/app/dist/", logLevel: "error", build: { target: "es2022" } });
+  const page = await browser.newPage();
+  const printed: string[] = [];
+  page.on("console", (message) => printed.push(message.text()));
+  page.on("pageerror", (error) => printed.push(String(error)));
+  await page.goto(`${origin}/app/dist/`);
+  await expect.poll(() => printed, { timeout: 20_000 }).toEqual(["2"]);
+  await page.setInputFiles("#input", join(folder, "vm.qdb"));
+  await page.waitForSelector("#map svg");
+  expect(await page.locator("#list li").count()).toBe(2);
   await page.close();
 });
 

@@ -62,7 +62,8 @@ async function bundle(): Promise<string> {
 /** What {@link MODULE} makes. */
 export type PageGlobal = typeof import("@qdb/format") &
   typeof import("@qdb/format/container") &
-  typeof import("@qdb/io-web") & { readonly sha256: () => import("@qdb/format/container").Sha256 };
+  typeof import("@qdb/io-web") &
+  typeof import("@qdb/qcow2") & { readonly sha256: () => import("@qdb/format/container").Sha256 };
 
 declare global {
   /** The packages, in a page. */
