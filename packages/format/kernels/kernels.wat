@@ -1,7 +1,7 @@
 ;; Operations on runs of bits and bytes in the memory of this module. Lengths are multiples of 16 bytes, unless said otherwise: the caller
 ;; pads with zeros. src/kernels/ has the same operations in JavaScript, and calls these. `node kernels/build.ts` makes src/kernels/module.ts.
 (module
-  (memory (export "memory") 12)
+  (memory (export "memory") 4)
 
   ;; Returns the number of bits that are set in `bytes` bytes.
   (func (export "count") (param $at i32) (param $bytes i32) (result i32)

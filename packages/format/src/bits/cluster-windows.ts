@@ -4,6 +4,7 @@ import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
+import type { ClusterKind } from "../records/l1.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 
 /**
@@ -12,6 +13,8 @@ import type { ClusterMap } from "./cluster-map.ts";
 export const WINDOW_BYTES = 256 * 1024;
 /** Maximum number of clusters in a window, stored or not. Progress is reported after each window. */
 const WINDOW_CLUSTERS = 65536;
+/** Maximum number of pieces in a window: a reader that holds bits back has an object for each. */
+const WINDOW_PIECES = 2048;
 
 /**
  * Maximum number of words in one call of a visitor. A visitor that collects runs puts them out after each call, since they can take 32
@@ -172,11 +175,18 @@ export function* windows(
   const last = Math.ceil(range.end / clusterBits);
   let first = Math.floor(range.first / clusterBits);
   let stored = 0;
+  let pieces = 0;
+  let before: ClusterKind | undefined;
   for (let cluster = first; cluster < last; cluster++) {
-    if (map.kind(cluster) === "data") stored += map.clusterSize;
-    if (stored < bytes && cluster - first < WINDOW_CLUSTERS && cluster + 1 < last) continue;
+    const kind = map.kind(cluster);
+    if (kind === "data") stored += map.clusterSize;
+    if (kind === "data" || kind !== before) pieces++;
+    before = kind;
+    const isFull = stored >= bytes || pieces >= WINDOW_PIECES || cluster - first >= WINDOW_CLUSTERS;
+    if (!isFull && cluster + 1 < last) continue;
     yield new Window(map, first, cluster + 1, range);
     first = cluster + 1;
     stored = 0;
+    pieces = 0;
   }
 }

@@ -50,7 +50,7 @@ export function memoryOf({ pieces }: VerifiedBits): number {
 }
 
 /** About as many bytes as the objects of a piece take. */
-const PIECE_BYTES = 64;
+const PIECE_BYTES = 128;
 
 /** Looks for the extents in bits that arrive in ascending order, and makes batches of them. */
 export class ExtentCollector {

@@ -28,11 +28,11 @@ export const MIN_WORDS = 256;
 const PART_BYTES = 64 * 1024;
 const PART_WORDS = PART_BYTES / 4;
 /** The edges of this many words fit in {@link OUT}, even if every bit is one. */
-const EDGE_WORDS = 4096;
+const EDGE_WORDS = 1024;
 /** Addresses in the memory of the module: input, output, tables of CRC-32. */
 const IN = 0;
 const OUT = PART_BYTES;
-const TABLES = OUT + EDGE_WORDS * 32 * 4 + 65536;
+const TABLES = OUT + EDGE_WORDS * 32 * 4 + 4096;
 
 /** The module; null if there can be none. */
 let loaded: Kernels | null | undefined;
