@@ -139,6 +139,34 @@ test("a bitmap whose name is not UTF-8 goes by its label, unless another one is 
   expect(view(store.bytes)).toBe("");
 });
 
+test("names are the same however many of them are looked up", async () => {
+  const names = Array.from({ length: 60 }, (_, number) => `bitmap ${number}`);
+  const draft = fileOf(Object.fromEntries([...names, "hex:ff", "~"].map((name) => [name, bitmap(16)])), {
+    form: "draft",
+    allOnes: false,
+  });
+  draft[Buffer.from(draft).lastIndexOf("~")] = 0xff;
+  const store = new MemoryStore(draft);
+  const change = (edit: QdbEdit): void => {
+    edit.bitmap("bitmap 1").remove();
+    edit.bitmap("bitmap 2").rename("bitmap 1");
+    expect(edit.has("none")).toBe(false);
+    for (const name of names) expect([name, edit.has(name)]).toEqual([name, name !== "bitmap 2"]);
+    for (let number = 60; number < 90; number++) expect(edit.has(`bitmap ${number}`)).toBe(false);
+    edit.bitmap("bitmap 1").mark(MARK);
+    edit.add({ name: "none", size: 0 });
+    edit.bitmap("none").remove();
+    edit.bitmap("hex:ff").remove();
+    edit.bitmap("hex:ff").remove();
+    expect([edit.has("none"), edit.has("hex:ff"), edit.has("bitmap 2")]).toEqual([false, false, false]);
+    expect(edit.bitmap("bitmap 59")).toBe(edit.bitmap("bitmap 59"));
+  };
+  await editStore(store, change, HOST);
+  const file = await QdbFile.open(store, { digests: ZLIB });
+  expect(file.bitmaps.map(({ label }) => label)).toEqual(["bitmap 0", "bitmap 1", ...names.slice(3)]);
+  expect((await file.bitmap("bitmap 1").read()).count()).toBe(1);
+});
+
 test("of several bitmaps with one name, a name stands for all of them", async () => {
   const draft = fileOf({ a: bitmap(16, [1]), b: bitmap(16, [2]), c: bitmap(16) }, { form: "draft", allOnes: false });
   draft[Buffer.from(draft).lastIndexOf("b")] = 0x61;

@@ -1,22 +1,51 @@
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 
+/** Number of names that are searched in the table one by one. With more of them, all names are kept, which can take 64 MiB and more. */
+const MAX_SEARCHES = 16;
+
 /**
  * The bitmaps of a file by name, as they are once all queued actions are done. A bitmap whose name is not UTF-8 goes by its label, and is
  * found only if no other bitmap has that name: the same is true of `Edits`, which does the actions.
  */
 export class BitmapNames<B> {
-  readonly #texts = new Map<string, B>();
-  readonly #labels = new Map<string, B>();
+  readonly #entries: readonly BitmapEntry[];
+  readonly #make: (name: string) => B;
+  /** Bitmaps by name; undefined for a name that is known to be free. */
+  readonly #texts = new Map<string, B | undefined>();
+  /** The same for the labels of bitmaps whose names are not UTF-8. */
+  readonly #labels = new Map<string, B | undefined>();
+  #searches = 0;
 
-  /** Adds a bitmap of the file. Of several with one name only the first is added. `make` makes it of its name. */
-  addStored({ name, label }: BitmapEntry, make: (name: string) => B): void {
-    const map = name === undefined ? this.#labels : this.#texts;
-    if (!map.has(label)) map.set(label, make(label));
+  /** `entries` are those of the file. `make` makes the bitmap of a name; several entries with one name are one bitmap. */
+  constructor(entries: readonly BitmapEntry[], make: (name: string) => B) {
+    this.#entries = entries;
+    this.#make = make;
   }
 
   /** Returns the bitmap with a name; undefined if there is none. */
   get(name: string): B | undefined {
-    return this.#texts.get(name) ?? this.#labels.get(name);
+    return this.#find(this.#texts, name, (entry) => entry.name === name) ?? this.#getByLabel(name);
+  }
+
+  #getByLabel(label: string): B | undefined {
+    return this.#find(this.#labels, label, (entry) => entry.name === undefined && entry.label === label);
+  }
+
+  #find(known: Map<string, B | undefined>, name: string, isIt: (entry: BitmapEntry) => boolean): B | undefined {
+    if (!known.has(name)) {
+      if (++this.#searches > MAX_SEARCHES) this.#keepAll();
+      else known.set(name, this.#entries.some(isIt) ? this.#make(name) : undefined);
+    }
+    return known.get(name);
+  }
+
+  /** Keeps all names, the first time. */
+  #keepAll(): void {
+    if (this.#searches > MAX_SEARCHES + 1) return;
+    for (const { name, label } of this.#entries) {
+      const known = name === undefined ? this.#labels : this.#texts;
+      if (!known.has(label)) known.set(label, this.#make(label));
+    }
   }
 
   /** Adds a new bitmap. Does nothing if its name is taken: then the action that adds it fails. */
@@ -26,6 +55,7 @@ export class BitmapNames<B> {
 
   /** Removes the bitmap that {@link get} returns. */
   remove(name: string): void {
-    if (!this.#texts.delete(name)) this.#labels.delete(name);
+    const known = this.#texts.get(name) === undefined ? this.#labels : this.#texts;
+    known.set(name, undefined);
   }
 }

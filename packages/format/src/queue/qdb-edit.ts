@@ -64,8 +64,7 @@ export async function collectEdit<T>(
   host: NewBitmapHost & RunOptions,
 ): Promise<T> {
   const queue = new ActionQueue(host);
-  const names = new BitmapNames<BitmapEdit>();
+  const names = new BitmapNames(entries, (name): BitmapEdit => new BitmapEdit(context, name));
   const context: EditContext = { target, queue, names, host };
-  for (const entry of entries) names.addStored(entry, (name) => new BitmapEdit(context, name));
   return queue.collect(() => change(new QdbEdit(context)));
 }
