@@ -3,22 +3,34 @@ import { openQdb } from "@qdb/io-web";
 
 const [input, list, map, problem] = ["input", "list", "map", "problem"].map((id) => document.getElementById(id));
 
+/** Ends the work on the file before. */
+let current = new AbortController();
+
 /** Shows the bitmaps of a file. */
 async function show(blob) {
-  list.textContent = map.textContent = problem.textContent = "";
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  list.textContent = problem.textContent = "";
+  map.hidden = true;
   try {
-    const file = await openQdb(blob);
-    for (const bitmap of file.bitmaps) {
+    const file = await openQdb(blob, { signal });
+    const items = file.bitmaps.map((bitmap) => {
       const item = document.createElement("li");
       // As text: a name can hold any character.
       item.textContent = `${bitmap.label}: ${bitmap.size} bytes, granularity ${bitmap.granularity}`;
-      list.append(item);
-    }
-    const svg = [...svgOf(blob.name, await drawAllBitmaps(file))].join("");
-    map.append(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement);
+      return item;
+    });
+    const svg = [...svgOf(blob.name, await drawAllBitmaps(file))];
     await file.close();
+    signal.throwIfAborted();
+    list.replaceChildren(...items);
+    // As an image: the style in it would be refused by a policy of the page if it was a part of the page.
+    URL.revokeObjectURL(map.src);
+    map.src = URL.createObjectURL(new Blob(svg, { type: "image/svg+xml" }));
+    map.hidden = false;
   } catch (error) {
-    problem.textContent = String(error);
+    if (!signal.aborted) problem.textContent = String(error);
   }
 }
 
