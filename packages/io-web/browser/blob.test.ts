@@ -11,6 +11,23 @@ test("reads are exact", async () => {
   expect(source.size).toBe(10_000);
   expect(await source.read(1000, 50)).toEqual(BYTES.slice(1000, 1050));
   expect(await source.read(10_000, 0)).toEqual(new Uint8Array(0));
+  const ranges = [
+    { offset: 9_000, length: 1000 },
+    { offset: 0, length: 0 },
+    { offset: 5, length: 1 },
+    { offset: 9_100, length: 10 },
+  ];
+  expect(await source.readMany(ranges)).toEqual(
+    ranges.map(({ offset, length }) => BYTES.slice(offset, offset + length)),
+  );
+  await expect(
+    source.readMany([
+      { offset: 0, length: 1 },
+      { offset: 9_999, length: 2 },
+    ]),
+  ).rejects.toMatchObject({
+    code: "SHORT_READ",
+  });
 });
 
 test.each([

@@ -1,6 +1,6 @@
-import type { ByteSource } from "@qdb/format";
+import type { ByteRange, ByteSource } from "@qdb/format";
 import { closedError } from "../system/errors.ts";
-import { readBlob } from "../system/read-blob.ts";
+import { readBlob, readBlobRanges } from "../system/read-blob.ts";
 
 /**
  * A `Blob`, or a `File` that was dropped or picked, as a source. A read returns exactly the bytes asked for or throws. It is not marked as
@@ -28,6 +28,12 @@ export class BlobSource implements ByteSource {
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (this.#isClosed) throw closedError("the source");
     return readBlob(this.#blob, offset, length);
+  }
+
+  /** Reads ranges, those that are near at once. @throws {QdbError} as {@link read} */
+  async readMany(ranges: readonly ByteRange[]): Promise<readonly Uint8Array[]> {
+    if (this.#isClosed) throw closedError("the source");
+    return readBlobRanges(this.#blob, ranges);
   }
 
   /** Ends the use of the source. The Blob stays as it is. */

@@ -2,10 +2,11 @@ import { type ByteRange, type ByteSource, isQdbError, QdbError, type ReadOptions
 import { shortRead } from "@qdb/format/container";
 import { checkSignal, itemAt } from "@qdb/format/internal";
 import { closedError } from "../system/errors.ts";
+import { cutFrom, joinRanges, type Span } from "../system/spans.ts";
 import { type HttpState, isHeld } from "./answer.ts";
 import { type RequestOptions, requestRange } from "./request.ts";
 import { type RetryOptions, withRetries } from "./retry.ts";
-import { cutSpan, joinRanges, type Span, SpanCache } from "./spans.ts";
+import { SpanCache } from "./span-cache.ts";
 
 /** What a source has received from its server so far. */
 export interface Received {
@@ -101,15 +102,17 @@ export class HttpSource implements ByteSource {
   }
 
   async #loadAll(ranges: readonly ByteRange[], signal: AbortSignal | undefined): Promise<Span[]> {
-    const spans: Span[] = [];
+    const spans: Span[] = new Array(ranges.length);
     // When one request fails, the others of the round end too.
     const round = new AbortController();
     let next = 0;
     const loadSome = async (): Promise<void> => {
-      for (let range = ranges[next++]; range !== undefined; range = ranges[next++]) {
+      while (next < ranges.length) {
+        const index = next++;
+        const range = itemAt(ranges, index);
         const { bytes } = await this.#loader.load(range, this.#state, signal, round.signal);
         const span = { offset: range.offset, bytes };
-        spans.push(span);
+        spans[index] = span;
         this.#cache.add(span);
       }
     };
@@ -122,15 +125,6 @@ export class HttpSource implements ByteSource {
     }
     return spans;
   }
-}
-
-/** Returns the bytes of a range from the span that has them. */
-function cutFrom(spans: readonly Span[], range: ByteRange): Uint8Array {
-  for (const span of spans) {
-    const bytes = cutSpan(span, range);
-    if (bytes !== undefined) return bytes;
-  }
-  throw new Error(`no request was sent for ${range.length} bytes at offset ${range.offset}`);
 }
 
 /** Loads spans from one address, and counts what is received. */

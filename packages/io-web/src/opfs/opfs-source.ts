@@ -1,6 +1,7 @@
-import { type ByteSource, isQdbError, quote } from "@qdb/format";
+import { type ByteRange, type ByteSource, isQdbError, quote } from "@qdb/format";
+import { itemAt } from "@qdb/format/internal";
 import { closedError, fileError } from "../system/errors.ts";
-import { readBlob } from "../system/read-blob.ts";
+import { readBlobRanges } from "../system/read-blob.ts";
 import { findFile } from "./access.ts";
 import { type OpfsPath, partsOf } from "./opfs-path.ts";
 
@@ -49,15 +50,20 @@ export class OpfsSource implements ByteSource {
     }
   }
 
-  /**
-   * Reads exactly `length` bytes at `offset`.
-   * @throws {QdbError} SHORT_READ if the range ends past the end; NOT_FOUND if the file was removed; IO; USAGE if the source is closed
-   */
+  /** Reads exactly `length` bytes at `offset`. @throws {QdbError} as {@link readMany} */
   async read(offset: number, length: number): Promise<Uint8Array> {
+    return itemAt(await this.readMany([{ offset, length }]), 0);
+  }
+
+  /**
+   * Reads ranges, those that are near at once.
+   * @throws {QdbError} SHORT_READ if a range ends past the end; NOT_FOUND if the file was removed; IO; USAGE if the source is closed
+   */
+  async readMany(ranges: readonly ByteRange[]): Promise<readonly Uint8Array[]> {
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw closedError(quote(this.path));
       try {
-        return await readBlob(this.#file, offset, length);
+        return await readBlobRanges(this.#file, ranges);
       } catch (error) {
         if (!isQdbError(error, "IO") || tries === RETRIES) throw error;
       }

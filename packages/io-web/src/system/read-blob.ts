@@ -1,6 +1,7 @@
-import { QdbError } from "@qdb/format";
+import { type ByteRange, QdbError } from "@qdb/format";
 import { shortRead } from "@qdb/format/container";
 import { namesOf } from "./errors.ts";
+import { cutFrom, joinRanges } from "./spans.ts";
 
 /**
  * Reads exactly `length` bytes at `offset` of a Blob.
@@ -18,6 +19,20 @@ export async function readBlob(blob: Blob, offset: number, length: number): Prom
   }
   if (bytes.length !== length) throw shortRead(offset, length, offset + bytes.length);
   return bytes;
+}
+
+/**
+ * Reads ranges of a Blob. Ranges that are near are read at once: a read takes far longer than the bytes between two clusters.
+ * @throws {QdbError} as {@link readBlob}
+ */
+export async function readBlobRanges(blob: Blob, ranges: readonly ByteRange[]): Promise<readonly Uint8Array[]> {
+  for (const { offset, length } of ranges) {
+    if (!(offset >= 0 && length >= 0 && offset + length <= blob.size)) throw shortRead(offset, length, blob.size);
+  }
+  const spans = await Promise.all(
+    joinRanges(ranges).map(async ({ offset, length }) => ({ offset, bytes: await readBlob(blob, offset, length) })),
+  );
+  return ranges.map((range) => cutFrom(spans, range));
 }
 
 function unreadable(error: unknown, offset: number, length: number): QdbError {

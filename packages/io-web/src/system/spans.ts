@@ -1,11 +1,12 @@
 import type { ByteRange } from "@qdb/format";
+import { itemAt } from "@qdb/format/internal";
 
-/** Ranges of a round that are farther apart are fetched by requests of their own. A request costs more than so many bytes. */
+/** Ranges of a round that are farther apart are read each by itself: a request, or a read of a Blob, costs more than so many bytes. */
 const MAX_GAP = 8 * 1024;
 /** Ranges are joined up to this length. A longer range is a span of its own. */
 const MAX_SPAN = 8 * 1024 * 1024;
 
-/** Joins the ranges of a round to spans, in ascending order, of which each is fetched by one request. Empty ranges have no span. */
+/** Joins the ranges of a round to spans, in ascending order, of which each is read at once. Empty ranges have no span. */
 export function joinRanges(ranges: readonly ByteRange[]): ByteRange[] {
   const spans: { offset: number; length: number }[] = [];
   const sorted = ranges.filter(({ length }) => length > 0).sort((a, b) => a.offset - b.offset);
@@ -33,36 +34,16 @@ export function cutSpan({ offset, bytes }: Span, range: ByteRange): Uint8Array |
   return bytes.slice(start, start + range.length);
 }
 
-/** Keeps the spans that were used last, up to a number of bytes. */
-export class SpanCache {
-  readonly #maxBytes: number;
-  /** Those that were used last are at the end. */
-  readonly #spans = new Set<Span>();
-  #bytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+/** Returns the bytes of a range from the span that has them. The spans are in ascending order, as those of {@link joinRanges}. */
+export function cutFrom(spans: readonly Span[], range: ByteRange): Uint8Array {
+  if (range.length === 0) return new Uint8Array(0);
+  let [low, high] = [0, spans.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (itemAt(spans, middle).offset <= range.offset) low = middle;
+    else high = middle;
   }
-
-  get(range: ByteRange): Uint8Array | undefined {
-    for (const span of this.#spans) {
-      const bytes = cutSpan(span, range);
-      if (bytes === undefined) continue;
-      this.#spans.delete(span);
-      this.#spans.add(span);
-      return bytes;
-    }
-    return undefined;
-  }
-
-  add(span: Span): void {
-    if (span.bytes.length > this.#maxBytes) return;
-    this.#spans.add(span);
-    this.#bytes += span.bytes.length;
-    for (const oldest of this.#spans) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.#spans.delete(oldest);
-      this.#bytes -= oldest.bytes.length;
-    }
-  }
+  const bytes = cutSpan(itemAt(spans, low), range);
+  if (bytes === undefined) throw new Error(`${range.length} bytes at offset ${range.offset} were not read`);
+  return bytes;
 }
