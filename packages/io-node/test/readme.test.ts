@@ -14,6 +14,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const NODE = process.env.QDB_NODE ?? process.execPath;
 const TYPESCRIPT = ["typescript-5.4", "typescript-5.9", "typescript"];
 
+/** Compilers and runtimes are started, on a machine that may be busy with other tests. */
+const TIMEOUT_MS = 240_000;
+
 /** A README with examples: the files that they begin with, and what they print. */
 interface Readme {
   readonly path: string;
@@ -143,7 +146,7 @@ beforeAll(async () => {
     imports.push('process.chdir("..");');
   }
   writeFileSync(join(folder, "begin/all.mjs"), `import process from "node:process";\n${imports.join("\n")}\n`);
-});
+}, TIMEOUT_MS);
 
 /** Compiles the TypeScript examples in a copy of all examples, and returns the copy: `all.mjs` there runs what was compiled. */
 function compiled(version: string): string {
@@ -175,17 +178,25 @@ test("every example is TypeScript or JavaScript, and there are some in each READ
   for (const readme of READMES) expect(examplesOf(readme).length).toBeGreaterThan(1);
 });
 
-test.each(TYPESCRIPT)("%s compiles them against the types of the packages, and Node runs the result", (version) => {
-  const directory = compiled(version);
-  expect(run([NODE, "all.mjs"], directory)).toBe(PRINTED);
-});
+test.each(TYPESCRIPT)(
+  "%s compiles them against the types of the packages, and Node runs the result",
+  (version) => {
+    const directory = compiled(version);
+    expect(run([NODE, "all.mjs"], directory)).toBe(PRINTED);
+  },
+  TIMEOUT_MS,
+);
 
 test.each<[string, [string, ...string[]]]>([
   ["Node, which runs the tests", [process.execPath]],
   ["Deno", ["deno", "run", "--allow-all"]],
   ["Bun", ["bun", "--no-install", "run"]],
-])("%s runs them as they stand there", (name, command) => {
-  const directory = join(folder, name.replace(/\W.*/, ""));
-  cpSync(join(folder, "begin"), directory, { recursive: true });
-  expect(run([...command, "all.mjs"], directory)).toBe(PRINTED);
-});
+])(
+  "%s runs them as they stand there",
+  (name, command) => {
+    const directory = join(folder, name.replace(/\W.*/, ""));
+    cpSync(join(folder, "begin"), directory, { recursive: true });
+    expect(run([...command, "all.mjs"], directory)).toBe(PRINTED);
+  },
+  TIMEOUT_MS,
+);
