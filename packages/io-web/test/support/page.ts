@@ -1,4 +1,4 @@
-// Pages of a real Chromium with the built packages, under a strict Content-Security-Policy: bundled, or as they are.
+// Pages with the built packages for a real browser, under a strict Content-Security-Policy: bundled, or as they are.
 import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -70,14 +70,19 @@ declare global {
   var qdb: PageGlobal;
 }
 
-export interface Pages {
-  readonly context: BrowserContext;
+/** The server of the pages. */
+export interface PageServer {
+  /** At it is a page with the modules that the packages have, at `/bundled` one with all packages in one module. */
   readonly origin: string;
-  /** Opens a tab, with the packages in one module, or in those that the packages have. All tabs have one origin. */
-  open(modules?: "bundled" | "as they are"): Promise<Page>;
   /** Serves a file of the disk by ranges, and whole with `?whole`. Returns its address. */
   serve(path: string): string;
   close(): Promise<void>;
+}
+
+export interface Pages extends PageServer {
+  readonly context: BrowserContext;
+  /** Opens a tab, with the packages in one module, or in those that the packages have. All tabs have one origin. */
+  open(modules?: "bundled" | "as they are"): Promise<Page>;
 }
 
 const TYPES: Readonly<Record<string, string>> = { ".js": "text/javascript", ".html": "text/html" };
@@ -94,9 +99,8 @@ function sendFile(request: IncomingMessage, response: ServerResponse, path: stri
   else createReadStream(path, { start: first, end: last }).pipe(response);
 }
 
-/** Starts Chromium with a profile on the disk, and the server of the pages. */
-export async function startPages(): Promise<Pages> {
-  requireChromium();
+/** Starts the server of the pages. */
+export async function servePages(): Promise<PageServer> {
   const files = new Map<string, Uint8Array | string>([
     ["/", html("/page.js")],
     ["/page.js", MODULE],
@@ -119,12 +123,27 @@ export async function startPages(): Promise<Pages> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    origin,
+    serve: (path) => `${origin}/file/${encodeURIComponent(path)}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Starts Chromium with a profile on the disk, and the server of the pages. */
+export async function startPages(): Promise<Pages> {
+  requireChromium();
+  const server = await servePages();
+  const { origin } = server;
   const profile = mkdtempSync(join(tmpdir(), "qdb-chromium-"));
   const context = await chromium.launchPersistentContext(profile, { ...CHROMIUM, headless: true });
   return {
+    ...server,
     context,
-    origin,
-    serve: (path) => `${origin}/file/${encodeURIComponent(path)}`,
     async open(modules = "bundled") {
       const page = await context.newPage();
       await page.goto(modules === "bundled" ? `${origin}/bundled` : origin);
@@ -133,8 +152,7 @@ export async function startPages(): Promise<Pages> {
     },
     async close() {
       await context.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await server.close();
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
