@@ -8,6 +8,7 @@ export { quoteJson } from "./quote.ts";
 
 // ports: sources and stores of bytes, plans, and the drivers that run them
 
+export type { AbortSignalLike } from "./ports/abort-signal.ts";
 export type { ByteChunks, ChunkOptions, TextChunks } from "./ports/chunks.ts";
 export type { Clock } from "./ports/clock.ts";
 export { type Crc32, crc32, type Sha256 } from "./ports/digest.ts";

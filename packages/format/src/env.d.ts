@@ -7,10 +7,6 @@ declare class TextDecoder {
   constructor(label: "utf-8", options: { fatal?: boolean; ignoreBOM?: boolean });
   decode(bytes?: Uint8Array, options?: { stream?: boolean }): string;
 }
-interface AbortSignal {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-}
 declare function atob(text: string): string;
 declare const performance: { now(): number };
 declare function setTimeout(callback: () => void, ms: number): unknown;

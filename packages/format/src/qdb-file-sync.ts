@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { SyncByteSource } from "./ports/source.ts";
 import { runTaskSync, SYNC, wait } from "./ports/task.ts";

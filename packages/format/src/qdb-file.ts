@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
 import type { AnySource } from "./ports/source.ts";
 import { ASYNC, runTask } from "./ports/task.ts";

@@ -94,6 +94,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
   expect(names.sort()).toMatchInlineSnapshot(`
     [
       "Ability",
+      "AbortSignalLike",
       "AllOptions",
       "AllocationRule",
       "AnyStore",

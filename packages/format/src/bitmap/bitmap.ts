@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { QdbError } from "../errors.ts";
 import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
 import { type Combination, isRoundedInward, requireCombinable } from "./combination.ts";

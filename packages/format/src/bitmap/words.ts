@@ -18,7 +18,7 @@ function swapEach(words: Uint32Array): Uint32Array {
 }
 
 /** Copies bytes into words; the least significant bit of a byte is its first. If the bytes do not fill the last word, zero bits follow. */
-export function wordsFromBytes(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
+export function wordsFromBytes(bytes: Uint8Array): Uint32Array {
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);
   if (!LITTLE_ENDIAN) swapEach(words);

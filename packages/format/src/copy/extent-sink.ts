@@ -1,3 +1,5 @@
+import type { AbortSignalLike } from "../ports/abort-signal.ts";
+
 /**
  * Receives the bytes of dirty extents from `transferExtents`: an image file, an HTTP upload, a store of chunks. A `Store` is one.
  *
@@ -10,7 +12,7 @@ export interface ExtentSink {
   write(
     offset: number,
     bytes: Uint8Array,
-    options: { readonly signal?: AbortSignal | undefined },
+    options: { readonly signal?: AbortSignalLike | undefined },
   ): void | PromiseLike<void>;
   /** Called once, after the last write, if nothing has failed. It resolves when all bytes are stored for good (fsync, end of an upload). */
   flush?(): void | PromiseLike<void>;

@@ -3,6 +3,7 @@ import { ExtentBatch } from "../bitmap/runs.ts";
 import type { BitmapShape, DiskRange } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
 import { exactInteger, positiveInteger, wholeNumber } from "../integers.ts";
+import type { AbortSignalLike } from "../ports/abort-signal.ts";
 import { LongCall, type LongCallOptions } from "../ports/long-call.ts";
 import { type AnySource, type ByteSource, exactBytes } from "../ports/source.ts";
 import { ChunkPool } from "./chunk-pool.ts";
@@ -72,7 +73,7 @@ interface Range {
 class Transfer {
   readonly #source: AnySource;
   readonly #sink: ExtentSink;
-  readonly #options: { readonly signal?: AbortSignal | undefined };
+  readonly #options: { readonly signal?: AbortSignalLike | undefined };
   readonly #call: LongCall;
   readonly #chunkSize: number;
   readonly #pool: ChunkPool;

@@ -2,6 +2,7 @@ import { Bitmap } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
 import type { BitmapShape, DiskRange } from "../bitmap/shape.ts";
 import { exactInteger } from "../integers.ts";
+import type { AbortSignalLike } from "../ports/abort-signal.ts";
 import { LongCall } from "../ports/long-call.ts";
 import { ExtentPrinter } from "./extent-printer.ts";
 
@@ -10,7 +11,7 @@ export interface ExtentsSource extends BitmapShape {
   /** Returns the dirty extents in `within`, in ascending order. */
   batches(options: {
     readonly within: DiskRange;
-    readonly signal?: AbortSignal | undefined;
+    readonly signal?: AbortSignalLike | undefined;
   }): Iterable<ExtentBatch> | AsyncIterable<ExtentBatch>;
 }
 
@@ -21,7 +22,7 @@ export interface FormatOptions {
   /** A range of the disk in bytes. Extents are clipped to it. The default is the whole disk. */
   readonly within?: DiskRange | undefined;
   /** Makes the call fail with ABORTED after the signal is aborted. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { QdbError } from "../errors.ts";
+import type { AbortSignalLike } from "./abort-signal.ts";
 import { turn } from "./clock.ts";
 import { checkSignal } from "./long-call.ts";
 import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, pieceAt, type ReadStep } from "./plan.ts";
@@ -8,7 +9,7 @@ import type { AnyStore, Store, SyncStore } from "./store.ts";
 /** Options of every call that can take a long time. */
 export interface RunOptions {
   /** Makes the call fail with ABORTED, at the next step of its plan after the signal is aborted. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;

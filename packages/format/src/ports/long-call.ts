@@ -1,4 +1,5 @@
 import { QdbError } from "../errors.ts";
+import type { AbortSignalLike } from "./abort-signal.ts";
 import { turn } from "./clock.ts";
 
 /** Maximum time for which work may block the event loop, in milliseconds. */
@@ -10,13 +11,13 @@ export type Progress = (done: number, total: number) => void;
 /** Options of every call that can take long. */
 export interface LongCallOptions {
   /** If it is aborted, the call fails with ABORTED at its next step. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
   /** Called every few milliseconds with the progress of the call, and once at its end. */
   readonly onProgress?: Progress | undefined;
 }
 
 /** Checks whether a call was aborted by its caller. @throws {QdbError} ABORTED */
-export function checkSignal(signal: AbortSignal | undefined): void {
+export function checkSignal(signal: AbortSignalLike | undefined): void {
   if (signal?.aborted !== true) return;
   throw new QdbError("ABORTED", "the call was aborted by its caller", {}, { cause: signal.reason });
 }

@@ -1,4 +1,5 @@
 import { QdbError } from "../errors.ts";
+import type { AbortSignalLike } from "./abort-signal.ts";
 
 /** A range of a file, in bytes. */
 export interface ByteRange {
@@ -9,7 +10,7 @@ export interface ByteRange {
 /** Options of a read. */
 export interface ReadOptions {
   /** If it is aborted, the read may fail with any error: its caller throws ABORTED. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /**

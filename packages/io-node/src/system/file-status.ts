@@ -1,4 +1,4 @@
-import { type BigIntStats, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { QdbError, quote } from "@qdb/format";
 import { errnoOf, fromNode } from "./errors.ts";
 
@@ -18,6 +18,21 @@ export interface FileIdentity {
 export interface FileStatus extends FileIdentity {
   /** Two paths have the same key if and only if they lead to the same file or device. */
   readonly key: string;
+}
+
+/**
+ * What is used of the result of stat(2), which is a `BigIntStats` of Node. The declarations of this package name no type of Node, so that
+ * they compile without `@types/node`.
+ */
+export interface StatResult {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly rdev: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isBlockDevice(): boolean;
 }
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -49,12 +64,12 @@ function blockDeviceSize(numbers: string, path: string): bigint {
 }
 
 /** Returns the key of a file (see {@link FileStatus.key}). */
-export function keyOf(stats: BigIntStats): string {
+export function keyOf(stats: StatResult): string {
   return stats.isBlockDevice() ? `block ${deviceNumbers(u64(stats.rdev))}` : `file ${u64(stats.dev)} ${u64(stats.ino)}`;
 }
 
 /** Returns major and minor number of the device of the file system that a file is on, in the form of /proc/locks. */
-export function fileSystemNumbers(stats: BigIntStats): string {
+export function fileSystemNumbers(stats: StatResult): string {
   return deviceNumbers(u64(stats.dev));
 }
 
@@ -63,7 +78,7 @@ export function fileSystemNumbers(stats: BigIntStats): string {
  * @throws {QdbError} USAGE if it is neither a regular file nor a block device; NOT_SUPPORTED if the length of a block device cannot be
  * found out; LIMIT from 2^53 bytes on
  */
-export function statusOf(stats: BigIntStats, path: string): FileStatus {
+export function statusOf(stats: StatResult, path: string): FileStatus {
   const { mtimeNs } = stats;
   const file = u64(stats.ino);
   if (stats.isBlockDevice()) {

@@ -1,8 +1,8 @@
-import { type BigIntStats, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
 import { fromNode } from "./errors.ts";
-import { fileSystemNumbers, keyOf } from "./file-status.ts";
+import { fileSystemNumbers, keyOf, type StatResult } from "./file-status.ts";
 
 /** A process that holds the lock of a file. */
 export interface LockHolder {
@@ -28,7 +28,7 @@ const FIRST_PID_NAMESPACE = "pid:[4026531836]";
  * @throws {QdbError} NOT_FOUND, IO
  */
 export function lockState(path: string): LockState | undefined {
-  let stats: BigIntStats;
+  let stats: StatResult;
   try {
     stats = statSync(path, { bigint: true });
   } catch (error) {
@@ -46,7 +46,7 @@ export function lockState(path: string): LockState | undefined {
  * Whether a running writer has an open file locked; undefined as for {@link lockState}. If /proc/locks gives the answer, processes are not
  * searched.
  */
-export function hasWriter(stats: BigIntStats): boolean | undefined {
+export function hasWriter(stats: StatResult): boolean | undefined {
   if (process.platform !== "linux") return undefined;
   const state = lockInProc(stats);
   if (state === "yes") return true;
@@ -64,7 +64,7 @@ function isFree(state: "yes" | "no" | "maybe"): boolean {
  * pid namespace that does not know this pid does not show the lock at all. "maybe" means that only the inode number matches: on btrfs,
  * /proc/locks has other device numbers than stat(2).
  */
-function lockInProc(stats: BigIntStats): "yes" | "no" | "maybe" {
+function lockInProc(stats: StatResult): "yes" | "no" | "maybe" {
   const device = fileSystemNumbers(stats);
   let result: "no" | "maybe" = "no";
   for (const line of textOf("/proc/locks").split("\n")) {
