@@ -23,7 +23,7 @@ export type CallOptions = RunOptions & BitOptions;
  * How many bytes of bits are held back before the first extent is yielded. It takes about a millisecond to read so much, and a bitmap that
  * has no more is never torn by a commit.
  */
-const HOLD_BYTES = 1024 * 1024;
+const HOLD_BYTES = 256 * 1024;
 
 /** Puts out the dirty extents of a bitmap in batches. @throws {QdbError} as `StoredBitmap.extents` */
 export function* batchesOf(

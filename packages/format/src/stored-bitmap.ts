@@ -36,7 +36,7 @@ export class StoredBitmap extends StoredBitmapFields {
   /**
    * Yields the dirty extents in ascending order, no two of them adjacent. With `within`, they are clipped to that range of the disk.
    *
-   * Breaking off the loop is cheap: no more is read then, and what was read ahead is `holdBytes`, 1 MiB of bits by default. Offset and length
+   * Breaking off the loop is cheap: no more is read then, and what was read ahead is `holdBytes`, 256 KiB of bits by default. Offset and length
    * are bigints, for which `JSON.stringify` throws: convert them by `String`, or by `Number` if the disk is shorter than 2^53 bytes.
    * @throws {QdbError} USAGE if `within` is not inside the disk; BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is
    * not set; SOURCE_CHANGED if a writer commits after the first extent is yielded; see also {@link StoredBitmap}

@@ -73,7 +73,7 @@ describe.each(Object.entries(WAYS))("in %s", (_, run) => {
         for (let bit = 0; bit < source.length * 32; bit++) count += bitOf(source, bit);
         expect(run(() => countBits(source))).toBe(count);
       }),
-      { numRuns: 30 },
+      { numRuns: 6 },
     );
   });
 
@@ -93,7 +93,7 @@ describe.each(Object.entries(WAYS))("in %s", (_, run) => {
           expect(found).toEqual(runsOf(source, base));
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 8 },
     );
   });
 
@@ -112,7 +112,7 @@ describe.each(Object.entries(WAYS))("in %s", (_, run) => {
         for (let bit = 0; bit < fine.length * 32; bit += 13)
           expect(bitOf(fine, bit)).toBe(bitOf(source, Math.floor(bit / factor)));
       }),
-      { numRuns: 15 },
+      { numRuns: 3 },
     );
   });
 
@@ -129,7 +129,7 @@ describe.each(Object.entries(WAYS))("in %s", (_, run) => {
           expect(run(() => crc32(bytes, previous))).toBe(zlibCrc32(bytes, previous));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 20 },
     );
   });
 

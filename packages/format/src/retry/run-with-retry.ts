@@ -12,7 +12,7 @@ import type { OpenedView } from "./file-views.ts";
 export interface StreamOptions {
   /**
    * Maximum number of bytes that the call holds back: of text (4 MiB by default), or of bits in which it has not yet looked for extents
-   * (1 MiB by default). As long as it has yielded nothing, the call starts over if a writer commits. Once there is more, the call yields it,
+   * (256 KiB by default). As long as it has yielded nothing, the call starts over if a writer commits. Once there is more, the call yields it,
    * and a commit ends the call with SOURCE_CHANGED. With 0, each part is yielded at once.
    */
   readonly holdBytes?: number | undefined;
