@@ -6,7 +6,11 @@ import { environment, fail, heading, run } from "./setup.mjs";
 /** The test files of each run. With QDB_SOAK=1 they do everything, and print figures. */
 const runs = {
   crash: ["packages/format/test/crash-scripts.test.ts"],
-  browser: ["packages/io-web/test/tabs.test.ts", "packages/io-web/test/read-profile.test.ts"],
+  browser: [
+    "packages/io-web/test/tabs.test.ts",
+    "packages/io-web/test/read-profile.test.ts",
+    "packages/io-web/test/firefox.test.ts",
+  ],
   faults: [
     "packages/cli/test/faults.test.ts",
     "packages/cli/test/read-faults.test.ts",
