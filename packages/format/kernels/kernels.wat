@@ -91,27 +91,20 @@
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (br $next))))
 
-  ;; Makes the sixteen tables of "crc32", 16 KiB at `tables`, from the first one, which the caller wrote.
-  (func (export "crcTables") (param $tables i32)
-    (local $at i32) (local $end i32) (local $value i32)
-    (local.set $at (i32.add (local.get $tables) (i32.const 1024)))
-    (local.set $end (i32.add (local.get $tables) (i32.const 16384)))
+  ;; Makes the sixteen tables of "crc32", 16 KiB at address 0, from the first one, which the caller wrote.
+  (func (export "crcTables")
+    (local $at i32) (local $value i32)
+    (local.set $at (i32.const 1024))
     (loop $next
       (local.set $value (i32.load (i32.sub (local.get $at) (i32.const 1024))))
       (i32.store (local.get $at)
         (i32.xor (i32.shr_u (local.get $value) (i32.const 8))
-          (i32.load (i32.add (local.get $tables) (i32.shl (i32.and (local.get $value) (i32.const 255)) (i32.const 2))))))
+          (i32.load (i32.shl (i32.and (local.get $value) (i32.const 255)) (i32.const 2)))))
       (local.set $at (i32.add (local.get $at) (i32.const 4)))
-      (br_if $next (i32.lt_u (local.get $at) (local.get $end)))))
-
-  ;; Returns the entry of a table for the byte of `word` at bit `shift`. `table` is the address of the table.
-  (func $entry (param $table i32) (param $word i64) (param $shift i64) (result i32)
-    (i32.load
-      (i32.add (local.get $table)
-        (i32.shl (i32.wrap_i64 (i64.and (i64.shr_u (local.get $word) (local.get $shift)) (i64.const 255))) (i32.const 2)))))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 16384)))))
 
   ;; Returns the state of a CRC-32 after `bytes` more bytes, of any number. `crc` is the state before, inverted as usual.
-  (func (export "crc32") (param $at i32) (param $bytes i32) (param $crc i32) (param $t i32) (result i32)
+  (func (export "crc32") (param $at i32) (param $bytes i32) (param $crc i32) (result i32)
     (local $end i32) (local $a i64) (local $b i64)
     (local.set $end (i32.add (local.get $at) (i32.and (local.get $bytes) (i32.const -16))))
     (block $done
@@ -123,18 +116,18 @@
           (i32.xor
             (i32.xor
               (i32.xor
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 15360)) (local.get $a) (i64.const 0)) (call $entry (i32.add (local.get $t) (i32.const 14336)) (local.get $a) (i64.const 8)))
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 13312)) (local.get $a) (i64.const 16)) (call $entry (i32.add (local.get $t) (i32.const 12288)) (local.get $a) (i64.const 24))))
+                (i32.xor (i32.load offset=15360 (i32.wrap_i64 (i64.and (i64.shl (local.get $a) (i64.const 2)) (i64.const 1020)))) (i32.load offset=14336 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 6)) (i64.const 1020)))))
+                (i32.xor (i32.load offset=13312 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 14)) (i64.const 1020)))) (i32.load offset=12288 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 22)) (i64.const 1020))))))
               (i32.xor
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 11264)) (local.get $a) (i64.const 32)) (call $entry (i32.add (local.get $t) (i32.const 10240)) (local.get $a) (i64.const 40)))
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 9216)) (local.get $a) (i64.const 48)) (call $entry (i32.add (local.get $t) (i32.const 8192)) (local.get $a) (i64.const 56)))))
+                (i32.xor (i32.load offset=11264 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 30)) (i64.const 1020)))) (i32.load offset=10240 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 38)) (i64.const 1020)))))
+                (i32.xor (i32.load offset=9216 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 46)) (i64.const 1020)))) (i32.load offset=8192 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $a) (i64.const 54)) (i64.const 1020)))))))
             (i32.xor
               (i32.xor
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 7168)) (local.get $b) (i64.const 0)) (call $entry (i32.add (local.get $t) (i32.const 6144)) (local.get $b) (i64.const 8)))
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 5120)) (local.get $b) (i64.const 16)) (call $entry (i32.add (local.get $t) (i32.const 4096)) (local.get $b) (i64.const 24))))
+                (i32.xor (i32.load offset=7168 (i32.wrap_i64 (i64.and (i64.shl (local.get $b) (i64.const 2)) (i64.const 1020)))) (i32.load offset=6144 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 6)) (i64.const 1020)))))
+                (i32.xor (i32.load offset=5120 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 14)) (i64.const 1020)))) (i32.load offset=4096 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 22)) (i64.const 1020))))))
               (i32.xor
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 3072)) (local.get $b) (i64.const 32)) (call $entry (i32.add (local.get $t) (i32.const 2048)) (local.get $b) (i64.const 40)))
-                (i32.xor (call $entry (i32.add (local.get $t) (i32.const 1024)) (local.get $b) (i64.const 48)) (call $entry (local.get $t) (local.get $b) (i64.const 56)))))))
+                (i32.xor (i32.load offset=3072 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 30)) (i64.const 1020)))) (i32.load offset=2048 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 38)) (i64.const 1020)))))
+                (i32.xor (i32.load offset=1024 (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 46)) (i64.const 1020)))) (i32.load (i32.wrap_i64 (i64.and (i64.shr_u (local.get $b) (i64.const 54)) (i64.const 1020)))))))))
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next)))
     (local.set $end (i32.add (local.get $end) (i32.and (local.get $bytes) (i32.const 15))))
@@ -143,8 +136,8 @@
         (br_if $ended (i32.ge_u (local.get $at) (local.get $end)))
         (local.set $crc
           (i32.xor (i32.shr_u (local.get $crc) (i32.const 8))
-            (i32.load (i32.add (local.get $t)
-              (i32.shl (i32.and (i32.xor (local.get $crc) (i32.load8_u (local.get $at))) (i32.const 255)) (i32.const 2))))))
+            (i32.load
+              (i32.shl (i32.and (i32.xor (local.get $crc) (i32.load8_u (local.get $at))) (i32.const 255)) (i32.const 2)))))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
         (br $byte)))
     (local.get $crc))

@@ -11,8 +11,8 @@ interface Exports {
   edges(at: number, bytes: number, bit: number, open: number, out: number): number;
   coarsen(at: number, bytes: number, out: number): void;
   refine(at: number, bytes: number, out: number): void;
-  crcTables(tables: number): void;
-  crc32(at: number, bytes: number, crc: number, tables: number): number;
+  crcTables(): void;
+  crc32(at: number, bytes: number, crc: number): number;
 }
 
 /** What is used of `WebAssembly`. Not every host has it, and not every set of types declares it. */
@@ -29,10 +29,10 @@ const PART_BYTES = 64 * 1024;
 const PART_WORDS = PART_BYTES / 4;
 /** The edges of this many words fit in {@link OUT}, even if every bit is one. */
 const EDGE_WORDS = 1024;
-/** Addresses in the memory of the module: input, output, tables of CRC-32. */
-const IN = 0;
-const OUT = PART_BYTES;
-const TABLES = OUT + EDGE_WORDS * 32 * 4 + 4096;
+/** Addresses in the memory of the module: tables of CRC-32, input, output. */
+const TABLES = 0;
+const IN = 16 * 1024;
+const OUT = IN + PART_BYTES;
 
 /** The module; null if there can be none. */
 let loaded: Kernels | null | undefined;
@@ -141,14 +141,14 @@ export class Kernels {
   crc32(bytes: Uint8Array, previous: number, table: Uint32Array): number {
     if (!this.#hasTables) {
       this.#words.set(table.subarray(0, 256), TABLES / 4);
-      this.#module.crcTables(TABLES);
+      this.#module.crcTables();
       this.#hasTables = true;
     }
     let crc = ~previous;
     for (let at = 0; at < bytes.length; at += PART_BYTES) {
       const part = bytes.subarray(at, at + PART_BYTES);
       this.#bytes.set(part, IN);
-      crc = this.#module.crc32(IN, part.length, crc, TABLES);
+      crc = this.#module.crc32(IN, part.length, crc);
     }
     return ~crc >>> 0;
   }
