@@ -154,19 +154,22 @@ async function measureOpen(source: SparseSource, base: number): Promise<Measured
       return runs;
     }),
   );
+  /** The file keeps the L1 area that was read last: a second call on the bitmap holds bytes that the first one read. */
+  let kept = { at: -1, bytesRead: 0 };
   for (const at of [0, 1, opened.bitmaps.length - 1]) {
     const bitmap = opened.bitmaps[at];
     if (bitmap === undefined) continue;
-    results.push(
-      await measure(`extents ${at}`, source, held, async (look) => {
-        let runs = 0;
-        for await (const batch of bitmap.batches()) {
-          look();
-          runs += batch.count;
-        }
-        return runs;
-      }),
-    );
+    const before = kept.at === at ? kept.bytesRead : 0;
+    const measured = await measure(`extents ${at}`, source, { base, opening: held.opening + before }, async (look) => {
+      let runs = 0;
+      for await (const batch of bitmap.batches()) {
+        look();
+        runs += batch.count;
+      }
+      return runs;
+    });
+    results.push(measured);
+    kept = { at, bytesRead: measured.bytesRead };
   }
   results.push(
     await measure("dump", source, held, async (look) => {
