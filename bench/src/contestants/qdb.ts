@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import zlib from "node:zlib";
-import { Bitmap, bytesSource, QdbFile } from "@qdb/format";
+import { Bitmap, bytesSource, QdbFile, readBitmap } from "@qdb/format";
 import { crc32, imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { wordAt } from "@qdb/format/internal";
 import type { Input } from "./input.ts";
@@ -22,7 +22,7 @@ export function saved(bits: Bitmap): Uint8Array {
 
 async function loaded(bytes: Uint8Array): Promise<Bitmap> {
   const file = await QdbFile.open(bytesSource(bytes), { digests: { crc32: zlib.crc32 } });
-  return file.bitmap("a").read();
+  return readBitmap(file.bitmap("a"));
 }
 
 /** QDB: `Bitmap` in memory, and a file in memory. */

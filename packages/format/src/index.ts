@@ -31,6 +31,7 @@ export {
 export type { BitmapState } from "./open/bitmap-state.ts";
 export { QdbFile } from "./qdb-file.ts";
 export { QdbFileSync } from "./qdb-file-sync.ts";
+export { type ReadBitmapOptions, readBitmap, readBitmapSync } from "./read-bitmap.ts";
 export type { CallOptions } from "./read-stored.ts";
 export type { DiskStamp } from "./records/extra-data.ts";
 export type { OpenOptions } from "./retry/qdb-reader.ts";

@@ -1,10 +1,8 @@
 // The calls that give out the bits of a bitmap of an open file, for `StoredBitmap` and `StoredBitmapSync`.
-import type { Bitmap } from "./bitmap/bitmap.ts";
 import type { ExtentBatch } from "./bitmap/runs.ts";
-import { type BitOptions, bitmapPlan, countPlan, type DirtyCount } from "./bits/read-bits.ts";
+import { type BitOptions, countPlan, type DirtyCount } from "./bits/read-bits.ts";
 import { ExtentCollector, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
 import { QdbError } from "./errors.ts";
-import type { Limits } from "./limits.ts";
 import { askBeforeBits } from "./open/before-bits.ts";
 import { refuseMirror } from "./open/header-source.ts";
 import { findBitmap, type QdbIndex } from "./open/qdb-index.ts";
@@ -65,20 +63,8 @@ export function countOf(file: QdbReader, entry: BitmapEntry, options: CallOption
   return readSame(file, entry, plan, options);
 }
 
-/** Reads the bits of a bitmap. @throws {QdbError} as `StoredBitmap.read` */
-export function bitsOf(file: QdbReader, entry: BitmapEntry, options: Omit<CallOptions, "within">): Task<Bitmap> {
-  const { options: accepted } = file;
-  const { maxBitmapBytes } = accepted;
-  const bounds: Limits = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-  const plan = function* (index: QdbIndex, same: BitmapEntry): Plan<Bitmap> {
-    refuseMirror(index, accepted, same.label);
-    return yield* bitmapPlan(yield* file.readMap(index, same), { ...options, ...bounds });
-  };
-  return readSame(file, entry, plan, options);
-}
-
 /** Runs a plan on one generation of the file, with the table entry of this bitmap. Calls `beforeBits` before it returns the result. */
-function* readSame<T>(
+export function* readSame<T>(
   file: QdbReader,
   entry: BitmapEntry,
   plan: (index: QdbIndex, same: BitmapEntry) => Plan<T>,

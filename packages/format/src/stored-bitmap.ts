@@ -1,10 +1,9 @@
-import type { Bitmap } from "./bitmap/bitmap.ts";
 import type { ExtentBatch } from "./bitmap/runs.ts";
 import type { Extent } from "./bitmap/shape.ts";
 import type { DirtyCount } from "./bits/read-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import { runTask, streamTask } from "./ports/task.ts";
-import { batchesOf, bitsOf, type CallOptions, countOf } from "./read-stored.ts";
+import { batchesOf, type CallOptions, countOf } from "./read-stored.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { QdbReader } from "./retry/qdb-reader.ts";
 import type { StreamOptions } from "./retry/run-with-retry.ts";
@@ -14,23 +13,24 @@ import { StoredBitmapFields } from "./stored-bitmap-fields.ts";
  * A bitmap of an open file. Its fields are those of the bitmap table when the handle was made by `QdbFile.bitmap` or `QdbFile.bitmaps`;
  * they read nothing. Its L1 area and its data are read by the calls.
  *
- * `extents`, `batches`, `count` and `read` give out bits: each calls `beforeBits` of the options of the file before it does, and throws what
+ * `extents`, `batches`, `count` and the function `readBitmap` give out bits: each calls `beforeBits` of the options of the file before it does, and throws what
  * `beforeBits` throws. Each also throws the code of the bitmap's first problem (spec §7) if its bits cannot be used, BAD_CHECKSUM if a data
  * cluster does not match its checksum, NOT_FOUND if the bitmap is not in the file any more, and what `QdbFile.open` throws.
  *
  * A bitmap has the properties of a `BitmapShape`, so that `Bitmap.clean(file.bitmap("daily"))` makes an empty one of the same shape.
  */
 export class StoredBitmap extends StoredBitmapFields {
-  readonly #file: QdbReader;
+  /** What functions such as `readBitmap` read the file by. @internal */
+  readonly reader: QdbReader;
 
-  private constructor(file: QdbReader, index: QdbIndex, entry: BitmapEntry) {
+  private constructor(reader: QdbReader, index: QdbIndex, entry: BitmapEntry) {
     super(index, entry);
-    this.#file = file;
+    this.reader = reader;
   }
 
   /** Makes the handle on the bitmap of an entry in the table of `index`. @internal */
-  static of(file: QdbReader, index: QdbIndex, entry: BitmapEntry): StoredBitmap {
-    return new StoredBitmap(file, index, entry);
+  static of(reader: QdbReader, index: QdbIndex, entry: BitmapEntry): StoredBitmap {
+    return new StoredBitmap(reader, index, entry);
   }
 
   /**
@@ -52,20 +52,11 @@ export class StoredBitmap extends StoredBitmapFields {
    * @throws {QdbError} as {@link extents}
    */
   batches(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
-    return streamTask(batchesOf(this.#file, this.entry, options));
+    return streamTask(batchesOf(this.reader, this.entry, options));
   }
 
   /** Counts the dirty bits and bytes of the disk, or of the range `within`. @throws {QdbError} USAGE if `within` is not inside the disk */
   async count(options: CallOptions = {}): Promise<DirtyCount> {
-    return runTask(countOf(this.#file, this.entry, options));
-  }
-
-  /**
-   * Reads all bits into memory. There is no option `within`, since bits outside that range would look clean.
-   * @throws {QdbError} LIMIT if the bits take more than `maxBitmapBytes`; BAD_CHECKSUM if the header was read from the mirror and
-   * `acceptMirror` is not set; see also {@link StoredBitmap}
-   */
-  async read(options: Omit<CallOptions, "within"> = {}): Promise<Bitmap> {
-    return runTask(bitsOf(this.#file, this.entry, options));
+    return runTask(countOf(this.reader, this.entry, options));
   }
 }

@@ -8,6 +8,7 @@ import {
   QdbError,
   QdbFile,
   readAll,
+  readBitmap,
   type StoredBitmap,
 } from "@qdb/format";
 import { QdbEditor, type RequestedBitmap } from "@qdb/format/container";
@@ -47,7 +48,7 @@ const open = (beforeBits: ReturnType<typeof refusing>["beforeBits"]) =>
 /** The calls that give out bits of one bitmap; `left` gets each batch. */
 const READERS: readonly (readonly [name: string, read: (bitmap: StoredBitmap, left: unknown[]) => Promise<unknown>])[] =
   [
-    ["read", (bitmap) => bitmap.read()],
+    ["read", (bitmap) => readBitmap(bitmap)],
     ["count", (bitmap) => bitmap.count()],
     ["count of a range", (bitmap) => bitmap.count({ within: { offset: 0, length: 1 } })],
     ["extents", (bitmap, left) => drain(bitmap.extents(), left)],

@@ -1,5 +1,5 @@
 // An action costs what it changes. Counted at the store: which data clusters one commit reads and writes, and how many bytes in all.
-import { Bitmap, bytesSource, isQdbError, QdbFile } from "@qdb/format";
+import { Bitmap, bytesSource, isQdbError, QdbFile, readBitmap } from "@qdb/format";
 import type { QdbEditor } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { fileOf, MemoryStore, openEditor } from "./store.ts";
@@ -137,10 +137,7 @@ test("a cluster that was not read keeps its checksum: its damage is found afterw
   await editor.read(editor.edits.mark("a", { offset: 0, length: 512 }));
   await editor.commit();
   const file = await QdbFile.open(bytesSource(store.bytes));
-  const error = await file
-    .bitmap("a")
-    .read()
-    .catch((caught: unknown) => caught);
+  const error = await readBitmap(file.bitmap("a")).catch((caught: unknown) => caught);
   expect(isQdbError(error) && error.code).toBe("BAD_CHECKSUM");
   // Marking a part of the damaged cluster has to read it.
   const again = await openEditor(new MemoryStore(bytes));

@@ -1,6 +1,6 @@
 // What edits promise of every action: dirt is removed only by actions that say so, nothing is changed behind an editor, and an action
 // that fails leaves nothing of itself.
-import { Bitmap, bytesSource, QdbError, QdbFile } from "@qdb/format";
+import { Bitmap, bytesSource, QdbError, QdbFile, readBitmap } from "@qdb/format";
 import {
   decodeRecord,
   type Edits,
@@ -225,7 +225,7 @@ describe("behind the editor", () => {
     await editor.commit();
     const file = await QdbFile.open(bytesSource(store.bytes));
     for (const name of ["new", "a"]) {
-      expect((await file.bitmap(name).read()).equals(source())).toBe(true);
+      expect((await readBitmap(file.bitmap(name))).equals(source())).toBe(true);
       expect(file.bitmap(name).entry.parseRecords()).toEqual([{ type: 77, data: rep(7, 4) }]);
     }
   });

@@ -1,5 +1,5 @@
 // Every action on the bitmaps of a file, compared with a model: sets of bit numbers, flags, records.
-import { Bitmap, bytesSource, QdbFile } from "@qdb/format";
+import { Bitmap, bytesSource, QdbFile, readBitmap } from "@qdb/format";
 import { type FileContents, FLAG, QdbEditor, RECORD, type Tlv, toHex } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { file, join, rep, tlv } from "./hand.ts";
@@ -346,7 +346,7 @@ async function compare(
     });
     const bits = Bitmap.clean(model);
     for (const bit of model.dirty) bits.markBits({ first: bit, end: bit + 1 });
-    expect((await stored.read()).equals(bits), model.name).toBe(true);
+    expect((await readBitmap(stored)).equals(bits), model.name).toBe(true);
     contents.push({
       nameBytes: utf8(model.name),
       flags: model.flags,

@@ -1,5 +1,5 @@
 // Every entry that takes a size, an offset or a length, given what is none: USAGE that names the argument, and nothing else.
-import { Bitmap, bytesSource, ExtentBatch, QdbFile, readAll, readExtentMap } from "@qdb/format";
+import { Bitmap, bytesSource, ExtentBatch, QdbFile, readAll, readBitmap, readExtentMap } from "@qdb/format";
 import {
   bitsInward,
   bitsOf,
@@ -155,7 +155,7 @@ describe("limits that are no number of bytes or things", () => {
   const ids = { fileId: new Uint8Array(16), writerId: new Uint8Array(16) };
   /** Calls that end well if the limit is large enough, by the limit. */
   const calls: [name: string, call: (limit: number) => unknown][] = [
-    ["maxBitmapBytes of read", async (limit) => (await opened(limit)).bitmap("a").read()],
+    ["maxBitmapBytes of read", async (limit) => readBitmap((await opened(limit)).bitmap("a"))],
     ["maxBitmapBytes of readAll", async (limit) => readAll(await opened(limit))],
     [
       "maxBitmapBytes of readAllPlan",

@@ -1,5 +1,5 @@
 // Open files whose calls are awaited, and those whose calls block: what every host promises of both, and the second kind beside a writer.
-import { type AnySource, QdbFile, QdbFileSync, type SyncByteSource } from "@qdb/format";
+import { type AnySource, QdbFile, QdbFileSync, readBitmapSync, type SyncByteSource } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { readingContract } from "./contract/reading.ts";
@@ -83,7 +83,7 @@ describe("QdbFileSync", () => {
   const dirty = (opened: QdbFileSync): number[] => [...opened.bitmap("a").batches()].flatMap(({ runs }) => [...runs]);
 
   const calls: Readonly<Record<string, (opened: QdbFileSync) => unknown>> = {
-    read: (opened) => opened.bitmap("a").read().nextDirty(),
+    read: (opened) => readBitmapSync(opened.bitmap("a")).nextDirty(),
     count: (opened) => opened.bitmap("a").count().bits,
     batches: dirty,
     extents: (opened) => [...opened.bitmap("a").extents()].map(({ offset }) => Number(offset) / 65536),

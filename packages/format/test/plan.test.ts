@@ -7,6 +7,7 @@ import {
   isQdbError,
   QdbError,
   QdbFile,
+  readBitmap,
 } from "@qdb/format";
 import {
   bitmapPlan,
@@ -384,7 +385,7 @@ describe("an AbortSignal", () => {
     const file = await QdbFile.open(bytesSource(bytes));
     const [bitmap] = file.bitmaps;
     for (const call of [
-      () => bitmap?.read({ signal }),
+      () => bitmap && readBitmap(bitmap, { signal }),
       () => bitmap?.count({ signal }),
       () => countAll(file, { signal }),
       () => collect(dumpQdb(file, { signal })),

@@ -12,6 +12,7 @@ import {
   QdbError,
   QdbFile,
   readAll,
+  readBitmap,
   type SyncByteSource,
 } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
@@ -107,7 +108,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     const disk = changing(state(3));
     const opened = await QdbFile.open(source(disk, kind), OPTIONS);
     expect(disk.reads).toBe(3); // primary, table, primary
-    expect((await opened.bitmap("a").read()).nextDirty()).toBe(3);
+    expect((await readBitmap(opened.bitmap("a"))).nextDirty()).toBe(3);
     expect(disk.reads).toBe(6); // L1 area, data, primary
   });
 
@@ -125,7 +126,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
 
   it("starts over where a commit comes in during a call, and gives the new state", async () => {
     const calls: Record<string, (opened: QdbFile) => Promise<unknown>> = {
-      read: async (opened) => (await opened.bitmap("a").read()).nextDirty(),
+      read: async (opened) => (await readBitmap(opened.bitmap("a"))).nextDirty(),
       count: async (opened) => (await opened.bitmap("a").count()).bits,
       "count of all": async (opened) => (await countAll(opened)).map(({ dirty }) => dirty?.bits),
       extents: (opened) => extents(opened, "a"),
@@ -357,7 +358,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
       header: { generation: "4" },
       bitmaps: [{ dirty: [["196608", "65536"]] }],
     });
-    expect((await opened.bitmap("a").read()).nextDirty()).toBe(9);
+    expect((await readBitmap(opened.bitmap("a"))).nextDirty()).toBe(9);
   });
 
   it("dumps a file with a cluster that cannot be read, its length whatever it is", async () => {
@@ -466,7 +467,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     const opened = await QdbFile.open(source(disk, kind), OPTIONS);
     const a = opened.bitmap("a");
     disk.bytes = two("b", "a", 2n);
-    expect((await a.read()).nextDirty()).toBe(1);
+    expect((await readBitmap(a)).nextDirty()).toBe(1);
     disk.bytes = two("b", "c", 3n);
     expect(await code(() => a.count())).toBe("NOT_FOUND");
   });
@@ -503,7 +504,7 @@ describe.each(KINDS)("a reader of a %s source on a disk that dies", (kind) => {
     return disk;
   };
   const CALLS: Readonly<Record<string, (opened: QdbFile) => Promise<unknown>>> = {
-    read: (opened) => opened.bitmap("a").read(),
+    read: (opened) => readBitmap(opened.bitmap("a")),
     "read of all": (opened) => readAll(opened),
     count: (opened) => opened.bitmap("a").count(),
     "count of all": (opened) => countAll(opened),
@@ -722,7 +723,7 @@ describe("a source that cannot change", () => {
     const { source, reads } = counting(state(3), kind);
     const opened = await QdbFile.open(source, OPTIONS);
     expect(reads).toEqual(["0+4096", "8192+48"]);
-    expect((await opened.bitmap("a").read()).nextDirty()).toBe(3);
+    expect((await readBitmap(opened.bitmap("a"))).nextDirty()).toBe(3);
     expect(reads.slice(2)).toEqual(["8704+16", "9216+512"]);
     expect(await extents(opened, "a")).toEqual([3, 3]);
     for await (const _ of dumpQdb(opened));

@@ -1,5 +1,5 @@
 // The handle on a bitmap of an open file: what it says of the table, its extents one by one, and the file that closes itself.
-import { type AnySource, Bitmap, bytesSource, countAll, QdbFile } from "@qdb/format";
+import { type AnySource, Bitmap, bytesSource, countAll, QdbFile, readBitmap } from "@qdb/format";
 import { expect, test } from "vitest";
 import { be, bits, file, hex, join, tlv, utf8 } from "./hand.ts";
 import { ZLIB } from "./store.ts";
@@ -85,7 +85,7 @@ test("extents, one by one and in batches, clipped to the disk and to the range a
     { offset: 1000n, length: 24n },
     { offset: 2560n, length: 1n },
   ]);
-  const bitsRead = await bitmap.read();
+  const bitsRead = await readBitmap(bitmap);
   expect([...bitsRead.extents()]).toEqual(await all());
 });
 
@@ -111,7 +111,7 @@ test("a part of the disk without a length reaches to its end", async () => {
   ];
   expect(extents).toEqual(expected);
   expect(await bitmap.count({ within })).toEqual({ bits: 2, bytes: 524n });
-  expect([...(await bitmap.read()).extents({ within })]).toEqual(expected);
+  expect([...(await readBitmap(bitmap)).extents({ within })]).toEqual(expected);
   expect(await bitmap.count({ within: { offset: SIZE } })).toEqual({ bits: 0, bytes: 0n });
   await expect(bitmap.count({ within: { offset: SIZE + 1n } })).rejects.toMatchObject({ code: "USAGE" });
 });

@@ -9,6 +9,7 @@ import {
   extentsOfAll,
   type QdbFile,
   readAll,
+  readBitmap,
   type StoredBitmap,
 } from "@qdb/format";
 import { encodeRecord, writeImage } from "@qdb/format/container";
@@ -71,7 +72,7 @@ const READERS: readonly (readonly [string, (file: QdbFile) => Promise<unknown>, 
     (file) => file.bitmap("b").count({ within: { offset: 0, length: 512 } }),
     { bits: 0, bytes: 0n },
   ],
-  ["read", async (file) => (await file.bitmap("b").read()).count(), 1],
+  ["read", async (file) => (await readBitmap(file.bitmap("b"))).count(), 1],
 ];
 
 /** The codes of the problems of both bitmaps, by both calls that read all. */
@@ -233,7 +234,7 @@ test("the bits of a state are compared with the stamp of that state", async () =
   const file = await openQdb(path);
   const before = file.bitmap("b");
   utimesSync(disk, 1, 1);
-  expect((await errorOf(() => before.read())).code).toBe("WRONG_DISK");
+  expect((await errorOf(() => readBitmap(before))).code).toBe("WRONG_DISK");
   const editor = await openQdbEditor(path);
   const { diskStamp: stamp } = lookAtDisk(disk);
   const records = [encodeRecord({ kind: "disk", text: disk }), encodeRecord({ kind: "stamp", stamp })];
@@ -245,6 +246,6 @@ test("the bits of a state are compared with the stamp of that state", async () =
   });
   await editor.commit();
   await editor.close();
-  expect((await before.read()).count()).toBe(8);
+  expect((await readBitmap(before)).count()).toBe(8);
   await file.close();
 });

@@ -1,5 +1,5 @@
 // What reading a file behind HTTP costs, counted at the server.
-import { Bitmap } from "@qdb/format";
+import { Bitmap, readBitmap } from "@qdb/format";
 import { imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { openQdb } from "@qdb/io-web";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -60,7 +60,7 @@ test("a commit at the server between two requests is SOURCE_CHANGED, or the new 
     served.bytes = after;
     served.headers.ETag = etag === '"strong"' ? '"other"' : etag;
     // Without a strong ETag, the reader finds the commit by the header.
-    const reading = file.bitmap("a").read();
+    const reading = readBitmap(file.bitmap("a"));
     if (etag === '"strong"') await expect(reading).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
     else expect((await reading).nextDirty()).toBe(2);
   }

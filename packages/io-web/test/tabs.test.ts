@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readBitmap } from "@qdb/format";
 import { openQdb } from "@qdb/io-node";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -47,7 +48,7 @@ function check(path: string): { status: number | null; stderr: string } {
 
 async function dirtyOf(path: string, name: string): Promise<number[]> {
   const file = await openQdb(path);
-  const bits = await file.bitmap(name).read();
+  const bits = await readBitmap(file.bitmap(name));
   await file.close();
   return Array.from({ length: bits.bitCount }, (_, bit) => bit).filter((bit) => bits.isDirty(bit));
 }

@@ -1,4 +1,4 @@
-import { type Bitmap, QdbError, quote } from "@qdb/format";
+import { type Bitmap, QdbError, quote, readBitmap } from "@qdb/format";
 import { bitmapPlan, type Plan } from "@qdb/format/container";
 import { closingOnError } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
@@ -25,7 +25,7 @@ export async function openSourceFile(path: string, call: Call): Promise<SourceFi
 async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
   const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
   return {
-    read: (name) => about(path, () => file.bitmap(name).read({ signal: call.signal })),
+    read: (name) => about(path, () => readBitmap(file.bitmap(name), { signal: call.signal })),
     close: () => file.close(),
   };
 }

@@ -1,4 +1,4 @@
-import type { Bitmap, QdbFile } from "@qdb/format";
+import { type Bitmap, type QdbFile, readBitmap } from "@qdb/format";
 import { closing, shortSize } from "@qdb/format/internal";
 import { copyExtents } from "@qdb/io-node";
 import { about, diskOf, mirrorOptions, openFile } from "../files/open-qdb.ts";
@@ -45,5 +45,5 @@ async function run(call: Call): Promise<number> {
 
 /** Reads and verifies all bits of a bitmap, before the first byte is copied. */
 async function readBits(qdb: QdbFile, file: string, name: string, { signal }: Call): Promise<Bitmap> {
-  return about(file, () => qdb.bitmap(name).read({ signal }));
+  return about(file, () => readBitmap(qdb.bitmap(name), { signal }));
 }

@@ -1,4 +1,4 @@
-import { type Bitmap, QdbError } from "@qdb/format";
+import { type Bitmap, QdbError, readBitmap } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
@@ -50,7 +50,7 @@ async function readBits(path: string, name: string, call: Call): Promise<Bitmap>
     const progress = call.progress("reading");
     try {
       const options = { signal: call.signal, onProgress: progress.onProgress };
-      return await about(path, () => file.bitmap(name).read(options));
+      return await about(path, () => readBitmap(file.bitmap(name), options));
     } finally {
       progress.end();
     }

@@ -18,7 +18,7 @@ export interface ReadOptions {
  * bytes that are missing. The bytes that it returns never change, and the caller does not write to them.
  *
  * A file is read in rounds; the ranges of one round do not depend on each other. `QdbFile.open` reads the header, then the bitmap table. A
- * call that reads bits reads L1 areas, then data: `read`, `readAll` and `countAll` about 16 MiB in a round, `extents`, `batches` and `count`
+ * call that reads bits reads L1 areas, then data: `readBitmap`, `readAll` and `countAll` about 16 MiB in a round, `extents`, `batches` and `count`
  * of a bitmap about 256 KiB. Unless the source is immutable, the header is read again at the end, to find out whether a writer has committed.
  * @example
  * // An object in a store that returns several ranges in one request.

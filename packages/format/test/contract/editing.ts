@@ -7,6 +7,7 @@ import {
   type QdbEdit,
   type QdbError,
   type QdbFile,
+  readBitmap,
 } from "@qdb/format";
 import {
   decodeRecord,
@@ -83,7 +84,7 @@ export function editingContract<Place>(host: EditingHost<Place>): void {
     const content: Record<string, Stored> = {};
     for (const bitmap of file.bitmaps) {
       const { size, granularity, flags } = bitmap.entry.decodeFields();
-      const dirty = dirtyOf(await bitmap.read());
+      const dirty = dirtyOf(await readBitmap(bitmap));
       const records = (bitmap.entry.parseRecords() ?? []).map(decodeRecord);
       content[bitmap.entry.label] = { size, granularity, flags, dirty, records };
     }

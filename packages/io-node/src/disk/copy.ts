@@ -37,7 +37,7 @@ export interface CopyOptions extends TransferOptions {
  * Linux; ABORTED if the signal is aborted; IO if a read, write or flush fails; what opening the files, reading the extents and the sink throw
  * @example
  * const bitmap = file.bitmap("daily");
- * await copyExtents(() => bitmap.read(), "/vm/disk.raw", "/backup/disk.raw");
+ * await copyExtents(() => readBitmap(bitmap), "/vm/disk.raw", "/backup/disk.raw");
  * @example
  * // A store of chunks of 4 MiB. Without `regranulate`, `write` would get parts of chunks.
  * const chunkSize = 2 ** 22;
@@ -47,7 +47,7 @@ export interface CopyOptions extends TransferOptions {
  *   },
  * };
  * const bitmap = file.bitmap("daily");
- * const chunks = async () => (await bitmap.read()).regranulate(chunkSize);
+ * const chunks = async () => (await readBitmap(bitmap)).regranulate(chunkSize);
  * await copyExtents(chunks, "/vm/disk.raw", sink, { chunkSize, disk: bitmap });
  */
 export async function copyExtents(

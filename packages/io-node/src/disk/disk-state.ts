@@ -27,7 +27,7 @@ export interface DiskOptions {
    * // Merges the bitmaps of three days, which are kept in one file, into the bitmap of a new file.
    * await using week = await openQdb("week.qdb", { disk: "ignore" });
    * const bits = Bitmap.clean(week.bitmap("monday"));
-   * for (const day of ["monday", "tuesday", "wednesday"]) bits.merge(await week.bitmap(day).read());
+   * for (const day of ["monday", "tuesday", "wednesday"]) bits.merge(await readBitmap(week.bitmap(day)));
    * await createQdb("changes.qdb", { bitmaps: [{ name: "changes", bits, enabled: false }] });
    */
   readonly disk?: string | "ignore" | undefined;

@@ -13,7 +13,7 @@ export interface QdbOpenOptions extends Omit<OpenOptions, "beforeBits">, DiskOpt
  * The stamp of a bitmap records length, modification time and file id of its disk at the last clean store (spec §3). The disk is compared
  * with the stamp before bits are returned:
  *
- * - `extents`, `batches`, `count` and `read` of a bitmap throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
+ * - `extents`, `batches` and `count` of a bitmap, and `readBitmap`, throw WRONG_DISK if the disk differs, and IO if the disk exists but cannot be examined.
  * - `readAll` and `extentsOfAll` return these errors as the problem of the bitmap.
  * - If nothing exists at the path of the disk, nothing can be compared, and the bits are returned.
  * - A bitmap without a stamp is not compared, and its bits are returned. `copyExtents` accepts any disk of the same size for it.

@@ -2,7 +2,16 @@
 // state: both twins the same, all bits of one commit, no step back.
 import { strictEqual } from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { Bitmap, checkQdb, countAll, dumpQdb, isQdbError, type QdbFile, type StoredBitmap } from "@qdb/format";
+import {
+  Bitmap,
+  checkQdb,
+  countAll,
+  dumpQdb,
+  isQdbError,
+  type QdbFile,
+  readBitmap,
+  type StoredBitmap,
+} from "@qdb/format";
 import { nodeDigests, openFileSource, openQdb } from "../../src/index.ts";
 import { numbered, numberOf } from "./qdb-files.ts";
 
@@ -61,7 +70,7 @@ const uses = {
     strictEqual(unchanged?.dirty?.bits, still);
   },
   async read(file: QdbFile) {
-    isState(await file.bitmap("two").read());
+    isState(await readBitmap(file.bitmap("two")));
   },
   async extents(file: QdbFile) {
     isState(await bitsOf(file.bitmap("one")));
