@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,17 +125,17 @@ static void end_batch(const uint32_t *end, int is_hashed) {
 }
 
 /* Lists the runs of dirty bits in batches. An edge is a bit that differs from the one before it. */
-static void list_runs(int is_hashed) {
+static void list_runs(const uint64_t *from, size_t length, int is_hashed) {
   uint32_t *out = edges;
   uint64_t carry = 0;
   edge_count = 0;
   edge_hash = 0x811c9dc5u;
-  for (size_t at = 0; at < words; at++) {
+  for (size_t at = 0; at < length; at++) {
     if (at % BATCH_WORDS == 0) {
       end_batch(out, is_hashed);
       out = edges;
     }
-    uint64_t word = a[at];
+    uint64_t word = from[at];
     uint64_t edge = word ^ (word << 1 | carry);
     carry = word >> 63;
     if (edge == 0) continue;
@@ -168,7 +167,7 @@ static void list_runs(int is_hashed) {
     for (; left > 0; left--, edge &= edge - 1, is_last ^= 1)
       *out++ = base + (uint32_t)__builtin_ctzll(edge) - is_last;
   }
-  if (carry == 1) *out++ = (uint32_t)(words * 64 - 1);
+  if (carry == 1) *out++ = (uint32_t)(length * 64 - 1);
   end_batch(out, is_hashed);
 }
 
@@ -224,10 +223,22 @@ static uint64_t sync_once(const char *path) {
   return time;
 }
 
-static void run(const char *name) {
+/* Returns the answer of an operation that has made bits: how many of them are dirty, or in a check a hash of all runs. */
+static uint64_t answer_of(const uint64_t *bits, size_t length, int is_check) {
+  if (!is_check) return count_of(bits, length);
+  list_runs(bits, length, 1);
+  return edge_hash;
+}
+
+/* A name with "-check" at its end asks for the full answer of the operation. */
+static void run(char *name) {
   size_t bytes = words * 8;
   uint64_t time, answer = 0;
   uint64_t *fresh = NULL;
+  static const char suffix[] = "-check";
+  size_t length = strlen(name), suffix_length = sizeof suffix - 1;
+  int is_check = length > suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
+  if (is_check) name[length - suffix_length] = 0;
 #define IS(text) (strcmp(name, text) == 0)
 #define TIMED(work) (start_timer(), (work), time = stop_timer())
   if (IS("memcpy")) {
@@ -243,28 +254,28 @@ static void run(const char *name) {
     memcpy(target, a, bytes);
     if (IS("or")) TIMED(or_into(target, b));
     else TIMED(and_not_into(target, b));
-    answer = count_of(target, words);
+    answer = answer_of(target, words, is_check);
   } else if (IS("count")) {
     a[0] ^= 1;
     TIMED(answer = count_of(a, words));
     a[0] ^= 1;
   } else if (IS("zero")) {
     TIMED(answer = first_of_pages());
-  } else if (IS("runs") || IS("runs-check")) {
-    TIMED(list_runs(IS("runs-check")));
-    answer = IS("runs") ? edge_count / 2 : edge_hash;
+  } else if (IS("runs")) {
+    TIMED(list_runs(a, words, is_check));
+    answer = is_check ? edge_hash : edge_count / 2;
   } else if (IS("coarsen")) {
     TIMED(coarsen(target, a));
-    answer = count_of(target, words / 2);
+    answer = answer_of(target, words / 2, is_check);
   } else if (IS("coarsen-fresh")) {
     TIMED((fresh = fresh_memory(bytes), coarsen(fresh, a)));
-    answer = count_of(fresh, words / 2);
+    answer = answer_of(fresh, words / 2, is_check);
   } else if (IS("refine")) {
     TIMED(refine(target, a));
-    answer = count_of(target, words);
+    answer = answer_of(target, words, is_check);
   } else if (IS("refine-fresh")) {
     TIMED((fresh = fresh_memory(bytes), refine(fresh, a)));
-    answer = count_of(fresh, words);
+    answer = answer_of(fresh, words, is_check);
   } else if (strncmp(name, "sync ", 5) == 0) {
     time = sync_once(name + 5);
   } else {
@@ -285,13 +296,7 @@ int main(int count, char **paths) {
   char line[4096];
   while (fgets(line, sizeof line, stdin) != NULL) {
     line[strcspn(line, "\n")] = 0;
-    if (strcmp(line, "peak") == 0) {
-      struct rusage usage;
-      getrusage(RUSAGE_SELF, &usage);
-      printf("0 %ld\n", usage.ru_maxrss);
-    } else {
-      run(line);
-    }
+    run(line);
     fflush(stdout);
   }
   return 0;

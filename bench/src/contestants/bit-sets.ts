@@ -39,8 +39,13 @@ function countRuns(bits: BitSet, hash?: Hash): number {
   bits.forEach((bit) => {
     runs.push(bit);
   });
-  const count = runs.finish();
-  return hash?.value ?? count;
+  return runs.finish();
+}
+
+function hashOf(bits: BitSet): number {
+  const hash = new Hash();
+  countRuns(bits, hash);
+  return hash.value;
 }
 
 /** fastbitset or typedfastbitset. */
@@ -57,24 +62,24 @@ export function bitSetOperations(input: Input, Class: BitSetClass): Operations {
     target.difference(b());
     target.union(a);
   };
-  const size = (): number => target.size();
+  const ofTarget = (begin: () => void) => ({
+    reset: begin,
+    answer: () => target.size(),
+    fullAnswer: () => hashOf(target),
+  });
   return {
     build() {
       const runs = input.runs("a");
-      return operation(
-        () => addRuns(new Class(), runs),
-        (bits) => bits.size(),
-      );
+      return operation(() => addRuns(new Class(), runs), { answer: (bits) => bits.size(), fullAnswer: hashOf });
     },
-    or: () => operation(() => void target.union(b()), size, reset),
-    andnot: () => operation(() => void target.difference(b()), size, reset),
+    or: () => operation(() => void target.union(b()), ofTarget(reset)),
+    andnot: () => operation(() => void target.difference(b()), ofTarget(reset)),
     count: () =>
       countAfterChange(
         () => a.size(),
         () => toggleFirst(a),
       ),
-    runs: () => operation(() => countRuns(a)),
-    "runs-check": () => operation(() => countRuns(a, new Hash())),
+    runs: () => operation(() => countRuns(a), { fullAnswer: () => hashOf(a) }),
     test() {
       const places = input.places();
       return operation(() => {
@@ -88,7 +93,10 @@ export function bitSetOperations(input: Input, Class: BitSetClass): Operations {
       const mark = (): void => {
         for (let at = 0; at < places.length; at++) target.add(wordAt(places, at));
       };
-      return operation(mark, size, () => target.intersection(a));
+      return operation(
+        mark,
+        ofTarget(() => target.intersection(a)),
+      );
     },
   };
 }

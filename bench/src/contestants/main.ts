@@ -1,4 +1,5 @@
 // A contestant in a process of its own: reads the names of operations, one a line, and answers each with a line: nanoseconds and the answer.
+// With `-check` at the end of the name the answer is the full one.
 // Arguments: kind of contestant, the two files of the data, the folder in which the peers are installed.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -35,6 +36,9 @@ async function operationsOf(kind: string, input: Input, peers: string): Promise<
   }
 }
 
+/** At the end of the name of an operation that is run for its full answer. */
+const CHECK = "-check";
+
 /** Shorter times are not worth a look at the processor time, which is told in microseconds. */
 const SHORT = 200_000;
 
@@ -42,7 +46,7 @@ const SHORT = 200_000;
  * Measures an operation. On a busy machine a process waits for a processor, the longer the more often; so the processor time counts if it
  * is less than the time that went by.
  */
-async function measure({ reset, run, answer }: Operation): Promise<string> {
+async function measure({ reset, run, answer, fullAnswer }: Operation, isCheck: boolean): Promise<string> {
   reset?.();
   const usage = process.cpuUsage();
   const start = process.hrtime.bigint();
@@ -52,7 +56,9 @@ async function measure({ reset, run, answer }: Operation): Promise<string> {
   const wall = Number(process.hrtime.bigint() - start);
   const { user, system } = process.cpuUsage(usage);
   const time = wall < SHORT ? wall : Math.min(wall, (user + system) * 1000);
-  return `${time} ${answer === undefined ? result : answer(result)}`;
+  if (!isCheck) return `${time} ${answer === undefined ? result : answer(result)}`;
+  if (fullAnswer === undefined) throw new Error("the operation has no full answer");
+  return `${time} ${fullAnswer(result)}`;
 }
 
 async function main([kind = "", a = "", b = "", peers = ""]: readonly string[]): Promise<void> {
@@ -60,15 +66,13 @@ async function main([kind = "", a = "", b = "", peers = ""]: readonly string[]):
   const made = new Map<string, Operation>();
   console.log("ready");
   for await (const line of createInterface({ input: process.stdin })) {
-    if (line === "peak") {
-      console.log(`0 ${process.resourceUsage().maxRSS}`);
-      continue;
-    }
-    const make = operations[line];
-    if (make === undefined) throw new Error(`${kind} has no operation ${line}`);
-    const operation = made.get(line) ?? make();
-    made.set(line, operation);
-    console.log(await measure(operation).catch(errorLine));
+    const isCheck = line.endsWith(CHECK);
+    const name = isCheck ? line.slice(0, -CHECK.length) : line;
+    const make = operations[name];
+    if (make === undefined) throw new Error(`${kind} has no operation ${name}`);
+    const operation = made.get(name) ?? make();
+    made.set(name, operation);
+    console.log(await measure(operation, isCheck).catch(errorLine));
   }
 }
 

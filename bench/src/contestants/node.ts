@@ -24,15 +24,12 @@ export function nodeOperations(input: Input): Operations {
           copy.set(bytes);
           return zlib.crc32(copy);
         },
-        () => "-",
+        { answer: () => "-" },
       );
     },
     "copy-crc32-fresh"() {
       const bytes = stored();
-      return operation(
-        () => zlib.crc32(bytes.slice()),
-        () => "-",
-      );
+      return operation(() => zlib.crc32(bytes.slice()), { answer: () => "-" });
     },
   };
 }

@@ -8,31 +8,38 @@ export interface Operation {
   readonly run: () => unknown;
   /** Makes the answer of what `run` returned. It is not timed. */
   readonly answer?: (result: unknown) => unknown;
+  /** Makes the answer that says everything of what `run` returned or changed: a hash of all runs of dirty bits. */
+  readonly fullAnswer?: (result: unknown) => unknown;
+}
+
+/** How an operation begins and what it answers, typed. */
+interface Answers<T> {
+  readonly reset?: () => void;
+  readonly answer?: (result: T) => unknown;
+  readonly fullAnswer?: (result: T) => unknown;
 }
 
 /** The operations of a contestant by name. Each is made when it is first asked for, with the data that it needs. */
 export type Operations = Readonly<Record<string, () => Operation>>;
 
 /** Makes an operation of typed functions. */
-export function operation<T>(
-  run: () => T | Promise<T>,
-  answer?: (result: T) => unknown,
-  reset?: () => void,
-): Operation {
+export function operation<T>(run: () => T | Promise<T>, answers: Answers<T> = {}): Operation {
+  const { reset, answer, fullAnswer } = answers;
   return {
     run,
     ...(reset === undefined ? {} : { reset }),
     ...(answer === undefined ? {} : { answer: (result: unknown) => answer(result as T) }),
+    ...(fullAnswer === undefined ? {} : { fullAnswer: (result: unknown) => fullAnswer(result as T) }),
   };
 }
 
 /** Makes an operation that counts after one bit has changed, so that no count is a number that was only kept. `toggle` changes the bit. */
 export function countAfterChange(count: () => number, toggle: () => void): Operation {
-  const changedBack = (result: number): number => {
+  const answer = (result: number): number => {
     toggle();
     return result;
   };
-  return operation(count, changedBack, toggle);
+  return operation(count, { reset: toggle, answer });
 }
 
 /** A number for a list of numbers (FNV-1a over words), which other numbers or another order would change. */

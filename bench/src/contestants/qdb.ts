@@ -41,7 +41,11 @@ export function qdbOperations(input: Input): Operations {
     target.subtract(b());
     target.merge(a);
   };
-  const count = (): number => target.count();
+  const ofTarget = (begin: () => void) => ({
+    reset: begin,
+    answer: () => countOf(target),
+    fullAnswer: () => hashOf(target),
+  });
   return {
     build() {
       const runs = input.runs("a");
@@ -51,30 +55,22 @@ export function qdbOperations(input: Input): Operations {
           bits.markBits({ first: wordAt(runs, at), end: wordAt(runs, at + 1) + 1 });
         return bits;
       };
-      return operation(build, (bits) => bits.count());
+      return operation(build, { answer: countOf, fullAnswer: hashOf });
     },
-    or: () => operation(() => target.merge(b()), count, reset),
-    andnot: () => operation(() => target.subtract(b()), count, reset),
+    or: () => operation(() => target.merge(b()), ofTarget(reset)),
+    andnot: () => operation(() => target.subtract(b()), ofTarget(reset)),
     count: () =>
       countAfterChange(
         () => a.count(),
         () => toggleFirst(a),
       ),
-    runs: () => operation(() => countRuns(a)),
-    "runs-check": () => operation(() => countRuns(a, new Hash())),
+    runs: () => operation(() => countRuns(a), { fullAnswer: () => hashOf(a) }),
     zero: () => operation(() => firstOfPages(a)),
-    coarsen: () =>
-      operation(
-        () => a.regranulate(2 * GRANULARITY),
-        (bits) => bits.count(),
-      ),
+    coarsen: () => operation(() => a.regranulate(2 * GRANULARITY), { answer: countOf, fullAnswer: hashOf }),
     refine() {
       const bits = input.bitCount / 2;
       const half = Bitmap.fromBytes(input.bytes("a").subarray(0, bits / 8), shapeOf(bits));
-      return operation(
-        () => half.regranulate(GRANULARITY / 2),
-        (fine) => fine.count(),
-      );
+      return operation(() => half.regranulate(GRANULARITY / 2), { answer: countOf, fullAnswer: hashOf });
     },
     test() {
       const places = input.places();
@@ -92,25 +88,31 @@ export function qdbOperations(input: Input): Operations {
           target.markBits({ first, end: first + 1 });
         }
       };
-      return operation(mark, count, () => target.intersect(a));
+      return operation(
+        mark,
+        ofTarget(() => target.intersect(a)),
+      );
     },
-    save: () =>
-      operation(
-        () => saved(a),
-        () => a.count(),
-      ),
+    save: () => operation(() => saved(a), { answer: () => countOf(a) }),
     load() {
       const bytes = saved(a);
-      return operation(
-        () => loaded(bytes),
-        (bits) => bits.count(),
-      );
+      return operation(() => loaded(bytes), { answer: countOf });
     },
     crc32() {
       const bytes = input.bytes("a");
       return operation(() => crc32(bytes));
     },
   };
+}
+
+function countOf(bits: Bitmap): number {
+  return bits.count();
+}
+
+function hashOf(bits: Bitmap): number {
+  const hash = new Hash();
+  countRuns(bits, hash);
+  return hash.value;
 }
 
 function toggleFirst(bits: Bitmap): void {
@@ -124,7 +126,7 @@ function countRuns(bits: Bitmap, hash?: Hash): number {
     hash?.add(batch.runs);
     count += batch.count;
   }
-  return hash?.value ?? count;
+  return count;
 }
 
 function firstOfPages(bits: Bitmap): number {

@@ -85,43 +85,42 @@ export function roaringOperations(input: Input, { RoaringBitmap32 }: RoaringModu
     target.dispose?.();
     target = a.clone();
   };
+  const hashOf = (bits: Roaring): number => {
+    const hash = new Hash();
+    countRuns(bits, input.bitCount, hash);
+    return hash.value;
+  };
   const sizeAndDispose = (bits: Roaring): number => {
     const { size } = bits;
     bits.dispose?.();
     return size;
   };
+  const hashAndDispose = (bits: Roaring): number => {
+    const hash = hashOf(bits);
+    bits.dispose?.();
+    return hash;
+  };
+  const ofTarget = { reset, answer: () => target.size, fullAnswer: () => hashOf(target) };
   return {
     build() {
       const runs = input.runs("a");
-      return operation(() => addRuns(new RoaringBitmap32(), runs), sizeAndDispose);
+      return operation(() => addRuns(new RoaringBitmap32(), runs), {
+        answer: sizeAndDispose,
+        fullAnswer: hashAndDispose,
+      });
     },
-    or: () =>
-      operation(
-        () => target.orInPlace(b()),
-        () => target.size,
-        reset,
-      ),
-    andnot: () =>
-      operation(
-        () => target.andNotInPlace(b()),
-        () => target.size,
-        reset,
-      ),
+    or: () => operation(() => target.orInPlace(b()), ofTarget),
+    andnot: () => operation(() => target.andNotInPlace(b()), ofTarget),
     count: () =>
       countAfterChange(
         () => a.size,
         () => toggleFirst(a),
       ),
-    runs: () => operation(() => countRuns(a, input.bitCount)),
-    "runs-check": () => operation(() => countRuns(a, input.bitCount, new Hash())),
-    save: () =>
-      operation(
-        () => a.serialize("portable"),
-        () => a.size,
-      ),
+    runs: () => operation(() => countRuns(a, input.bitCount), { fullAnswer: () => hashOf(a) }),
+    save: () => operation(() => a.serialize("portable"), { answer: () => a.size }),
     load() {
       const bytes = a.serialize("portable");
-      return operation(() => RoaringBitmap32.deserialize(bytes, "portable"), sizeAndDispose);
+      return operation(() => RoaringBitmap32.deserialize(bytes, "portable"), { answer: sizeAndDispose });
     },
   };
 }
@@ -144,6 +143,5 @@ function countRuns(bits: Roaring, bitCount: number, hash?: Hash): number {
     const part = new Uint32Array(PART);
     for (let first = 0; first < bitCount; first += PART) push(bits.rangeUint32Array(first, first + PART, part));
   }
-  const count = runs.finish();
-  return hash?.value ?? count;
+  return runs.finish();
 }

@@ -17,18 +17,20 @@ export class DataFolder {
   /** Returns the files of a cell. */
   files(cell: Cell): CellFiles {
     const file = (name: "a" | "b"): string => {
-      const path = join(this.path, `${nameOf(cell).replaceAll(/[^a-z0-9.]+/gi, "-")}.${name}`);
+      const path = this.#path(cell, name);
       if (!existsSync(path)) writeFileSync(path, makeBits(cell, name));
       return path;
     };
     return { a: file("a"), b: file("b") };
   }
 
-  /** Removes the files of a cell, of which the large ones would fill the disk. */
+  #path(cell: Cell, name: "a" | "b"): string {
+    return join(this.path, `${nameOf(cell).replaceAll(/[^a-z0-9.]+/gi, "-")}.${name}`);
+  }
+
+  /** Removes the files of a cell, which would fill the disk. They are made again if they are asked for. */
   drop(cell: Cell): void {
-    const files = this.files(cell);
-    rmSync(files.a);
-    rmSync(files.b);
+    for (const name of ["a", "b"] as const) rmSync(this.#path(cell, name), { force: true });
   }
 
   /** Removes the folder. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface, type Interface } from "node:readline";
 import { measuredEnvironment } from "../setup/environment.ts";
+import { peakOf, resetPeak } from "./memory.ts";
 
 /** One run of an operation. */
 export interface Run {
@@ -53,11 +54,14 @@ export class Child {
     return { nanoseconds: Number(nanoseconds), answer };
   }
 
-  /** Returns the most memory that the process had, in bytes; NaN if it has ended. */
-  async peak(): Promise<number> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return Number.NaN;
-    const { answer } = await this.run("peak");
-    return Number(answer) * 1024;
+  /** Begins to look at the memory of the process. */
+  resetPeak(): void {
+    if (this.#process.pid !== undefined) resetPeak(this.#process.pid);
+  }
+
+  /** The most memory that the process had since `resetPeak`, in bytes; undefined if it is not known, or if the process has ended. */
+  get peak(): number | undefined {
+    return this.#process.pid === undefined ? undefined : peakOf(this.#process.pid);
   }
 
   /** Ends the process at once. */

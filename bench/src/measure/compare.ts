@@ -25,8 +25,8 @@ export interface Match {
   readonly rivals: readonly Rival[];
 }
 
-/** Operations whose answers alone are compared, in full, before they are measured: listings answer with a number of runs. */
-const CHECKS: Readonly<Record<string, string>> = { runs: "runs-check" };
+/** Operations whose results are compared in full before they are measured. Their answers are only numbers of dirty bits or of runs. */
+const CHECKED: readonly string[] = ["build", "or", "andnot", "runs", "coarsen", "refine", "mark"];
 
 /** Measures operations on the data of one cell. Each contestant has one process, which does all of its operations. */
 export async function compare(lab: Lab, cell: Cell, matches: readonly Match[]): Promise<Comparison[]> {
@@ -34,17 +34,15 @@ export async function compare(lab: Lab, cell: Cell, matches: readonly Match[]): 
   try {
     for (const kind of new Set<Kind>(["qdb", ...matches.flatMap(({ rivals }) => rivals.map((rival) => rival.kind))]))
       children.set(kind, await lab.start(kind, cell));
-    const measured: { match: Match; samples: readonly Sample[] }[] = [];
+    const compared: Comparison[] = [];
     for (const match of matches) {
       lab.say(`${nameOf(cell)}: ${match.label}`);
       const entrants = entrantsOf(match, children);
-      const check = CHECKS[match.operation];
-      const options = { ...lab.effort(cell.mebibytes), ...(check === undefined ? {} : { check }) };
-      measured.push({ match, samples: await contest(entrants, options) });
+      const hasCheck = CHECKED.includes(match.operation);
+      const samples = await contest(entrants, { ...lab.effort(cell.mebibytes), hasCheck });
+      compared.push(comparisonOf(nameOf(cell), match, samples, children));
     }
-    const peaks = new Map<Kind, number>();
-    for (const [kind, child] of children) if (child instanceof Child) peaks.set(kind, await child.peak());
-    return measured.map(({ match, samples }) => comparisonOf(nameOf(cell), match, samples, children, peaks));
+    return compared;
   } finally {
     for (const child of children.values()) if (child instanceof Child) child.kill();
   }
@@ -69,7 +67,6 @@ function comparisonOf(
   { label: operation, rivals }: Match,
   samples: readonly Sample[],
   children: ReadonlyMap<Kind, Child | Missing>,
-  peaks: ReadonlyMap<Kind, number>,
 ): Comparison {
   const sampleOf = (label: string): Sample => {
     const sample = samples.find((one) => one.label === label);
@@ -77,19 +74,18 @@ function comparisonOf(
     return sample;
   };
   const timesOf = (label: string): readonly number[] => sampleOf(label).times;
-  const measured = (kind: Kind, label: string): Measured => {
-    const peak = peaks.get(kind);
-    if (peak === undefined) throw new Error(`the memory of ${label} is not known`);
-    return { label, time: spreadOf(timesOf(label)), peak };
+  const measured = (label: string): Measured => {
+    const { times, peak } = sampleOf(label);
+    return { label, time: spreadOf(times), ...(peak === undefined ? {} : { peak }) };
   };
   const peers = rivals.map((rival): Peer => {
     const label = labelOf(rival);
     const child = children.get(rival.kind);
     if (child !== undefined && !(child instanceof Child)) return { label, missing: child.missing };
     const { failed } = sampleOf(label);
-    if (failed !== undefined) return { label, missing: `failed: ${failed}` };
+    if (failed !== undefined) return { label, missing: failed };
     const ratio = ratioOf(timesOf("QDB"), timesOf(label));
-    return { ...measured(rival.kind, label), ratio, ...(rival.goal === undefined ? {} : { goal: rival.goal }) };
+    return { ...measured(label), ratio, ...(rival.goal === undefined ? {} : { goal: rival.goal }) };
   });
-  return { data, operation, rounds: timesOf("QDB").length, qdb: measured("qdb", "QDB"), peers };
+  return { data, operation, rounds: timesOf("QDB").length, qdb: measured("QDB"), peers };
 }

@@ -6,7 +6,7 @@ export interface Entrant {
   readonly label: string;
   readonly child: Child;
   readonly operation: string;
-  /** Whether it is left out if it fails, instead of the whole run: another library, which may not be able to do it. */
+  /** Whether it is left out if it fails or gives a wrong answer, instead of the whole run: another library, which may not be able to do it. */
   readonly mayFail?: boolean;
 }
 
@@ -15,6 +15,8 @@ export interface Sample {
   readonly label: string;
   /** A time for each round, in nanoseconds. */
   readonly times: readonly number[];
+  /** The most memory that its process had meanwhile, in bytes; absent if it is not known. */
+  readonly peak?: number;
   /** Why it was left out. */
   readonly failed?: string;
 }
@@ -31,8 +33,8 @@ export interface Effort {
 
 /** How a contest is run. */
 export interface ContestOptions extends Effort {
-  /** An operation that all do once before, for its answer alone. */
-  readonly check?: string;
+  /** Whether each does once before what its operation with `-check` at the end of the name does, for its answer alone (default false). */
+  readonly hasCheck?: boolean;
   /** Whether all have the same data, and so the same answers (default true). */
   readonly isSameData?: boolean;
 }
@@ -40,16 +42,17 @@ export interface ContestOptions extends Effort {
 /**
  * Runs the operations in turn, A B C A B C …, so that all are measured in the same state of the machine. The first rounds are not counted:
  * at least one, and others for a fifth of the time, since code that ran a few times is not compiled yet.
- * @throws {Error} if an operation fails, or if the answers of a round are not the same
+ * @throws {Error} if an operation fails, or if the answers of a round are not the same and it is not clear which library is wrong
  */
 export async function contest(entrants: readonly Entrant[], options: ContestOptions): Promise<Sample[]> {
-  const { check, isSameData = true, least, most, seconds } = options;
+  const { hasCheck = false, isSameData = true, least, most, seconds } = options;
   const all = entrants.map((entrant) => new Participant(entrant));
-  if (check !== undefined) requireSameAnswers(await round(all, check));
+  if (hasCheck) leaveOutWrong(await round(all, "-check"));
+  for (const { entrant } of all) entrant.child.resetPeak();
   const start = performance.now();
   const next = async (): Promise<Map<Participant, Run>> => {
     const runs = await round(all);
-    if (isSameData) requireSameAnswers(runs);
+    if (isSameData) leaveOutWrong(runs);
     return runs;
   };
   do await next();
@@ -71,36 +74,52 @@ class Participant {
   }
 
   get sample(): Sample {
-    const { label } = this.entrant;
-    return this.failed === undefined ? { label, times: this.times } : { label, times: [], failed: this.failed };
+    const { label, child } = this.entrant;
+    if (this.failed !== undefined) return { label, times: [], failed: this.failed };
+    const { peak } = child;
+    return { label, times: this.times, ...(peak === undefined ? {} : { peak }) };
   }
 }
 
 /** Answer of an operation that has none to compare. */
 const NO_ANSWER = "-";
 
-/** Runs each operation once, or another one instead, but none of those that have failed. */
-async function round(all: readonly Participant[], operation?: string): Promise<Map<Participant, Run>> {
+/** Runs the operation of each once, with something at the end of its name, but none of those that have failed. */
+async function round(all: readonly Participant[], suffix = ""): Promise<Map<Participant, Run>> {
   const runs = new Map<Participant, Run>();
   for (const participant of all) {
     if (participant.failed !== undefined) continue;
     const { entrant } = participant;
     try {
-      runs.set(participant, await entrant.child.run(operation ?? entrant.operation));
+      runs.set(participant, await entrant.child.run(entrant.operation + suffix));
     } catch (error) {
       if (entrant.mayFail !== true) throw error;
-      participant.failed = error instanceof Error ? error.message : String(error);
+      participant.failed = `failed: ${error instanceof Error ? error.message : String(error)}`;
     }
   }
   return runs;
 }
 
-function requireSameAnswers(runs: ReadonlyMap<Participant, Run>): void {
+/**
+ * Compares the answers of a round with that of the first entrant. A library with another answer is wrong, and left out, if at least one other
+ * entrant has the answer of the first, and more have it than any other answer.
+ * @throws {Error} if it is not clear who is wrong, or if it is none of the libraries
+ */
+function leaveOutWrong(runs: ReadonlyMap<Participant, Run>): void {
   const answers = [...runs].filter(([, { answer }]) => answer !== NO_ANSWER);
-  const [first, ...others] = answers.map(([{ entrant }, { answer }]) => {
-    return { answer, name: `${entrant.label} ${entrant.operation}` };
-  });
-  const other = others.find(({ answer }) => answer !== first?.answer);
-  if (first !== undefined && other !== undefined)
-    throw new Error(`${first.name} gives ${first.answer}, ${other.name} gives ${other.answer}`);
+  const votes = new Map<string, number>();
+  for (const [, { answer }] of answers) votes.set(answer, (votes.get(answer) ?? 0) + 1);
+  const [first, ...others] = votes;
+  if (first === undefined || others.length === 0) return;
+  const [right, agreeing] = first;
+  const wrong = answers.filter(([, { answer }]) => answer !== right);
+  const isClear =
+    agreeing > 1 &&
+    others.every(([, count]) => count < agreeing) &&
+    wrong.every(([{ entrant }]) => entrant.mayFail === true);
+  if (!isClear) {
+    const all = answers.map(([{ entrant }, { answer }]) => `${entrant.label} ${entrant.operation} gives ${answer}`);
+    throw new Error(`the answers differ: ${all.join(", ")}`);
+  }
+  for (const [participant, { answer }] of wrong) participant.failed = `wrong: gives ${answer}, others ${right}`;
 }

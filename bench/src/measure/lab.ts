@@ -22,12 +22,12 @@ export interface Missing {
   readonly missing: string;
 }
 
-/** The programs that are measured. */
+/** The programs that are measured, each built or installed when it is first needed. */
 interface Programs {
-  readonly peers: Peers;
-  readonly floor: Floor;
+  peers?: Peers;
+  floor?: Floor;
   /** The program of the contestants that run in Node.js. */
-  readonly contestants: string;
+  contestants?: string;
 }
 
 /** What measuring needs: the data, the programs, and how much is to be done. */
@@ -36,21 +36,11 @@ export class Lab {
   readonly node: MeasuredNode = measuredNode();
   readonly data = new DataFolder();
   readonly say: (text: string) => void;
-  #programs: Programs | undefined;
+  readonly #programs: Programs = {};
 
   constructor(options: { readonly quick: boolean; readonly say: (text: string) => void }) {
     this.quick = options.quick;
     this.say = options.say;
-  }
-
-  /** Builds and installs what is missing, when the first contestant is started. */
-  async #ready(): Promise<Programs> {
-    this.#programs ??= {
-      peers: bringPeers(this.node, this.say),
-      floor: compileFloor(),
-      contestants: await bundleContestants(),
-    };
-    return this.#programs;
   }
 
   /** How often operations run on data of a size. */
@@ -66,18 +56,26 @@ export class Lab {
 
   /** Starts a contestant on the data of a cell. @throws {Error} if one that is no other library fails */
   async start(kind: Kind, cell: Cell): Promise<Child | Missing> {
-    const { peers, floor, contestants } = await this.#ready();
-    const { a, b } = this.data.files(cell);
+    const programs = this.#programs;
     if (kind === "C") {
+      programs.floor ??= compileFloor();
+      const { floor } = programs;
       if (floor.missing !== undefined) return floor;
+      const { a, b } = this.data.files(cell);
       return Child.start(floor.path, [a, b]);
     }
-    const start = (): Promise<Child> => Child.start(this.node.path, [contestants, kind, a, b, peers.folder]);
+    programs.contestants ??= await bundleContestants();
+    const { contestants } = programs;
+    const { a, b } = this.data.files(cell);
+    const start = (...peers: readonly string[]): Promise<Child> =>
+      Child.start(this.node.path, [contestants, kind, a, b, ...peers]);
     if (!isLibrary(kind)) return start();
+    programs.peers ??= bringPeers(this.node, this.say);
+    const { peers } = programs;
     const missing = peers.missing(kind);
     if (missing !== undefined) return { missing };
     try {
-      return await start();
+      return await start(peers.folder);
     } catch (error) {
       return { missing: `failed: ${error instanceof Error ? error.message : String(error)}` };
     }

@@ -18,7 +18,11 @@ export function withTable(document: string, results: Results): string {
 /** Returns the results as Markdown: ratios, and no times, which are those of one machine. */
 export function markdownOf(results: Results): string {
   const rows = results.rows.filter(({ limits }) => limits === undefined);
-  return `${machineText(results)}.\n\n${rows.map(rowMarkdown).join("\n")}`;
+  const charts = [
+    ...(rows.some(({ comparisons }) => comparisons !== undefined) ? ["![All ratios](ratios.svg)\n\n"] : []),
+    ...(rows.some(({ curves }) => curves !== undefined) ? ["![How the time grows](growth.svg)\n\n"] : []),
+  ];
+  return `${machineText(results)}.\n\n${charts.join("")}${rows.map(rowMarkdown).join("\n")}`;
 }
 
 function rowMarkdown({ title, comparisons = [], curves = [], costs }: RowResult): string {
@@ -61,9 +65,18 @@ function curveTables(curves: readonly Curve[]): string[] {
       const last = ratioText({ ratio: growth, goal });
       return [operation, ...points.slice(0, -1).map(({ time }) => short(time.median / first)), last];
     });
-    const peaks = group[0]?.points.map(({ peak }) => `${mebibytes(peak)} MiB`) ?? [];
-    return table([[quantity, ...amounts], ...lines, ["peak memory", ...peaks]]);
+    return table([
+      [quantity, ...amounts],
+      ...lines,
+      ["most memory, MiB", ...amounts.map((_, at) => peakAt(group, at))],
+    ]);
   });
+}
+
+/** The most memory of all operations at a point. */
+function peakAt(curves: readonly Curve[], at: number): string {
+  const peaks = curves.flatMap(({ points }) => itemAt(points, at).peak ?? []);
+  return mebibytes(peaks.length === 0 ? undefined : Math.max(...peaks));
 }
 
 function table([head = [], ...lines]: readonly (readonly string[])[]): string {

@@ -16,7 +16,7 @@ export function milliseconds(nanoseconds: number): string {
   return short(nanoseconds / 1e6);
 }
 
-/** Returns bytes as MiB. */
-export function mebibytes(bytes: number): string {
-  return String(Math.round(bytes / 2 ** 20));
+/** Returns bytes as MiB; a question mark if they are not known. */
+export function mebibytes(bytes: number | undefined): string {
+  return bytes === undefined ? "?" : String(Math.round(bytes / 2 ** 20));
 }

@@ -6,8 +6,8 @@ export interface Measured {
   readonly label: string;
   /** Nanoseconds of one run. */
   readonly time: Spread;
-  /** Most memory that its process had, with everything that this process did on the data, in bytes. */
-  readonly peak: number;
+  /** Most memory that its process had during the operation, its data included, in bytes; absent if it is not known. */
+  readonly peak?: number;
 }
 
 /** A contestant that QDB was compared with. */
@@ -34,19 +34,17 @@ export interface Curve {
   readonly operation: string;
   /** What grows, with its unit. */
   readonly quantity: string;
-  readonly points: readonly { readonly amount: number; readonly time: Spread; readonly peak: number }[];
+  readonly points: readonly { readonly amount: number; readonly time: Spread; readonly peak?: number }[];
   /** Time at the last point divided by that at the first, of pairs of one round. */
   readonly growth: Spread;
   /** What the growth is not to be above: that of the quantity. */
   readonly goal: number;
 }
 
-/** A limit of the machine. */
-export interface Limit {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-}
+/** A limit of the machine, or why it was not measured. */
+export type Limit =
+  | { readonly name: string; readonly value: number; readonly unit: string }
+  | { readonly name: string; readonly missing: string };
 
 /** A row of the benchmark: a group of comparisons, curves or limits. */
 export interface RowResult {

@@ -1,23 +1,22 @@
 import type { Costs } from "../costs/baseline.ts";
 import { mebibytes, milliseconds, quartiles, short } from "./numbers.ts";
-import { type Comparison, type Curve, isMet, type Results, type RowResult } from "./results.ts";
+import { type Comparison, type Curve, isMet, type Limit, type Results, type RowResult } from "./results.ts";
 
 type Line = readonly string[];
 
-/** Returns the results as tables for a terminal: a line for each comparison, with everything that was measured. */
-export function textOf(results: Results): string {
-  return `${machineText(results)}\n${results.rows.map((row) => `\n${rowText(row)}`).join("")}`;
-}
-
-/** Returns one row of the results as tables. */
+/** Returns one row of the results as tables for a terminal: a line for each comparison, with everything that was measured. */
 export function rowText(row: RowResult): string {
   const parts = [`${row.title}\n`];
-  if (row.limits !== undefined)
-    parts.push(aligned(row.limits.map(({ name, value, unit }) => [name, short(value), unit])));
+  if (row.limits !== undefined) parts.push(aligned(row.limits.map(limitLine)));
   if (row.comparisons !== undefined) parts.push(aligned([HEAD, ...row.comparisons.flatMap(linesOf)]));
   if (row.costs !== undefined) parts.push(aligned(costLines(row.costs)));
   if (row.curves !== undefined) parts.push(aligned(row.curves.flatMap(curveLines)));
   return parts.join("");
+}
+
+function limitLine(limit: Limit): Line {
+  if ("missing" in limit) return [limit.name, limit.missing];
+  return [limit.name, `${short(limit.value)} ${limit.unit}`];
 }
 
 /** Says on what was measured. */

@@ -31,26 +31,24 @@ async function curvesOf(lab: Lab, quantity: string, steps: readonly Step[]): Pro
       if (!(child instanceof Child)) throw new Error(child.missing);
       children.push(child);
     }
-    const measured: { label: string; times: readonly (readonly number[])[] }[] = [];
+    const curves: Curve[] = [];
     for (const [operation, label] of Object.entries(OPERATIONS)) {
       lab.say(`${quantity}: ${label}`);
       const entrants = children.map((child, at) => ({ label: String(itemAt(steps, at).amount), child, operation }));
       const samples = await contest(entrants, { ...lab.effort(32), isSameData: false });
-      measured.push({ label, times: samples.map(({ times }) => times) });
+      curves.push({
+        operation: label,
+        quantity,
+        points: samples.map(({ times, peak }, at) => ({
+          amount: itemAt(steps, at).amount,
+          time: spreadOf(times),
+          ...(peak === undefined ? {} : { peak }),
+        })),
+        goal: itemAt(steps, steps.length - 1).amount / itemAt(steps, 0).amount,
+        growth: ratioOf(itemAt(samples, samples.length - 1).times, itemAt(samples, 0).times),
+      });
     }
-    const peaks: number[] = [];
-    for (const child of children) peaks.push(await child.peak());
-    return measured.map(({ label, times }) => ({
-      operation: label,
-      quantity,
-      points: steps.map(({ amount }, at) => ({
-        amount,
-        time: spreadOf(itemAt(times, at)),
-        peak: itemAt(peaks, at),
-      })),
-      goal: itemAt(steps, steps.length - 1).amount / itemAt(steps, 0).amount,
-      growth: ratioOf(itemAt(times, times.length - 1), itemAt(times, 0)),
-    }));
+    return curves;
   } finally {
     for (const child of children) child.kill();
   }

@@ -7,40 +7,46 @@ import { BUILT } from "../paths.ts";
 import type { Limit } from "../report/results.ts";
 import type { Row } from "./row.ts";
 
+/** Operations of the C program that move as many bytes as the bits have. */
+const OPERATIONS: Readonly<Record<string, string>> = {
+  memcpy: "memcpy",
+  "memcpy-fresh": "memcpy to fresh memory",
+  read: "reading memory",
+};
+const SYNC = "writing 4 KiB and fdatasync";
+
 /** What the machine can do: copy, read, and wait for its disk. */
 export const LIMITS: Row = {
   id: "limits",
   title: "Limits of the machine, in C",
   async measure(lab) {
     const limits: Limit[] = [];
-    for (const mebibytes of [32, 512].map((size) => lab.size(size)))
-      limits.push(...(await memoryLimits(lab, mebibytes)));
+    const sizes = [32, 512].map((size) => lab.size(size));
+    for (const mebibytes of sizes) limits.push(...(await limitsOf(lab, mebibytes, mebibytes === sizes.at(-1))));
     return { limits };
   },
 };
 
-async function memoryLimits(lab: Lab, mebibytes: number): Promise<Limit[]> {
+async function limitsOf(lab: Lab, mebibytes: number, hasSync: boolean): Promise<Limit[]> {
   const cell: Cell = { mebibytes, density: 0, pattern: "last" };
   const child = await lab.start("C", cell);
-  if (!(child instanceof Child)) throw new Error(`the limits cannot be measured: ${child.missing}`);
-  const median = async (operation: string): Promise<number> => {
-    const times: number[] = [];
-    for (let round = 0; round < 7; round++) times.push((await child.run(operation)).nanoseconds);
-    return spreadOf(times.slice(1)).median;
-  };
-  const speed = async (name: string, operation: string): Promise<Limit> => ({
-    name: `${name}, ${mebibytes} MiB`,
-    value: (mebibytes * 2 ** 20) / (await median(operation)),
-    unit: "GB/s",
-  });
+  const limits: Limit[] = [];
   try {
-    return [
-      await speed("memcpy", "memcpy"),
-      await speed("memcpy to fresh memory", "memcpy-fresh"),
-      await speed("reading memory", "read"),
-      { name: "writing 4 KiB and fdatasync", value: (await median(`sync ${join(BUILT, "sync")}`)) / 1e6, unit: "ms" },
-    ];
+    for (const [operation, label] of Object.entries(OPERATIONS)) {
+      const name = `${label}, ${mebibytes} MiB`;
+      if (!(child instanceof Child)) limits.push({ name, missing: child.missing });
+      else limits.push({ name, value: (mebibytes * 2 ** 20) / (await median(child, operation)), unit: "GB/s" });
+    }
+    if (!hasSync) return limits;
+    if (!(child instanceof Child)) return [...limits, { name: SYNC, missing: child.missing }];
+    return [...limits, { name: SYNC, value: (await median(child, `sync ${join(BUILT, "sync")}`)) / 1e6, unit: "ms" }];
   } finally {
-    child.kill();
+    if (child instanceof Child) child.kill();
   }
+}
+
+async function median(child: Child, operation: string): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 7; round++) times.push((await child.run(operation)).nanoseconds);
+  return spreadOf(times.slice(1)).median;
 }

@@ -7,4 +7,18 @@ import type { Row } from "./row.ts";
 import { SAVE_LOAD } from "./save-load.ts";
 
 /** All rows, in the order in which they are measured. */
-export const ROWS: readonly Row[] = [COSTS, LIMITS, KERNELS, CHECKSUM, LIBRARIES, RANDOM_ACCESS, SAVE_LOAD, GROWTH];
+const ROWS: readonly Row[] = [COSTS, LIMITS, KERNELS, CHECKSUM, LIBRARIES, RANDOM_ACCESS, SAVE_LOAD, GROWTH];
+
+/**
+ * Returns the rows with these ids, in the order in which they are measured; all rows if there are none. The limits of the machine are
+ * measured in each run that measures times.
+ * @throws {Error} if there is no such row
+ */
+export function chosenRows(ids: readonly string[] | undefined): readonly Row[] {
+  if (ids === undefined) return ROWS;
+  const unknown = ids.find((id) => ROWS.every((row) => row.id !== id));
+  if (unknown !== undefined)
+    throw new Error(`there is no row ${unknown}; there are ${ROWS.map(({ id }) => id).join(", ")}`);
+  const isTimed = ids.some((id) => id !== COSTS.id);
+  return ROWS.filter((row) => ids.includes(row.id) || (row === LIMITS && isTimed));
+}

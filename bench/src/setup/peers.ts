@@ -15,8 +15,11 @@ export interface Peers {
  * Installs the libraries of bench/peers with npm, once for each Node.js. One of them is compiled; one that cannot be installed is left out,
  * since all of them are optional.
  */
-export function bringPeers(node: MeasuredNode, say: (text: string) => void): Peers {
-  const folder = join(BUILT, `peers-${node.modules}`);
+export function bringPeers(
+  node: MeasuredNode,
+  say: (text: string) => void,
+  folder = join(BUILT, `peers-${node.modules}`),
+): Peers {
   const done = join(folder, "installed");
   const lock = readFileSync(join(BENCH, "peers", "package-lock.json"), "utf8");
   if (!existsSync(done) || readFileSync(done, "utf8") !== lock) {
