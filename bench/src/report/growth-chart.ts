@@ -54,8 +54,7 @@ function panel(drawing: Drawing, left: number, quantity: string, curves: readonl
     drawing.text(x(amount), TOP + PLOT.height + 16, short(amount), "middle");
   }
   drawing.text(left + LEFT + PLOT.width / 2, TOP + PLOT.height + 34, quantity, "middle");
-  drawing.text(left + 10, 16, "time, in multiples of the first");
-  // Time that grows as the work does.
+  drawing.text(left + 10, 16, "time, in multiples of the first; grey: time that grows as the work does");
   drawing.line(
     [
       [x(first), y(1)],
@@ -69,7 +68,7 @@ function panel(drawing: Drawing, left: number, quantity: string, curves: readonl
     const line = points.map(({ amount, time }): [number, number] => [x(amount), y(time.median / start)]);
     drawing.line(line, color, 2);
     for (const [dotX, dotY] of line) drawing.dot(dotX, dotY, color);
-    drawing.dot(left + LEFT + 4 + at * 62, 33, color);
-    drawing.text(left + LEFT + 11 + at * 62, 37, operation);
+    drawing.dot(left + LEFT + 4 + at * 68, 33, color);
+    drawing.text(left + LEFT + 11 + at * 68, 37, operation);
   }
 }

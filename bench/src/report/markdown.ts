@@ -40,12 +40,12 @@ function comparisonTable(comparisons: readonly Comparison[]): string {
     const cells = labels.map((label) => cellOf(peers.find((peer) => peer.label === label)));
     return [data, operation, ...cells, mebibytes(qdb.peak)];
   });
-  return table([["data", "operation", ...labels, "peak MiB"], ...lines]);
+  return table([["data", "operation", ...labels, "MiB of QDB"], ...lines]);
 }
 
 function cellOf(peer: Peer | undefined): string {
   if (peer === undefined) return "";
-  return "missing" in peer ? peer.missing : ratioText(peer);
+  return "missing" in peer ? peer.missing : `${ratioText(peer)}, ${mebibytes(peer.peak)} MiB`;
 }
 
 function ratioText({ ratio, goal }: { readonly ratio: Spread; readonly goal?: number }): string {

@@ -1,5 +1,5 @@
 import { short } from "./numbers.ts";
-import type { Comparison, Results } from "./results.ts";
+import { type Comparison, isMet, type Results } from "./results.ts";
 import { COLORS, Drawing, decades, logarithmic } from "./svg.ts";
 
 const LEFT = 330;
@@ -8,8 +8,12 @@ const LINE = 15;
 const TOP = 54;
 const RIGHT = 30;
 const GRID = "#d0d7de";
+const GOAL = "#1f2328";
 
-/** Draws all ratios: a line for each operation, a dot for each contestant, a stroke for its goal. Left of 1, QDB is faster. */
+/**
+ * Draws all ratios: a line for each operation, a dot for each contestant with its quartiles, a stroke for each goal.
+ * Left of 1, QDB is faster. The dot of one whose goal was not reached is empty.
+ */
 export function ratioChart({ rows }: Results): string {
   const groups = rows.filter(({ comparisons }) => comparisons !== undefined);
   const all = groups.flatMap(({ comparisons = [] }) => comparisons);
@@ -29,7 +33,11 @@ export function ratioChart({ rows }: Results): string {
     );
     drawing.text(x(value), TOP - 16, short(value), "middle");
   }
-  drawing.text(10, 16, "Time of QDB divided by the time of");
+  drawing.text(
+    10,
+    16,
+    "Time of QDB divided by the time of each; upright strokes are goals, empty dots have not reached theirs",
+  );
   let y = TOP;
   for (const { title, comparisons = [] } of groups) {
     const labels = [...new Set(comparisons.flatMap(({ peers }) => peers.map(({ label }) => label)))];
@@ -53,7 +61,7 @@ function legend(drawing: Drawing, labels: readonly string[], y: number, color: (
   for (const label of labels) {
     drawing.dot(x, y - 4, color(label));
     drawing.text(x + 7, y, label);
-    x += 24 + label.length * 6;
+    x += 24 + label.length * 7;
   }
 }
 
@@ -64,18 +72,21 @@ function dots(
   x: (value: number) => number,
   color: (label: string) => string,
 ): void {
+  const goals = new Set<number>();
   for (const peer of peers) {
     if ("missing" in peer) continue;
     const { goal, label, ratio } = peer;
-    if (goal !== undefined)
+    // Goals of several contestants are often the same.
+    if (goal !== undefined && !goals.has(goal))
       drawing.line(
         [
           [x(goal), y - 5],
           [x(goal), y + 5],
         ],
-        color(label),
+        GOAL,
         1.5,
       );
+    if (goal !== undefined) goals.add(goal);
     drawing.line(
       [
         [x(ratio.low), y],
@@ -84,6 +95,8 @@ function dots(
       color(label),
       1.5,
     );
-    drawing.dot(x(ratio.median), y, color(label));
+    const isMissed = goal !== undefined && !isMet({ ratio, goal });
+    if (isMissed) drawing.ring(x(ratio.median), y, color(label));
+    else drawing.dot(x(ratio.median), y, color(label));
   }
 }

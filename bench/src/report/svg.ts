@@ -10,15 +10,18 @@ export class Drawing {
   }
 
   /** Writes text; `anchor` is what of it is at `x`. */
-  text(x: number, y: number, text: string, anchor: "start" | "middle" | "end" = "start", color = "#1f2328"): void {
+  text(x: number, y: number, text: string, anchor: "start" | "middle" | "end" = "start", color?: string): void {
     const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-    this.#parts.push(`<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" fill="${color}">${escaped}</text>`);
+    const place = anchor === "start" ? "" : ` text-anchor="${anchor}"`;
+    const fill = color === undefined ? "" : ` fill="${color}"`;
+    this.#parts.push(`<text x="${round(x)}" y="${round(y)}"${place}${fill}>${escaped}</text>`);
   }
 
   /** Draws a line through points. */
   line(points: readonly (readonly [x: number, y: number])[], color: string, width = 1): void {
-    const path = points.map(([x, y]) => `${round(x)},${round(y)}`).join(" ");
-    this.#parts.push(`<polyline points="${path}" fill="none" stroke="${color}" stroke-width="${width}"/>`);
+    const path = points.map(([x, y]) => `${round(x)} ${round(y)}`).join("L");
+    const stroke = width === 1 ? "" : ` stroke-width="${width}"`;
+    this.#parts.push(`<path d="M${path}" fill="none" stroke="${color}"${stroke}/>`);
   }
 
   /** Draws a dot. */
@@ -26,10 +29,15 @@ export class Drawing {
     this.#parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="${radius}" fill="${color}"/>`);
   }
 
+  /** Draws a circle that is empty. */
+  ring(x: number, y: number, color: string, radius = 3): void {
+    this.#parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="${radius}" fill="#fff" stroke="${color}"/>`);
+  }
+
   /** Returns the drawing as SVG, on a white ground. */
   toString(): string {
     const size = `width="${this.#width}" height="${this.#height}" viewBox="0 0 ${this.#width} ${this.#height}"`;
-    const open = `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="11">`;
+    const open = `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="11" fill="#1f2328">`;
     return `${[open, '<rect width="100%" height="100%" fill="#fff"/>', ...this.#parts, "</svg>"].join("\n")}\n`;
   }
 }
