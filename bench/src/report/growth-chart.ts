@@ -13,7 +13,7 @@ const GRID = "#d0d7de";
 export function growthChart({ rows }: Results): string {
   const curves = rows.flatMap(({ curves = [] }) => curves);
   const quantities = [...new Set(curves.map(({ quantity }) => quantity))];
-  const drawing = new Drawing(PANEL * quantities.length, HEIGHT);
+  const drawing = new Drawing("How the time of QDB grows", PANEL * quantities.length, HEIGHT);
   for (const [at, quantity] of quantities.entries())
     panel(
       drawing,

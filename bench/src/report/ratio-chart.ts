@@ -21,7 +21,7 @@ export function ratioChart({ rows }: Results): string {
   const low = 10 ** Math.floor(Math.log10(Math.min(...ratios, 0.9)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(...ratios, 1.1)));
   const height = TOP + (all.length + 3 * groups.length) * LINE + 10;
-  const drawing = new Drawing(LEFT + WIDTH + RIGHT, height);
+  const drawing = new Drawing("Time of QDB divided by the time of others", LEFT + WIDTH + RIGHT, height);
   const x = (value: number): number => logarithmic(value, low, high, LEFT, WIDTH);
   for (const value of decades(low, high)) {
     drawing.line(

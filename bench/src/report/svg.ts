@@ -1,20 +1,22 @@
 /** A drawing that is put together as text. */
 export class Drawing {
+  readonly #title: string;
   readonly #width: number;
   readonly #height: number;
   readonly #parts: string[] = [];
 
-  constructor(width: number, height: number) {
+  /** Begins a drawing. `title` is what it is called where it cannot be seen. */
+  constructor(title: string, width: number, height: number) {
+    this.#title = title;
     this.#width = width;
     this.#height = height;
   }
 
   /** Writes text; `anchor` is what of it is at `x`. */
   text(x: number, y: number, text: string, anchor: "start" | "middle" | "end" = "start", color?: string): void {
-    const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     const place = anchor === "start" ? "" : ` text-anchor="${anchor}"`;
     const fill = color === undefined ? "" : ` fill="${color}"`;
-    this.#parts.push(`<text x="${round(x)}" y="${round(y)}"${place}${fill}>${escaped}</text>`);
+    this.#parts.push(`<text x="${round(x)}" y="${round(y)}"${place}${fill}>${escaped(text)}</text>`);
   }
 
   /** Draws a line through points. */
@@ -38,8 +40,12 @@ export class Drawing {
   toString(): string {
     const size = `width="${this.#width}" height="${this.#height}" viewBox="0 0 ${this.#width} ${this.#height}"`;
     const open = `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="11" fill="#1f2328">`;
-    return `${[open, '<rect width="100%" height="100%" fill="#fff"/>', ...this.#parts, "</svg>"].join("\n")}\n`;
+    return `${[open, `<title>${escaped(this.#title)}</title>`, '<rect width="100%" height="100%" fill="#fff"/>', ...this.#parts, "</svg>"].join("\n")}\n`;
   }
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
 function round(value: number): number {
