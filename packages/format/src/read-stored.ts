@@ -35,7 +35,7 @@ export function* batchesOf(
     yield* verifiedBitsPlan(yield* file.readMap(index, sameBitmap(index, entry)), within);
   };
   const permit = (index: QdbIndex): void | PromiseLike<void> => askBeforeBits(file.options, sameBitmap(index, entry));
-  const call = new LongCall({ signal, onProgress }, () => file.engine.turn());
+  const call = new LongCall({ signal, onProgress }, () => file.timing.turn());
   const collector = new ExtentCollector(within);
   let last: VerifiedBits | undefined;
   yield* forEachPut(file.stream(plan, memoryOf, { ...options, holdBytes, permit }), function* (bits) {

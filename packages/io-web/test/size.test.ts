@@ -19,10 +19,10 @@ async function sizeOf(contents: string): Promise<number> {
   return outputFiles.reduce((sum, { contents: bytes }) => sum + gzipSync(bytes, { level: 9 }).length, 0);
 }
 
-test("opening and reading a file takes at most 31 KiB, of which io-web has 5", async () => {
+test("opening and reading a file takes at most 26 KiB, of which io-web has 5", async () => {
   const all = await sizeOf('export { openQdb } from "@qdb/io-web";');
   const format = await sizeOf('export { QdbFile } from "@qdb/format";');
   console.log(`openQdb ${all} bytes, of which @qdb/format has ${format} (minified, gzip)`);
-  expect(all).toBeLessThanOrEqual(31 * 1024);
+  expect(all).toBeLessThanOrEqual(26 * 1024);
   expect(all - format).toBeLessThanOrEqual(5 * 1024);
 });

@@ -1,10 +1,10 @@
 import { QdbError } from "../errors.ts";
 import type { AbortSignalLike } from "./abort-signal.ts";
-import { turn } from "./clock.ts";
 import { checkSignal } from "./long-call.ts";
 import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, pieceAt, type ReadStep } from "./plan.ts";
 import { type AnySource, type ByteRange, type ByteSource, exactBytes, type SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
+import { ASYNC, runTask, runTaskSync, SYNC, streamTask, streamTaskSync, type Task, type Timing, wait } from "./task.ts";
 
 /** Options of every call that can take a long time. */
 export interface RunOptions {
@@ -13,65 +13,96 @@ export interface RunOptions {
 }
 
 type Yielded<O> = ReadStep | PutStep<O> | ChangeStep;
-/** A plan of any kind, as the drivers see it. */
+/** A plan of any kind, as the driver sees it. */
 type AnyPlan<T, O> = Generator<Yielded<O>, T, Pieces>;
 
 /** Milliseconds that a plan may run before the event loop gets a turn, so that timers fire and signals can be aborted. */
 const SLICE_MS = 15;
 
-/** What the synchronous driver yields when its caller is to give the event loop a turn. */
-const PAUSE = Symbol("pause");
+/** Makes a change of a file that a plan asks for. */
+type Change = (step: ChangeStep) => Pieces | Promise<Pieces>;
 
 /**
- * The synchronous driver: runs a plan on a synchronous source or store, and yields the values that the plan puts out. Each time `sliceMs`
- * milliseconds have passed, it yields PAUSE, so that the caller can give the event loop a turn.
+ * The driver: runs a plan on a source, and puts out the values that the plan puts out. On a synchronous source it needs no promise but those
+ * of `timing`, for the turns of the event loop: every 15 ms. A plan that writes needs `change`.
  */
-function* driveSync<T, O>(
-  plan: AnyPlan<T, O>,
-  target: SyncByteSource | SyncStore,
-  { signal }: RunOptions,
-  sliceMs: number,
-): Generator<PutStep<O> | typeof PAUSE, T> {
-  let finished = false;
+export function* drive<T, O>(
+  plan: Plan<T, O> | AnyPlan<T, O>,
+  source: AnySource,
+  options: RunOptions,
+  timing: Timing,
+  change: Change = refuseChange,
+): Task<T, O> {
+  // An awaited read is a turn of the event loop already.
+  const isAwaited = !("readSync" in source);
+  const answer = (asked: ReadStep | ChangeStep): Pieces | Promise<Pieces> =>
+    "read" in asked ? readRound(asked.read, source, options) : change(asked);
   try {
     let since = performance.now();
-    let step = plan.next(NO_PIECES);
+    let step: IteratorResult<Yielded<O>, T> = plan.next(NO_PIECES);
     while (step.done !== true) {
-      checkSignal(signal);
+      checkSignal(options.signal);
       if ("put" in step.value) {
         yield step.value;
         step = plan.next(NO_PIECES);
       } else {
-        step = answerSync(plan, step.value, target);
+        step = yield* goOn(plan, step.value, answer, options);
+        if (isAwaited) since = performance.now();
       }
-      if (performance.now() - since <= sliceMs) continue;
-      yield PAUSE;
+      if (performance.now() - since <= SLICE_MS) continue;
+      yield* wait(timing.turn());
       since = performance.now();
     }
-    finished = true;
     return step.value;
   } finally {
-    if (!finished) plan.return(undefined as T);
+    // Does nothing if the plan has ended.
+    plan.return(undefined as T);
   }
 }
 
-/** Does what a step asks for, and continues the plan with the answer. Errors are thrown into the plan, which may handle them. */
-function answerSync<T, O>(
+/** Continues a plan with the answer to a step. Errors are thrown into the plan, which may handle them. */
+function* goOn<T, O, S extends Yielded<O>>(
   plan: AnyPlan<T, O>,
-  step: ReadStep | ChangeStep,
-  target: SyncByteSource | SyncStore,
-): IteratorResult<Yielded<O>, T> {
+  step: S,
+  answer: (step: S) => Pieces | Promise<Pieces>,
+  options: RunOptions,
+): Task<IteratorResult<Yielded<O>, T>> {
   let pieces: Pieces;
   try {
-    pieces = "read" in step ? readSync(step.read, target) : changeSync(step, storeOf(target));
+    pieces = yield* wait(answer(step));
   } catch (error) {
+    // An aborted source throws an error of its own. ABORTED is thrown instead.
+    checkSignal(options.signal);
     return plan.throw(error);
   }
   return plan.next(pieces);
 }
 
-function readSync(ranges: readonly ByteRange[], source: SyncByteSource): Pieces {
-  return ranges.map((range) => exactBytes(source.readSync(range.offset, range.length), range));
+/** Reads the ranges of a round: at once, if the source is asynchronous. */
+function readRound(ranges: readonly ByteRange[], source: AnySource, options: RunOptions): Pieces | Promise<Pieces> {
+  if ("readSync" in source)
+    return ranges.map((range) => exactBytes(source.readSync(range.offset, range.length), range));
+  return readAsync(ranges, source, options);
+}
+
+async function readAsync(ranges: readonly ByteRange[], source: ByteSource, options: RunOptions): Promise<Pieces> {
+  if (source.readMany === undefined) {
+    return Promise.all(
+      ranges.map(async (range) => exactBytes(await source.read(range.offset, range.length, options), range)),
+    );
+  }
+  const pieces = await source.readMany(ranges, options);
+  return ranges.map((range, index) => exactBytes(pieceAt(pieces, index), range));
+}
+
+function refuseChange(): never {
+  throw new QdbError("NOT_SUPPORTED", "a plan that writes was run on a source that can only be read");
+}
+
+/** Returns what makes the changes of a plan that runs on a target. */
+function changeOf(target: AnySource | AnyStore): Change {
+  if ("writeSync" in target) return (step) => changeSync(step, target);
+  return "write" in target ? (step) => changeAsync(step, target) : refuseChange;
 }
 
 function changeSync(step: ChangeStep, store: SyncStore): Pieces {
@@ -82,67 +113,7 @@ function changeSync(step: ChangeStep, store: SyncStore): Pieces {
   return NO_PIECES;
 }
 
-/**
- * The asynchronous driver: runs a plan on an asynchronous source or store, and yields the values that the plan puts out. It reads the
- * ranges of a round at once.
- */
-async function* drive<T, O>(
-  plan: AnyPlan<T, O>,
-  target: ByteSource | Store,
-  options: RunOptions,
-): AsyncGenerator<O, T> {
-  let finished = false;
-  try {
-    let since = performance.now();
-    let step = plan.next(NO_PIECES);
-    while (step.done !== true) {
-      checkSignal(options.signal);
-      if ("put" in step.value) {
-        yield step.value.put;
-        step = plan.next(NO_PIECES);
-      } else {
-        step = await answer(plan, step.value, target, options);
-        since = performance.now();
-      }
-      if (performance.now() - since <= SLICE_MS) continue;
-      await turn();
-      since = performance.now();
-    }
-    finished = true;
-    return step.value;
-  } finally {
-    if (!finished) plan.return(undefined as T);
-  }
-}
-
-async function answer<T, O>(
-  plan: AnyPlan<T, O>,
-  step: ReadStep | ChangeStep,
-  target: ByteSource | Store,
-  options: RunOptions,
-): Promise<IteratorResult<Yielded<O>, T>> {
-  let pieces: Pieces;
-  try {
-    pieces = "read" in step ? await readRound(step.read, target, options) : await change(step, storeOf(target));
-  } catch (error) {
-    // An aborted source throws an error of its own. ABORTED is thrown instead.
-    checkSignal(options.signal);
-    return plan.throw(error);
-  }
-  return plan.next(pieces);
-}
-
-async function readRound(ranges: readonly ByteRange[], source: ByteSource, options: RunOptions): Promise<Pieces> {
-  if (source.readMany === undefined) {
-    return Promise.all(
-      ranges.map(async (range) => exactBytes(await source.read(range.offset, range.length, options), range)),
-    );
-  }
-  const pieces = await source.readMany(ranges, options);
-  return ranges.map((range, index) => exactBytes(pieceAt(pieces, index), range));
-}
-
-async function change(step: ChangeStep, store: Store): Promise<Pieces> {
+async function changeAsync(step: ChangeStep, store: Store): Promise<Pieces> {
   if ("write" in step) for (const { offset, bytes } of step.write) await store.write(offset, bytes);
   else if ("flush" in step) await store.flush();
   else if ("truncate" in step) await store.truncate(step.truncate);
@@ -150,28 +121,12 @@ async function change(step: ChangeStep, store: Store): Promise<Pieces> {
   return NO_PIECES;
 }
 
-function storeOf(target: SyncByteSource | SyncStore): SyncStore;
-function storeOf(target: ByteSource | Store): Store;
-function storeOf(target: AnySource | AnyStore): AnyStore {
-  if ("writeSync" in target || "write" in target) return target;
-  throw new QdbError("NOT_SUPPORTED", "a plan that writes was run on a source that can only be read");
-}
-
 /**
  * Runs a plan on a synchronous source and yields the values that the plan puts out. The event loop gets no turn meanwhile.
  * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the source throw
  */
-export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
-  const steps = driveSync(plan, source, options, Number.POSITIVE_INFINITY);
-  try {
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      if (step.value !== PAUSE) yield step.value.put;
-    }
-  } finally {
-    steps.return(undefined as T);
-  }
+export function streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, options: RunOptions = {}): Generator<O, T> {
+  return streamTaskSync(drive(plan, source, options, SYNC));
 }
 
 /**
@@ -179,23 +134,8 @@ export function* streamSync<T, O>(plan: Plan<T, O>, source: SyncByteSource, opti
  * every 15 ms.
  * @throws {QdbError} ABORTED if the signal is aborted; what the plan and the source throw
  */
-export async function* stream<T, O>(
-  plan: Plan<T, O>,
-  source: AnySource,
-  options: RunOptions = {},
-): AsyncGenerator<O, T> {
-  if (!("readSync" in source)) return yield* drive(plan, source, options);
-  const steps = driveSync(plan, source, options, SLICE_MS);
-  try {
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      if (step.value === PAUSE) await turn();
-      else yield step.value.put;
-    }
-  } finally {
-    steps.return(undefined as T);
-  }
+export function stream<T, O>(plan: Plan<T, O>, source: AnySource, options: RunOptions = {}): AsyncGenerator<O, T> {
+  return streamTask(drive(plan, source, options, ASYNC));
 }
 
 /**
@@ -206,11 +146,7 @@ export async function* stream<T, O>(
 export function runSync<T>(plan: Plan<T>, target: SyncByteSource, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncStore, options?: RunOptions): T;
 export function runSync<T>(plan: Plan<T, never, ChangeStep>, target: SyncByteSource, options: RunOptions = {}): T {
-  const steps = driveSync(plan, target, options, Number.POSITIVE_INFINITY);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return runTaskSync(drive(plan, target, options, SYNC, changeOf(target)));
 }
 
 /**
@@ -224,9 +160,5 @@ export async function run<T>(
   target: AnySource,
   options: RunOptions = {},
 ): Promise<T> {
-  const steps = stream(plan as Plan<T>, target, options);
-  for (;;) {
-    const step = await steps.next();
-    if (step.done === true) return step.value;
-  }
+  return runTask(drive(plan, target, options, ASYNC, changeOf(target)));
 }

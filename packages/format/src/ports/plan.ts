@@ -28,8 +28,8 @@ export type Step<O = never> = ReadStep | PutStep<O> | ChangeStep;
 export type Pieces = readonly Uint8Array[];
 
 /**
- * A sequence of reads and writes: a generator that yields steps and receives their answers. The synchronous driver answers them for files
- * and memory, the asynchronous driver for HTTP and browsers, and a test can answer them itself. If a step fails, the error is thrown into
+ * A sequence of reads and writes: a generator that yields steps and receives their answers. A driver answers them from a file,
+ * from memory or over HTTP, with promises or without, and a test can answer them itself. If a step fails, the error is thrown into
  * the plan at that step.
  *
  * `T` is the type of the result, `O` the type of the values that the plan puts out. `C` is `ChangeStep` for a plan that writes and needs a
@@ -116,6 +116,31 @@ export function* confirm(): ChangePlan<void> {
 }
 
 /**
+ * Runs a plan or a task, inside another one, up to the next value that it puts out, or to its end. The other steps are passed on; `onStep`
+ * is called before each of them.
+ */
+export function* nextPut<S extends object, O, T, A>(
+  work: Generator<S | PutStep<O>, T, A>,
+  onStep?: () => void,
+): Generator<S, IteratorResult<O, T>, A> {
+  // The answer to a value that was put out is not used.
+  let step = work.next(undefined as A);
+  while (step.done !== true) {
+    if ("put" in step.value) return { done: false, value: step.value.put };
+    onStep?.();
+    let answer: A;
+    try {
+      answer = yield step.value;
+    } catch (error) {
+      step = work.throw(error);
+      continue;
+    }
+    step = work.next(answer);
+  }
+  return step;
+}
+
+/**
  * Runs `plan` inside another plan. `change` maps each value that `plan` puts out; if the result is undefined, nothing is put out. `onRead`
  * is called before each round of reads of `plan`.
  */
@@ -125,25 +150,12 @@ export function* mapPut<T, A, B>(
   onRead?: () => void,
 ): Plan<T, B> {
   try {
-    let step = plan.next(NO_PIECES);
-    while (step.done !== true) {
-      if ("put" in step.value) {
-        const changed = change(step.value.put);
-        if (changed !== undefined) yield { put: changed };
-        step = plan.next(NO_PIECES);
-        continue;
-      }
-      onRead?.();
-      let bytes: Pieces;
-      try {
-        bytes = yield step.value;
-      } catch (error) {
-        step = plan.throw(error);
-        continue;
-      }
-      step = plan.next(bytes);
+    for (;;) {
+      const step = yield* nextPut<ReadStep, A, T, Pieces>(plan, onRead);
+      if (step.done === true) return step.value;
+      const changed = change(step.value);
+      if (changed !== undefined) yield { put: changed };
     }
-    return step.value;
   } finally {
     // If the outer plan is ended early, the inner plan must end too. If the inner plan has ended already, this does nothing.
     plan.return(undefined as T);

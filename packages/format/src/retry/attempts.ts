@@ -1,7 +1,7 @@
 // How often a reader starts over when a writer commits to the file while it reads (spec §5, Readers).
 import { QdbError } from "../errors.ts";
 import { type Clock, hostClock } from "../ports/clock.ts";
-import { ASYNC, type Engine, runTask, type Task, wait } from "../ports/task.ts";
+import { ASYNC, runTask, type Task, type Timing, wait } from "../ports/task.ts";
 
 /** A reader gives up once it has both started over this many times and tried for this many milliseconds. */
 const MIN_RESTARTS = 8;
@@ -11,13 +11,13 @@ const MAX_PAUSE_MS = 256;
 
 /** The attempts of a reader. Between two of them are pauses that grow from 1 ms to 256 ms. */
 export class Attempts {
-  readonly #engine: Engine;
+  readonly #timing: Timing;
   readonly #clock: Clock;
   readonly #start: number;
   #count = 0;
 
-  constructor(engine: Engine, { clock = hostClock }: { readonly clock?: Clock | undefined }) {
-    this.#engine = engine;
+  constructor(timing: Timing, { clock = hostClock }: { readonly clock?: Clock | undefined }) {
+    this.#timing = timing;
     this.#clock = clock;
     this.#start = clock.now();
   }
@@ -29,7 +29,7 @@ export class Attempts {
   *next(): Task<boolean> {
     const restarts = this.#count++;
     if (restarts > MIN_RESTARTS && this.#clock.now() - this.#start >= PATIENCE_MS) return false;
-    if (restarts > 0) yield* wait(this.#engine.pause(this.#clock, Math.min(2 ** (restarts - 1), MAX_PAUSE_MS)));
+    if (restarts > 0) yield* wait(this.#timing.pause(this.#clock, Math.min(2 ** (restarts - 1), MAX_PAUSE_MS)));
     return true;
   }
 }

@@ -4,7 +4,8 @@ import type { BitOptions } from "../bits/read-bits.ts";
 import { type CheckSummary, checkPlan } from "../check/check.ts";
 import type { Finding } from "../check/findings.ts";
 import { hostClock } from "../ports/clock.ts";
-import { mapPut } from "../ports/plan.ts";
+import { drive } from "../ports/drivers.ts";
+import { mapPut, nextPut } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
 import { ASYNC, putAll, streamTask, type Task, wait } from "../ports/task.ts";
 import { busy, sourceChanged } from "./attempts.ts";
@@ -58,7 +59,7 @@ function* checkOnce(source: AnySource, view: FileView, options: CheckOptions): T
       isRead = true;
     },
   );
-  const findings = ASYNC.stream(watched, view.source, options);
+  const findings = drive(watched, view.source, options, ASYNC);
   let end: { value: CheckSummary } | { error: unknown } | undefined;
   let held: Finding[] = [];
   let maxHeld = HELD_FINDINGS;
@@ -66,7 +67,7 @@ function* checkOnce(source: AnySource, view: FileView, options: CheckOptions): T
   const dropped: Finding[] = [];
   for (;;) {
     try {
-      const step = yield* wait(findings.next());
+      const step = yield* nextPut(findings);
       if (step.done === true) end = { value: step.value };
       else held.push(step.value);
     } catch (error) {

@@ -6,11 +6,11 @@ import { type AreaRead, readArea } from "../open/choose-header.ts";
 import { type QdbIndex, readIndex } from "../open/qdb-index.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digests } from "../ports/digest.ts";
-import type { RunOptions } from "../ports/drivers.ts";
+import { drive, type RunOptions } from "../ports/drivers.ts";
 import { checkSignal } from "../ports/long-call.ts";
 import { read } from "../ports/plan.ts";
 import { type AnySource, bytesSource } from "../ports/source.ts";
-import { type Engine, type Task, wait } from "../ports/task.ts";
+import { type Task, type Timing, wait } from "../ports/task.ts";
 import { Attempts, busy } from "./attempts.ts";
 
 /** Options of reading a file to which a writer may commit. */
@@ -60,19 +60,19 @@ interface ViewOptions {
  * takes less time than running a plan on the file, so that it can succeed between two commits of a busy writer.
  */
 export class FileViews {
-  readonly #engine: Engine;
+  readonly #timing: Timing;
   readonly #source: AnySource;
   readonly #options: RetryOptions;
   readonly #how: ViewOptions;
   readonly #attempts: Attempts;
   #count = 0;
 
-  constructor(engine: Engine, source: AnySource, options: RetryOptions, how: ViewOptions = {}) {
-    this.#engine = engine;
+  constructor(timing: Timing, source: AnySource, options: RetryOptions, how: ViewOptions = {}) {
+    this.#timing = timing;
     this.#source = source;
     this.#options = options;
     this.#how = how;
-    this.#attempts = new Attempts(engine, options);
+    this.#attempts = new Attempts(timing, options);
   }
 
   /** Returns the view of the next attempt; undefined if there is none: the caller throws {@link busy} then. */
@@ -86,36 +86,36 @@ export class FileViews {
 
   /** Returns the view of an attempt; undefined if a writer has committed while the file was read into memory. */
   *#view(attempt: number): Task<FileView | undefined> {
-    const engine = this.#engine;
+    const timing = this.#timing;
     const source = this.#source;
     const options = this.#options;
     const { known, whole = false } = this.#how;
     const isWhole = whole || attempt >= ATTEMPTS_IN_PARTS;
-    const memory = isWhole ? yield* readWhole(engine, source, options) : undefined;
+    const memory = isWhole ? yield* readWhole(timing, source, options) : undefined;
     if (memory !== undefined) {
-      const primary = yield* wait(engine.run(readArea(0, memory.size), memory, options));
-      if (!(yield* isPrimaryUnchanged(engine, source, primary, options))) return undefined;
+      const primary = yield* drive(readArea(0, memory.size), memory, options, timing);
+      if (!(yield* isPrimaryUnchanged(timing, source, primary, options))) return undefined;
       return { source: memory, primary, isUnchanged: () => wait(true) };
     }
     let primary = attempt === 0 ? known : undefined;
     if (primary === undefined) {
-      primary = yield* wait(engine.run(readArea(0, source.size), source, options));
+      primary = yield* drive(readArea(0, source.size), source, options, timing);
       // The length is read after the primary. If a commit has made the file longer, it then includes all that the primary refers to.
       yield* wait(source.refresh?.());
     }
     const read = primary;
-    return { source, primary, isUnchanged: () => isPrimaryUnchanged(engine, source, read, options) };
+    return { source, primary, isUnchanged: () => isPrimaryUnchanged(timing, source, read, options) };
   }
 }
 
 /** Reads a whole file into memory. Returns undefined if the file is too long, cannot be read, or changes its length meanwhile. */
-function* readWhole(engine: Engine, source: AnySource, options: RunOptions): Task<AnySource | undefined> {
+function* readWhole(timing: Timing, source: AnySource, options: RunOptions): Task<AnySource | undefined> {
   yield* wait(source.refresh?.());
   const { size } = source;
   if (size > MAX_WHOLE_BYTES) return undefined;
   let bytes: Uint8Array | undefined;
   try {
-    [bytes] = yield* wait(engine.run(read([{ offset: 0, length: size }]), source, options));
+    [bytes] = yield* drive(read([{ offset: 0, length: size }]), source, options, timing);
   } catch (error) {
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }
@@ -130,11 +130,11 @@ function* readWhole(engine: Engine, source: AnySource, options: RunOptions): Tas
  * Reads header and table of a view. Returns undefined if a writer has committed meanwhile.
  * @throws {QdbError} the code of the first error of the file (spec §7)
  */
-export function* openView(engine: Engine, view: FileView, options: RetryOptions): Task<QdbIndex | undefined> {
+export function* openView(timing: Timing, view: FileView, options: RetryOptions): Task<QdbIndex | undefined> {
   let result: { value: QdbIndex } | { error: unknown };
   try {
     const plan = readIndex(view.source.size, options.digests, view.primary);
-    result = { value: yield* wait(engine.run(plan, view.source, options)) };
+    result = { value: yield* drive(plan, view.source, options, timing) };
   } catch (error) {
     result = { error };
   }
@@ -149,7 +149,7 @@ export function* openView(engine: Engine, view: FileView, options: RetryOptions)
  * @throws {QdbError} IO if bytes that could be read before cannot be read now; ABORTED
  */
 export function* isPrimaryUnchanged(
-  engine: Engine,
+  timing: Timing,
   source: AnySource,
   primary: AreaRead,
   options: RunOptions,
@@ -157,7 +157,7 @@ export function* isPrimaryUnchanged(
   checkSignal(options.signal);
   if (source.immutable === true) return true;
   const length = Math.min(source.size, Math.max(primary.bytes.length, HEADER_AREA_SIZE));
-  const { bytes, unread } = yield* wait(engine.run(readArea(0, length), source, options));
+  const { bytes, unread } = yield* drive(readArea(0, length), source, options, timing);
   if (equalBytes(bytes, primary.bytes)) return true;
   // IO does not mean that a writer has committed. SHORT_READ does: the file has become shorter.
   if (isQdbError(unread, "IO")) throw unread;
@@ -168,10 +168,10 @@ export function* isPrimaryUnchanged(
  * Reads header and table of a file. Starts over if a writer commits meanwhile.
  * @throws {QdbError} the code of the first error of the file (spec §7); LOCKED if a writer commits during every attempt
  */
-export function* openWithRetry(engine: Engine, source: AnySource, options: RetryOptions): Task<QdbIndex> {
-  const views = new FileViews(engine, source, options);
+export function* openWithRetry(timing: Timing, source: AnySource, options: RetryOptions): Task<QdbIndex> {
+  const views = new FileViews(timing, source, options);
   for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
-    const index = yield* openView(engine, view, options);
+    const index = yield* openView(timing, view, options);
     if (index !== undefined) return index;
   }
   throw busy();

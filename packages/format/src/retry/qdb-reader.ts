@@ -10,7 +10,7 @@ import type { Digests } from "../ports/digest.ts";
 import type { RunOptions } from "../ports/drivers.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { AnySource } from "../ports/source.ts";
-import type { Engine, Task } from "../ports/task.ts";
+import type { Task, Timing } from "../ports/task.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { FileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
 import { type OpenedViews, type Permit, runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
@@ -21,14 +21,14 @@ export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOp
 /** The source of an open file, the options with which it was opened, and header and table as they were last read. */
 export class QdbReader {
   readonly options: OpenOptions;
-  readonly engine: Engine;
+  readonly timing: Timing;
   readonly #source: AnySource;
   #index: QdbIndex;
   /** The map of the bitmap that was read last, for its entry in the table. */
   #map: QdbClusterMap | undefined;
 
-  private constructor(engine: Engine, source: AnySource, options: OpenOptions, index: QdbIndex) {
-    this.engine = engine;
+  private constructor(timing: Timing, source: AnySource, options: OpenOptions, index: QdbIndex) {
+    this.timing = timing;
     this.#source = source;
     this.options = options;
     this.#index = index;
@@ -39,8 +39,8 @@ export class QdbReader {
    * @throws {QdbError} the code of the first error of the file (spec §7); IO, SHORT_READ if header or table cannot be read; ABORTED if the
    * signal is aborted; LOCKED if a writer commits during every attempt
    */
-  static *open(engine: Engine, source: AnySource, options: OpenOptions): Task<QdbReader> {
-    return new QdbReader(engine, source, options, yield* openWithRetry(engine, source, options));
+  static *open(timing: Timing, source: AnySource, options: OpenOptions): Task<QdbReader> {
+    return new QdbReader(timing, source, options, yield* openWithRetry(timing, source, options));
   }
 
   /** Header, extensions and table, as they were last read. */
@@ -94,13 +94,13 @@ export class QdbReader {
   #views(call: RunOptions, whole: boolean): OpenedViews {
     const options = { ...this.options, ...this.#ofCall(call) };
     const known = whole ? undefined : this.#index.opened.primary;
-    const views = new FileViews(this.engine, this.#source, options, { known, whole });
-    return { engine: this.engine, next: () => this.#nextView(views, known, options) };
+    const views = new FileViews(this.timing, this.#source, options, { known, whole });
+    return { timing: this.timing, next: () => this.#nextView(views, known, options) };
   }
 
   *#nextView(views: FileViews, known: AreaRead | undefined, options: OpenOptions): Task<OpenedView | undefined> {
     for (let view = yield* views.next(); view !== undefined; view = yield* views.next()) {
-      const index = view.primary === known ? this.#index : yield* openView(this.engine, view, options);
+      const index = view.primary === known ? this.#index : yield* openView(this.timing, view, options);
       if (index === undefined) continue;
       this.#index = index;
       return { index, view };

@@ -2,9 +2,9 @@
 
 import { limitOf } from "../integers.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import type { RunOptions } from "../ports/drivers.ts";
-import type { Plan } from "../ports/plan.ts";
-import { type Engine, putAll, type Task, wait } from "../ports/task.ts";
+import { drive, type RunOptions } from "../ports/drivers.ts";
+import { nextPut, type Plan } from "../ports/plan.ts";
+import { putAll, type Task, type Timing, wait } from "../ports/task.ts";
 import { busy, sourceChanged } from "./attempts.ts";
 import type { OpenedView } from "./file-views.ts";
 
@@ -22,7 +22,7 @@ const HOLD_BYTES = 4 * 1024 * 1024;
 
 /** The views of a file with header and table, one for each attempt. */
 export interface OpenedViews {
-  readonly engine: Engine;
+  readonly timing: Timing;
   /** Returns the view of the next attempt; undefined if there is none. */
   next(): Task<OpenedView | undefined>;
 }
@@ -40,7 +40,7 @@ export function* runWithRetry<T>(
     const { index, view } = opened;
     let result: { value: T } | { error: unknown };
     try {
-      result = { value: yield* wait(views.engine.run(yield* wait(plan(index)), view.source, options)) };
+      result = { value: yield* drive(yield* wait(plan(index)), view.source, options, views.timing) };
     } catch (error) {
       // An error counts only if the file is unchanged: bytes of two generations can cause an error.
       result = { error };
@@ -76,9 +76,9 @@ export function* streamWithRetry<T, O>(
     let refusal: { error: unknown } | undefined;
     let result: { value: T } | { error: unknown } | undefined;
     try {
-      const steps = views.engine.stream(plan(index), view.source, options);
+      const steps = drive(plan(index), view.source, options, views.timing);
       while (result === undefined) {
-        const step = yield* wait(steps.next());
+        const step = yield* nextPut(steps);
         if (step.done === true) {
           result = { value: step.value };
           break;
