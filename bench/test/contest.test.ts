@@ -13,7 +13,7 @@ afterEach(() => {
 async function contestant(nanoseconds: number, answer: string): Promise<Child> {
   const script = `console.log("ready"); require("readline").createInterface({ input: process.stdin })
     .on("line", (line) => console.log(line === "fail" ? "error no such thing" : ${JSON.stringify(`${nanoseconds} ${answer}`)}))`;
-  const child = await Child.start(process.execPath, ["-e", script]);
+  const child = await Child.start("contestant", process.execPath, ["-e", script]);
   children.push(child);
   return child;
 }
@@ -68,7 +68,7 @@ test("compares the full answers before it measures", async () => {
   ): string => `console.log("ready"); require("readline").createInterface({ input: process.stdin })
     .on("line", (line) => console.log(line === "or-check" ? "1 ${full}" : "1 7"))`;
   const start = async (label: string, full: string, mayFail: boolean) => {
-    const child = await Child.start(process.execPath, ["-e", script(full)]);
+    const child = await Child.start("contestant", process.execPath, ["-e", script(full)]);
     children.push(child);
     return { label, child, operation: "or", mayFail };
   };
@@ -91,7 +91,7 @@ test("a contestant has neither NODE_OPTIONS nor NODE_EXTRA_CA_CERTS", async () =
   vi.stubEnv("NODE_OPTIONS", "--no-warnings");
   vi.stubEnv("NODE_EXTRA_CA_CERTS", "/nonexistent.pem");
   vi.stubEnv("QDB_BENCH_TEST", "kept");
-  const child = await Child.start(process.execPath, [
+  const child = await Child.start("contestant", process.execPath, [
     "-e",
     `console.log("ready"); process.stdin.on("data", () => console.log("1 " +
       [process.env.NODE_OPTIONS, process.env.NODE_EXTRA_CA_CERTS, process.env.QDB_BENCH_TEST].join()))`,
@@ -107,7 +107,7 @@ test("the memory of a contestant is its own, and begins anew", { skip: process.p
     const bytes = String(line).trim() === "fill" ? Buffer.alloc(2 ** 28, 1).length : 0;
     gc();
     console.log("1 " + bytes); })`;
-  const child = await Child.start(process.execPath, ["--expose-gc", "-e", script]);
+  const child = await Child.start("contestant", process.execPath, ["--expose-gc", "-e", script]);
   children.push(child);
   expect(ballast).toHaveLength(2 ** 28);
   expect(child.peak).toBeLessThan(2 ** 27);
@@ -124,8 +124,12 @@ test("the memory of a contestant is its own, and begins anew", { skip: process.p
 test("fails if a contestant fails, ends or cannot be started", async () => {
   const child = await contestant(1, "7");
   await expect(child.run("fail")).rejects.toThrow("no such thing");
-  await expect(Child.start(process.execPath, ["-e", "0"])).rejects.toThrow("ended without an answer");
-  await expect(Child.start("/nonexistent/program", [])).rejects.toThrow("ended without an answer");
+  await expect(Child.start("contestant", process.execPath, ["-e", "0"])).rejects.toThrow(
+    "contestant ended without an answer",
+  );
+  await expect(Child.start("contestant", "/nonexistent/program", [])).rejects.toThrow(
+    "contestant ended without an answer",
+  );
 });
 
 test("takes the median and the quartiles, of ratios pair by pair", () => {

@@ -17,10 +17,10 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
-  readonly #command: string;
+  readonly #name: string;
 
-  private constructor(command: string, args: readonly string[]) {
-    this.#command = [command, ...args].join(" ");
+  private constructor(name: string, command: string, args: readonly string[]) {
+    this.#name = name;
     const child = spawn(command, args, { env: measuredEnvironment(), stdio: ["pipe", "pipe", "inherit"] });
     this.#process = child;
     // A command that cannot be started ends its output, which `#line` reports.
@@ -30,17 +30,17 @@ export class Child {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  /** Starts a contestant and waits until its data is loaded. @throws {Error} if it cannot be started */
-  static async start(command: string, args: readonly string[]): Promise<Child> {
-    const child = new Child(command, args);
+  /** Starts a contestant and waits until its data is loaded. Errors call it `name`. @throws {Error} if it cannot be started */
+  static async start(name: string, command: string, args: readonly string[]): Promise<Child> {
+    const child = new Child(name, command, args);
     const line = await child.#line();
-    if (line !== "ready") throw new Error(`${child.#command} began with ${line}`);
+    if (line !== "ready") throw new Error(`${child.#name} began with ${line}`);
     return child;
   }
 
   async #line(): Promise<string> {
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`${this.#command} ended without an answer`);
+    if (done === true) throw new Error(`${this.#name} ended without an answer`);
     if (value.startsWith("error ")) throw new Error(value.slice(6));
     return value;
   }
@@ -50,7 +50,7 @@ export class Child {
     this.#process.stdin?.write(`${operation}\n`);
     const line = await this.#line();
     const [nanoseconds = "", answer = ""] = line.split(" ");
-    if (!/^\d+$/.test(nanoseconds)) throw new Error(`${this.#command} answered ${line} to ${operation}`);
+    if (!/^\d+$/.test(nanoseconds)) throw new Error(`${this.#name} answered ${line} to ${operation}`);
     return { nanoseconds: Number(nanoseconds), answer };
   }
 

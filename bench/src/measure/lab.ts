@@ -62,13 +62,13 @@ export class Lab {
       const { floor } = programs;
       if (floor.missing !== undefined) return floor;
       const { a, b } = this.data.files(cell);
-      return Child.start(floor.path, [a, b]);
+      return Child.start(kind, floor.path, [a, b]);
     }
     programs.contestants ??= await bundleContestants();
     const { contestants } = programs;
     const { a, b } = this.data.files(cell);
     const start = (...peers: readonly string[]): Promise<Child> =>
-      Child.start(this.node.path, [contestants, kind, a, b, ...peers]);
+      Child.start(kind, this.node.path, [contestants, kind, a, b, ...peers]);
     if (!isLibrary(kind)) return start();
     programs.peers ??= bringPeers(this.node, this.say);
     const { peers } = programs;
