@@ -1,4 +1,4 @@
-import type { Cell } from "../data/cells.ts";
+import { bitsOf, type Cell } from "../data/cells.ts";
 import { DataFolder } from "../data/files.ts";
 import { bundleContestants } from "../setup/contestants.ts";
 import { type MeasuredNode, measuredNode } from "../setup/environment.ts";
@@ -15,6 +15,13 @@ const LIBRARIES: readonly Kind[] = ["roaring", "roaring-wasm", "fastbitset", "ty
 /** Whether a contestant is another library, which may be missing or fail. */
 export function isLibrary(kind: Kind): boolean {
   return LIBRARIES.includes(kind);
+}
+
+/** Number of bits from which libraries in plain JavaScript fail, or copy all of their words for each bit that is added. */
+const TOO_MANY_BITS = 2 ** 32;
+
+function isTooLarge(kind: Kind, cell: Cell): boolean {
+  return (kind === "fastbitset" || kind === "typedfastbitset") && bitsOf(cell) >= TOO_MANY_BITS;
 }
 
 /** Why a contestant does not take part. */
@@ -64,6 +71,7 @@ export class Lab {
       const { a, b } = this.data.files(cell);
       return Child.start(kind, floor.path, [a, b]);
     }
+    if (isTooLarge(kind, cell)) return { missing: "cannot hold 2^32 bits" };
     programs.contestants ??= await bundleContestants();
     const { contestants } = programs;
     const { a, b } = this.data.files(cell);
