@@ -1,8 +1,10 @@
-// Files of the origin private file system in a page: the contract of editing, the lock, what fails.
-import { isQdbError, type QdbError, readBitmap } from "@qdb/format";
+// Files of the origin private file system in a page: the contracts of editing and reading, the lock, what fails.
+import { readBitmap } from "@qdb/format";
 import { createQdb, editQdb, type OpfsPath, openOpfsSource, openOpfsStore, openQdb } from "@qdb/io-web";
 import { describe, expect, test } from "vitest";
-import { editingContract } from "../../format/test/contract/editing.ts";
+import { type EditingHost, editingContract } from "../../format/test/contract/editing.ts";
+import { errorOf } from "../../format/test/contract/errors.ts";
+import { readingContract } from "../../format/test/contract/reading.ts";
 
 let names = 0;
 const run = crypto.randomUUID();
@@ -21,29 +23,22 @@ async function write(path: OpfsPath, bytes: Uint8Array): Promise<void> {
   await stream.close();
 }
 
-async function errorOf(work: Promise<unknown>): Promise<QdbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (isQdbError(error)) return error as QdbError;
-    throw error;
-  }
-  return expect.fail("the call was to fail");
-}
+const HOST: EditingHost<OpfsPath> = { place, createQdb, editQdb, openQdb, bytes: bytesOf, overwrite: write };
 
-editingContract<OpfsPath>({ place, createQdb, editQdb, openQdb, bytes: bytesOf, overwrite: write });
+describe("editQdb and createQdb", () => editingContract(HOST));
+describe("openQdb", () => readingContract({ ...HOST, open: openQdb }));
 
 describe("the lock", () => {
   test("is held by one store at a time, and given back by closing (QDB-CMT-013)", async () => {
     const path = place();
     await createQdb(path);
     const store = await openOpfsStore(path);
-    const error = await errorOf(openOpfsStore(path));
+    const error = await errorOf(() => openOpfsStore(path));
     expect([error.code, error.message]).toEqual([
       "LOCKED",
       expect.stringMatching(/open for writing in this tab or another/),
     ]);
-    expect((await errorOf(editQdb(path, () => undefined))).code).toBe("LOCKED");
+    expect((await errorOf(() => editQdb(path, () => undefined))).code).toBe("LOCKED");
     // Readers take none.
     expect((await openQdb(path)).bitmaps).toEqual([]);
     await store.close();
@@ -69,7 +64,7 @@ describe("a store", () => {
       [-1, 1],
       [0, Number.NaN],
     ] as const)
-      expect((await errorOf(store.read(offset, length))).code).toBe("SHORT_READ");
+      expect((await errorOf(() => store.read(offset, length))).code).toBe("SHORT_READ");
     await store.write(10, Uint8Array.of(9));
     expect(store.size).toBe(11);
     await store.truncate(9);
@@ -77,7 +72,7 @@ describe("a store", () => {
     expect(store.size).toBe(9);
     await store.close();
     await store.close();
-    expect((await errorOf(store.read(0, 1))).code).toBe("USAGE");
+    expect((await errorOf(() => store.read(0, 1))).code).toBe("USAGE");
     expect(await bytesOf(path)).toEqual(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 0));
   });
 
@@ -87,15 +82,15 @@ describe("a store", () => {
     ["no name", "opfs:", "USAGE"],
     ["a way up", "opfs:../a", "USAGE"],
   ])("%s", async (_, path, code) => {
-    expect((await errorOf(openOpfsStore(path))).code).toBe(code);
-    expect((await errorOf(openQdb(path))).code).toBe(code);
+    expect((await errorOf(() => openOpfsStore(path))).code).toBe(code);
+    expect((await errorOf(() => openQdb(path))).code).toBe(code);
   });
 });
 
 test("a file that exists is not overwritten", async () => {
   const path = place();
   await write(path, Uint8Array.of(1));
-  expect((await errorOf(createQdb(path))).code).toBe("ALREADY_EXISTS");
+  expect((await errorOf(() => createQdb(path))).code).toBe("ALREADY_EXISTS");
   expect(await bytesOf(path)).toEqual(Uint8Array.of(1));
 });
 

@@ -1,8 +1,8 @@
 // What reading a file behind HTTP costs, counted at the server.
 import { Bitmap, readBitmap } from "@qdb/format";
-import { imageBytes, newFile, writeImage } from "@qdb/format/container";
 import { openQdb } from "@qdb/io-web";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { fileBytes } from "./support/file-bytes.ts";
 import { type RangeServer, rangeServer } from "./support/range-server.ts";
 
 let server: RangeServer;
@@ -11,13 +11,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const randomId = () => crypto.getRandomValues(new Uint8Array(16));
 const GIB = 2n ** 30n;
 
 test("listing the bitmaps of a table of 32 KiB takes at most 3 requests and 64 KiB", async () => {
   const name = (at: number) => `bitmap ${at} ${"x".repeat(75)}`;
   const bitmaps = Array.from({ length: 185 }, (_, at) => ({ name: name(at), size: GIB }));
-  const bytes = imageBytes(writeImage(newFile({ bitmaps }, { randomId })));
+  const bytes = fileBytes({ bitmaps });
   const { url, served } = server.serve("many", { bytes });
   const file = await openQdb(url);
   expect(file.bitmaps.map((bitmap) => bitmap.name)).toEqual(bitmaps.map((bitmap) => bitmap.name));
@@ -33,7 +32,7 @@ test("the dirty extents of a disk of 100 GiB take at most 6 requests and 1.2 tim
   const bits = Bitmap.clean({ size, granularity: 65536 });
   for (let at = 0; at < 100 * 2 ** 30; at += 3 * 65536) bits.mark({ offset: at, length: 65536 });
   for (const clusterSize of [4096, 65536]) {
-    const bytes = imageBytes(writeImage(newFile({ clusterSize, bitmaps: [{ name: "daily", bits }] }, { randomId })));
+    const bytes = fileBytes({ clusterSize, bitmaps: [{ name: "daily", bits }] });
     const { url, served } = server.serve(`large ${clusterSize}`, { bytes });
     const file = await openQdb(url);
     let dirty = 0n;
@@ -51,7 +50,7 @@ test("a commit at the server between two requests is SOURCE_CHANGED, or the new 
   const at = (dirty: number) => {
     const bits = Bitmap.clean({ size: GIB, granularity: 512 });
     bits.mark({ offset: dirty * 512, length: 512 });
-    return imageBytes(writeImage(newFile({ bitmaps: [{ name: "a", bits }] }, { randomId })));
+    return fileBytes({ bitmaps: [{ name: "a", bits }] });
   };
   const [before, after] = [at(1), at(2)];
   for (const etag of ['"strong"', 'W/"weak"']) {

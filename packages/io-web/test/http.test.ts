@@ -1,20 +1,22 @@
 // The HTTP source against a real server on loopback.
-import { isQdbError, type QdbError } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
-import { type HttpOptions, type HttpSource, openHttpSource } from "@qdb/io-web";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MISBEHAVIOURS, partial } from "./support/misbehaviours.ts";
-import { askedRange, misbehaving, type RangeServer, rangeServer } from "./support/range-server.ts";
+import { openHttpSource } from "@qdb/io-web";
+import { afterAll, describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
+import { httpContract } from "./contract/http.ts";
+import { partial } from "./support/misbehaviours.ts";
+import { askedRange, type RangeServer, rangeServer } from "./support/range-server.ts";
+import { SERVED_LENGTH, servedBytes } from "./support/served-bytes.ts";
 
-const BYTES = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 31) ^ (at >> 8));
+const BYTES = servedBytes(0, SERVED_LENGTH);
+const piece = servedBytes;
 
-let server: RangeServer;
-let names = 0;
-beforeAll(async () => {
-  server = await rangeServer();
-});
+const server = await rangeServer();
 afterAll(() => server.close());
 
+httpContract(server.origin, { inPage: false });
+
+let names = 0;
 const serve = (file: Parameters<RangeServer["serve"]>[1]) => server.serve(`file ${names++}`, file);
 
 /** Time that passes by waiting alone. */
@@ -22,18 +24,6 @@ function testClock(): Clock & { readonly waits: number[] } {
   const waits: number[] = [];
   return { waits, now: () => 0, wait: async (ms) => void waits.push(ms) };
 }
-
-async function errorOf(work: Promise<unknown>): Promise<QdbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (isQdbError(error)) return error as QdbError;
-    throw error;
-  }
-  return expect.fail("the call was to fail");
-}
-
-const piece = (offset: number, length: number) => BYTES.slice(offset, offset + length);
 
 describe("reads", () => {
   test("give the bytes that were asked for", async () => {
@@ -63,16 +53,11 @@ describe("reads", () => {
   ])("of %i+%i, outside the file, are SHORT_READ without a request", async (offset, length) => {
     const { url, served } = serve({ bytes: BYTES });
     const source = await openHttpSource(url);
-    expect(
-      (
-        await errorOf(
-          source.readMany([
-            { offset: 0, length: 1 },
-            { offset, length },
-          ]),
-        )
-      ).code,
-    ).toBe("SHORT_READ");
+    const ranges = [
+      { offset: 0, length: 1 },
+      { offset, length },
+    ];
+    expect((await errorOf(() => source.readMany(ranges))).code).toBe("SHORT_READ");
     expect(served.requests).toBe(1);
     expect(await source.read(20_000, 5)).toEqual(piece(20_000, 5));
   });
@@ -134,30 +119,10 @@ describe("reads", () => {
 });
 
 describe("what a server does wrong", () => {
-  test.each(Object.entries(MISBEHAVIOURS))("%s", async (_, misbehaviour) => {
-    const { url, served } = serve(misbehaving(misbehaviour, BYTES));
-    const { timeoutMs } = misbehaviour;
-    const options: HttpOptions = { clock: testClock(), retries: 2, timeoutMs };
-    const work = async (): Promise<HttpSource> => {
-      const source = await openHttpSource(url, options);
-      expect(misbehaviour.from).toBe(1);
-      const first = await errorOf(source.read(100_000, 5000));
-      const requests = served.requests;
-      // The source does not go on, not even with what it has.
-      expect(await errorOf(source.read(0, 4))).toBe(first);
-      expect(served.requests).toBe(requests);
-      throw first;
-    };
-    const error = await errorOf(work());
-    expect(error.message).toMatch(misbehaviour.message);
-    expect(error.message).toContain(url);
-    expect(error.code).toBe(misbehaviour.code);
-  });
-
   test("a server that is not there", async () => {
     const gone = await rangeServer();
     await gone.close();
-    const error = await errorOf(openHttpSource(`${gone.origin}/a`, { clock: testClock() }));
+    const error = await errorOf(() => openHttpSource(`${gone.origin}/a`, { clock: testClock() }));
     expect([error.code, error.message]).toEqual(["IO", expect.stringMatching(/no connection.*, 5 times/)]);
   });
 
@@ -170,7 +135,7 @@ describe("what a server does wrong", () => {
         return new Response(bytes.length > 16_000 ? bytes : bytes.subarray(1), response);
       },
     });
-    expect((await errorOf(source.read(50_000, 100))).code).toBe("IO");
+    expect((await errorOf(() => source.read(50_000, 100))).code).toBe("IO");
   });
 });
 
@@ -221,7 +186,7 @@ describe("the end", () => {
     const { url, served } = serve(silent);
     const source = await openHttpSource(url);
     const control = new AbortController();
-    const reading = errorOf(source.read(100_000, 5, { signal: control.signal }));
+    const reading = errorOf(() => source.read(100_000, 5, { signal: control.signal }));
     setTimeout(() => control.abort(), 20);
     expect((await reading).code).toBe("ABORTED");
     served.answer = () => false;
@@ -233,17 +198,17 @@ describe("the end", () => {
     const { url } = serve({ bytes: BYTES, answer: (_, response) => response.writeHead(503).end() !== undefined });
     setTimeout(() => control.abort(), 20);
     const start = performance.now();
-    const error = await errorOf(openHttpSource(url, { signal: control.signal }));
+    const error = await errorOf(() => openHttpSource(url, { signal: control.signal }));
     expect(error.code).toBe("ABORTED");
     expect(performance.now() - start).toBeLessThan(240);
-    expect((await errorOf(openHttpSource(url, { signal: control.signal }))).code).toBe("ABORTED");
+    expect((await errorOf(() => openHttpSource(url, { signal: control.signal }))).code).toBe("ABORTED");
   });
 
   test("closing ends a read under way, and later ones", async () => {
     const source = await openHttpSource(serve(silent).url);
-    const reading = errorOf(source.read(100_000, 5));
+    const reading = errorOf(() => source.read(100_000, 5));
     setTimeout(() => source.close(), 20);
     expect((await reading).code).toBe("USAGE");
-    expect((await errorOf(source.read(100_000, 5))).code).toBe("USAGE");
+    expect((await errorOf(() => source.read(100_000, 5))).code).toBe("USAGE");
   });
 });

@@ -3,6 +3,7 @@
 import {
   Bitmap,
   type OpenOptions,
+  type QdbErrorCode,
   type QdbFile,
   type QdbFileSync,
   type ReadBitmapOptions,
@@ -18,6 +19,13 @@ import { errorOf } from "./errors.ts";
 /** A host of QDB files whose `open` is tested. */
 export interface ReadingHost<Place> extends EditingHost<Place> {
   open(place: Place, options?: Omit<OpenOptions, "beforeBits">): QdbFile | QdbFileSync | Promise<QdbFile | QdbFileSync>;
+  /**
+   * What a file that is open shows after a commit (default "new"): the new state, or the old one, where its bytes do not change any more, or
+   * an error, where they are gone.
+   */
+  readonly afterCommit?: "new" | "old" | QdbErrorCode;
+  /** Whether there can be no file at a place (default true). */
+  readonly canBeMissing?: boolean;
 }
 
 const GRANULE = 512;
@@ -137,8 +145,15 @@ export function readingContract<Place>(host: ReadingHost<Place>): void {
       });
     });
 
-    test("are those of the last commit, in each call", async () => {
+    const { afterCommit = "new" } = host;
+    test(`after a commit, in each call: ${afterCommit}`, async () => {
       const place = await made();
+      const showsNew = async (file: QdbFile | QdbFileSync): Promise<void> => {
+        const daily = file.bitmap("daily");
+        expect(await daily.count()).toMatchObject({ bits: 2 });
+        expect(await all(daily.extents())).toEqual([EXTENTS[0], EXTENTS[2]]);
+        expect(file.bitmaps.map(({ name }) => name)).toEqual(["daily"]);
+      };
       await reading(place, async (file) => {
         const daily = file.bitmap("daily");
         const empty = file.bitmap("empty");
@@ -147,11 +162,19 @@ export function readingContract<Place>(host: ReadingHost<Place>): void {
           edit.bitmap("daily").unmark({ offset: 2560, length: 1024 });
           edit.bitmap("empty").remove();
         });
-        expect(await daily.count()).toMatchObject({ bits: 2 });
-        expect(await all(daily.extents())).toEqual([EXTENTS[0], EXTENTS[2]]);
-        expect((await errorOf(() => empty.count())).code).toBe("NOT_FOUND");
-        expect(file.bitmaps.map(({ name }) => name)).toEqual(["daily"]);
+        if (afterCommit === "new") {
+          await showsNew(file);
+          expect((await errorOf(() => empty.count())).code).toBe("NOT_FOUND");
+        } else if (afterCommit === "old") {
+          expect(await daily.count()).toMatchObject({ bits: 4 });
+          expect(await all(daily.extents())).toEqual(EXTENTS);
+          expect(await empty.count()).toMatchObject({ bits: 0 });
+        } else {
+          for (const call of [() => daily.count(), () => all(daily.extents()), () => read(daily)])
+            expect((await errorOf(call)).code).toBe(afterCommit);
+        }
       });
+      await reading(place, showsNew);
     });
 
     test("take no more memory than allowed", async () => {
@@ -202,10 +225,11 @@ export function readingContract<Place>(host: ReadingHost<Place>): void {
     expect((await errorOf(() => host.open(place, { signal }))).code).toBe("ABORTED");
   });
 
-  test("a file that is not there is NOT_FOUND", async () => {
-    const place = await host.place();
-    expect((await errorOf(() => host.open(place))).code).toBe("NOT_FOUND");
-  });
+  if (host.canBeMissing !== false)
+    test("a file that is not there is NOT_FOUND", async () => {
+      const place = await host.place();
+      expect((await errorOf(() => host.open(place))).code).toBe("NOT_FOUND");
+    });
 
   test("it can be disposed of, and closed twice", async () => {
     const file = await host.open(await made());

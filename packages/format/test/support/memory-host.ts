@@ -1,8 +1,8 @@
-// A host whose files are in memory: for the suites that every host of QDB files runs.
+// A host whose files are in memory: for the suites that every host of QDB files runs, in Node or in a page.
 import { QdbError, QdbFile } from "@qdb/format";
 import { type AnyStore, editStore, imageBytes, newFile, writeImage } from "@qdb/format/container";
 import type { EditingHost } from "../contract/editing.ts";
-import { ids, MemoryStore, ZLIB } from "../store.ts";
+import { MemoryStore } from "./memory-store.ts";
 
 /** A place for one file in memory. */
 export interface Place {
@@ -29,17 +29,17 @@ function lockedStore(place: Place, make: (store: MemoryStore) => AnyStore): AnyS
 
 /** Returns a host over files in memory, which `make` makes stores of. */
 export function memoryHost(make: (store: MemoryStore) => AnyStore): EditingHost<Place> {
-  const host = { digests: ZLIB, randomId: ids() };
+  const host = { randomId: () => crypto.getRandomValues(new Uint8Array(16)) };
   return {
     place: () => ({ isLocked: false }),
     async createQdb(place, init = {}, { signal } = {}) {
       if (place.store !== undefined) throw new QdbError("ALREADY_EXISTS", "a file");
-      const bytes = imageBytes(writeImage(newFile(init, host), ZLIB));
+      const bytes = imageBytes(writeImage(newFile(init, host)));
       if (signal?.aborted === true) throw new QdbError("ABORTED", "aborted");
       place.store = new MemoryStore(bytes);
     },
     editQdb: async (place, change, options) => editStore(lockedStore(place, make), change, { ...host, ...options }),
-    openQdb: (place) => QdbFile.open(new MemoryStore(fileAt(place).bytes), { digests: ZLIB }),
+    openQdb: (place) => QdbFile.open(new MemoryStore(fileAt(place).bytes)),
     bytes: (place) => fileAt(place).bytes,
     overwrite: (place, bytes) => fileAt(place).writeSync(0, bytes),
   };

@@ -1,8 +1,9 @@
-// An HTTP server on loopback that serves bytes by ranges, counts what it sends, and misbehaves as told.
+// An HTTP server on loopback that serves bytes by ranges, counts what it sends, and misbehaves as told. A POST puts a file there.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
-import type { Misbehaviour } from "./misbehaviours.ts";
+import { MISBEHAVIOURS, type Misbehaviour } from "./misbehaviours.ts";
+import { SERVED_LENGTH, servedBytes } from "./served-bytes.ts";
 
 export interface Served {
   bytes: Uint8Array;
@@ -31,12 +32,38 @@ export function askedRange(request: IncomingMessage, size: number): { first: num
   return { first: Number(parts[1]), last: Math.min(Number(parts[2]), size - 1) };
 }
 
-/**
- * Starts a server. `fileOf` makes the files that `serve` did not, by the name that is asked for.
- */
-export async function rangeServer(
-  fileOf: (name: string) => (Partial<Served> & { bytes: Uint8Array }) | undefined = () => undefined,
-): Promise<RangeServer> {
+/** The body of a request. */
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** What of a file a server with a misbehaviour serves. */
+function misbehaving(
+  { from, does, headers = {} }: Pick<Misbehaviour, "from" | "does" | "headers">,
+  bytes: Uint8Array,
+): Partial<Served> & { bytes: Uint8Array } {
+  return {
+    bytes,
+    headers,
+    answer(request, response, nth) {
+      if (does === undefined || nth < from) return false;
+      does(response, askedRange(request, bytes.length), bytes, gzipSync);
+      return true;
+    },
+  };
+}
+
+/** The file that a server has at `NAME/ANYTHING`, NAME being "good" or a misbehaviour, so that each test has one of its own. */
+function fileOf(path: string): (Partial<Served> & { bytes: Uint8Array }) | undefined {
+  const name = path.split("/")[0] ?? "";
+  const misbehaviour = name === "good" ? { from: 0 } : MISBEHAVIOURS[name];
+  return misbehaviour && misbehaving(misbehaviour, servedBytes(0, SERVED_LENGTH));
+}
+
+/** Starts a server. */
+export async function rangeServer(): Promise<RangeServer> {
   const files = new Map<string, Served>();
   const add = (name: string, file: Partial<Served> & { bytes: Uint8Array }): Served => {
     const headers = {
@@ -56,8 +83,17 @@ export async function rangeServer(
     return made === undefined ? served : add(name, made);
   };
   const server = createServer((request, response) => {
-    const name = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname.slice(1));
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://x");
+    const name = decodeURIComponent(pathname.slice(1));
     response.setHeader("Access-Control-Allow-Origin", "*");
+    if (request.method === "POST") {
+      const headers = { ETag: searchParams.get("etag") ?? undefined };
+      const put = (bytes: Uint8Array): void => {
+        add(name, { bytes, headers });
+        response.end();
+      };
+      return void bodyOf(request).then(put, () => response.destroy());
+    }
     const served = found(name);
     if (served === undefined) return void response.writeHead(404).end("no such file");
     served.methods.push(request.method ?? "");
@@ -85,21 +121,5 @@ export async function rangeServer(
         server.closeAllConnections();
         server.close(() => resolve());
       }),
-  };
-}
-
-/** What of a file a server with a misbehaviour serves. */
-export function misbehaving(
-  { from, does, headers = {} }: Misbehaviour,
-  bytes: Uint8Array,
-): Partial<Served> & { bytes: Uint8Array } {
-  return {
-    bytes,
-    headers,
-    answer(request, response, nth) {
-      if (does === undefined || nth < from) return false;
-      does(response, askedRange(request, bytes.length), bytes, gzipSync);
-      return true;
-    },
   };
 }
