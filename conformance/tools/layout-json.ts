@@ -5,6 +5,7 @@ import {
   CREATED,
   DESCRIPTOR_BITS,
   DISK_STAMP,
+  type DocumentedField,
   type DocumentedStruct,
   DRAFT_HEADER,
   EXTENSION_NAME,
@@ -18,14 +19,7 @@ import { EXTENSION_TYPES, RANGES, type Range, RECORD_TYPES } from "./layout-rang
 import { REPOSITORY } from "./places.ts";
 
 /** A field; `offset` and `size` in bytes, or a range of bits in the descriptor. */
-export interface Field extends Range {
-  readonly name: string;
-  readonly offset: number;
-  readonly size: number;
-  readonly type: string;
-  readonly meaning: string;
-  readonly rule: string;
-}
+export type Field = DocumentedField & Range;
 
 /** A range of bits of a descriptor. */
 export interface DescriptorBits extends Range {

@@ -1,13 +1,11 @@
 /**
- * What a program needs that reads, changes and checks QDB files. `@qdb/format/container` has the parts of the library.
+ * What a program needs that reads, changes and checks QDB files. Who brings a container of its own, such as qcow2, or a store, finds the
+ * parts of the library in `@qdb/format/container`.
  *
  * A `§`, and an id such as QDB-REC-024, refer to the specification of the format: `spec/qdb.md` in the repository of this package. It has
  * a sentence for each id.
  * @packageDocumentation
  */
-
-// The entry point `@qdb/format`: what a program needs that reads, changes and checks QDB files. Who brings a container of its own, such as
-// qcow2, or a store, finds the parts in `@qdb/format/container`.
 
 // errors, and names from files in messages
 

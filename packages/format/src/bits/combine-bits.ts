@@ -54,7 +54,7 @@ export function* prepareCombination(bits: ClusterBits, how: Combination, given: 
     const outcome = outcomeOf(how, target, other);
     if (outcome === "zeros" || outcome === "ones") results.set(cluster, outcome);
     if (outcome === "target" || outcome === "zeros" || outcome === "ones") return undefined;
-    // What the result does not depend on is not read: any uniform page does.
+    // The result does not depend on the bits of a cluster that is not read: a uniform page stands for them.
     const needsTarget = outcome === "both" || outcome === "inverted target";
     const needsSource = outcome !== "inverted target";
     return {
