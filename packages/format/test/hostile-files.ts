@@ -117,6 +117,15 @@ export const BOUND_REPAIRS: ReadonlySet<string> = new Set([
   "two damaged bitmaps of 2^29 bits, without all-ones clusters",
 ]);
 
+/** Files that take so long in a small heap that only `pnpm soak memory` reads them in one. */
+export const SLOW: ReadonlySet<string> = new Set([
+  "2^18 entries of one cluster",
+  "2^18 entries past the end",
+  "2^20 entries behind the end, one in every second block",
+  "2^20 preallocations",
+  "every second bit of a cluster of 2 MiB dirty",
+]);
+
 /** Bitmaps whose L1 areas, each in a cluster of 2 MiB, do not match their checksums. */
 function damagedAreas(count: number, entries: number, allOnes: boolean): SparseSource {
   const cluster = 2 * MIB;
