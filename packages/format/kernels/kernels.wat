@@ -1,22 +1,109 @@
-;; Operations on runs of bits and bytes in the memory of this module. Lengths are multiples of 16 bytes, unless said otherwise: the caller
-;; pads with zeros. src/kernels/ has the same operations in JavaScript, and calls these. `node kernels/build.ts` makes src/kernels/module.ts.
+;; Operations on runs of bits and bytes in the memory of this module. Lengths are multiples of 64 bytes, unless said otherwise.
+;; src/bitmap/ and src/ports/ have the same operations in JavaScript, and call these. `node kernels/build.ts` makes src/kernels/module.ts.
 (module
-  (memory (export "memory") 4)
+  ;; Tables, input and output take the first 256 KiB; the rest are slots, see src/kernels/slots.ts. The maximum is 2 GiB.
+  (memory (export "memory") 4 32768)
 
-  ;; Returns the number of bits that are set in `bytes` bytes.
-  (func (export "count") (param $at i32) (param $bytes i32) (result i32)
-    (local $end i32) (local $a i64) (local $b i64)
+  ;; Adds the bits of `from`: OR. The result of this and the next three operations is written to `at`.
+  (func (export "or") (param $at i32) (param $from i32) (param $bytes i32)
+    (local $end i32)
     (local.set $end (i32.add (local.get $at) (local.get $bytes)))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $a (i64.add (local.get $a) (i64.popcnt (i64.load (local.get $at)))))
-        (local.set $b (i64.add (local.get $b) (i64.popcnt (i64.load offset=8 (local.get $at)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (v128.store (local.get $at) (v128.or (v128.load (local.get $at)) (v128.load (local.get $from))))
+        (v128.store offset=16 (local.get $at) (v128.or (v128.load offset=16 (local.get $at)) (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $at) (v128.or (v128.load offset=32 (local.get $at)) (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $at) (v128.or (v128.load offset=48 (local.get $at)) (v128.load offset=48 (local.get $from))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (br $next))))
+
+  ;; Keeps the bits that are set in `from` too: AND.
+  (func (export "and") (param $at i32) (param $from i32) (param $bytes i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (v128.store (local.get $at) (v128.and (v128.load (local.get $at)) (v128.load (local.get $from))))
+        (v128.store offset=16 (local.get $at) (v128.and (v128.load offset=16 (local.get $at)) (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $at) (v128.and (v128.load offset=32 (local.get $at)) (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $at) (v128.and (v128.load offset=48 (local.get $at)) (v128.load offset=48 (local.get $from))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (br $next))))
+
+  ;; Clears the bits that are set in `from`: AND NOT.
+  (func (export "andNot") (param $at i32) (param $from i32) (param $bytes i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (v128.store (local.get $at) (v128.andnot (v128.load (local.get $at)) (v128.load (local.get $from))))
+        (v128.store offset=16 (local.get $at) (v128.andnot (v128.load offset=16 (local.get $at)) (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $at) (v128.andnot (v128.load offset=32 (local.get $at)) (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $at) (v128.andnot (v128.load offset=48 (local.get $at)) (v128.load offset=48 (local.get $from))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (br $next))))
+
+  ;; Inverts the bits that are set in `from`: XOR.
+  (func (export "xor") (param $at i32) (param $from i32) (param $bytes i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (v128.store (local.get $at) (v128.xor (v128.load (local.get $at)) (v128.load (local.get $from))))
+        (v128.store offset=16 (local.get $at) (v128.xor (v128.load offset=16 (local.get $at)) (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $at) (v128.xor (v128.load offset=32 (local.get $at)) (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $at) (v128.xor (v128.load offset=48 (local.get $at)) (v128.load offset=48 (local.get $from))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (br $next))))
+
+  ;; Returns the address of the first word in [at, end) that is not `word`; `end` if there is none. Both are multiples of 4.
+  (func (export "skip") (param $at i32) (param $end i32) (param $word i32) (result i32)
+    (local $same v128)
+    (local.set $same (i32x4.splat (local.get $word)))
+    (block $found
+      (loop $next
+        (br_if $found (i32.gt_u (i32.add (local.get $at) (i32.const 64)) (local.get $end)))
+        (br_if $found
+          (v128.any_true
+            (v128.or
+              (v128.or (v128.xor (v128.load (local.get $at)) (local.get $same)) (v128.xor (v128.load offset=16 (local.get $at)) (local.get $same)))
+              (v128.or (v128.xor (v128.load offset=32 (local.get $at)) (local.get $same)) (v128.xor (v128.load offset=48 (local.get $at)) (local.get $same))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $next)))
+    (block $done
+      (loop $word
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (br_if $done (i32.ne (i32.load (local.get $at)) (local.get $word)))
+        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        (br $word)))
+    (local.get $at))
+
+  ;; Returns the number of bits that are set in `bytes` bytes, a multiple of 16.
+  (func (export "count") (param $at i32) (param $bytes i32) (result i32)
+    (local $end i32) (local $a i64) (local $b i64)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (if (i32.and (local.get $bytes) (i32.const 16))
+      (then
+        (local.set $a (i64.add (i64.popcnt (i64.load (local.get $at))) (i64.popcnt (i64.load offset=8 (local.get $at)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (local.set $a (i64.add (local.get $a) (i64.add (i64.popcnt (i64.load (local.get $at))) (i64.popcnt (i64.load offset=8 (local.get $at))))))
+        (local.set $b (i64.add (local.get $b) (i64.add (i64.popcnt (i64.load offset=16 (local.get $at))) (i64.popcnt (i64.load offset=24 (local.get $at))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 32)))
         (br $next)))
     (i32.wrap_i64 (i64.add (local.get $a) (local.get $b))))
 
-  ;; Writes the edges of the runs in `bytes` bytes of bits to `out`, as 32-bit numbers, and returns the address after the last one. Bit 0 is
+  ;; Writes the edges of the runs in `bytes` bytes of bits, a multiple of 16, to `out`, as 32-bit numbers, and returns the address after the last one. Bit 0 is
   ;; number `bit`. `open` is 1 if the bit before it is set, else 0. The edge at which a run begins is its first bit; the edge at which it
   ;; ends is its last bit. Up to 8 bytes after the result are overwritten.
   (func (export "edges") (param $at i32) (param $bytes i32) (param $bit i32) (param $open i32) (param $out i32) (result i32)
@@ -50,45 +137,69 @@
             (local.set $open (i32.xor (local.get $open) (i32.and (local.get $n) (i32.const 1))))))
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (local.set $bit (i32.add (local.get $bit) (i32.const 64)))
-        (br $next)))
+        (br_if $next (i64.ne (i64.or (local.get $w) (local.get $carry)) (i64.const 0)))
+        ;; Zeros follow zeros most often.
+        (loop $zeros
+          (br_if $next (i32.gt_u (i32.add (local.get $at) (i32.const 64)) (local.get $end)))
+          (br_if $next
+            (v128.any_true
+              (v128.or
+                (v128.or (v128.load (local.get $at)) (v128.load offset=16 (local.get $at)))
+                (v128.or (v128.load offset=32 (local.get $at)) (v128.load offset=48 (local.get $at))))))
+          (local.set $at (i32.add (local.get $at) (i32.const 64)))
+          (local.set $bit (i32.add (local.get $bit) (i32.const 512)))
+          (br $zeros))))
     (local.get $out))
 
-  ;; Merges each pair of adjacent bits of `bytes` bytes into one bit (OR), and writes half as many bytes to `out`.
+  ;; Merges each pair of adjacent bits of `bytes` bytes, a multiple of 32, into one bit (OR), and writes half as many bytes to `out`. Each
+  ;; half of a byte is looked up in a table of the two bits that it becomes.
   (func (export "coarsen") (param $at i32) (param $bytes i32) (param $out i32)
-    (local $end i32) (local $v v128)
+    (local $end i32) (local $v v128) (local $w v128) (local $low v128) (local $two v128) (local $four v128) (local $byte v128)
     (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (local.set $low (i32x4.splat (i32.const 0x0f0f0f0f)))
+    (local.set $byte (i32x4.splat (i32.const 0x00ff00ff)))
+    (local.set $two (v128.const i8x16 0 1 1 1 2 3 3 3 2 3 3 3 2 3 3 3))
+    (local.set $four (i16x8.shl (local.get $two) (i32.const 2)))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
         (local.set $v (v128.load (local.get $at)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 1))) (v128.const i64x2 0x5555555555555555 0x5555555555555555)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 1))) (v128.const i64x2 0x3333333333333333 0x3333333333333333)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 2))) (v128.const i64x2 0x0f0f0f0f0f0f0f0f 0x0f0f0f0f0f0f0f0f)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 4))) (v128.const i64x2 0x00ff00ff00ff00ff 0x00ff00ff00ff00ff)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 8))) (v128.const i64x2 0x0000ffff0000ffff 0x0000ffff0000ffff)))
-        (local.set $v (v128.or (local.get $v) (i64x2.shr_u (local.get $v) (i32.const 16))))
-        (i64.store (local.get $out)
-          (i64x2.extract_lane 0 (i8x16.shuffle 0 1 2 3 8 9 10 11 0 1 2 3 8 9 10 11 (local.get $v) (local.get $v))))
-        (local.set $out (i32.add (local.get $out) (i32.const 8)))
-        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (local.set $v
+          (v128.or
+            (i8x16.swizzle (local.get $two) (v128.and (local.get $v) (local.get $low)))
+            (i8x16.swizzle (local.get $four) (v128.and (i16x8.shr_u (local.get $v) (i32.const 4)) (local.get $low)))))
+        (local.set $w (v128.load offset=16 (local.get $at)))
+        (local.set $w
+          (v128.or
+            (i8x16.swizzle (local.get $two) (v128.and (local.get $w) (local.get $low)))
+            (i8x16.swizzle (local.get $four) (v128.and (i16x8.shr_u (local.get $w) (i32.const 4)) (local.get $low)))))
+        (v128.store (local.get $out)
+          (i8x16.narrow_i16x8_u
+            (v128.and (v128.or (local.get $v) (i16x8.shr_u (local.get $v) (i32.const 4))) (local.get $byte))
+            (v128.and (v128.or (local.get $w) (i16x8.shr_u (local.get $w) (i32.const 4))) (local.get $byte))))
+        (local.set $out (i32.add (local.get $out) (i32.const 16)))
+        (local.set $at (i32.add (local.get $at) (i32.const 32)))
         (br $next))))
 
-  ;; Doubles each bit of `bytes` bytes, a multiple of 8, and writes twice as many bytes to `out`.
+  ;; Doubles each bit of `bytes` bytes, a multiple of 16, and writes twice as many bytes to `out`. Each half of a byte is looked up in a
+  ;; table of the byte that it becomes.
   (func (export "refine") (param $at i32) (param $bytes i32) (param $out i32)
-    (local $end i32) (local $v v128)
+    (local $end i32) (local $v v128) (local $w v128) (local $low v128) (local $table v128)
     (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (local.set $low (i32x4.splat (i32.const 0x0f0f0f0f)))
+    (local.set $table (v128.const i8x16 0x00 0x03 0x0c 0x0f 0x30 0x33 0x3c 0x3f 0xc0 0xc3 0xcc 0xcf 0xf0 0xf3 0xfc 0xff))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $v (i64x2.extend_low_i32x4_u (v128.load64_zero (local.get $at))))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 16))) (v128.const i64x2 0x0000ffff0000ffff 0x0000ffff0000ffff)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 8))) (v128.const i64x2 0x00ff00ff00ff00ff 0x00ff00ff00ff00ff)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 4))) (v128.const i64x2 0x0f0f0f0f0f0f0f0f 0x0f0f0f0f0f0f0f0f)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 2))) (v128.const i64x2 0x3333333333333333 0x3333333333333333)))
-        (local.set $v (v128.and (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 1))) (v128.const i64x2 0x5555555555555555 0x5555555555555555)))
-        (v128.store (local.get $out) (v128.or (local.get $v) (i64x2.shl (local.get $v) (i32.const 1))))
-        (local.set $out (i32.add (local.get $out) (i32.const 16)))
-        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (local.set $v (v128.load (local.get $at)))
+        (local.set $w (i8x16.swizzle (local.get $table) (v128.and (i16x8.shr_u (local.get $v) (i32.const 4)) (local.get $low))))
+        (local.set $v (i8x16.swizzle (local.get $table) (v128.and (local.get $v) (local.get $low))))
+        (v128.store (local.get $out)
+          (i8x16.shuffle 0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23 (local.get $v) (local.get $w)))
+        (v128.store offset=16 (local.get $out)
+          (i8x16.shuffle 8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31 (local.get $v) (local.get $w)))
+        (local.set $out (i32.add (local.get $out) (i32.const 32)))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next))))
 
   ;; Makes the sixteen tables of "crc32", 16 KiB at address 0, from the first one, which the caller wrote.

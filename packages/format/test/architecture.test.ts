@@ -9,6 +9,17 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** Files at the root of @qdb/format that every room may import; they import each other only. */
 const BASE = ["elements.ts", "errors.ts", "integers.ts", "limits.ts", "number-list.ts", "quote.ts"];
 
+/** How bits are stored: files of bitmap/ that no other room imports. */
+const PRIVATE = [
+  "granularity",
+  "page-counts",
+  "page-store",
+  "page-stores",
+  "paged-bits",
+  "regranulated-pages",
+  "words",
+];
+
 const LOW = ["base", "ports", "layout", "records", "bitmap"];
 
 /** What each room of a package may import: never upward, never sideways. "." are the files at its root. */
@@ -207,6 +218,18 @@ describe("rooms", () => {
         .filter((room) => room !== "base")
         .sort(),
     );
+  });
+
+  test("only bitmap/ knows how bits are stored", () => {
+    const src = join(root, "packages/format/src");
+    const secrets = PRIVATE.map((file) => join(src, "bitmap", `${file}.ts`));
+    const files = sources("format");
+    expect(files).toEqual(expect.arrayContaining(secrets));
+    const outside = [...importGraph(files)].filter(([file]) => dirname(file) !== join(src, "bitmap"));
+    const wrong = outside.flatMap(([file, targets]) =>
+      secrets.filter((secret) => targets.has(secret)).map((secret) => `${relative(src, file)} imports ${secret}`),
+    );
+    expect(wrong).toEqual([]);
   });
 
   test("the table would notice an import that runs upward or sideways", () => {

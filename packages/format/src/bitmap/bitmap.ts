@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { QdbError } from "../errors.ts";
 import { bitNumber, exactInteger, wholeNumber } from "../integers.ts";
+import { outsideSlots } from "../kernels/slots.ts";
 import { type Combination, isRoundedInward, requireCombinable } from "./combination.ts";
 import { GranularityChange } from "./granularity-change.ts";
-import { clearFrom, type Page, type PageKind } from "./page.ts";
+import type { Page, PageKind } from "./page.ts";
 import { PagedBits } from "./paged-bits.ts";
+import { MAX_PAGE_STEPS } from "./regranulated-pages.ts";
 import { ExtentBatch, runsOf } from "./runs.ts";
 import {
   type BitmapShape,
@@ -40,8 +42,8 @@ export class Bitmap implements BitmapShape {
     this.#held = bitsOf(this.bitCount);
   }
 
-  /** The bits. @throws {QdbError} USAGE if the bitmap is freed */
-  get #bits(): PagedBits {
+  /** Returns the bits. It is no accessor: V8 finds the function of a private one anew at each call. @throws {QdbError} USAGE if the bitmap is freed */
+  #bits(): PagedBits {
     if (this.#held === undefined) throw new QdbError("USAGE", "the bitmap was used after free()");
     return this.#held;
   }
@@ -70,9 +72,7 @@ export class Bitmap implements BitmapShape {
       );
     }
     return new Bitmap(shape, (bitCount) =>
-      PagedBits.from(bitCount, ({ first, end }) =>
-        pageOfBytes(bytes.subarray(first / 8, Math.ceil(end / 8)), end - first),
-      ),
+      PagedBits.from(bitCount, ({ first, end }) => kernel.viewAsWords(bytes.subarray(first / 8, Math.ceil(end / 8)))),
     );
   }
 
@@ -83,15 +83,20 @@ export class Bitmap implements BitmapShape {
 
   /** Returns a copy of the bytes [start, start + length) of the bits, as `toBytes` has them. Past the last bit they are zero. @throws {QdbError} USAGE if a value is no whole number */
   bytesAt(start: number, length: number): Uint8Array {
-    return this.#bits.bytes(wholeNumber(start, "start"), wholeNumber(length, "length"));
+    return this.#bits().bytes(wholeNumber(start, "start"), wholeNumber(length, "length"));
   }
 
   /**
-   * Returns the same bytes as `bytesAt`, for reading only, valid until the bitmap changes or is freed. They are a view of the bits, if the byte order
-   * of the machine allows one.
+   * Returns the same bytes as `bytesAt`, for reading only, valid until the bitmap changes or is freed. They are a view of the bits if these are in an
+   * array and the byte order of the machine allows one, otherwise a copy.
    */
   viewAt(start: number, length: number): Uint8Array {
-    return this.#bits.view(wholeNumber(start, "start"), wholeNumber(length, "length"));
+    return outsideSlots(this.#bits().view(wholeNumber(start, "start"), wholeNumber(length, "length")));
+  }
+
+  /** Calls a function with the bytes of {@link viewAt}, which are valid during the call if no bits are made in it. Nothing is copied. @internal */
+  withView<T>(start: number, length: number, use: (bytes: Uint8Array) => T): T {
+    return use(this.#bits().view(start, length));
   }
 
   /**
@@ -101,23 +106,24 @@ export class Bitmap implements BitmapShape {
   mergeWordsAt(base: number, words: Uint32Array): void {
     if (wholeNumber(base, "base") % 32 !== 0)
       throw new QdbError("USAGE", `base ${base} is no multiple of 32`, { field: "base" });
-    this.#bits.mergeWords(base, words);
+    this.#bits().mergeWords(base, words);
   }
 
   /** Returns whether a range of bits is all clean ("zeros"), all dirty ("ones"), or neither. @internal */
   kindOf(range: BitRange): PageKind {
-    return this.#bits.kindOf(range);
+    return this.#bits().kindOf(range);
   }
 
   /** Returns a range of bits, the first of them as bit 0, for reading only, valid until the bitmap changes. @internal */
   pageAt(range: BitRange): Page {
-    return this.#bits.pageAt(range);
+    const page = this.#bits().pageAt(range);
+    return typeof page === "string" ? page : outsideSlots(page);
   }
 
   /** Whether a bit is dirty. False if the bitmap has no such bit. @throws {QdbError} USAGE if `bit` is no integer */
   isDirty(bit: number): boolean {
     bitNumber(bit, "bit");
-    const bits = this.#bits;
+    const bits = this.#bits();
     return bit >= 0 && bit < this.bitCount && bits.isDirty(bit);
   }
 
@@ -128,19 +134,23 @@ export class Bitmap implements BitmapShape {
 
   /** Marks every bit clean whose whole granule is inside a range. @throws {QdbError} USAGE if the range is not inside the disk */
   unmark(range: DiskRange): void {
-    this.#bits.fill(bitsInward(range, this), "zeros");
+    this.#bits().fill(bitsInward(range, this), "zeros");
   }
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
+    if (end === first + 1 && first >= 0 && end <= this.bitCount && Number.isInteger(first)) {
+      this.#bits().mark(first);
+      return;
+    }
     const isInside = bitNumber(first, "first") >= 0 && first <= bitNumber(end, "end") && end <= this.bitCount;
     if (!isInside) throw new QdbError("USAGE", `bits ${first} to ${end} are not inside the bitmap's ${this.bitCount}`);
-    this.#bits.fill({ first, end }, "ones");
+    this.#bits().fill({ first, end }, "ones");
   }
 
   /** Returns the number of dirty bits. */
   count(): number {
-    return this.#bits.count();
+    return this.#bits().count();
   }
 
   /** Returns the number of dirty bytes of the disk. The last granule is clipped to the end of the disk. */
@@ -150,12 +160,12 @@ export class Bitmap implements BitmapShape {
 
   /** Returns the first dirty bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
   nextDirty(first = 0): number {
-    return this.#bits.next(bitNumber(first, "first"), true);
+    return this.#bits().next(bitNumber(first, "first"), true);
   }
 
   /** Returns the first clean bit from bit `first` on; -1 if there is none. @throws {QdbError} USAGE if `first` is no integer */
   nextClean(first = 0): number {
-    return this.#bits.next(bitNumber(first, "first"), false);
+    return this.#bits().next(bitNumber(first, "first"), false);
   }
 
   /**
@@ -174,7 +184,7 @@ export class Bitmap implements BitmapShape {
     const { first, end } = bitsOutward(within, this);
     const start = BigInt(within.offset);
     const stop = start + BigInt(within.length);
-    for (const runs of runsOf(() => this.#bits, { first, end })) yield new ExtentBatch(this, runs, start, stop);
+    for (const runs of runsOf(() => this.#bits(), { first, end })) yield new ExtentBatch(this, runs, start, stop);
   }
 
   /**
@@ -206,29 +216,31 @@ export class Bitmap implements BitmapShape {
   #combine(how: Combination, other: Bitmap): void {
     requireCombinable(how, this, other);
     const { granularity } = this;
-    const source = other.#at(granularity, isRoundedInward(how));
-    this.#bits.combine(how, (range) => source(range));
+    this.#bits().combine(
+      how,
+      granularity === other.granularity ? other.#bits() : other.#at(granularity, isRoundedInward(how)),
+    );
   }
 
   /** Makes every dirty bit clean and every clean bit dirty. */
   invert(): void {
-    this.#bits.invert();
+    this.#bits().invert();
   }
 
   /** Whether the other bitmap has the same size, the same granularity and the same bits. */
   equals(other: Bitmap): boolean {
     if (this.size !== other.size || this.granularity !== other.granularity) return false;
-    return this.#bits.equals(other.#bits);
+    return this.#bits().equals(other.#bits());
   }
 
   /** Whether a bit is dirty here and clean in another bitmap of the same shape. @internal */
   hasDirtOutside(other: Bitmap): boolean {
-    return this.#bits.hasDirtOutside(other.#bits);
+    return this.#bits().hasDirtOutside(other.#bits());
   }
 
   /** Returns a copy of the bitmap. It takes no memory until either of the two changes, which copies the bits then. */
   clone(): Bitmap {
-    return new Bitmap(this, () => this.#bits.copy());
+    return new Bitmap(this, () => this.#bits().copy());
   }
 
   /**
@@ -236,6 +248,7 @@ export class Bitmap implements BitmapShape {
    * `free` does nothing. Without it, the memory is given back when the bitmap is garbage.
    */
   free(): void {
+    this.#held?.free();
     this.#held = undefined;
   }
 
@@ -250,15 +263,18 @@ export class Bitmap implements BitmapShape {
    * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape (see `bitsOfShape`)
    */
   regranulate(granularity: number): Bitmap {
+    const bits = this.#bits();
     if (granularity === this.granularity) return this;
     const pageOf = this.#at(granularity, false);
-    return new Bitmap({ size: this.size, granularity }, (bitCount) => PagedBits.from(bitCount, pageOf));
+    const steps = Math.log2(granularity / this.granularity);
+    return new Bitmap({ size: this.size, granularity }, (bitCount) =>
+      Math.abs(steps) > MAX_PAGE_STEPS ? PagedBits.from(bitCount, pageOf) : bits.regranulated(bitCount, steps),
+    );
   }
 
   /** Returns a function that gives the page of a range of bits at a granularity, rounded outward or inward. @throws {QdbError} as {@link regranulate} */
   #at(granularity: number, inward: boolean): (range: BitRange) => Page {
-    const bits = this.#bits;
-    if (granularity === this.granularity) return (range) => bits.pageAt(range);
+    const bits = this.#bits();
     const change = new GranularityChange(this, granularity, inward);
     return (range) => change.convert(bits.pageAt(change.sourceOf(range)), range);
   }
@@ -270,17 +286,10 @@ export class Bitmap implements BitmapShape {
    */
   resize(size: number | bigint, options: { readonly newArea?: "dirty" | "clean" | undefined } = {}): Bitmap {
     const shape = { size: exactInteger(size, "size"), granularity: this.granularity };
-    const result = new Bitmap(shape, (bitCount) => this.#bits.resized(bitCount));
+    const result = new Bitmap(shape, (bitCount) => this.#bits().resized(bitCount));
     if (result.size > this.size && options.newArea !== "clean") {
       result.markBits({ first: Number(this.size / BigInt(this.granularity)), end: result.bitCount });
     }
     return result;
   }
-}
-
-/** Returns the page of bits in bytes, a copy. Bits past the last one are ignored. */
-function pageOfBytes(bytes: Uint8Array, bitCount: number): Page {
-  const words = kernel.wordsFromBytes(bytes);
-  clearFrom(words, bitCount);
-  return words;
 }

@@ -1,21 +1,30 @@
 // How two bitmaps are combined, and what happens if their granularities differ (spec §5, Dirt).
 import { QdbError } from "../errors.ts";
+import { type CombinationName, kernels, MIN_WORDS } from "../kernels/kernels.ts";
 import { type BitmapShape, requireSameSize } from "./shape.ts";
 import * as kernel from "./words.ts";
 
 /** OR, AND, AND NOT, XOR of a bitmap and a source. */
 export type Combination = "merge" | "intersect" | "subtract" | "xor";
 
-const KERNELS = {
+const FUNCTIONS: Readonly<Record<Combination, (words: Uint32Array, source: Uint32Array) => void>> = {
   merge: kernel.orWords,
   intersect: kernel.andWords,
   subtract: kernel.andNotWords,
   xor: kernel.xorWords,
-} as const;
+};
+
+const KERNELS: Readonly<Record<Combination, CombinationName>> = {
+  merge: "or",
+  intersect: "and",
+  subtract: "andNot",
+  xor: "xor",
+};
 
 /** Combines words with those of a source of the same granularity, in place. @throws {RangeError} if the source is shorter */
 export function combineWords(how: Combination, words: Uint32Array, source: Uint32Array): void {
-  KERNELS[how](words, source);
+  const fast = words.length < MIN_WORDS ? undefined : kernels();
+  if (fast?.combine(KERNELS[how], words, source) !== true) FUNCTIONS[how](words, source);
 }
 
 /**

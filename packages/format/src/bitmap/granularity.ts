@@ -26,22 +26,31 @@ function spreadPairs(half: number): number {
  * number of words of the result.
  */
 export function coarsen(words: Uint32Array, steps: number, length: number): Uint32Array {
-  let source = words;
-  for (let step = 0; step < steps; step++) {
-    const fast = source.length < MIN_WORDS ? undefined : kernels();
-    source = fast === undefined ? foldAll(source) : fast.coarsen(source);
-  }
-  return exactLength(source, length);
+  const result = new Uint32Array(length);
+  coarsenInto(words, steps, result);
+  return result;
 }
 
-function foldAll(source: Uint32Array): Uint32Array {
-  const target = new Uint32Array(Math.ceil(source.length / 2));
+/** Writes what {@link coarsen} returns into words; no others are changed. If the result has fewer words, zeros follow. */
+export function coarsenInto(words: Uint32Array, steps: number, target: Uint32Array): void {
+  let source = words;
+  for (let step = 0; step < steps; step++) {
+    const length = Math.ceil(source.length / 2);
+    const half = step === steps - 1 && length === target.length ? target : new Uint32Array(length);
+    const fast = source.length < MIN_WORDS ? undefined : kernels();
+    if (fast === undefined) foldAll(source, half);
+    else fast.coarsen(source, half);
+    source = half;
+  }
+  if (source !== target) copyWords(source, target);
+}
+
+function foldAll(source: Uint32Array, target: Uint32Array): void {
   for (let index = 0; index < target.length; index++) {
     // If the number of words is odd, the last word has no partner. Bits past the last word are zero.
     const high = 2 * index + 1 < source.length ? wordAt(source, 2 * index + 1) : 0;
     target[index] = foldPairs(wordAt(source, 2 * index)) | (foldPairs(high) << 16);
   }
-  return target;
 }
 
 /**
@@ -49,29 +58,37 @@ function foldAll(source: Uint32Array): Uint32Array {
  * words of the result.
  */
 export function refine(words: Uint32Array, steps: number, length: number): Uint32Array {
+  const result = new Uint32Array(length);
+  refineInto(words, steps, result);
+  return result;
+}
+
+/** Writes what {@link refine} returns into words; no others are changed. If the result has fewer words, zeros follow. */
+export function refineInto(words: Uint32Array, steps: number, target: Uint32Array): void {
   let source = words;
   for (let step = 0; step < steps; step++) {
     // No more words than the result needs: the last coarse granule can reach far past the end of the disk.
-    const needed = Math.ceil(length / 2 ** (steps - 1 - step));
+    const needed = Math.ceil(target.length / 2 ** (steps - 1 - step));
     const part = source.subarray(0, Math.ceil(needed / 2));
+    const length = part.length * 2;
+    const twice = step === steps - 1 && length === target.length ? target : new Uint32Array(length);
     const fast = part.length < MIN_WORDS ? undefined : kernels();
-    source = fast === undefined ? spreadAll(part) : fast.refine(part);
+    if (fast === undefined) spreadAll(part, twice);
+    else fast.refine(part, twice);
+    source = twice;
   }
-  return exactLength(source, length);
+  if (source !== target) copyWords(source, target);
 }
 
-function spreadAll(source: Uint32Array): Uint32Array {
-  const target = new Uint32Array(source.length * 2);
+function spreadAll(source: Uint32Array, target: Uint32Array): void {
   for (let index = 0; index < target.length; index++) {
     const word = wordAt(source, index >>> 1);
     target[index] = spreadPairs(index % 2 === 0 ? word : word >>> 16);
   }
-  return target;
 }
 
-function exactLength(words: Uint32Array, length: number): Uint32Array {
-  if (words.length === length) return words;
-  const result = new Uint32Array(length);
-  result.set(words.subarray(0, length));
-  return result;
+/** Copies as many words as there are, or as there is room for. */
+function copyWords(words: Uint32Array, target: Uint32Array): void {
+  target.fill(0);
+  target.set(words.subarray(0, target.length));
 }

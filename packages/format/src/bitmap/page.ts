@@ -84,6 +84,19 @@ export function pageOfWords(words: Uint32Array, bitCount: number): Page {
   return kernel.nextBit(words, 0, bitCount, false) < 0 ? "ones" : words;
 }
 
+/** Makes bits of a page, [first, end), clean or dirty in place. */
+export function fillPage(words: Uint32Array, first: number, end: number, kind: "zeros" | "ones"): void {
+  kernel.fillBits(words, first, end, kind === "ones");
+}
+
+/** Returns the words of a page that keeps the first `kept` of its bits, and has `bitCount`. Others are zero. */
+export function resizedPage(page: Page, bitsBefore: number, kept: number, bitCount: number): Uint32Array {
+  const words = new Uint32Array(kernel.wordsFor(bitCount));
+  words.set(wordsOfPage(page, bitsBefore).subarray(0, words.length));
+  clearFrom(words, kept);
+  return words;
+}
+
 /** Clears the bits from `bit` on. */
 export function clearFrom(words: Uint32Array, bit: number): void {
   kernel.fillBits(words, bit, words.length * 32, false);

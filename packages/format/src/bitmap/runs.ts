@@ -1,14 +1,12 @@
 import { wordAt } from "../elements.ts";
 import { exactInteger } from "../integers.ts";
 import { kernels, MIN_WORDS } from "../kernels/kernels.ts";
-import { PAGE_BITS, type PagedBits } from "./paged-bits.ts";
 import type { BitmapShape, BitRange, Extent } from "./shape.ts";
-import * as kernel from "./words.ts";
 
 /** Maximum number of runs in one batch. */
 const BATCH_RUNS = 8192;
 /** Number of words that are searched for runs between two looks at whether a batch is full. They have eight batches at most. */
-const STEP_WORDS = 4096;
+export const STEP_WORDS = 4096;
 
 /**
  * A batch of runs of dirty bits, in ascending order, no two of them adjacent. One typed array has the first and the last bit of each run in
@@ -180,24 +178,20 @@ export class RunCollector {
   }
 }
 
-/** Yields the runs of dirty bits in a range of bits in memory, in batches for {@link ExtentBatch}. `bits` returns the bits each time, or throws. */
-export function* runsOf(bits: () => PagedBits, { first, end }: BitRange): Generator<Uint32Array, void> {
+/** Bits in memory that show a part of a range to a collector, and return the number of the bit after that part. */
+export interface RunSource {
+  collectRuns(collector: RunCollector, range: BitRange): number;
+}
+
+/**
+ * Yields the runs of dirty bits in a range of bits in memory, in batches for {@link ExtentBatch}. `bits` returns the bits each time, or throws:
+ * they can change, or be freed, between two batches.
+ */
+export function* runsOf(bits: () => RunSource, { first, end }: BitRange): Generator<Uint32Array, void> {
   const collector = new RunCollector();
   for (let bit = first; bit < end; ) {
-    const page = { first: bit - (bit % PAGE_BITS), end: Math.min(end, bit - (bit % PAGE_BITS) + PAGE_BITS) };
-    const found = bits().pageAt(page);
-    if (found === "zeros") collector.pushClean(bit);
-    else if (found === "ones") collector.pushDirty({ first: bit, end: page.end });
-    else yield* collector.collect(bit === page.first ? found : withoutFirst(found, bit - page.first), page.first);
-    bit = page.end;
+    bit = bits().collectRuns(collector, { first: bit, end });
     yield* collector.take();
   }
   yield* collector.finish(end);
-}
-
-/** Returns a copy of words in which the first `count` bits are zero. */
-function withoutFirst(words: Uint32Array, count: number): Uint32Array {
-  const copy = words.slice();
-  kernel.fillBits(copy, 0, count, false);
-  return copy;
 }

@@ -125,6 +125,7 @@ export function nextBit(words: Uint32Array, from: number, bitCount: number, valu
   let index = Math.floor(first / 32);
   let word = (wordAt(words, index) ^ flip) & (-1 << (first % 32));
   const last = wordsFor(bitCount);
+  if (word === 0 && last - index > MIN_WORDS) index = (kernels()?.skip(words, index + 1, last, flip) ?? index + 1) - 1;
   while (word === 0) {
     index++;
     if (index >= last) return -1;

@@ -1,5 +1,5 @@
+import { bytesOfWords } from "../bitmap/bit-bytes.ts";
 import type { BitRange } from "../bitmap/shape.ts";
-import * as kernel from "../bitmap/words.ts";
 import type { Sha256 } from "../ports/digest.ts";
 import type { BitVisitor } from "./cluster-windows.ts";
 
@@ -25,7 +25,7 @@ export class BitsHasher implements BitVisitor {
   pushWords(words: Uint32Array, base: number): void {
     this.#fillTo(base / 8);
     const length = Math.min(words.byteLength, this.#bytes - this.#done);
-    this.#sha256.update(kernel.bytesFromWords(words, 0, length));
+    this.#sha256.update(bytesOfWords(words, length));
     this.#done += length;
   }
 

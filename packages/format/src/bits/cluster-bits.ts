@@ -1,14 +1,24 @@
+import { bytesOfWords, keptBytes } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
-import { clearFrom, kindOfPage, type Page, type PageKind, pageOfWords, wordsOfPage } from "../bitmap/page.ts";
+import {
+  equalPages,
+  fillPage,
+  kindOfPage,
+  type Page,
+  type PageKind,
+  pageOfWords,
+  resizedPage,
+  wordsOfPage,
+} from "../bitmap/page.ts";
 import { kindOfRange } from "../bitmap/page-ranges.ts";
 import { PageTable } from "../bitmap/page-table.ts";
 import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts";
-import * as kernel from "../bitmap/words.ts";
 import { itemAt } from "../elements.ts";
 import { isQdbError, QdbError } from "../errors.ts";
 import { type Limits, maxBitmapBytesOf } from "../limits.ts";
 import { type Plan, pieceAt, read, tryReadRange } from "../ports/plan.ts";
 import type { BitSource } from "./bit-source.ts";
+import { wordsOfCluster } from "./cluster-bytes.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { pagesOf } from "./cluster-pages.ts";
 
@@ -16,7 +26,7 @@ import { pagesOf } from "./cluster-pages.ts";
 type Base = ClusterMap | Bitmap;
 
 /** How a cluster is to be stored. "kept": it stays where the cluster map has it, with its checksum. */
-export type ClusterToStore = "kept" | "zeros" | "ones" | Uint8Array;
+export type ClusterToStore<T = Uint8Array> = "kept" | "zeros" | "ones" | T;
 
 /** Makes a change that was prepared, and cannot fail. Returns the bits after it, which may be another object. */
 export type Apply = () => ClusterBits;
@@ -138,18 +148,7 @@ export class ClusterBits implements BitSource {
   #verified(cluster: number, bytes: Uint8Array): Page {
     const problem = storedMap(this.#base).verify(cluster, bytes);
     if (problem !== undefined) throw QdbError.from(problem);
-    return this.#wordsOfBytes(cluster, bytes);
-  }
-
-  #wordsOfBytes(cluster: number, bytes: Uint8Array): Uint32Array {
-    if (bytes.length !== this.clusterSize)
-      throw new Error(`a cluster of ${this.clusterSize} bytes was answered with ${bytes.length} bytes`);
-    const bits = this.#bitsIn(cluster);
-    if (bits === bytes.length * 8) return kernel.viewAsWords(bytes);
-    // Bits past the end of the bitmap need not be zero in the file.
-    const words = kernel.wordsFromBytes(bytes.subarray(0, Math.ceil(bits / 8)));
-    clearFrom(words, bits);
-    return words;
+    return wordsOfCluster(bytes, this.clusterSize, this.#bitsIn(cluster));
   }
 
   pages(ranges: readonly BitRange[]): Plan<readonly Page[]> {
@@ -190,7 +189,7 @@ export class ClusterBits implements BitSource {
       for (const cluster of partial) {
         const from = Math.max(0, first - cluster * bits);
         const to = Math.min(bits, end - cluster * bits);
-        kernel.fillBits(this.#pages.ownWords(cluster), from, to, kind === "ones");
+        fillPage(this.#pages.ownWords(cluster), from, to, kind);
       }
       this.#pages.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
       return this;
@@ -228,10 +227,8 @@ export class ClusterBits implements BitSource {
     const resized = new ClusterBits(shape, this.#options, this.#base, this.#pages.copy(whole, count));
     if (page !== undefined) {
       // The stored cluster is not kept, even if no bit changes: bits past the old end need not be zero in the file.
-      const words = new Uint32Array(kernel.wordsFor(resized.#bitsIn(whole)));
-      words.set(wordsOfPage(page, this.#bitsIn(whole)).subarray(0, words.length));
-      clearFrom(words, smaller - whole * clusterBits);
-      resized.set([[whole, words]]);
+      const kept = smaller - whole * clusterBits;
+      resized.set([[whole, resizedPage(page, this.#bitsIn(whole), kept, resized.#bitsIn(whole))]]);
     }
     if (size <= this.size || newArea === "clean") return () => resized;
     const first = Number(this.size / BigInt(this.granularity));
@@ -250,10 +247,11 @@ export class ClusterBits implements BitSource {
       if (typeof page === "string") this.#pages.set(cluster, page);
       if (typeof page === "string" || base === undefined || base instanceof Bitmap) continue;
       if (!this.#isWholeIn(base, cluster) || base.kind(cluster) !== "data") continue;
-      if (base.verify(cluster, kernel.viewAsBytes(words, 0, this.clusterSize)) !== undefined) continue;
+      if (base.verify(cluster, bytesOfWords(words, this.clusterSize)) !== undefined) continue;
       const bytes = yield* tryReadRange(base.offset(cluster), this.clusterSize);
       if (isQdbError(bytes) || this.#version !== version) continue;
-      if (kernel.equalWords(words, this.#wordsOfBytes(cluster, bytes))) this.#pages.set(cluster, undefined);
+      if (equalPages(words, wordsOfCluster(bytes, this.clusterSize, this.#bitsIn(cluster)), this.#bitsIn(cluster)))
+        this.#pages.set(cluster, undefined);
     }
   }
 
@@ -276,10 +274,19 @@ export class ClusterBits implements BitSource {
 
   /** Returns how a cluster is to be stored. The bytes are for reading only, valid until the bits change. */
   toStore(cluster: number): ClusterToStore {
-    const page = this.#inMemory(cluster);
-    if (page === undefined) return "kept";
-    const uniform = typeof page === "string" ? page : pageOfWords(page, this.#bitsIn(cluster));
-    return typeof uniform === "string" ? uniform : kernel.viewAsBytes(uniform, 0, this.clusterSize);
+    return this.storedAs(cluster, keptBytes);
+  }
+
+  /** Returns the same as {@link toStore}, but what `use` makes of the bytes, which are valid during the call. */
+  storedAs<T>(cluster: number, use: (bytes: Uint8Array) => T): ClusterToStore<T> {
+    const kind = this.kindOf(cluster);
+    if (kind !== "words") return kind;
+    const page = this.#pages.page(cluster);
+    if (page === undefined && this.#base instanceof Bitmap)
+      return this.#base.withView(cluster * this.clusterSize, this.clusterSize, use);
+    if (typeof page !== "object") return "kept";
+    const uniform = pageOfWords(page, this.#bitsIn(cluster));
+    return typeof uniform === "string" ? uniform : use(bytesOfWords(uniform, this.clusterSize));
   }
 }
 

@@ -1,4 +1,5 @@
 // The bytes of single data clusters.
+import { wordsOfBytes } from "../bitmap/bit-bytes.ts";
 import { byteAt } from "../elements.ts";
 
 /** Returns a copy of the bytes of a cluster that keeps the first `bitCount` bits; all bits after them are zero. */
@@ -21,4 +22,11 @@ export function isOnes(bytes: Uint8Array, validBits: number): boolean {
   for (let index = 0; index < whole; index++) if (bytes[index] !== 0xff) return false;
   const rest = validBits % 8;
   return rest === 0 || bytes[whole] === (1 << rest) - 1;
+}
+
+/** Returns the first bits of a cluster as words, for reading only. Bits past them need not be zero in the file. @throws {Error} if bytes are missing */
+export function wordsOfCluster(bytes: Uint8Array, clusterSize: number, bitCount: number): Uint32Array {
+  if (bytes.length !== clusterSize)
+    throw new Error(`a cluster of ${clusterSize} bytes was answered with ${bytes.length} bytes`);
+  return wordsOfBytes(bytes.subarray(0, Math.ceil(bitCount / 8)), 0, bitCount);
 }

@@ -1,5 +1,5 @@
+import { wordsOfBytes } from "../bitmap/bit-bytes.ts";
 import type { BitRange } from "../bitmap/shape.ts";
-import * as kernel from "../bitmap/words.ts";
 import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { pieceAt } from "../ports/plan.ts";
@@ -151,17 +151,9 @@ export class Window {
     if (next === undefined || next[0] !== cluster) throw new Error("a window was visited with the pieces of another");
     const problem = this.#map.verify(cluster, next[1]);
     if (problem !== undefined) throw QdbError.from(problem);
-    return clippedWords(next[1], cluster * this.#map.clusterSize * 8, first, end);
+    const base = cluster * this.#map.clusterSize * 8;
+    return wordsOfBytes(next[1], first - base, end - base);
   }
-}
-
-/** Returns the bytes of a cluster as words, with the bits outside [first, end) cleared. The words are a copy if there are such bits. */
-function clippedWords(bytes: Uint8Array, base: number, first: number, end: number): Uint32Array {
-  if (first === base && end === base + bytes.length * 8) return kernel.viewAsWords(bytes);
-  const words = kernel.wordsFromBytes(bytes);
-  kernel.fillBits(words, 0, first - base, false);
-  kernel.fillBits(words, end - base, words.length * 32, false);
-  return words;
 }
 
 /** Splits the clusters that have the bits of a range into windows, in order. A window ends when its stored clusters have `bytes` bytes. */

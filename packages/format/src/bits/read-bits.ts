@@ -1,7 +1,7 @@
+import { countWords, hasBit } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
 import { type BitmapShape, type BitRange, type DiskPart, dirtyBytes } from "../bitmap/shape.ts";
-import * as kernel from "../bitmap/words.ts";
 import { byteAt, numberAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { type Limits, maxBitmapBytesOf } from "../limits.ts";
@@ -75,10 +75,8 @@ export class Counts {
     };
     return {
       pushWords: (words, base) => {
-        const isDirty = (bit: number): boolean =>
-          bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit;
-        const ends = (isDirty(range.first - base) ? FIRST : 0) | (isDirty(last - base) ? LAST : 0);
-        add(kernel.countBits(words), ends);
+        const ends = (hasBit(words, range.first - base) ? FIRST : 0) | (hasBit(words, last - base) ? LAST : 0);
+        add(countWords(words), ends);
       },
       pushDirty: ({ first, end }) => add(end - first, (first <= range.first ? FIRST : 0) | (end > last ? LAST : 0)),
       pushClean: () => undefined,

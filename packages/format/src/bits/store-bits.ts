@@ -49,7 +49,7 @@ export function storeBits(
   const ones = new OnesClusters(bits, crc32);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0; cluster < l1Size; cluster++) {
-    const found = bits.toStore(cluster);
+    const found = bits.storedAs(cluster, (bytes) => crc32(bytes));
     if (found === "zeros") {
       builder.setZeros(cluster);
     } else if (found === "ones" && allOnes) {
@@ -59,7 +59,7 @@ export function storeBits(
       builder.setData(cluster, offset, checksum);
     } else {
       const offset = allocate(clusterSize);
-      builder.setData(cluster, offset, found === "ones" ? ones.checksum(cluster) : crc32(found));
+      builder.setData(cluster, offset, found === "ones" ? ones.checksum(cluster) : found);
       stored.push([cluster, offset]);
     }
   }

@@ -1,6 +1,6 @@
+import { wordsOfBytes } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { bitsOfShape, type ShapeInput } from "../bitmap/shape.ts";
-import { viewAsWords } from "../bitmap/words.ts";
 import { QdbError } from "../errors.ts";
 import { type ByteChunks, type ChunkOptions, eachChunk } from "../ports/chunks.ts";
 
@@ -25,7 +25,7 @@ export async function readRawBits(chunks: ByteChunks, shape: ShapeInput, options
   let done = 0;
   const flush = (): void => {
     block.fill(0, used);
-    bitmap.mergeWordsAt((done - used) * 8, viewAsWords(block.subarray(0, Math.ceil(used / 4) * 4)));
+    bitmap.mergeWordsAt((done - used) * 8, wordsOfBytes(block.subarray(0, Math.ceil(used / 4) * 4)));
     used = 0;
   };
   await eachChunk(chunks, options, (piece) => {
