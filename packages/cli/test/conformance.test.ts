@@ -1,7 +1,7 @@
 // `qdb conformance` finds the suite where it is installed, gives it the options, and passes its exit code on.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { COMMAND, NODE, qdbFails, temporaryDirectory } from "./built.ts";
 
@@ -44,7 +44,7 @@ test("a suite that a signal ends gives what a shell would", () => {
 test("the suite is found beside the command too", () => {
   const cwd = place("beside", "");
   mkdirSync(join(cwd, "bin"));
-  copyFileSync(COMMAND, join(cwd, "qdb.cjs"));
+  cpSync(dirname(COMMAND), cwd, { recursive: true });
   symlinkSync("../qdb.cjs", join(cwd, "bin/qdb"));
   expect(run(elsewhere, join(cwd, "bin/qdb"), "--list")).toEqual({ status: 0, stdout: '["--list"]\n', stderr: "" });
 });
@@ -52,7 +52,7 @@ test("the suite is found beside the command too", () => {
 test("without it, one line says what to type", () => {
   // A copy: beside the built one the repository's own suite is found.
   const command = join(elsewhere, "qdb.cjs");
-  copyFileSync(COMMAND, command);
+  cpSync(dirname(COMMAND), elsewhere, { recursive: true });
   const { status, stderr, stdout } = run(elsewhere, command, "--exec=true");
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
   expect(stderr).toBe(

@@ -3,6 +3,7 @@
 // With a moment (moments.cjs) a file is written to meanwhile, and the answer lists calls to the file system.
 const fs = require("node:fs");
 const { createInterface } = require("node:readline");
+const { dirname, resolve } = require("node:path");
 const vm = require("node:vm");
 const { watch } = require("./moments.cjs");
 
@@ -10,9 +11,23 @@ const [node, , command] = process.argv;
 const { writeSync } = fs;
 const { exit } = process;
 const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"];
-// The line for the system (`#!`) is none of a function's body.
-const text = fs.readFileSync(command, "utf8").replace(/^#!.*/, "");
-const start = vm.compileFunction(text, ["require"], { filename: command });
+const compiled = new Map();
+
+/** Runs a file of the command from its first line, as a process of its own does, and returns what it exports. */
+function start(file) {
+  let run = compiled.get(file);
+  if (run === undefined) {
+    // The line for the system (`#!`) is none of a function's body.
+    const text = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
+    run = vm.compileFunction(text, ["require", "module", "exports", "__dirname"], { filename: file });
+    compiled.set(file, run);
+  }
+  const folder = dirname(file);
+  const module = { exports: {} };
+  const load = (id) => (/^[./]/.test(id) ? start(resolve(folder, id)) : require(id));
+  run(load, module, module.exports, folder);
+  return module.exports;
+}
 
 /** Files that this process has open. */
 function openFiles() {
@@ -40,9 +55,9 @@ async function run({ args, moment }) {
     return length;
   };
   const watched = moment === undefined ? undefined : watch(fs, moment);
-  const status = await new Promise((resolve) => {
-    process.exit = resolve;
-    start(require);
+  const status = await new Promise((end) => {
+    process.exit = end;
+    start(command);
   });
   watched?.end();
   fs.writeSync = writeSync;
@@ -64,6 +79,6 @@ async function run({ args, moment }) {
   for await (const line of createInterface({ input: process.stdin })) {
     const answer = Buffer.from(`${JSON.stringify(await run(JSON.parse(line)))}\n`);
     // The pipe is full where an answer is long: what waits for it can.
-    await new Promise((resolve) => process.stdout.write(answer, resolve));
+    await new Promise((done) => process.stdout.write(answer, done));
   }
 })();

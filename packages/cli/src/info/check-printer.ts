@@ -3,7 +3,7 @@ import type { Severity } from "@qdb/format/container";
 import type { Call } from "../shell/command.ts";
 import { errorLine, whereJson } from "../shell/errors.ts";
 import { type Json, jsonLine, jsonText } from "../shell/json.ts";
-import type { Colors } from "../shell/output.ts";
+import type { Colors } from "../shell/terminal.ts";
 
 /** Prints the findings of a check, one by one. */
 export interface CheckPrinter {

@@ -1,6 +1,6 @@
 import { quote } from "@qdb/format";
-import type { Colors } from "../shell/output.ts";
 import { longSize } from "../shell/size.ts";
+import type { Colors } from "../shell/terminal.ts";
 import { changeText } from "./disk-info.ts";
 import type { BitmapInfo, FeatureInfo, FileInfo } from "./info-document.ts";
 

@@ -9,7 +9,7 @@ import {
   type Picture,
   type RasterSpace,
 } from "@qdb/format/picture";
-import type { Colors } from "../shell/output.ts";
+import type { Colors } from "../shell/terminal.ts";
 
 /** How a grid is printed on a terminal. */
 export interface TextStyle {

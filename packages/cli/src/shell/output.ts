@@ -1,21 +1,13 @@
 import { writeSync } from "node:fs";
 import { QdbError } from "@qdb/format";
-import pc from "picocolors";
+import type { Colors } from "./terminal.ts";
 
 /** Size of the output buffer in bytes. */
 const BUFFER_SIZE = 1024 * 1024;
 
-/** Functions that colour text for the terminal. They return the text unchanged if colours are off. */
-export type Colors = ReturnType<typeof pc.createColors>;
-
 /** Thrown if the program that reads standard output has closed the pipe. It is not reported as an error. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
-}
-
-/** Whether to use colours: only on a terminal that supports them, and not if NO_COLOR is set. */
-function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv = process.env): boolean {
-  return isTerminal && (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
 }
 
 /**
@@ -30,9 +22,9 @@ export class Output {
   #used = 0;
   #hasWritten = false;
 
-  constructor(isTerminal: boolean = process.stdout.isTTY === true) {
+  constructor(isTerminal: boolean, colors: Colors) {
     this.isTerminal = isTerminal;
-    this.colors = pc.createColors(wantsColor(isTerminal));
+    this.colors = colors;
   }
 
   /** Number of columns of the terminal; 80 if standard output is no terminal. */

@@ -2,6 +2,7 @@ import type { Progress } from "@qdb/format/container";
 import type { SingleBar } from "cli-progress";
 import { jsonLine } from "./json.ts";
 import { complain } from "./output.ts";
+import { isTerminal } from "./terminal.ts";
 
 /** Shows the progress of long work. */
 export interface ProgressReporter {
@@ -99,11 +100,11 @@ class BarProgress implements ProgressReporter {
 
   /** Starts the bar. With `clearOnComplete` it is removed at the end, as a bar without `--progress` is. */
   #start(library: BarLibrary, clearOnComplete: boolean): void {
-    const isTerminal = process.stderr.isTTY === true;
+    const hideCursor = isTerminal(2);
     // If standard error is closed, the work goes on without a bar.
     process.stderr.on("error", () => undefined);
     const format = `${this.#label} [{bar}] {percentage} %, {eta_formatted} left`;
-    const options = { format, stream: process.stderr, hideCursor: isTerminal, noTTYOutput: true, clearOnComplete };
+    const options = { format, stream: process.stderr, hideCursor, noTTYOutput: true, clearOnComplete };
     this.#bar = new library.SingleBar(options, library.Presets.legacy);
     this.#bar.start(1, 0);
   }

@@ -1,0 +1,66 @@
+// Builds the command: `qdb.cjs`, which runs first, one file for each command, and `cli.cjs` for calls without a command.
+import { readdirSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL("./", import.meta.url));
+
+/** Modules of Node that many calls do not need, and that take longer to load than such a call runs. */
+const LAZY = ["node:child_process", "node:crypto", "node:zlib"];
+
+/** Loads each module of {@link LAZY} when something of it is used first. */
+const lazyModules = {
+  name: "lazy-modules",
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: new RegExp(`^(${LAZY.join("|")})$`) }, ({ path, namespace }) =>
+      namespace === "lazy" ? { path, external: true } : { path, namespace: "lazy" },
+    );
+    onLoad({ filter: /.*/, namespace: "lazy" }, async ({ path }) => {
+      const names = JSON.stringify(Object.keys((await import(path)).default));
+      const get = `get: () => require("${path}")[name]`;
+      const contents = `for (const name of ${names}) Object.defineProperty(exports, name, { enumerable: true, ${get} });`;
+      return { contents };
+    });
+  },
+};
+
+/** Leaves the commands out of `cli.cjs`, which loads their files for their help. */
+const commandFiles = {
+  name: "command-files",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/[a-z]+\.ts$/ }, ({ importer, kind, path }) =>
+      kind === "dynamic-import" && importer.endsWith("commands/index.ts")
+        ? { path: `./commands/${path.slice(2, -3)}.cjs`, external: true }
+        : undefined,
+    );
+  },
+};
+
+const options = {
+  bundle: true,
+  platform: "node",
+  target: "node20.15",
+  format: "cjs",
+  minifyWhitespace: true,
+  minifySyntax: true,
+  logLevel: "warning",
+  plugins: [lazyModules, commandFiles],
+  // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
+  supported: { "dynamic-import": false },
+};
+
+rmSync(`${here}dist`, { recursive: true, force: true });
+for (const [entry, file] of [
+  ["main", "qdb"],
+  ["cli", "cli"],
+])
+  await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
+for (const file of readdirSync(`${here}src/commands`)) {
+  if (file === "index.ts") continue;
+  const contents = `import { command } from "./commands/${file}";
+import { run } from "./run-command.ts";
+export { command };
+export const main = ([, ...args]) => run(command, args);`;
+  const stdin = { contents, loader: "ts", resolveDir: `${here}src`, sourcefile: "command.ts" };
+  await build({ ...options, stdin, outfile: `${here}dist/commands/${file.replace(/\.ts$/, ".cjs")}` });
+}
