@@ -65,9 +65,19 @@ function referencesOf(slot: number): number {
   return count;
 }
 
+/** A view of each slot that was looked at, in the memory that `viewed` is: a view takes longer to make than to use. */
+let views: (Uint32Array | undefined)[] = [];
+let viewed = memory.words;
+
 /** Returns the words of a slot, or the first ones of them. They are valid until the next slot is taken. */
 export function slotWords(slot: number, length: number = SLOT_WORDS): Uint32Array {
-  return memory.words.subarray(slot * SLOT_WORDS, slot * SLOT_WORDS + length);
+  if (viewed !== memory.words) {
+    viewed = memory.words;
+    views = [];
+  }
+  const view = views[slot] ?? viewed.subarray(slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
+  views[slot] = view;
+  return length === SLOT_WORDS ? view : view.subarray(0, length);
 }
 
 /** Returns a copy of a view of slots, which is the caller's; other views are returned as they are. */
