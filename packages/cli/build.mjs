@@ -24,6 +24,16 @@ const lazyModules = {
   },
 };
 
+/** Leaves the library for progress bars out of the commands, which show none in a short call. */
+const progressBars = {
+  name: "progress-bars",
+  setup({ onResolve }) {
+    onResolve({ filter: /^cli-progress$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "../progress-bars.cjs", external: true } : undefined,
+    );
+  },
+};
+
 /** Leaves the commands out of `cli.cjs`, which loads their files for their help. */
 const commandFiles = {
   name: "command-files",
@@ -44,7 +54,7 @@ const options = {
   minifyWhitespace: true,
   minifySyntax: true,
   logLevel: "warning",
-  plugins: [lazyModules, commandFiles],
+  plugins: [lazyModules, progressBars, commandFiles],
   // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
   supported: { "dynamic-import": false },
 };
@@ -55,6 +65,12 @@ for (const [entry, file] of [
   ["cli", "cli"],
 ])
   await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
+const bars = {
+  contents: 'module.exports = require("cli-progress");',
+  resolveDir: here,
+  sourcefile: "progress-bars.js",
+};
+await build({ ...options, stdin: bars, outfile: `${here}dist/progress-bars.cjs` });
 for (const file of readdirSync(`${here}src/commands`)) {
   if (file === "index.ts") continue;
   const contents = `import { command } from "./commands/${file}";
