@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const CHILD = fileURLToPath(new URL("dropped-child.ts", import.meta.url));
 
 async function peakOf(...args: readonly string[]): Promise<number> {
-  const { stdout } = await promisify(execFile)(process.execPath, [CHILD, ...args]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", CHILD, ...args]);
   return Number(stdout);
 }
 
@@ -21,4 +21,8 @@ test.each([
 
 test("65,535 bitmaps can be open", { timeout: 300_000 }, async () => {
   expect(await peakOf("open")).toBeLessThan(1024);
+});
+
+test("slots of bitmaps that are garbage are given back, but none that a clone holds", { timeout: 60_000 }, async () => {
+  expect(await peakOf("collect")).toBeGreaterThan(0);
 });
