@@ -11,7 +11,11 @@ const runs = {
     "packages/io-web/test/read-profile.test.ts",
     "packages/io-web/test/firefox.test.ts",
   ],
-  memory: ["packages/format/test/hostile.test.ts", "packages/cli/test/hostile-memory.test.ts"],
+  memory: [
+    "packages/format/test/dropped.test.ts",
+    "packages/format/test/hostile.test.ts",
+    "packages/cli/test/hostile-memory.test.ts",
+  ],
   faults: [
     "packages/cli/test/faults.test.ts",
     "packages/cli/test/read-faults.test.ts",

@@ -55,7 +55,7 @@ export function qdbOperations(input: Input): Operations {
           bits.markBits({ first: wordAt(runs, at), end: wordAt(runs, at + 1) + 1 });
         return bits;
       };
-      return operation(build, { answer: countOf, fullAnswer: hashOf });
+      return operation(build, RESULT);
     },
     or: () => operation(() => target.merge(b()), ofTarget(reset)),
     andnot: () => operation(() => target.subtract(b()), ofTarget(reset)),
@@ -66,11 +66,11 @@ export function qdbOperations(input: Input): Operations {
       ),
     runs: () => operation(() => countRuns(a), { fullAnswer: () => hashOf(a) }),
     zero: () => operation(() => firstOfPages(a)),
-    coarsen: () => operation(() => a.regranulate(2 * GRANULARITY), { answer: countOf, fullAnswer: hashOf }),
+    coarsen: () => operation(() => a.regranulate(2 * GRANULARITY), RESULT),
     refine() {
       const bits = input.bitCount / 2;
       const half = Bitmap.fromBytes(input.bytes("a").subarray(0, bits / 8), shapeOf(bits));
-      return operation(() => half.regranulate(GRANULARITY / 2), { answer: countOf, fullAnswer: hashOf });
+      return operation(() => half.regranulate(GRANULARITY / 2), RESULT);
     },
     test() {
       const places = input.places();
@@ -96,12 +96,22 @@ export function qdbOperations(input: Input): Operations {
     save: () => operation(() => saved(a), { answer: () => countOf(a) }),
     load() {
       const bytes = saved(a);
-      return operation(() => loaded(bytes), { answer: countOf });
+      return operation(() => loaded(bytes), RESULT);
     },
     crc32() {
       const bytes = input.bytes("a");
       return operation(() => crc32(bytes));
     },
+  };
+}
+
+/** The answers of an operation that makes a bitmap. It is freed then, as by a program that makes many. */
+const RESULT = { answer: freeing(countOf), fullAnswer: freeing(hashOf) };
+
+function freeing(answer: (bits: Bitmap) => number): (bits: Bitmap) => number {
+  return (bits) => {
+    using held = bits;
+    return answer(held);
   };
 }
 

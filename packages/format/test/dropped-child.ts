@@ -1,10 +1,10 @@
 // Makes bitmaps and drops them, in a process of its own, and prints the most memory that it had, in MiB. Arguments: how, and whether they are
-// freed.
+// freed, and how many.
 import { Bitmap } from "../src/index.ts";
 import { slotUse } from "../src/kernels/slots.ts";
 
 const BYTES = 32 * 2 ** 20;
-const [how, end] = process.argv.slice(2);
+const [how, end, count] = process.argv.slice(2);
 // The second byte is 0x9e, so that bit 9 is the first dirty one.
 const noise = new Uint8Array(BYTES).map((_, at) => Math.imul(at, 2_654_435_761) >>> 24);
 
@@ -48,7 +48,7 @@ async function collect(): Promise<void> {
 
 if (how === "collect") await collect();
 if (how === "open") open();
-for (let turn = 0; (how === "loop" || how === "microtasks") && turn < 1000; turn++) {
+for (let turn = 0; (how === "loop" || how === "microtasks") && turn < Number(count); turn++) {
   if (how === "microtasks") await undefined;
   make();
 }
