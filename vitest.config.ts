@@ -10,7 +10,8 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
 const built = (name: string) => source(name).replace("/src/index.ts", "/dist/index.js");
 /** Tests that only `pnpm soak` runs. */
-const exclude = process.env.QDB_SOAK === "1" ? [] : ["packages/io-web/test/firefox.test.ts"];
+const soakOnly = ["firefox", "large-blob"].map((name) => `packages/io-web/test/${name}.test.ts`);
+const exclude = process.env.QDB_SOAK === "1" ? [] : soakOnly;
 const project = (name: string, include: string[]) => ({ extends: true as const, test: { name, include, exclude } });
 
 export default defineConfig({

@@ -16,6 +16,7 @@ const runs = {
     "packages/format/test/hostile.test.ts",
     "packages/cli/test/hostile-memory.test.ts",
   ],
+  blob: ["packages/io-web/test/large-blob.test.ts"],
   faults: [
     "packages/cli/test/faults.test.ts",
     "packages/cli/test/read-faults.test.ts",

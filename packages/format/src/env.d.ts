@@ -10,5 +10,9 @@ declare class TextDecoder {
 declare function atob(text: string): string;
 declare const performance: { now(): number };
 declare function setTimeout(callback: () => void, ms: number): unknown;
+declare class MessageChannel {
+  readonly port1: { addEventListener(type: "message", listener: () => void): void; start(): void; close(): void };
+  readonly port2: { postMessage(message: undefined): void };
+}
 /** Node has it, browsers do not. */
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;

@@ -1,6 +1,7 @@
 // What reading a file behind HTTP costs, counted at the server.
-import { Bitmap, readBitmap } from "@qdb/format";
-import { openQdb } from "@qdb/io-web";
+import type { IncomingMessage } from "node:http";
+import { Bitmap, checkQdb, readBitmap } from "@qdb/format";
+import { openHttpSource, openQdb } from "@qdb/io-web";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fileBytes } from "./support/file-bytes.ts";
 import { type RangeServer, rangeServer } from "./support/range-server.ts";
@@ -43,6 +44,30 @@ test("the dirty extents of a disk of 100 GiB take at most 6 requests and 1.2 tim
     expect(served.requests).toBeLessThanOrEqual(6);
     expect(served.sent).toBeLessThanOrEqual(1.2 * stored + 64 * 1024);
     expect(served.methods.every((method) => method === "GET")).toBe(true);
+  }
+});
+
+test("a check reads the header once before all else, and once more at the end if the file can change", async () => {
+  const bits = Bitmap.clean({ size: GIB, granularity: 512 });
+  bits.mark({ offset: 512, length: 512 });
+  const bytes = fileBytes({ bitmaps: [{ name: "a", bits }] });
+  for (const [etag, expected] of [
+    ['"strong"', 1],
+    ['W/"weak"', 2],
+  ] as const) {
+    const ranges: string[] = [];
+    const answer = ({ headers }: IncomingMessage): boolean => {
+      ranges.push(headers.range ?? "");
+      return false;
+    };
+    const { url } = server.serve("checked", { bytes, headers: { ETag: etag }, answer });
+    const source = await openHttpSource(url, { cacheBytes: 0 });
+    // Opening asks for the first bytes, of which it keeps nothing here.
+    ranges.length = 0;
+    const codes: string[] = [];
+    for await (const { code } of checkQdb(source)) codes.push(code);
+    expect(codes).toEqual([]);
+    expect(ranges.filter((range) => range.startsWith("bytes=0-"))).toHaveLength(expected);
   }
 });
 

@@ -33,6 +33,8 @@ export interface CheckSummary {
 export interface CheckOptions extends Pick<BitOptions, "onProgress"> {
   /** Whether the file cannot be cut, since it is a block device. Space past the last cluster in use is no leak then. */
   readonly fixedSize?: boolean | undefined;
+  /** The primary, if it was read before: it is not read again. @internal */
+  readonly primary?: AreaRead | undefined;
   /** Receives the findings, so that they can be listed again after the check. @internal */
   readonly keptFindings?: FileFindings | undefined;
 }
@@ -65,7 +67,7 @@ function* checkFile(
   const findings = options.keptFindings ?? new FileFindings();
   let opened: OpenedHeader;
   try {
-    opened = yield* openHeader(fileSize, crc32);
+    opened = yield* openHeader(fileSize, crc32, options.primary);
   } catch (error) {
     return { complete: yield* endCheck(error, findings, "BAD_MAGIC", "UNSUPPORTED_VERSION") };
   }

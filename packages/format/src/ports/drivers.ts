@@ -23,8 +23,9 @@ const SLICE_MS = 15;
 type Change = (step: ChangeStep) => Pieces | Promise<Pieces>;
 
 /**
- * The driver: runs a plan on a source, and puts out the values that the plan puts out. On a synchronous source it needs no promise but those
- * of `timing`, for the turns of the event loop: every 15 ms. A plan that writes needs `change`.
+ * The driver: runs a plan on a source, and puts out the values that the plan puts out. Every 15 ms the event loop gets a turn, also between
+ * reads that are awaited, since a source may have the bytes already. On a synchronous source no other promise is needed than that of
+ * `timing` for the turn. A plan that writes needs `change`.
  */
 export function* drive<T, O>(
   plan: Plan<T, O> | AnyPlan<T, O>,
@@ -33,8 +34,6 @@ export function* drive<T, O>(
   timing: Timing,
   change: Change = refuseChange,
 ): Task<T, O> {
-  // An awaited read is a turn of the event loop already.
-  const isAwaited = !("readSync" in source);
   const answer = (asked: ReadStep | ChangeStep): Pieces | Promise<Pieces> =>
     "read" in asked ? readRound(asked.read, source, options) : change(asked);
   try {
@@ -47,7 +46,6 @@ export function* drive<T, O>(
         step = plan.next(NO_PIECES);
       } else {
         step = yield* goOn(plan, step.value, answer, options);
-        if (isAwaited) since = performance.now();
       }
       if (performance.now() - since <= SLICE_MS) continue;
       yield* wait(timing.turn());

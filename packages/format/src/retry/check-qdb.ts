@@ -51,7 +51,7 @@ function* checkOnce(source: AnySource, view: FileView, options: CheckOptions): T
   let isRead = true;
   const { onProgress } = options;
   const { fixedSize, size } = view.source;
-  const plan = checkPlan(size, options.digests, { fixedSize, onProgress });
+  const plan = checkPlan(size, options.digests, { fixedSize, onProgress, primary: view.primary });
   const watched = mapPut(
     plan,
     (found) => found,

@@ -1,7 +1,7 @@
 import { type ByteRange, type ByteSource, isQdbError, quote } from "@qdb/format";
 import { itemAt } from "@qdb/format/internal";
+import { BlobReader } from "../system/blob-reader.ts";
 import { closedError, fileError } from "../system/errors.ts";
-import { readBlobRanges } from "../system/read-blob.ts";
 import { findFile } from "./access.ts";
 import { type OpfsPath, partsOf } from "./opfs-path.ts";
 
@@ -15,13 +15,13 @@ const RETRIES = 4;
 export class OpfsSource implements ByteSource {
   readonly path: OpfsPath;
   readonly #handle: FileSystemFileHandle;
-  #file: File;
+  #reader: BlobReader;
   #isClosed = false;
 
   private constructor(path: OpfsPath, handle: FileSystemFileHandle, file: File) {
     this.path = path;
     this.#handle = handle;
-    this.#file = file;
+    this.#reader = new BlobReader(file);
   }
 
   /** Opens a file. @throws {QdbError} as {@link openOpfsSource} */
@@ -37,14 +37,14 @@ export class OpfsSource implements ByteSource {
 
   /** Length in bytes when the file was opened or refreshed. */
   get size(): number {
-    return this.#file.size;
+    return this.#reader.size;
   }
 
   /** Looks at the file again, since a commit may have made it longer. @throws {QdbError} NOT_FOUND if it was removed; IO */
   async refresh(): Promise<void> {
     if (this.#isClosed) throw closedError(quote(this.path));
     try {
-      this.#file = await this.#handle.getFile();
+      this.#reader = new BlobReader(await this.#handle.getFile());
     } catch (error) {
       throw fileError(error, `${quote(this.path)} cannot be read`);
     }
@@ -63,7 +63,7 @@ export class OpfsSource implements ByteSource {
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw closedError(quote(this.path));
       try {
-        return await readBlobRanges(this.#file, ranges);
+        return await this.#reader.readMany(ranges);
       } catch (error) {
         if (!isQdbError(error, "IO") || tries === RETRIES) throw error;
       }

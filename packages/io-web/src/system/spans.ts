@@ -4,7 +4,7 @@ import { itemAt } from "@qdb/format/internal";
 /** Ranges of a round that are farther apart are read each by itself: a request, or a read of a Blob, costs more than so many bytes. */
 const MAX_GAP = 8 * 1024;
 /** Ranges are joined up to this length. A longer range is a span of its own. */
-const MAX_SPAN = 8 * 1024 * 1024;
+export const MAX_SPAN: number = 8 * 1024 * 1024;
 
 /** Joins the ranges of a round to spans, in ascending order, of which each is read at once. Empty ranges have no span. */
 export function joinRanges(ranges: readonly ByteRange[]): ByteRange[] {
@@ -27,11 +27,11 @@ export interface Span {
   readonly bytes: Uint8Array;
 }
 
-/** Returns a copy of the bytes of a range, or undefined if the span does not have all of them. */
+/** Returns the bytes of a range, in the memory of the span, or undefined if the span does not have all of them. */
 export function cutSpan({ offset, bytes }: Span, range: ByteRange): Uint8Array | undefined {
   const start = range.offset - offset;
   if (start < 0 || start + range.length > bytes.length) return undefined;
-  return bytes.slice(start, start + range.length);
+  return bytes.subarray(start, start + range.length);
 }
 
 /** Returns the bytes of a range from the span that has them. The spans are in ascending order, as those of {@link joinRanges}. */
