@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import { writeImage } from "@qdb/format/container";
 import { beforeEach, describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile, openFileStore, openQdbEditor } from "../src/container.ts";
 import { copyExtents, detectForeignImage, diffImages, nodeDigests, openFileSource, openQdb } from "../src/index.ts";
-import { errorOf } from "./support/errors.ts";
 import { replaceInFs } from "./support/fake-fs.ts";
 import { temporaryDirectory } from "./support/temp.ts";
 

@@ -2,8 +2,8 @@ import { closeSync, constants, openSync, readFileSync, writeFileSync } from "nod
 import { join } from "node:path";
 import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile } from "../src/container.ts";
-import { errorOf } from "./support/errors.ts";
 import { bytesOf, fullImage, headerArea, imageOf, pattern } from "./support/images.ts";
 import { loopDevice } from "./support/root.ts";
 import { traced } from "./support/strace.ts";

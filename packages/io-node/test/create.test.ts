@@ -2,8 +2,8 @@ import { existsSync, linkSync, readdirSync, readFileSync, statSync, symlinkSync,
 import { join } from "node:path";
 import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile, requireWritableHost } from "../src/container.ts";
-import { errorOf } from "./support/errors.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
 import { bytesOf, fullImage, headerArea, imageOf, pattern } from "./support/images.ts";
 import { asOrdinaryUser, pipe, readOnlyDirectory, tinyFileSystem } from "./support/root.ts";

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { openFileStore } from "../src/container.ts";
 import { lookAtDisk } from "../src/index.ts";
-import { errorOf } from "./support/errors.ts";
 import { fullImage, pattern } from "./support/images.ts";
 import { asOrdinaryUser } from "./support/root.ts";
 import { temporaryDirectory } from "./support/temp.ts";

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import { type FileContents, writeImage } from "@qdb/format/container";
 import { expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile } from "../src/container.ts";
 import { nodeDigests, openQdb } from "../src/index.ts";
-import { errorOf } from "./support/errors.ts";
 import { loopDevice } from "./support/root.ts";
 import { temporaryDirectory } from "./support/temp.ts";
 

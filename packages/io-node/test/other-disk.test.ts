@@ -14,9 +14,9 @@ import {
 } from "@qdb/format";
 import { encodeRecord, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile, openQdbEditor } from "../src/container.ts";
 import { lookAtDisk, nodeDigests, openFileSource, openQdb, type QdbOpenOptions } from "../src/index.ts";
-import { errorOf } from "./support/errors.ts";
 import { asOrdinaryUser } from "./support/root.ts";
 import { temporaryDirectory } from "./support/temp.ts";
 

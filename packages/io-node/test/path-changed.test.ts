@@ -13,10 +13,10 @@ import {
 import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile, openQdbEditor } from "../src/container.ts";
 import { copyExtents } from "../src/index.ts";
 import { twoImages } from "./support/disks.ts";
-import { errorOf } from "./support/errors.ts";
 import { replaceInFs } from "./support/fake-fs.ts";
 import { fullImage, pattern } from "./support/images.ts";
 import { makeFile, markLast, SCENARIOS } from "./support/qdb-files.ts";

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { Bitmap } from "@qdb/format";
 import { encodeRecord } from "@qdb/format/container";
 import { beforeEach, describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { settledStatus } from "../src/disk/settled-status.ts";
 import { copyExtents, diffImages, diskState, lookAtDisk } from "../src/index.ts";
 import type { FileStatus } from "../src/system/file-status.ts";
-import { errorOf } from "./support/errors.ts";
 import { coarseFileSystem } from "./support/root.ts";
 
 const write = (path: string, text: string): void => writeFileSync(path, text, { flag: "r+" });

@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { openFileStore, openQdbEditor } from "../src/container.ts";
-import { errorOf } from "./support/errors.ts";
 import { pattern } from "./support/images.ts";
 import { commit, findingsOf, makeFile, markLast, SCENARIOS, sixBitmaps, stateOf } from "./support/qdb-files.ts";
 import { asOrdinaryUser, loopDevice, pipe } from "./support/root.ts";

@@ -14,9 +14,9 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { errorOf } from "../../format/test/contract/errors.ts";
 import { createFile, openFileStore } from "../src/container.ts";
 import { Child } from "./support/child.ts";
-import { errorOf } from "./support/errors.ts";
 import { bytesOf, fullImage } from "./support/images.ts";
 import { commit, makeFile, SCENARIOS, stateOf } from "./support/qdb-files.ts";
 import { asOrdinaryUser } from "./support/root.ts";
