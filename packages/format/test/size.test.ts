@@ -1,22 +1,9 @@
 // What a program carries that reads the dirty extents of one bitmap, minified and compressed, kernels included.
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
 import { expect, test } from "vitest";
+import { bundleSize } from "./support/bundle-size.ts";
 
 const resolveDir = fileURLToPath(new URL("..", import.meta.url));
-
-async function sizeOf(contents: string): Promise<number> {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir },
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    write: false,
-  });
-  return outputFiles.reduce((sum, { contents: bytes }) => sum + gzipSync(bytes, { level: 9 }).length, 0);
-}
 
 /** The extents of a bitmap from bytes in memory, by the parts of the library. */
 const BY_PARTS = `
@@ -34,5 +21,5 @@ test.each([
   ["by the parts of the library", BY_PARTS, 18],
   ["by QdbFile, from a file to which a writer may commit", 'export { QdbFile } from "@qdb/format";', 21.5],
 ])("%s: the extents of one bitmap take no more than allowed", async (_, program, kib) => {
-  expect(await sizeOf(program)).toBeLessThanOrEqual(kib * 1024);
+  expect(await bundleSize(program, resolveDir)).toBeLessThanOrEqual(kib * 1024);
 });
