@@ -2,22 +2,23 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { COMMAND, NODE, type Ran } from "./built.ts";
 
 /** Debian's nobody and nogroup. */
 const ORDINARY = 65534;
 
+const LOADER = fileURLToPath(new URL("load-command.cjs", import.meta.url));
+
 /** Starts as root and loads the command before it gives that up: the user need not be able to read either. */
 const STARTER = `
-const { readFileSync } = require("node:fs");
-const { compileFunction } = require("node:vm");
+const { loadCommand } = require(${JSON.stringify(LOADER)});
 process.argv.splice(1, 1);
-const [, filename] = process.argv;
-const start = compileFunction(readFileSync(filename, "utf8").replace(/^#!.*/, ""), ["require"], { filename });
+const start = loadCommand(process.argv[1]);
 process.setgroups([]);
 process.setgid(${ORDINARY});
 process.setuid(${ORDINARY});
-start(require);
+start();
 `;
 
 /** Makes a `qdb` that an ordinary user runs; `directory` takes its starter. */

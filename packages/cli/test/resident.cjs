@@ -3,31 +3,14 @@
 // With a moment (moments.cjs) a file is written to meanwhile, and the answer lists calls to the file system.
 const fs = require("node:fs");
 const { createInterface } = require("node:readline");
-const { dirname, resolve } = require("node:path");
-const vm = require("node:vm");
+const { loadCommand } = require("./load-command.cjs");
 const { watch } = require("./moments.cjs");
 
 const [node, , command] = process.argv;
 const { writeSync } = fs;
 const { exit } = process;
 const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"];
-const compiled = new Map();
-
-/** Runs a file of the command from its first line, as a process of its own does, and returns what it exports. */
-function start(file) {
-  let run = compiled.get(file);
-  if (run === undefined) {
-    // The line for the system (`#!`) is none of a function's body.
-    const text = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
-    run = vm.compileFunction(text, ["require", "module", "exports", "__dirname"], { filename: file });
-    compiled.set(file, run);
-  }
-  const folder = dirname(file);
-  const module = { exports: {} };
-  const load = (id) => (/^[./]/.test(id) ? start(resolve(folder, id)) : require(id));
-  run(load, module, module.exports, folder);
-  return module.exports;
-}
+const start = loadCommand(command);
 
 /** Files that this process has open. */
 function openFiles() {
@@ -57,7 +40,7 @@ async function run({ args, moment }) {
   const watched = moment === undefined ? undefined : watch(fs, moment);
   const status = await new Promise((end) => {
     process.exit = end;
-    start(command);
+    start();
   });
   watched?.end();
   fs.writeSync = writeSync;
