@@ -139,7 +139,7 @@ export class Bitmap implements BitmapShape {
 
   /** Marks bits dirty. @throws {QdbError} USAGE if the bitmap does not have all of them */
   markBits({ first, end }: BitRange): void {
-    if (end === first + 1 && first >= 0 && end <= this.bitCount && Number.isInteger(first)) {
+    if (Number.isInteger(first) && first >= 0 && first < this.bitCount && end === first + 1) {
       this.#bits().mark(first);
       return;
     }

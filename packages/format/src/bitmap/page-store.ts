@@ -28,6 +28,8 @@ export class PageStore {
   readonly #pages: Page[];
   /** For each page 1 if nobody else holds its array. Made at the first change. */
   #own: Uint8Array | undefined;
+  /** Number of pages that are in slots. */
+  #inSlots = 0;
   #isWatched = false;
 
   /** Makes pages that are all the same. */
@@ -87,9 +89,14 @@ export class PageStore {
     const before = this.#slotOf(at);
     this.#pages[at] = page;
     this.slots[at] = slot;
-    if (before !== 0) dropSlot(before);
+    if (before !== 0) {
+      dropSlot(before);
+      this.#inSlots--;
+    }
     if (this.#own !== undefined) this.#own[at] = 0;
-    if (slot === 0 || this.#isWatched) return;
+    if (slot === 0) return;
+    this.#inSlots++;
+    if (this.#isWatched) return;
     this.#isWatched = true;
     watchSlots(this, this.slots);
   }
@@ -97,7 +104,7 @@ export class PageStore {
   /** Gives a page new words, which are zero with `isClear`; otherwise the caller writes all of them. Returns them. */
   renew(at: number, isClear: boolean): Uint32Array {
     const length = kernel.wordsFor(this.bitsIn(at));
-    const slot = length < SLOT_WORDS / 2 ? undefined : takeSlot(isClear || length < SLOT_WORDS);
+    const slot = length < SLOT_WORDS / 2 ? undefined : takeSlot(isClear || length < SLOT_WORDS, this.#inSlots);
     if (slot !== undefined) {
       this.#put(at, "zeros", slot);
       return slotWords(slot, length);
@@ -134,7 +141,7 @@ export class PageStore {
   moveToSlot(at: number): void {
     const page = this.#inArray(at);
     if (this.#slotOf(at) !== 0 || typeof page === "string" || page.length < SLOT_WORDS / 2) return;
-    const slot = takeSlot(page.length < SLOT_WORDS);
+    const slot = takeSlot(page.length < SLOT_WORDS, this.#inSlots);
     if (slot === undefined) return;
     slotWords(slot, page.length).set(page);
     this.#put(at, "zeros", slot);

@@ -1,7 +1,8 @@
 // Pages of 64 KiB in the memory of the module, where kernels need no copies. A slot is counted: it has as many references as bitmaps that
 // share it, and it is given out again only when the last one has given it back. The memory never gets shorter, and the garbage collector
-// does not know what is in it: so it takes at first 256 MiB only, and then twice what was in use after a collection, up to 2 GiB, which
-// is three bitmaps of 2^32 bits and their results. What does not fit stays in arrays, which the collector knows.
+// does not know what is in it: so at first 256 MiB are given out beside those of the bitmap that asks, and then twice what was in use after a
+// collection. All together are 2 GiB at most, which is three bitmaps of 2^32 bits and their results. What does not fit stays in arrays, which
+// the collector knows.
 import { kernels, memory } from "./kernels.ts";
 
 /** Words of a slot. */
@@ -24,9 +25,9 @@ let limit = UNPROVEN_SLOTS;
 
 /**
  * Returns a slot with one reference; undefined if there is none. Its words are zero with `isClear`; otherwise the caller writes all of
- * them. Views of the memory may be dead after the call.
+ * them. `own` is the number of slots that the caller has, which are no garbage. Views of the memory may be dead after the call.
  */
-export function takeSlot(isClear: boolean): number | undefined {
+export function takeSlot(isClear: boolean, own: number): number | undefined {
   const fast = kernels();
   if (fast === undefined) return undefined;
   let slot = free.pop();
@@ -34,7 +35,7 @@ export function takeSlot(isClear: boolean): number | undefined {
     // What was there before are the bits of another bitmap.
     if (isClear) slotWords(slot).fill(0);
   } else {
-    if (next >= limit) return undefined;
+    if (next - own >= limit) return undefined;
     if (next === available) {
       const more = Math.min(MAX_SLOTS - available, Math.max(MIN_GROWTH, available >> 3));
       if (more <= 0 || !fast.grow(more)) return undefined;
