@@ -27,7 +27,7 @@ test("merging two bitmaps of 32 MiB, 10 % dirty, takes less than a second and 30
   }
   const file = join(directory, "file.qdb");
   const args = ["bitmap", "--merge", "b", file, "a"];
-  const { wall, mebibytes } = bestOf(8, args, () => copyFileSync(template, file));
+  const { wall, mebibytes } = bestOf(5, args, () => copyFileSync(template, file));
   expect(wall).toBeLessThan(1);
   expect(mebibytes).toBeLessThan(300);
 });
