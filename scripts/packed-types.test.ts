@@ -18,7 +18,7 @@ const VERSIONS = ["typescript-5.4", "typescript-5.9", "typescript"];
 
 /** What programs do with the types, whatever else is loaded. */
 const READING = `
-import { Bitmap, type ByteSource, bytesSource, checkQdb, type Extent, QdbFile, QdbFileSync } from "@qdb/format";
+import { Bitmap, type ByteSource, bytesSource, checkQdb, type Extent, QdbFile, QdbFileSync, readBitmap } from "@qdb/format";
 import * as container from "@qdb/format/container";
 import * as internal from "@qdb/format/internal";
 import * as picture from "@qdb/format/picture";
@@ -29,7 +29,7 @@ export const modules = [container, internal, picture, qcow2];
 export async function extentsOf(bytes: Uint8Array, signal: container.AbortSignalLike): Promise<Extent[]> {
   await using file = await QdbFile.open(bytesSource(bytes), { signal });
   const bitmap = file.bitmap("daily");
-  using bits: Bitmap = await bitmap.read({ signal });
+  using bits: Bitmap = await readBitmap(bitmap, { signal });
   const found = [...bits.extents()];
   for await (const extent of bitmap.extents({ within: { offset: 0, length: bitmap.size }, signal })) found.push(extent);
   for await (const { severity } of checkQdb(bytesSource(bytes))) severity satisfies string;
