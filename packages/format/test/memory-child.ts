@@ -75,7 +75,7 @@ async function measure(
     const since = cpuTime();
     let now = memoryHeld() - base;
     // Where what lives is near the bound all the time, collecting would take many times as long as the call itself.
-    if (!isLast && now > bound() && looking > since - start - looking + 2000) return;
+    if (!isLast && now > bound() && looking > (since - start - looking) / 4 + 500) return;
     if (now > bound()) {
       // Where what lives is near the bound, each read would collect anew: only what has grown since is worth it.
       if (now > lived + 2 ** 22) {
