@@ -42,7 +42,7 @@ export class Bitmap implements BitmapShape {
     this.#held = bitsOf(this.bitCount);
   }
 
-  /** Returns the bits. It is no accessor: V8 finds the function of a private one anew at each call. @throws {QdbError} USAGE if the bitmap is freed */
+  /** Returns the bits. A method, not an accessor: V8 looks up a private accessor anew at each call. @throws {QdbError} USAGE if the bitmap is freed */
   #bits(): PagedBits {
     if (this.#held === undefined) throw new QdbError("USAGE", "the bitmap was used after free()");
     return this.#held;

@@ -15,13 +15,13 @@ export class PageCounts {
     return copy;
   }
 
-  /** A page has changed. */
+  /** Forgets the count of a page, which has changed. */
   forget(page: number): void {
     this.#total = -1;
     if (this.#counts !== undefined) this.#counts[page] = -1;
   }
 
-  /** Clean bits of a page have become dirty, or dirty ones clean if the number is negative. */
+  /** Adds to the count of a page the number of bits that have become dirty; negative for bits that have become clean. */
   add(page: number, bits: number): void {
     if (this.#counts === undefined) return;
     const count = this.#counts[page];

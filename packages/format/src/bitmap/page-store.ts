@@ -18,7 +18,7 @@ export const PAGE_BITS = SLOT_WORDS * 32;
 /**
  * The pages of a bitmap in memory. A page of zeros or ones takes no memory. The words of a page are in a slot, or in an array: pages of less
  * than half a slot, and what has no slot. Copies share words until one of them changes them. Words that are returned are views, valid until
- * a page changes or is made anywhere.
+ * a page of any bitmap changes or is made.
  */
 export class PageStore {
   readonly #bitCount: number;
@@ -150,7 +150,7 @@ export class PageStore {
   /** Makes a page of words, which are copied. Bits past the last one are ignored. */
   copyIn(at: number, words: Uint32Array): void {
     const own = this.renew(at, false);
-    // Words that were in a slot are none if the memory has grown.
+    // A view of a slot is detached, and has no words, once the memory has grown.
     if (words.length < own.length) throw new RangeError("words of a page are missing");
     own.set(words.subarray(0, own.length));
     clearFrom(own, this.bitsIn(at));

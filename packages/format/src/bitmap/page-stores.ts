@@ -23,7 +23,7 @@ export function combineAt(
     return true;
   }
   if (outcome === "both") {
-    // Pages are made and moved before words are looked at: that ends the views.
+    // Making and moving pages can detach views, so that it is done before any view is taken.
     other?.moveToSlot(at);
     target.moveToSlot(at);
     const words = target.ownWords(at);

@@ -17,7 +17,7 @@ const PAGE_SHIFT = 19;
 
 /**
  * Bits in memory, in pages. A page of zeros or ones takes no memory. Copies share their words until one of them changes them. Pages that
- * are returned are views, valid until bits change or are made anywhere.
+ * are returned are views, valid until bits of any bitmap change or are made.
  */
 export class PagedBits {
   /** Number of bits. */
@@ -118,7 +118,7 @@ export class PagedBits {
 
   /** Whether a bit is dirty. */
   isDirty(bit: number): boolean {
-    // Not `itemAt`: it is called with lists of all kinds, which makes it slow for each.
+    // Not `itemAt`, which is called with lists of many kinds: V8 makes no fast code of it.
     const slot = this.#store.slots[bit >>> PAGE_SHIFT];
     const index = (bit >>> 5) & (SLOT_WORDS - 1);
     if (slot !== undefined && slot !== 0) return ((wordAt(memory.words, slot * SLOT_WORDS + index) >>> bit) & 1) === 1;

@@ -59,7 +59,7 @@ function refinePart(source: PageStore, result: PageStore, at: number, steps: num
   }
   const isWhole = bits * factor === PAGE_BITS && result.bitsIn(at) === PAGE_BITS;
   const words = result.renew(at, !isWhole);
-  // New words can end the views of others.
+  // Making words can detach views, so that this one is taken again.
   const coarse = part();
   if (typeof coarse === "string") throw new Error("a page that was in words is uniform");
   refineInto(coarse, steps, words);

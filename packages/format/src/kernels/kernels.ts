@@ -87,7 +87,7 @@ export class Kernels {
     memory.words = new Uint32Array(module.memory.buffer);
   }
 
-  /** Makes the memory longer by pages of 64 KiB. Returns whether the host had them. All views of it are dead then. */
+  /** Makes the memory longer by pages of 64 KiB. Returns whether the host had them. All views of the memory are detached then. */
   grow(pages: number): boolean {
     try {
       this.#module.memory.grow(pages);
@@ -110,7 +110,7 @@ export class Kernels {
     return isInside(words) && words.length === padded(words.length) ? words.byteOffset : this.#copyIn(words);
   }
 
-  /** Combines words in place with as many others. Returns false if it did nothing, as the target is in no slot. */
+  /** Combines words in place with as many others. Returns false if it did nothing, since the target is in no slot or has another length. */
   combine(how: CombinationName, target: Uint32Array, source: Uint32Array): boolean {
     const { length, byteLength } = target;
     if (!isInside(target) || length !== padded(length) || length > PART_WORDS || source.length !== length) return false;

@@ -25,7 +25,7 @@ let limit = UNPROVEN_SLOTS;
 
 /**
  * Returns a slot with one reference; undefined if there is none. Its words are zero with `isClear`; otherwise the caller writes all of
- * them. `own` is the number of slots that the caller has, which are no garbage. Views of the memory may be dead after the call.
+ * them. `own` is the number of slots that the caller has, which are no garbage. The call can detach views of the memory.
  */
 export function takeSlot(isClear: boolean, own: number): number | undefined {
   const fast = kernels();
