@@ -1,12 +1,13 @@
 // Builds the command: `qdb.cjs`, which runs first, one file for each command, and `cli.cjs` for calls without a command.
 import { readdirSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 
 /** Modules of Node that many calls do not need, and that take longer to load than such a call runs. */
-const LAZY = ["node:child_process", "node:crypto", "node:zlib"];
+const LAZY = ["node:child_process", "node:crypto", "node:worker_threads", "node:zlib"];
 
 /** Loads each module of {@link LAZY} when something of it is used first. */
 const lazyModules = {
@@ -46,6 +47,20 @@ const commandFiles = {
   },
 };
 
+/** Starts the threads of a comparison from the file that is built for them: there is no `import.meta.url` in a bundle of CommonJS. */
+const compareThreads = {
+  name: "compare-threads",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]disk[\\/]compare-thread\.js$/ }, async ({ path }) => {
+      const url = 'new URL("./compare-worker.js", import.meta.url)';
+      const built = 'require("node:path").join(__dirname, "../compare-worker.cjs")';
+      const source = await readFile(path, "utf8");
+      if (!source.includes(url)) throw new Error(`${path} starts no thread`);
+      return { contents: source.replace(url, built) };
+    });
+  },
+};
+
 const options = {
   bundle: true,
   platform: "node",
@@ -54,7 +69,7 @@ const options = {
   minifyWhitespace: true,
   minifySyntax: true,
   logLevel: "warning",
-  plugins: [lazyModules, progressBars, commandFiles],
+  plugins: [lazyModules, progressBars, commandFiles, compareThreads],
   // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
   supported: { "dynamic-import": false },
 };
@@ -71,6 +86,8 @@ const bars = {
   sourcefile: "progress-bars.js",
 };
 await build({ ...options, stdin: bars, outfile: `${here}dist/progress-bars.cjs` });
+const worker = fileURLToPath(new URL("./disk/compare-worker.js", import.meta.resolve("@qdb/io-node")));
+await build({ ...options, entryPoints: [worker], outfile: `${here}dist/compare-worker.cjs` });
 for (const file of readdirSync(`${here}src/commands`)) {
   if (file === "index.ts") continue;
   const contents = `import { command } from "./commands/${file}";

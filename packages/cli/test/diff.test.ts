@@ -5,14 +5,17 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { COMMAND, NODE, qdb, qdbFails, temporaryDirectory } from "./built.ts";
 import { type Random, requirePeers, runPeer, seededRandom } from "./peers.ts";
@@ -104,6 +107,62 @@ test("it remembers the disk, and a later change makes it doubtful", () => {
   qdb("map", file, "diff");
   utimesSync(current, 1, 1);
   qdbFails("WRONG_DISK", ["map", file, "diff"]);
+});
+
+describe("long images are compared by several threads", () => {
+  const file = join(directory, "long.qdb");
+  const base = join(directory, "long.base");
+  const current = join(directory, "long.current");
+  const log = join(directory, "long.log");
+  const SIZE = 2 ** 29;
+  const STEP = 2 ** 26;
+  beforeAll(() => {
+    requirePeers("strace");
+    for (const path of [base, current]) {
+      writeFileSync(path, "");
+      truncateSync(path, SIZE);
+    }
+    const fd = openSync(current, "r+");
+    for (let at = 0; at < SIZE; at += STEP) writeSync(fd, "x", at + 70_000);
+    closeSync(fd);
+    for (const path of [base, current]) utimesSync(path, 1, 1);
+  });
+
+  /** Runs Node under strace, which tells the reads of one image and lets some of them fail. */
+  function traced(args: readonly string[], faults: readonly string[] = []) {
+    const options = ["-f", "-qq", "-o", log, "-P", current, "-e", "trace=pread64", ...faults];
+    const env = { ...process.env, NODE_OPTIONS: undefined };
+    const cwd = fileURLToPath(new URL("..", import.meta.url));
+    const { status, stdout, stderr } = spawnSync("strace", [...options, NODE, ...args], { encoding: "utf8", env, cwd });
+    const reads = readFileSync(log, "utf8").match(/^\d+ +pread64.* = 262144$/gm) ?? [];
+    return { status, stdout, stderr, readers: new Set(reads.map((line) => line.split(" ")[0])).size };
+  }
+  const readers = Math.min(availableParallelism(), 4);
+
+  test("by the command", () => {
+    const { stdout, ...ended } = traced([COMMAND, "diff", base, current, file]);
+    expect(ended).toEqual({ status: 0, stderr: "", readers });
+    const wanted = Array.from({ length: SIZE / STEP }, (_, at) => (at * STEP) / 65536 + 1);
+    expect(dirtyGranules(file, "diff", 65536)).toEqual(wanted);
+    rmSync(file);
+  });
+
+  test("by the built library", () => {
+    const program = `import { diffImages } from "@qdb/io-node";
+      const [base, current] = process.argv.slice(1);
+      console.log((await diffImages(base, current, { granularity: 65536 })).count());`;
+    const ended = traced(["--input-type=module", "-e", program, base, current]);
+    expect(ended).toEqual({ status: 0, stdout: `${SIZE / STEP}\n`, stderr: "", readers });
+  });
+
+  test("and a read that fails is told, whichever thread makes it", () => {
+    // Reads are counted in each thread.
+    const faults = ["-e", "inject=pread64:error=EIO:when=50+"];
+    const { status, stdout, stderr } = traced([COMMAND, "diff", base, current, file], faults);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/^qdb: \[IO\] cannot read "[^"]*long\.current": EIO: i\/o error\n$/);
+    expect(readdirSync(directory).filter((name) => name.startsWith("long.q"))).toEqual([]);
+  });
 });
 
 test("an image that is written meanwhile: nothing is stored", async () => {

@@ -19,7 +19,7 @@ export class WatchedImage {
     this.handle = Handle.openForReading(path);
     this.#before = closingOnErrorSync(this.handle, () => {
       const { status, isSettled } = settledStatus(() => this.handle.status());
-      if (!isSettled) throw this.#changed(undefined);
+      if (!isSettled) throw changed(this.handle);
       return status;
     });
   }
@@ -41,35 +41,43 @@ export class WatchedImage {
 
   /** Reads as {@link Handle.readInto} does. @throws {QdbError} SOURCE_CHANGED if the image is shorter than it was; IO if the read fails */
   readInto(target: Uint8Array, length: number, offset: number): void {
-    this.#reading(() => this.handle.readInto(target, length, offset));
+    readIntoWatched(this.handle, target, length, offset);
   }
 
   /** Reads exactly `length` bytes at `offset` into a new buffer. @throws {QdbError} as {@link readInto}; LIMIT if memory does not suffice */
   read(offset: number, length: number): Uint8Array {
-    return this.#reading(() => readExactly(this.handle, Number(this.size), offset, length));
-  }
-
-  #reading<T>(read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      throw isQdbError(error, "SHORT_READ") ? this.#changed(error) : error;
-    }
+    return reading(this.handle, () => readExactly(this.handle, Number(this.size), offset, length));
   }
 
   /** Compares the image with a stamp that was taken before it was opened. @throws {QdbError} SOURCE_CHANGED if it differs */
   requireStamp(stamp: DiskStamp): void {
-    if (stampDiffers(stamp, this.#before)) throw this.#changed(undefined);
+    if (stampDiffers(stamp, this.#before)) throw changed(this.handle);
   }
 
   /** Checks that length and mtime are those of {@link status}. @throws {QdbError} SOURCE_CHANGED if they are not; IO if they cannot be read */
   checkUnchanged(): void {
     const now = this.handle.status();
-    if (now.size !== this.#before.size || now.mtimeNs !== this.#before.mtimeNs) throw this.#changed(undefined);
+    if (now.size !== this.#before.size || now.mtimeNs !== this.#before.mtimeNs) throw changed(this.handle);
   }
+}
 
-  #changed(cause: unknown): QdbError {
-    const message = `${quote(this.handle.path)} was changed while it was read; stop what writes to it, or take a snapshot, and start again`;
-    return new QdbError("SOURCE_CHANGED", message, {}, { cause });
+/**
+ * Reads into the beginning of `target` from an image that must not change.
+ * @throws {QdbError} SOURCE_CHANGED if the image ends before that: it was longer when it was opened; IO if the read fails
+ */
+export function readIntoWatched(image: Handle, target: Uint8Array, length: number, offset: number): void {
+  reading(image, () => image.readInto(target, length, offset));
+}
+
+function reading<T>(image: Handle, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw isQdbError(error, "SHORT_READ") ? changed(image, error) : error;
   }
+}
+
+function changed({ path }: Handle, cause?: unknown): QdbError {
+  const message = `${quote(path)} was changed while it was read; stop what writes to it, or take a snapshot, and start again`;
+  return new QdbError("SOURCE_CHANGED", message, {}, { cause });
 }

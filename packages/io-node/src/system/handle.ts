@@ -34,6 +34,14 @@ export class Handle {
     this.#fd = fd;
   }
 
+  /**
+   * Returns a handle on a file that another thread of this process has open, and alone closes. A file descriptor belongs to all threads of a
+   * process in Node; compare {@link FileStatus.key} where this may run on other hosts.
+   */
+  static ofOtherThread(path: string, descriptor: number): Handle {
+    return new Handle(path, descriptor);
+  }
+
   /** Opens a file or block device for reading only. @throws {QdbError} NOT_FOUND, IO; USAGE for any other kind of file */
   static openForReading(path: string): Handle {
     // The kind is checked first: opening a pipe would wait for its other end, and opening some devices has an effect.
@@ -101,6 +109,11 @@ export class Handle {
       }
       throw fromNode(error, creates ? "create" : "open", label);
     }
+  }
+
+  /** The file descriptor, for {@link ofOtherThread}. @throws {QdbError} USAGE after closing */
+  get descriptor(): number {
+    return this.#call("read", (fd) => fd);
   }
 
   /** Returns the current status of the file. @throws {QdbError} IO; USAGE after closing */
