@@ -11,6 +11,7 @@ import { l1Reference } from "../open/bitmap-table.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import { type Plan, readRange } from "../ports/plan.ts";
+import { L1_CHECKSUM } from "../records/l1.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 
 /** CRC-32 of a cluster of zeros and of a cluster of ones. */
@@ -30,12 +31,18 @@ function uniformChecksums(clusterSize: number, crc32: Crc32): UniformChecksums {
  * be compared.
  */
 function* maybeUniform(map: QdbClusterMap, allOnes: boolean, checksums: UniformChecksums): Generator<number, void> {
-  for (let cluster = 0; cluster < map.count; cluster++) {
-    if (map.kind(cluster) !== "data") continue;
-    const checksum = map.checksum(cluster);
-    // The last cluster is zero past the last bit of the bitmap, so its checksum alone does not say whether all its bits are ones.
-    const maybeOnes = allOnes && (checksum === checksums.ones || cluster === map.count - 1);
-    if (checksum === checksums.zeros || maybeOnes) yield cluster;
+  const view = map.checksums;
+  if (view === undefined) throw new Error("an L1 area of draft form has no checksums");
+  const ones = allOnes ? checksums.ones : checksums.zeros;
+  for (let first = 0, end = 0; first < map.count; first = end) {
+    end = map.runEnd(first);
+    if (map.kind(first) !== "data") continue;
+    for (let cluster = first; cluster < end; cluster++) {
+      const checksum = view.getUint32(cluster * L1_CHECKSUM.size);
+      // The last cluster is zero past the last bit of the bitmap, so its checksum alone does not say whether all its bits are ones.
+      const isLast = allOnes && cluster === map.count - 1;
+      if (checksum === checksums.zeros || checksum === ones || isLast) yield cluster;
+    }
   }
 }
 
@@ -50,7 +57,10 @@ export function canonicalLength(index: QdbIndex, mapped: readonly MappedBitmap[]
   for (const { entry, map } of mapped) {
     if (map === undefined || map.count === 0) continue;
     length += alignUp(l1Reference(entry, index).length, clusterSize);
-    for (let cluster = 0; cluster < map.count; cluster++) if (map.kind(cluster) === "data") length += clusterSize;
+    for (let first = 0, end = 0; first < map.count; first = end) {
+      end = map.runEnd(first);
+      if (map.kind(first) === "data") length += (end - first) * clusterSize;
+    }
     for (const _ of maybeUniform(map, index.allOnes, checksums)) length -= clusterSize;
   }
   return length;

@@ -1,39 +1,59 @@
 import { numberAt } from "../elements.ts";
-import { isInside } from "../layout/numbers.ts";
-import { lowerBound } from "../number-list.ts";
+import { alignUp } from "../layout/numbers.ts";
+import { MAX_FILE_OFFSET } from "../limits.ts";
+import { lowerBound, NumberList } from "../number-list.ts";
 import type { FileGeometry } from "../open/geometry.ts";
 import type { OwnedRanges } from "./owned-ranges.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
-/**
- * Whether the L1 entry of `cluster` owns a cluster of the file: its offset is aligned, inside the file, and past header and mirror. An
- * entry owns a preallocated cluster too.
- */
-export function ownsCluster(map: QdbClusterMap, cluster: number, geometry: FileGeometry): boolean {
-  const offset = map.offset(cluster);
-  return (
-    offset !== 0 &&
-    offset % geometry.clusterSize === 0 &&
-    offset >= geometry.floor &&
-    isInside(offset, geometry.clusterSize, geometry.fileSize)
-  );
+/** Data clusters of a run of L1 entries that own them: a range of the file, from `start` up to but not including `end`. */
+interface OwnedRun {
+  readonly start: number;
+  readonly end: number;
 }
 
-/**
- * Returns a function that tells whether a value occurs more than once in `numbers`. Sorts `numbers` in place, since they can be millions.
- */
-function repeated(numbers: Float64Array): (value: number) => boolean {
-  numbers.sort();
-  let used = 0;
-  for (let index = 1; index < numbers.length; index++) {
-    const value = numberAt(numbers, index);
-    // Repeated values are collected at the start of the array, over numbers that were compared already, to save memory.
-    if (value === numbers[index - 1] && (used === 0 || numbers[used - 1] !== value)) numbers[used++] = value;
+/** Returns which clusters the entries [cluster, end) of a run own; undefined if they own none. */
+export function ownedRun(
+  map: QdbClusterMap,
+  cluster: number,
+  end: number,
+  geometry: FileGeometry,
+): OwnedRun | undefined {
+  const { clusterSize, floor, fileSize } = geometry;
+  const offset = map.offset(cluster);
+  if (offset === 0 || offset % clusterSize !== 0) return undefined;
+  const limit = Math.min(fileSize, MAX_FILE_OFFSET);
+  const start = Math.max(offset, alignUp(floor, clusterSize));
+  const stop = Math.min(offset + (end - cluster) * clusterSize, limit - (limit % clusterSize));
+  return start < stop ? { start, end: stop } : undefined;
+}
+
+/** Ranges of a file that do not overlap, in ascending order. */
+class Ranges {
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+
+  /** Finds the ranges that at least two of the given ones cover. Sorts `starts` and `ends` in place, since they can be millions. */
+  constructor(starts: Float64Array, ends: Float64Array) {
+    starts.sort();
+    ends.sort();
+    const twice = { starts: new NumberList(), ends: new NumberList() };
+    let open = 0;
+    let start = 0;
+    for (const end of ends) {
+      for (; start < starts.length && numberAt(starts, start) < end; start++)
+        if (++open === 2) twice.starts.push(numberAt(starts, start));
+      if (open-- === 2) twice.ends.push(end);
+    }
+    this.#starts = twice.starts.array();
+    this.#ends = twice.ends.array();
   }
-  if (used === 0) return () => false;
-  // A copy, so that the array of all numbers can be freed.
-  const found = numbers.slice(0, used);
-  return (value) => found[lowerBound(found, value)] === value;
+
+  /** Whether a range overlaps [start, end). */
+  overlaps(start: number, end: number): boolean {
+    const last = lowerBound(this.#starts, end) - 1;
+    return last >= 0 && numberAt(this.#ends, last) > start;
+  }
 }
 
 /**
@@ -42,7 +62,7 @@ function repeated(numbers: Float64Array): (value: number) => boolean {
  */
 export class ClusterOwners {
   readonly #ranges: OwnedRanges;
-  readonly #isRepeated: (offset: number) => boolean;
+  readonly #shared: Ranges;
   /**
    * For each group of `ranges`: 1 if a data cluster overlaps the group. Kept by group, since thousands of L1 areas can be at one offset.
    */
@@ -52,24 +72,27 @@ export class ClusterOwners {
   constructor(ranges: OwnedRanges, maps: readonly (QdbClusterMap | undefined)[], geometry: FileGeometry) {
     this.#ranges = ranges;
     this.#overlapped = new Uint8Array(ranges.groups);
-    const offsets = new Float64Array(maps.reduce((sum, map) => (map === undefined ? sum : sum + map.count), 0));
-    let used = 0;
+    const starts = new NumberList();
+    const ends = new NumberList();
     for (const map of maps) {
       if (map === undefined) continue;
-      for (let cluster = 0; cluster < map.count; cluster++) {
-        if (!ownsCluster(map, cluster, geometry)) continue;
-        const offset = map.offset(cluster);
-        offsets[used++] = offset;
-        const group = ranges.groupAt(offset);
-        if (group >= 0) this.#overlapped[group] = 1;
+      for (let cluster = 0, next = 0; cluster < map.count; cluster = next) {
+        next = map.runEnd(cluster);
+        const run = ownedRun(map, cluster, next, geometry);
+        if (run === undefined) continue;
+        starts.push(run.start);
+        ends.push(run.end);
+        ranges.eachGroup(run.start, run.end, (group) => {
+          this.#overlapped[group] = 1;
+        });
       }
     }
-    this.#isRepeated = repeated(offsets.subarray(0, used));
+    this.#shared = new Ranges(starts.array(), ends.array());
   }
 
-  /** Whether the data cluster at file offset `offset` has a second owner. */
-  isShared(offset: number): boolean {
-    return this.#isRepeated(offset) || this.#ranges.groupAt(offset) >= 0;
+  /** Whether a data cluster in the range [start, end) of the file has a second owner. */
+  isShared(start: number, end: number): boolean {
+    return this.#shared.overlaps(start, end) || this.#ranges.overlaps(start, end - start);
   }
 
   /**

@@ -19,9 +19,10 @@ export function* usedRanges(index: QdbIndex, mapped: readonly MappedBitmap[]): G
   for (const { entry, map } of mapped) {
     if (map === undefined || map.count === 0) continue;
     yield { offset: map.areaOffset, length: l1Reference(entry, index).length };
-    for (let cluster = 0; cluster < map.count; cluster++) {
+    for (let cluster = 0, end = 0; cluster < map.count; cluster = end) {
+      end = map.runEnd(cluster);
       const offset = map.offset(cluster);
-      if (offset !== 0) yield { offset, length: index.clusterSize };
+      if (offset !== 0) yield { offset, length: (end - cluster) * index.clusterSize };
     }
   }
 }

@@ -2,15 +2,40 @@ import type { Problem, Report } from "../errors.ts";
 import { isInside } from "../layout/numbers.ts";
 import { checkAligned, checkPlace, type FileGeometry } from "../open/geometry.ts";
 import { L1_CHECKSUM, L1_ENTRY, l1Problem } from "../records/l1.ts";
-import { type ClusterOwners, ownsCluster } from "./cluster-owners.ts";
+import { type ClusterOwners, ownedRun } from "./cluster-owners.ts";
 import type { QdbClusterMap } from "./qdb-cluster-map.ts";
 
 /** Returns the index of the first entry of an L1 area that breaks a rule; -1 if no entry does. */
 export function firstBrokenEntry(map: QdbClusterMap, geometry: FileGeometry, owners: ClusterOwners): number {
-  for (let cluster = 0; cluster < map.count; cluster++) {
-    for (const _ of validateL1Entry(map, cluster, geometry, owners)) return cluster;
+  for (let first = 0, end = 0; first < map.count; first = end) {
+    end = map.runEnd(first);
+    if (end - first > 1 && isSoundRun(map, first, end, geometry, owners)) continue;
+    for (let cluster = first; cluster < end; cluster++)
+      for (const _ of validateL1Entry(map, cluster, geometry, owners)) return cluster;
   }
   return -1;
+}
+
+/** Whether no entry of a run breaks a rule. The bits of all entries of a run are equal, and its clusters are one behind the other. */
+function isSoundRun(
+  map: QdbClusterMap,
+  first: number,
+  end: number,
+  geometry: FileGeometry,
+  owners: ClusterOwners,
+): boolean {
+  if (map.hasReservedBits(first, geometry.allOnes)) return false;
+  if (geometry.allOnes && map.isContradictory(first)) return false;
+  const { checksums } = map;
+  if (checksums !== undefined && map.kind(first) !== "data") {
+    for (let cluster = first; cluster < end; cluster++)
+      if (checksums.getUint32(cluster * L1_CHECKSUM.size) !== 0) return false;
+  }
+  const offset = map.offset(first);
+  if (offset === 0) return true;
+  const run = ownedRun(map, first, end, geometry);
+  const isOwned = run?.start === offset && run.end === offset + (end - first) * geometry.clusterSize;
+  return isOwned && !owners.isShared(run.start, run.end);
 }
 
 /**
@@ -42,8 +67,10 @@ export function* validateL1Entry(
   }
   const offset = map.offset(cluster);
   if (offset === 0) return;
-  if (!ownsCluster(map, cluster, geometry)) yield* misplaced(map, cluster, geometry);
-  else if (owners.isShared(offset)) yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
+  const owned = ownedRun(map, cluster, cluster + 1, geometry);
+  if (owned === undefined) yield* misplaced(map, cluster, geometry);
+  else if (owners.isShared(owned.start, owned.end))
+    yield bad("OVERLAP", `the data cluster at ${offset} has a second owner`);
 }
 
 /** Returns the problems of an L1 entry's offset: it is not aligned, runs past the end of the file, or is in the header or the mirror. */

@@ -63,6 +63,12 @@ export class OwnedRanges {
     return group >= 0 && offset < numberAt(this.#ends, group) ? group : -1;
   }
 
+  /** Passes the index of each group that owns bytes in the range [start, end) of the file to `visit`. */
+  eachGroup(start: number, end: number, visit: (group: number) => void): void {
+    for (let group = lowerBound(this.#starts, end) - 1; group >= 0 && numberAt(this.#ends, group) > start; group--)
+      visit(group);
+  }
+
   /** Whether the bytes [offset, offset + length) of the file overlap a range of the list. */
   overlaps(offset: number, length: number): boolean {
     const group = lowerBound(this.#starts, offset + length) - 1;

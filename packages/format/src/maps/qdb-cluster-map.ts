@@ -16,6 +16,7 @@ import {
   l1Kind,
   l1Offset,
   l1Problem,
+  l1RunEnd,
 } from "../records/l1.ts";
 
 /** Properties of a file that all cluster maps of the file share. */
@@ -107,6 +108,22 @@ export class QdbClusterMap implements ClusterMap {
     // The checksums follow the entries: a checksum is this many bytes after its entry.
     const distance = (count - cluster) * L1_ENTRY.size + cluster * L1_CHECKSUM.size;
     return this.#view.getUint32(this.#start + l1EntryOffset(cluster, count) + distance);
+  }
+
+  /**
+   * Returns the cluster after the run that begins with `cluster`: clusters that read the same and are not stored, or that are stored one
+   * behind the other.
+   */
+  runEnd(cluster: number): number {
+    return l1RunEnd(this.#view, this.#start, cluster, this.count, this.clusterSize);
+  }
+
+  /** Returns the CRC-32s of all clusters, as big-endian numbers; undefined in draft form, which has no checksums. */
+  get checksums(): DataView | undefined {
+    if (this.#context.form === "draft") return undefined;
+    const { buffer, byteOffset } = this.#view;
+    const { count } = this;
+    return new DataView(buffer, byteOffset + this.#start + count * L1_ENTRY.size, count * L1_CHECKSUM.size);
   }
 
   /** Whether reserved bits are set in the L1 entry of a cluster. Bit 1 is reserved unless `allOnes`, the all-ones feature, is on. */

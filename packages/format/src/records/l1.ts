@@ -65,6 +65,25 @@ export function l1Offset(view: DataView, at: number): number {
   return descriptorOffset(view.getUint32(at), view.getUint32(at + 4));
 }
 
+/**
+ * Returns the index after the last entry of the run that begins with entry `from` of an L1 area at byte `area` of a view: entries that are equal, if they have no
+ * offset, or else whose offsets are a cluster apart and whose other bits are equal. Long runs are common, and a rule of one entry holds for all of a run.
+ */
+export function l1RunEnd(view: DataView, area: number, from: number, count: number, clusterSize: number): number {
+  let at = area + l1EntryOffset(from, count);
+  const high = view.getUint32(at);
+  const step = l1Offset(view, at) === 0 ? 0 : clusterSize;
+  // Past 2^32 the sum is no lower half of an entry, and the run ends.
+  let low = view.getUint32(at + 4);
+  let next = from + 1;
+  for (; next < count; next++) {
+    at += L1_ENTRY.size;
+    low += step;
+    if (view.getUint32(at + 4) !== low || view.getUint32(at) !== high) break;
+  }
+  return next;
+}
+
 /** Builds an L1 area. Every entry is to be set once. @throws {RangeError} if an entry past the last one is set */
 export class L1Builder {
   /** The bytes of the L1 area. */
