@@ -1,14 +1,15 @@
-// Assembles kernels.wat into src/kernels/module.ts: `node kernels/build.ts`. With `--check` it writes nothing, and fails if the file differs.
+// Assembles kernels.wat and lines.wat into modules of src/kernels: `node kernels/build.ts`. With `--check` it writes nothing, and fails if a
+// file differs.
 import { readFileSync, writeFileSync } from "node:fs";
 import wabt from "wabt";
 
-const source = new URL("kernels.wat", import.meta.url);
-const target = new URL("../src/kernels/module.ts", import.meta.url);
+/** The files of text here, each with the file that it is made into. */
+export const MODULES = { "kernels.wat": "module.ts", "lines.wat": "lines-module.ts" } as const;
 
-/** Returns the text of module.ts. */
-export async function moduleText(): Promise<string> {
+/** Returns the text of the file that is made of a file of {@link MODULES}. */
+export async function moduleText(name: keyof typeof MODULES): Promise<string> {
   const { parseWat } = await wabt();
-  const module = parseWat("kernels.wat", readFileSync(source, "utf8"), { simd: true });
+  const module = parseWat(name, readFileSync(new URL(name, import.meta.url), "utf8"), { simd: true });
   module.validate();
   const { buffer } = module.toBinary({});
   module.destroy();
@@ -16,7 +17,7 @@ export async function moduleText(): Promise<string> {
     Buffer.from(buffer)
       .toString("base64")
       .match(/.{1,120}/g) ?? [];
-  return `// Written by kernels/build.ts from kernels.wat. Do not edit.
+  return `// Written by kernels/build.ts from ${name}. Do not edit.
 
 /** The WebAssembly module of ${buffer.length} bytes, in base64. */
 export const MODULE =
@@ -24,9 +25,16 @@ ${lines.map((line) => `  "${line}"`).join(" +\n")};
 `;
 }
 
+/** Returns the path of the file that is made of a file of {@link MODULES}. */
+export function targetOf(name: keyof typeof MODULES): URL {
+  return new URL(`../src/kernels/${MODULES[name]}`, import.meta.url);
+}
+
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const text = await moduleText();
-  if (!process.argv.includes("--check")) writeFileSync(target, text);
-  else if (readFileSync(target, "utf8") !== text)
-    throw new Error("src/kernels/module.ts is not what kernels.wat comes to; run node kernels/build.ts");
+  for (const name of Object.keys(MODULES) as (keyof typeof MODULES)[]) {
+    const text = await moduleText(name);
+    if (!process.argv.includes("--check")) writeFileSync(targetOf(name), text);
+    else if (readFileSync(targetOf(name), "utf8") !== text)
+      throw new Error(`src/kernels/${MODULES[name]} is not what ${name} comes to; run node kernels/build.ts`);
+  }
 }

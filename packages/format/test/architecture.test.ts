@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     records: ["base", "ports", "layout"],
     "json-text": ["base", "layout"],
     bitmap: ["base", "kernels"],
-    extents: ["base", "ports", "layout", "bitmap", "json-text"],
+    extents: ["base", "kernels", "ports", "layout", "bitmap", "json-text"],
     copy: ["base", "ports", "bitmap"],
     open: ["base", "ports", "layout", "records"],
     bits: LOW,

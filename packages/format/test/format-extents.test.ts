@@ -1,7 +1,8 @@
-import { Bitmap, bytesSource, type ExtentBatch, formatExtents, QdbFile, readExtentMap } from "@qdb/format";
+import { Bitmap, type BitmapShape, bytesSource, ExtentBatch, formatExtents, QdbFile, readExtentMap } from "@qdb/format";
 import type { FormatOptions } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
-import { decimalDigits, decimalWriter } from "../src/extents/decimal.ts";
+import { ExtentPrinter, type PrinterOptions } from "../src/extents/extent-printer.ts";
+import { withoutKernels } from "../src/kernels/kernels.ts";
 import { bits, file } from "./hand.ts";
 import { ZLIB } from "./store.ts";
 import { rejection } from "./support/errors.ts";
@@ -203,19 +204,61 @@ describe("what goes wrong", () => {
   });
 });
 
-test("decimal digits are those of String, at every border and at random", () => {
-  const view = new DataView(new ArrayBuffer(64));
-  const put = decimalWriter(view);
-  const values = [0, Number.MAX_SAFE_INTEGER];
-  for (let power = 1; power < 2 ** 53; power *= 10) values.push(power - 1, power, power + 1, 9 * power);
-  for (let high = 1; high < 9e7; high = high * 3 + 1)
-    values.push(high * 1e8 - 1, high * 1e8, high * 1e8 + 1, high * 1e8 + 9999, high * 1e8 + 10_000);
-  values.push(...fc.sample(fc.maxSafeNat(), runs(10_000)));
-  for (const { value, shift } of fc.sample(fc.record({ value: fc.maxSafeNat(), shift: fc.nat(52) }), runs(10_000)))
-    values.push(Math.floor(value / 2 ** shift));
-  for (const value of values) {
-    const end = put(3, value);
-    expect(Buffer.from(view.buffer, 3, end - 3).toString("latin1")).toBe(String(value));
-    expect(decimalDigits(value)).toBe(Math.min(10, String(value).length));
-  }
+/** Runs as a printer prints them, in WebAssembly if `fast`. The text before them is cut off, and all numbers are compared. */
+function printed(runs: Uint32Array, shape: BitmapShape, options: PrinterOptions, fast: boolean): string {
+  const pieces: Buffer[] = [];
+  const printer = new ExtentPrinter((bytes) => void pieces.push(Buffer.from(bytes)), shape, options);
+  const print = (): void => {
+    printer.push(new ExtentBatch(shape, runs));
+    printer.finish();
+  };
+  if (fast) print();
+  else withoutKernels(print);
+  return Buffer.concat(pieces).toString("latin1");
+}
+
+describe.each(["json", "human"] as const)("lines in WebAssembly, %s", (format) => {
+  /** Runs between which and in which lie the given numbers of bits, in turn. */
+  const runsAfter = (first: number, lengths: readonly number[]): Uint32Array => {
+    const runs: number[] = [];
+    let bit = first;
+    for (const length of lengths) {
+      if (bit + length > 2 ** 32) break;
+      runs.push(runs.length % 2 === 0 ? bit : bit - 1);
+      bit += length;
+    }
+    return Uint32Array.from(runs.length % 2 === 0 ? runs : runs.slice(0, -1));
+  };
+
+  test("numbers of any length are those of JavaScript, at every border and at random", () => {
+    const lengths = fc.array(
+      fc.oneof(
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 2 ** 20 }),
+        fc.integer({ min: 1, max: 2 ** 27 }),
+      ),
+      { minLength: 200, maxLength: 800, size: "max" },
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 9, max: 31 }), fc.nat(2 ** 31), lengths, fc.nat(600), (shift, first, bits, cut) => {
+        const granularity = 2 ** shift;
+        const runs = runsAfter(first, bits);
+        const end = BigInt((runs.at(-1) ?? 0) + 1) * BigInt(granularity) - BigInt(cut % granularity);
+        const shape = { size: end + BigInt(first), granularity };
+        const start = BigInt(runs[0] ?? 0) * BigInt(granularity) + BigInt(cut % 3);
+        for (const options of [{ format }, { format, start, end }])
+          expect(printed(runs, shape, options, true)).toBe(printed(runs, shape, options, false));
+      }),
+      runs(40),
+    );
+    for (let power = 10; power < 2 ** 32; power *= 10) {
+      for (const first of [power - 1, power, power + 1]) {
+        const around = runsAfter(Math.max(0, first - 200), new Array<number>(400).fill(1));
+        for (const granularity of [512, 2 ** 16, 2 ** 31]) {
+          const shape = { size: BigInt(2 ** 32) * BigInt(granularity), granularity };
+          expect(printed(around, shape, { format }, true)).toBe(printed(around, shape, { format }, false));
+        }
+      }
+    }
+  });
 });

@@ -6,7 +6,7 @@ import { Bitmap } from "@qdb/format";
 import { crc32 } from "@qdb/format/container";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { moduleText } from "../kernels/build.ts";
+import { MODULES, moduleText, targetOf } from "../kernels/build.ts";
 import { coarsen, refine } from "../src/bitmap/granularity.ts";
 import { RunCollector } from "../src/bitmap/runs.ts";
 import { countBits } from "../src/bitmap/words.ts";
@@ -59,10 +59,11 @@ function runsOf(source: Uint32Array, base: number): number[] {
   return runs;
 }
 
-test("the module is loaded here, and is what kernels.wat comes to", async () => {
+test("the modules are what their text comes to, and are loaded here", async () => {
+  for (const name of Object.keys(MODULES) as (keyof typeof MODULES)[])
+    expect(readFileSync(targetOf(name), "utf8"), name).toBe(await moduleText(name));
   expect(kernels()).toBeDefined();
   expect(withoutKernels(kernels)).toBeUndefined();
-  expect(readFileSync(new URL("../src/kernels/module.ts", import.meta.url), "utf8")).toBe(await moduleText());
 });
 
 describe.each(Object.entries(WAYS))("in %s", (_, run) => {

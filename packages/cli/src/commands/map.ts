@@ -10,8 +10,8 @@ import { parseSize } from "../shell/size.ts";
  */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
-/** Size of the pieces that are printed, in bytes. */
-const BUFFER_SIZE = 4 * 1024 * 1024;
+/** Maximum size of the pieces that are printed, in bytes. */
+const PIECE_BYTES = 2 * 1024 * 1024;
 
 /** `qdb map`: prints the extents of a bitmap. */
 export const command: CommandSpec = {
@@ -61,7 +61,7 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
     format: call.json ? "json" : "human",
     start,
     end,
-    bufferSize: BUFFER_SIZE,
+    pieceBytes: PIECE_BYTES,
   });
   // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
   let held: ExtentBatch[] | undefined = [];
@@ -80,7 +80,6 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
   }
   for (const batch of held ?? []) printer.push(batch);
   printer.finish();
-  printer.flush();
 }
 
 /** Reads and verifies the bits that will be printed. @throws {QdbError} BAD_CHECKSUM */

@@ -28,6 +28,5 @@ function* extents(bits: Bitmap): Generator<Uint8Array, void> {
     yield* printed.splice(0);
   }
   printer.finish();
-  printer.flush();
   yield* printed;
 }

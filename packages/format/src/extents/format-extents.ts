@@ -61,6 +61,5 @@ export async function* formatExtents(
     if (source instanceof Bitmap) source.free();
   }
   printer.finish();
-  printer.flush();
   yield* chunks;
 }

@@ -2,6 +2,7 @@
 // where they are; others are copied in, in parts, which costs less than the operations save. There is no module if the host has no
 // WebAssembly with SIMD or its policy refuses it; the caller does the same in JavaScript then, and for short inputs.
 import { wordAt } from "../elements.ts";
+import { exportsOf } from "./instance.ts";
 import { MODULE } from "./module.ts";
 
 /** The functions of kernels.wat that combine bits in place. */
@@ -17,14 +18,6 @@ interface Exports extends Readonly<Record<CombinationName, (at: number, from: nu
   refine(at: number, bytes: number, out: number): void;
   crcTables(): void;
   crc32(at: number, bytes: number, crc: number): number;
-}
-
-/** What is used of `WebAssembly`. Not every host has it, and not every set of types declares it. */
-interface Host {
-  readonly WebAssembly?: {
-    readonly Module: new (bytes: Uint8Array) => object;
-    readonly Instance: new (module: object) => { readonly exports: unknown };
-  };
 }
 
 /** Inputs of fewer words or bytes are not worth the module. */
@@ -62,19 +55,8 @@ export function withoutKernels<T>(work: () => T): T {
 }
 
 function load(): Kernels | null {
-  // Bits are words in the byte order of the machine; those of WebAssembly are little-endian.
-  const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
-  const { WebAssembly } = globalThis as Host;
-  if (WebAssembly === undefined || !isLittleEndian) return null;
-  const text = atob(MODULE);
-  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
-  try {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-    return new Kernels(exports as Exports);
-  } catch {
-    // No SIMD, no memory, or a policy of the page.
-    return null;
-  }
+  const exports = exportsOf(MODULE);
+  return exports === undefined ? null : new Kernels(exports as Exports);
 }
 
 /** The module. */
