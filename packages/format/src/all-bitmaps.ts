@@ -4,6 +4,7 @@ import type { BitOptions } from "./bits/read-bits.ts";
 import { isQdbError, type Problem, plainProblem } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { MappedBitmap } from "./maps/mapped-bitmap.ts";
+import type { QdbClusterMap } from "./maps/qdb-cluster-map.ts";
 import { askBeforeBits, type BitsOptions } from "./open/before-bits.ts";
 import { refuseMirror } from "./open/header-source.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
@@ -12,11 +13,13 @@ import type { Plan } from "./ports/plan.ts";
 import { runTask } from "./ports/task.ts";
 import type { QdbFile } from "./qdb-file.ts";
 import {
+  bitsOfAllPlan,
   type CountedBitmap,
   countAllPlan,
   type ExtentsVisitor,
-  extentsOfAllPlan,
+  extentVisitors,
   type LoadedBitmap,
+  type PartVisitor,
   readAllPlan,
 } from "./read-all.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
@@ -41,20 +44,36 @@ export async function countAll(file: QdbFile, options: AllOptions = {}): Promise
  * the error is its problem. Memory stays within the bounds of spec §7.4, apart from what the visitor keeps.
  * @throws {QdbError} BAD_CHECKSUM if the header was read from the mirror and `acceptMirror` is not set; what `QdbFile.open` throws
  */
-export async function extentsOfAll(
+export function extentsOfAll(
   file: QdbFile,
   begin: (index: QdbIndex) => ExtentsVisitor,
   options: AllOptions = {},
+): Promise<MappedBitmap[]> {
+  return bitsOfAll(file, (index) => extentVisitors(begin(index)), options);
+}
+
+const IGNORING: PartVisitor = {
+  pushWords: () => undefined,
+  pushDirty: () => undefined,
+  pushClean: () => undefined,
+};
+
+/**
+ * Shows the bits of every bitmap to a visitor of its own, as {@link extentsOfAll} shows their extents. `begin` makes what returns the
+ * visitors.
+ */
+export async function bitsOfAll(
+  file: QdbFile,
+  begin: (index: QdbIndex) => (map: QdbClusterMap) => PartVisitor,
+  options: AllOptions,
 ): Promise<MappedBitmap[]> {
   const { reader } = file;
   const { digests, options: accepted } = reader;
   const plan = function* (index: QdbIndex, refused: ReadonlyMap<BitmapEntry, Problem>): Plan<MappedBitmap[]> {
     refuseMirror(index, accepted);
-    const visit = begin(index);
-    const visitor: ExtentsVisitor = (entry, batch) => {
-      if (!refused.has(entry)) visit(entry, batch);
-    };
-    const mapped = yield* extentsOfAllPlan(index, visitor, digests, options.onProgress);
+    const visitorOf = begin(index);
+    const unlessRefused = (map: QdbClusterMap): PartVisitor => (refused.has(map.entry) ? IGNORING : visitorOf(map));
+    const mapped = yield* bitsOfAllPlan(index, unlessRefused, digests, options.onProgress);
     for (const bitmap of mapped) {
       const refusal = refused.get(bitmap.entry);
       // Added last, since a problem of the bitmap itself is reported before one of its disk (QDB-ERR-025).

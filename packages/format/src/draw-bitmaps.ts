@@ -1,17 +1,21 @@
 // Draws bitmaps of an open file as grids of cells.
 
-import { type AllOptions, extentsOfAll } from "./all-bitmaps.ts";
-import type { ExtentBatch } from "./bitmap/runs.ts";
-import { bitsOfShape } from "./bitmap/shape.ts";
+import { type AllOptions, bitsOfAll } from "./all-bitmaps.ts";
+import type { BitVisitor } from "./bits/cluster-windows.ts";
+import { visitBits } from "./bits/read-bits.ts";
 import { type Problem, QdbError } from "./errors.ts";
 import type { MappedBitmap } from "./maps/mapped-bitmap.ts";
+import type { QdbClusterMap } from "./maps/qdb-cluster-map.ts";
+import { refuseMirror } from "./open/header-source.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import { type Picture, pictureOf } from "./picture/picture.ts";
 import { Raster, type RasterSpace } from "./picture/raster.ts";
 import { RasterStore } from "./picture/raster-store.ts";
 import { svgSpace } from "./picture/svg.ts";
+import type { Plan } from "./ports/plan.ts";
+import { runTask } from "./ports/task.ts";
 import type { QdbFile } from "./qdb-file.ts";
-import type { ExtentsVisitor } from "./read-all.ts";
+import { readSame } from "./read-stored.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { StoredBitmap } from "./stored-bitmap.ts";
 
@@ -24,23 +28,38 @@ export interface DrawOptions extends AllOptions {
 }
 
 /**
- * Draws one bitmap. Memory does not grow with the bitmap.
- * @throws {QdbError} the code of the first problem of the bitmap, as `StoredBitmap.batches`; ABORTED
+ * Draws one bitmap. Memory does not grow with the bitmap. Starts over if a writer commits meanwhile.
+ * @throws {QdbError} the code of the first problem of the bitmap, as `StoredBitmap.count`; BAD_CHECKSUM if the header was read from the
+ * mirror and `acceptMirror` is not set; ABORTED
  * @example
  * const picture = await drawBitmap(file.bitmap("daily"));
  * const svg = [...svgOf("vm.qdb", [picture])].join("");
  */
 export async function drawBitmap(bitmap: StoredBitmap, options: DrawOptions = {}): Promise<Picture> {
   const { space = svgSpace, warningOf } = options;
-  const { entry } = bitmap;
-  let raster: Raster | undefined;
-  for await (const batch of bitmap.batches(options)) {
-    // A writer may have changed the shape since the handle was made; the extents are those of the new shape.
-    raster ??= new Raster(batch.shape, space(bitsOfShape(batch.shape), true));
-    raster.add(batch);
-  }
-  raster ??= new Raster(entry.decodeShape(), space(entry.bitCount, true));
+  const { reader, entry } = bitmap;
+  const plan = function* (index: QdbIndex, same: BitmapEntry): Plan<Raster> {
+    refuseMirror(index, reader.options, same.label);
+    const map = yield* reader.readMap(index, same);
+    const raster = new Raster(map.shape, space(map.bitCount, true));
+    yield* visitBits(
+      map,
+      visitorOf(() => raster),
+      options,
+    );
+    return raster;
+  };
+  const raster = await runTask(readSame(reader, entry, plan, options));
   return pictureOf(entry, warningOf?.(entry), raster);
+}
+
+/** Returns a visitor that adds the bits that it receives to a raster, which is asked for when there are stored or dirty ones. */
+function visitorOf(raster: () => Raster): BitVisitor {
+  return {
+    pushWords: (words, base) => raster().addWords(words, base),
+    pushDirty: (range) => raster().addBits(range),
+    pushClean: () => undefined,
+  };
 }
 
 /**
@@ -53,11 +72,11 @@ export async function drawBitmap(bitmap: StoredBitmap, options: DrawOptions = {}
 export async function drawAllBitmaps(file: QdbFile, options: DrawOptions = {}): Promise<Iterable<Picture>> {
   const { space = svgSpace, warningOf } = options;
   let drawing = new Drawing(file.index, space);
-  const begin = (index: QdbIndex): ExtentsVisitor => {
+  const begin = (index: QdbIndex) => {
     drawing = new Drawing(index, space);
-    return (entry, batch) => drawing.add(entry, batch);
+    return ({ entry }: QdbClusterMap) => visitorOf(() => drawing.rasterOf(entry));
   };
-  const bitmaps = await extentsOfAll(file, begin, options);
+  const bitmaps = await bitsOfAll(file, begin, options);
   return drawing.finish(bitmaps, warningOf);
 }
 
@@ -76,13 +95,14 @@ class Drawing {
     this.#space = ({ bitCount }) => space(bitCount, entries.length === 1);
   }
 
-  add(entry: BitmapEntry, batch: ExtentBatch): void {
+  /** Returns the grid of the current bitmap. The grid of the bitmap before is finished then. */
+  rasterOf(entry: BitmapEntry): Raster {
     if (this.#entry !== entry || this.#raster === undefined) {
       this.#keep();
       this.#entry = entry;
-      this.#raster = new Raster(batch.shape, this.#space(entry));
+      this.#raster = new Raster(entry.decodeShape(), this.#space(entry));
     }
-    this.#raster.add(batch);
+    return this.#raster;
   }
 
   finish(bitmaps: readonly MappedBitmap[], warningOf: DrawOptions["warningOf"]): Iterable<Picture> {

@@ -26,7 +26,7 @@ export interface LoadedBitmap {
 }
 
 /** A visitor that receives all bits of one bitmap, window by window. */
-interface PartVisitor extends BitVisitor {
+export interface PartVisitor extends BitVisitor {
   /** Called after the last bit was received. */
   end?(): void;
   /** Called instead of `end` if the data is damaged or cannot be read. No more bits follow. */
@@ -207,9 +207,10 @@ export function* countAllPlan(
   digests: Digests = {},
   onProgress?: BitOptions["onProgress"],
 ): Plan<CountedBitmap[]> {
-  const mapped = yield* loadMaps(index, index.table.entries, digests);
-  const counts = new Counts(mapped.length);
-  yield* visitAll(mapped, (map) => counts.visitor(map.entry.index, { first: 0, end: map.bitCount }), onProgress);
+  const counts = new Counts(index.table.entries.length);
+  const visitorOf = (map: QdbClusterMap): PartVisitor =>
+    counts.visitor(map.entry.index, { first: 0, end: map.bitCount });
+  const mapped = yield* bitsOfAllPlan(index, visitorOf, digests, onProgress);
   return mapped.map((bitmap) => new CountedBitmap(index, bitmap, counts));
 }
 
@@ -220,17 +221,26 @@ export function* countAllPlan(
  */
 export type ExtentsVisitor = (entry: BitmapEntry, batch: ExtentBatch) => void;
 
-/** Shows the dirty extents of every bitmap of a file to a visitor. Returns all bitmaps; those that cannot be used have a problem. */
-export function* extentsOfAllPlan(
+/**
+ * Shows the bits of every bitmap of a file to a visitor of its own, bitmap by bitmap in the order of the table. Returns all bitmaps; those
+ * that cannot be used have a problem.
+ */
+export function* bitsOfAllPlan(
   index: QdbIndex,
-  visitor: ExtentsVisitor,
+  visitorOf: (map: QdbClusterMap) => PartVisitor,
   digests: Digests = {},
   onProgress?: BitOptions["onProgress"],
 ): Plan<MappedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
+  yield* visitAll(mapped, visitorOf, onProgress);
+  return mapped;
+}
+
+/** Returns visitors for {@link bitsOfAllPlan} that look for extents and pass them on. */
+export function extentVisitors(visitor: ExtentsVisitor): (map: QdbClusterMap) => PartVisitor {
   // One collector serves all bitmaps: the last bit of a bitmap is received before the first bit of the next one.
   let collector = new RunCollector();
-  const visitorOf = (map: QdbClusterMap): PartVisitor => {
+  return (map) => {
     const show = (runs: Uint32Array): void => visitor(map.entry, new ExtentBatch(map.shape, runs));
     return {
       pushWords: (words, base) => {
@@ -245,6 +255,4 @@ export function* extentsOfAllPlan(
       },
     };
   };
-  yield* visitAll(mapped, visitorOf, onProgress);
-  return mapped;
 }

@@ -6,6 +6,7 @@ import * as picture from "@qdb/format/picture";
 import { describe, expect, test } from "vitest";
 import { bits, file } from "./hand.ts";
 import { ZLIB } from "./store.ts";
+import { fc, runs } from "./support/seed.ts";
 
 const { drawAllBitmaps, drawBitmap, hasMap, Raster, svgOf } = picture;
 type Picture = picture.Picture;
@@ -89,6 +90,34 @@ describe("bitmaps of a file", () => {
     await expect(drawBitmap(opened.bitmap("used"))).rejects.toMatchObject({ code: "INCONSISTENT" });
     const signal = AbortSignal.abort();
     await expect(drawBitmap(opened.bitmap("daily"), { signal })).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  test("have in each cell as many dirty bits as their extents, whatever cells and clusters are", async () => {
+    const space = fc.record({ columns: fc.integer({ min: 1, max: 700 }), rows: fc.integer({ min: 1, max: 16 }) });
+    const cluster = fc.oneof(
+      fc.constantFrom("zeros" as const, "ones" as const),
+      fc.uint8Array({ minLength: 512, maxLength: 512 }),
+      fc.array(fc.nat(4095), { maxLength: 5 }).map((dirty) => bits(512, ...dirty)),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(cluster, { minLength: 1, maxLength: 9 }), space, async (clusters, cells) => {
+        const daily = { name: "daily", size: BigInt(clusters.length) * 4096n * 512n, granularity: 512, clusters };
+        const opened = await open(bytesSource(file({ header: { incompatible: 1n }, bitmaps: [daily] })));
+        const expected = new Raster({ size: daily.size, granularity: 512 }, cells);
+        for await (const batch of opened.bitmap("daily").batches()) expected.add(batch);
+        for (const { map } of [
+          await drawBitmap(opened.bitmap("daily"), { space: () => cells }),
+          ...(await drawAllBitmaps(opened, { space: () => cells })),
+        ]) {
+          if (!hasMap(map)) throw new Error(map.problem);
+          expect(map.dirty).toEqual(expected.dirty);
+          for (let row = 0; row < map.rows; row++) expect(map.rowLevels(row)).toEqual(expected.rowLevels(row));
+          if (!(map instanceof Raster)) continue;
+          for (let cell = 0; cell < map.count; cell++) expect(map.dirtyBits(cell)).toBe(expected.dirtyBits(cell));
+        }
+      }),
+      runs(60),
+    );
   });
 
   test("are drawn all at once, as often as they are iterated", async () => {

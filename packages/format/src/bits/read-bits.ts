@@ -97,14 +97,18 @@ export class Counts {
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
  */
 export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<DirtyCount> {
-  const range = rangeOf(map, options.within);
   const counts = new Counts(1);
-  const visitor = counts.visitor(0, range);
+  yield* visitBits(map, counts.visitor(0, rangeOf(map, options.within)), options);
+  return counts.total(map.shape, 0, options.within);
+}
+
+/** Shows the bits of a bitmap to a visitor, as {@link countPlan} counts them. @throws {QdbError} as {@link countPlan} */
+export function* visitBits(map: ClusterMap, visitor: BitVisitor, { within, onProgress }: BitOptions): Plan<void> {
+  const range = rangeOf(map, within);
   for (const window of windows(map, range)) {
     window.visit(yield* read(window.ranges), visitor);
-    options.onProgress?.(window.endBit - range.first, range.end - range.first);
+    onProgress?.(window.endBit - range.first, range.end - range.first);
   }
-  return counts.total(map.shape, 0, options.within);
 }
 
 /** When a whole bitmap is loaded, a round reads stored clusters until they have this many bytes. */

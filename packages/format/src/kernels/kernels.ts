@@ -39,7 +39,10 @@ let loaded: Kernels | null | undefined;
 
 /** Returns the module, which is compiled at the first call; undefined if the host has none. */
 export function kernels(): Kernels | undefined {
-  if (loaded === undefined) loaded = load();
+  if (loaded === undefined) {
+    const exports = exportsOf(MODULE);
+    loaded = exports === undefined ? null : new Kernels(exports as Exports);
+  }
   return loaded ?? undefined;
 }
 
@@ -52,11 +55,6 @@ export function withoutKernels<T>(work: () => T): T {
   } finally {
     loaded = before;
   }
-}
-
-function load(): Kernels | null {
-  const exports = exportsOf(MODULE);
-  return exports === undefined ? null : new Kernels(exports as Exports);
 }
 
 /** The module. */

@@ -1,5 +1,6 @@
+import { countWords, hasBit } from "../bitmap/bit-bytes.ts";
 import type { ExtentBatch } from "../bitmap/runs.ts";
-import { type BitmapShape, bitsOfShape, dirtyBytes } from "../bitmap/shape.ts";
+import { type BitmapShape, type BitRange, bitsOfShape, dirtyBytes } from "../bitmap/shape.ts";
 import { numberAt, wordAt } from "../elements.ts";
 
 /** How much of a cell is dirty: 0 for nothing, 1 for up to a third of its granules, 2 for up to two thirds, 3 for more, 4 for all. */
@@ -86,17 +87,41 @@ export class Raster extends Grid {
 
   /** Adds dirty extents to the counts. Each bit may be added only once. */
   add({ runs }: ExtentBatch): void {
-    for (let index = 0; index < runs.length; index += 2) this.#addRun(wordAt(runs, index), wordAt(runs, index + 1) + 1);
+    for (let index = 0; index < runs.length; index += 2)
+      this.addBits({ first: wordAt(runs, index), end: wordAt(runs, index + 1) + 1 });
   }
 
-  #addRun(first: number, end: number): void {
-    if (end === this.bits) this.#lastIsDirty = true;
-    for (let bit = first; bit < end; ) {
-      const cell = Math.floor(bit / this.bitsPerCell);
-      const stop = Math.min(end, (cell + 1) * this.bitsPerCell);
-      this.#dirty[cell] = numberAt(this.#dirty, cell) + stop - bit;
+  /** Adds the dirty bits of words, as {@link add} does. `base`, a multiple of 32, is the index of the first bit of the first word. */
+  addWords(words: Uint32Array, base: number): void {
+    if (hasBit(words, this.bits - 1 - base)) this.#lastIsDirty = true;
+    if (this.bitsPerCell < 32) {
+      for (const [index, word] of words.entries())
+        for (let rest = word; rest !== 0; rest &= rest - 1)
+          this.#addTo(base + index * 32 + 31 - Math.clz32(rest & -rest), 1);
+      return;
+    }
+    const end = base + words.length * 32;
+    for (let bit = base; bit < end; ) {
+      const stop = Math.min(end, bit - (bit % this.bitsPerCell) + this.bitsPerCell);
+      this.#addTo(bit, countWords(words.subarray((bit - base) / 32, (stop - base) / 32)));
       bit = stop;
     }
+  }
+
+  /** Adds bits that are all dirty, as {@link add} does. */
+  addBits({ first, end }: BitRange): void {
+    if (end === this.bits) this.#lastIsDirty = true;
+    for (let bit = first; bit < end; ) {
+      const stop = Math.min(end, bit - (bit % this.bitsPerCell) + this.bitsPerCell);
+      this.#addTo(bit, stop - bit);
+      bit = stop;
+    }
+  }
+
+  /** Adds to the count of the cell in which a bit is. */
+  #addTo(bit: number, count: number): void {
+    const cell = Math.floor(bit / this.bitsPerCell);
+    this.#dirty[cell] = numberAt(this.#dirty, cell) + count;
   }
 
   /** Returns the number of dirty bits of a cell. */
