@@ -100,10 +100,11 @@ export class Raster extends Grid {
           this.#addTo(base + index * 32 + 31 - Math.clz32(rest & -rest), 1);
       return;
     }
-    const end = base + words.length * 32;
+    // Words can follow the last bit of the bitmap.
+    const end = Math.min(this.bits, base + words.length * 32);
     for (let bit = base; bit < end; ) {
       const stop = Math.min(end, bit - (bit % this.bitsPerCell) + this.bitsPerCell);
-      this.#addTo(bit, countWords(words.subarray((bit - base) / 32, (stop - base) / 32)));
+      this.#addTo(bit, countWords(words.subarray((bit - base) / 32, Math.ceil((stop - base) / 32))));
       bit = stop;
     }
   }
