@@ -102,6 +102,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "AllocationRule",
       "AnyStore",
       "BITMAP_ENTRY",
+      "BatchOptions",
       "BitOptions",
       "BitRange",
       "BitSource",

@@ -374,6 +374,34 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     }
   });
 
+  it("verifies all bits before the first extent if it is told to, on one state of the file", async () => {
+    const good = file({ bitmaps: [{ name: "a", ...LARGE }] });
+    const damaged = edit(good, [good.lastIndexOf(0x55), rep(0x54, 1)]);
+    const next = file({
+      header: { generation: 2n },
+      bitmaps: [{ name: "a", size: 65536n * 100n, clusters: [bits(13, 9)] }],
+    });
+    for (const holdBytes of [0, 2 ** 18, 2 ** 24]) {
+      const batchesOf = async (disk: Changing, verifyFirst: boolean): Promise<{ count: number; code: string }> => {
+        const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+        let count = 0;
+        const call = async (): Promise<void> => {
+          for await (const { runs } of opened.bitmap("a").batches({ holdBytes, verifyFirst })) count += runs.length / 2;
+        };
+        return { code: await code(call), count };
+      };
+      const all = { count: 2000 * 2048, code: "ok" };
+      expect(await batchesOf(changing(good), true)).toEqual(all);
+      expect(await batchesOf(changing(damaged), true)).toEqual({ count: 0, code: "BAD_CHECKSUM" });
+      if (holdBytes === 0) expect((await batchesOf(changing(damaged), false)).count).toBeGreaterThan(0);
+      const disk = changing(damaged);
+      disk.before = (_read, offset) => {
+        if (offset > good.length / 2) disk.bytes = next;
+      };
+      expect(await batchesOf(disk, true)).toEqual({ count: 1, code: "ok" });
+    }
+  });
+
   it("holds as much as it is told to", async () => {
     const first = file({ bitmaps: [{ name: "a", ...LARGE }] });
     // What is held back are bits, of which a cluster counts 128 bytes more for its objects.

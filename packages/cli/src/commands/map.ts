@@ -1,13 +1,10 @@
-import type { CallOptions, DiskRange, ExtentBatch, StoredBitmap } from "@qdb/format";
+import type { StoredBitmap } from "@qdb/format";
 import { closing, ExtentPrinter } from "@qdb/format/internal";
 import { about, diskOptions, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
-/**
- * Maximum number of bytes of runs that are held in memory until all bits are verified (spec §7.4). The bits of a larger map are read twice
- * instead.
- */
+/** Maximum number of bytes of bits that are held in memory until all are verified (spec §7.4). Those of a larger map are read twice instead. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** Maximum size of the pieces that are printed, in bytes. */
@@ -52,11 +49,6 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
   const { size } = bitmap;
   const start = from < size ? from : size;
   const end = maxLength === undefined || start + maxLength > size ? size : start + maxLength;
-  const options = {
-    within: { offset: start, length: end - start },
-    signal: call.signal,
-    holdBytes: MAX_HELD_BYTES,
-  };
   const printer = new ExtentPrinter((bytes) => call.output.bytes(bytes), bitmap, {
     format: call.json ? "json" : "human",
     start,
@@ -64,27 +56,8 @@ async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | und
     pieceBytes: PIECE_BYTES,
   });
   // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
-  let held: ExtentBatch[] | undefined = [];
-  let heldBytes = 0;
-  for await (const batch of bitmap.batches(options)) {
-    if (held === undefined) {
-      printer.push(batch);
-      continue;
-    }
-    held.push(batch);
-    heldBytes += batch.runs.byteLength;
-    if (heldBytes < MAX_HELD_BYTES) continue;
-    await verify(bitmap, options);
-    for (const batch of held) printer.push(batch);
-    held = undefined;
-  }
-  for (const batch of held ?? []) printer.push(batch);
+  const within = { offset: start, length: end - start };
+  const options = { within, signal: call.signal, holdBytes: MAX_HELD_BYTES, verifyFirst: true };
+  for await (const batch of bitmap.batches(options)) printer.push(batch);
   printer.finish();
-}
-
-/** Reads and verifies the bits that will be printed. @throws {QdbError} BAD_CHECKSUM */
-async function verify(bitmap: StoredBitmap, options: CallOptions & { readonly within: DiskRange }): Promise<void> {
-  // Counting is faster, but it always reads the bits of the whole disk.
-  if (BigInt(options.within.length) === bitmap.size) await bitmap.count(options);
-  else for await (const _ of bitmap.batches(options));
 }

@@ -49,6 +49,13 @@ export function memoryOf({ pieces }: VerifiedBits): number {
   return pieces.reduce((sum, piece) => sum + PIECE_BYTES + (piece.kind === "data" ? piece.words.byteLength : 0), 0);
 }
 
+/** Returns an upper bound of {@link memoryOf} for the bits whose granules overlap the range `within` of the disk. @throws {QdbError} USAGE */
+export function maxMemoryOf(map: ClusterMap, within: DiskPart | undefined): number {
+  const { first, end } = rangeOf(map, within);
+  const clusters = Math.ceil((end - first) / (map.clusterSize * 8)) + 1;
+  return clusters * (map.clusterSize + PIECE_BYTES);
+}
+
 /** About as many bytes as the objects of a piece take. */
 const PIECE_BYTES = 128;
 
