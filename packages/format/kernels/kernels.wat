@@ -103,52 +103,75 @@
         (br $next)))
     (i32.wrap_i64 (i64.add (local.get $a) (local.get $b))))
 
-  ;; Writes the edges of the runs in `bytes` bytes of bits, a multiple of 16, to `out`, as 32-bit numbers, and returns the address after the last one. Bit 0 is
+  ;; Writes the edges of the runs in `bytes` bytes of bits to `out`, as 32-bit numbers, and returns the address after the last one. Bit 0 is
   ;; number `bit`. `open` is 1 if the bit before it is set, else 0. The edge at which a run begins is its first bit; the edge at which it
   ;; ends is its last bit. Up to 8 bytes after the result are overwritten.
   (func (export "edges") (param $at i32) (param $bytes i32) (param $bit i32) (param $open i32) (param $out i32) (result i32)
-    (local $end i32) (local $w i64) (local $e i64) (local $n i32) (local $carry i64)
+    (local $end i32) (local $e i64) (local $n i32) (local $mask i32) (local $word i32) (local $base i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $zero v128)
     (local.set $end (i32.add (local.get $at) (local.get $bytes)))
-    (local.set $carry (i64.extend_i32_u (local.get $open)))
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $w (i64.load (local.get $at)))
-        (local.set $e (i64.xor (local.get $w) (i64.or (i64.shl (local.get $w) (i64.const 1)) (local.get $carry))))
-        (if (i64.ne (local.get $e) (i64.const 0))
+        (local.set $a (v128.load (local.get $at)))
+        (local.set $b (v128.load offset=16 (local.get $at)))
+        (local.set $c (v128.load offset=32 (local.get $at)))
+        (local.set $d (v128.load offset=48 (local.get $at)))
+        (if
+          (if (result i32) (local.get $open)
+            (then
+              (v128.any_true
+                (v128.not (v128.and (v128.and (local.get $a) (local.get $b)) (v128.and (local.get $c) (local.get $d))))))
+            (else
+              (v128.any_true (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))))
           (then
-            (local.set $carry (i64.shr_u (local.get $w) (i64.const 63)))
-            (local.set $n (i32.wrap_i64 (i64.popcnt (local.get $e))))
-            ;; Two edges are written at once; if there is only one, the next word overwrites the second.
-            (loop $more
-              (i32.store (local.get $out)
-                (i32.sub (i32.add (local.get $bit) (i32.wrap_i64 (i64.ctz (local.get $e)))) (local.get $open)))
-              (local.set $e (i64.and (local.get $e) (i64.sub (local.get $e) (i64.const 1))))
-              (i32.store offset=4 (local.get $out)
-                (i32.sub (i32.add (local.get $bit) (i32.wrap_i64 (i64.ctz (local.get $e))))
-                  (i32.xor (local.get $open) (i32.const 1))))
-              (local.set $e (i64.and (local.get $e) (i64.sub (local.get $e) (i64.const 1))))
-              (if (i32.gt_s (local.get $n) (i32.const 2))
-                (then
-                  (local.set $out (i32.add (local.get $out) (i32.const 8)))
-                  (local.set $n (i32.sub (local.get $n) (i32.const 2)))
-                  (br $more))))
-            (local.set $out (i32.add (local.get $out) (i32.shl (local.get $n) (i32.const 2))))
-            (local.set $open (i32.xor (local.get $open) (i32.and (local.get $n) (i32.const 1))))))
-        (local.set $at (i32.add (local.get $at) (i32.const 8)))
-        (local.set $bit (i32.add (local.get $bit) (i32.const 64)))
-        (br_if $next (i64.ne (i64.or (local.get $w) (local.get $carry)) (i64.const 0)))
-        ;; Zeros follow zeros most often.
-        (loop $zeros
-          (br_if $next (i32.gt_u (i32.add (local.get $at) (i32.const 64)) (local.get $end)))
-          (br_if $next
-            (v128.any_true
-              (v128.or
-                (v128.or (v128.load (local.get $at)) (v128.load offset=16 (local.get $at)))
-                (v128.or (v128.load offset=32 (local.get $at)) (v128.load offset=48 (local.get $at))))))
-          (local.set $at (i32.add (local.get $at) (i32.const 64)))
-          (local.set $bit (i32.add (local.get $bit) (i32.const 512)))
-          (br $zeros))))
+            ;; An edge is only in words that are not zero, or that follow a bit that is set: which ones these are is found for eight words
+            ;; at once, since nobody can guess it of each.
+            (local.set $mask
+              (i32.or
+                (i32.or
+                  (i32.or
+                    (i64x2.bitmask (i64x2.ne (local.get $a) (local.get $zero)))
+                    (i32.shl (i64x2.bitmask (i64x2.ne (local.get $b) (local.get $zero))) (i32.const 2)))
+                  (i32.or
+                    (i32.shl (i64x2.bitmask (i64x2.ne (local.get $c) (local.get $zero))) (i32.const 4))
+                    (i32.shl (i64x2.bitmask (i64x2.ne (local.get $d) (local.get $zero))) (i32.const 6))))
+                (i32.or
+                  (i32.or
+                    (i32.or (local.get $open) (i32.shl (i64x2.bitmask (local.get $a)) (i32.const 1)))
+                    (i32.shl (i64x2.bitmask (local.get $b)) (i32.const 3)))
+                  (i32.or
+                    (i32.shl (i64x2.bitmask (local.get $c)) (i32.const 5))
+                    (i32.and (i32.shl (i64x2.bitmask (local.get $d)) (i32.const 7)) (i32.const 0x80))))))
+            (loop $word
+              (local.set $word (i32.ctz (local.get $mask)))
+              (local.set $base (i32.add (local.get $bit) (i32.shl (local.get $word) (i32.const 6))))
+              (local.set $e (i64.load (i32.add (local.get $at) (i32.shl (local.get $word) (i32.const 3)))))
+              (local.set $e
+                (i64.xor (local.get $e)
+                  (i64.or (i64.shl (local.get $e) (i64.const 1)) (i64.extend_i32_u (local.get $open)))))
+              (local.set $n (i32.wrap_i64 (i64.popcnt (local.get $e))))
+              ;; Two edges are written at once; those that are not there are overwritten by the next word.
+              (loop $more
+                (i32.store (local.get $out)
+                  (i32.sub (i32.add (local.get $base) (i32.wrap_i64 (i64.ctz (local.get $e)))) (local.get $open)))
+                (local.set $e (i64.and (local.get $e) (i64.sub (local.get $e) (i64.const 1))))
+                (i32.store offset=4 (local.get $out)
+                  (i32.sub (i32.add (local.get $base) (i32.wrap_i64 (i64.ctz (local.get $e))))
+                    (i32.xor (local.get $open) (i32.const 1))))
+                (local.set $e (i64.and (local.get $e) (i64.sub (local.get $e) (i64.const 1))))
+                (if (i32.gt_s (local.get $n) (i32.const 2))
+                  (then
+                    (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                    (local.set $n (i32.sub (local.get $n) (i32.const 2)))
+                    (br $more))))
+              (local.set $out (i32.add (local.get $out) (i32.shl (local.get $n) (i32.const 2))))
+              (local.set $open (i32.xor (local.get $open) (i32.and (local.get $n) (i32.const 1))))
+              (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
+              (br_if $word (local.get $mask)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $bit (i32.add (local.get $bit) (i32.const 512)))
+        (br $next)))
     (local.get $out))
 
   ;; Merges each pair of adjacent bits of `bytes` bytes, a multiple of 32, into one bit (OR), and writes half as many bytes to `out`. Each
