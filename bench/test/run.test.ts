@@ -1,9 +1,10 @@
-// The whole program, on a machine that lacks what it compares with.
+// The whole program, also on a machine that lacks what it compares with.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { requirePeers, runPeer } from "../../packages/cli/test/peers.ts";
 import { BENCH } from "../src/paths.ts";
 import type { Results } from "../src/report/results.ts";
 import { measuredNode } from "../src/setup/environment.ts";
@@ -12,12 +13,24 @@ import { bringPeers } from "../src/setup/peers.ts";
 const folder = mkdtempSync(join(tmpdir(), "qdb-bench-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs `pnpm bench`, or its command for charts, with an empty PATH: without gcc and npm. */
-function bench(program: string, ...args: readonly string[]) {
+/** Runs `pnpm bench`, or its command for charts, with this PATH. */
+function benchWith(path: string | undefined, program: string, ...args: readonly string[]) {
   return spawnSync(process.execPath, [join(BENCH, "src", program), ...args], {
-    env: { ...process.env, PATH: folder, QDB_NODE: process.env.QDB_NODE ?? process.execPath },
+    env: { ...process.env, PATH: path, QDB_NODE: process.env.QDB_NODE ?? process.execPath },
     encoding: "utf8",
   });
+}
+
+/** The same with an empty PATH: without gcc and npm. */
+function bench(program: string, ...args: readonly string[]) {
+  return benchWith(folder, program, ...args);
+}
+
+/** The programs that each row with comparisons names, or why there is none. */
+function peersOf(json: string): string[] {
+  const { rows }: Results = JSON.parse(readFileSync(json, "utf8"));
+  const peers = rows.flatMap(({ comparisons = [] }) => comparisons.flatMap((comparison) => comparison.peers));
+  return peers.map((peer) => ("missing" in peer ? `${peer.label}: ${peer.missing}` : peer.label));
 }
 
 test("without gcc, limits and comparisons with C are lines that say so", () => {
@@ -31,6 +44,70 @@ test("without gcc, limits and comparisons with C are lines that say so", () => {
   expect(results.rows.map(({ id }) => id)).toEqual(["limits", "crc32"]);
   expect(results.rows[1]?.comparisons?.[0]?.peers[0]).toMatchObject({ label: "zlib", goal: 2.5 });
 });
+
+test("without gcc, rows of commands say so", () => {
+  const json = join(folder, "commands.json");
+  const { status, stdout, stderr } = bench(
+    "main.ts",
+    "--only",
+    "damage",
+    "--only",
+    "memory",
+    "--quick",
+    "--json",
+    json,
+  );
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^Most memory.*\n {2}gcc is not installed$/m);
+  const results: Results = JSON.parse(readFileSync(json, "utf8"));
+  expect(results.rows.map(({ id, missing }) => [id, missing])).toEqual([
+    ["damage", "gcc is not installed"],
+    ["memory", "gcc is not installed"],
+  ]);
+});
+
+test("commands are measured beside the programs that are installed", () => {
+  requirePeers("gcc", "qemu-img", "cmp", "flock");
+  const json = join(folder, "programs.json");
+  const rows = ["damage", "import", "compare"].flatMap((id) => ["--only", id]);
+  const { status, stderr } = benchWith(process.env.PATH, "main.ts", ...rows, "--quick", "--json", json);
+  expect(status, stderr).toBe(0);
+  expect(peersOf(json)).toEqual(["qemu-img info, cp, sync", "floor", "qemu-img compare", "cmp -s", "floor"]);
+  const results: Results = JSON.parse(readFileSync(json, "utf8"));
+  expect(results.rows.find(({ id }) => id === "damage")?.damage?.map(({ exit }) => exit)).toContain(2);
+});
+
+test("a program that is not installed is a line that says so", () => {
+  requirePeers("gcc", "flock");
+  const few = join(folder, "few");
+  mkdirSync(few);
+  for (const program of ["gcc", "as", "ld", "flock"]) symlinkSync(pathOf(program), join(few, program));
+  const json = join(folder, "few.json");
+  const { status, stderr } = benchWith(
+    few,
+    "main.ts",
+    "--only",
+    "import",
+    "--only",
+    "compare",
+    "--quick",
+    "--json",
+    json,
+  );
+  expect(status, stderr).toBe(0);
+  const results: Results = JSON.parse(readFileSync(json, "utf8"));
+  expect(results.rows.find(({ id }) => id === "import")?.missing).toBe("qemu-img is not installed");
+  expect(peersOf(json)).toEqual([
+    "qemu-img compare: qemu-img is not installed",
+    "cmp -s: cmp is not installed",
+    "floor",
+  ]);
+});
+
+/** Returns where a program is. */
+function pathOf(program: string): string {
+  return runPeer("sh", ["-c", 'command -v "$0"', program]).trim();
+}
 
 test("the charts of results are drawn again from the JSON alone", () => {
   const json = join(folder, "again.json");

@@ -1,5 +1,6 @@
 import { bitsOf, type Cell } from "../data/cells.ts";
 import { DataFolder } from "../data/files.ts";
+import { Workshop } from "../programs/workshop.ts";
 import { bundleContestants } from "../setup/contestants.ts";
 import { type MeasuredNode, measuredNode } from "../setup/environment.ts";
 import { compileFloor, type Floor } from "../setup/floor.ts";
@@ -44,6 +45,7 @@ export class Lab {
   readonly data = new DataFolder();
   readonly say: (text: string) => void;
   readonly #programs: Programs = {};
+  #workshop: Workshop | Missing | undefined;
 
   constructor(options: { readonly quick: boolean; readonly say: (text: string) => void }) {
     this.quick = options.quick;
@@ -54,6 +56,17 @@ export class Lab {
   effort(mebibytes: number): Effort {
     if (this.quick) return { least: 3, most: 5, seconds: 0.15 };
     return { least: 3, most: 21, seconds: mebibytes > 64 ? 6 : 2.5 };
+  }
+
+  /** How often whole programs run. */
+  programEffort(seconds = 10): Effort {
+    return this.quick ? { least: 2, most: 2, seconds: 0 } : { least: 5, most: 21, seconds };
+  }
+
+  /** Where whole programs are measured, or why they cannot be. */
+  workshop(): Workshop | Missing {
+    this.#workshop ??= Workshop.open(this.node, this.data);
+    return this.#workshop;
   }
 
   /** Returns a size in MiB, or a small one for a quick run. */
@@ -91,6 +104,7 @@ export class Lab {
 
   /** Removes the data. */
   close(): void {
+    if (this.#workshop instanceof Workshop) this.#workshop.close();
     this.data.remove();
   }
 }

@@ -1,8 +1,17 @@
 import { itemAt } from "@qdb/format/internal";
 import type { Spread } from "../measure/statistics.ts";
 import { mebibytes, quartiles, short } from "./numbers.ts";
-import { type Comparison, type Curve, isMet, type Peer, type Results, type RowResult } from "./results.ts";
-import { costLines, machineText } from "./text.ts";
+import {
+  type Comparison,
+  type Curve,
+  isMet,
+  type Measured,
+  memoryRatio,
+  type Peer,
+  type Results,
+  type RowResult,
+} from "./results.ts";
+import { costLines, damageLines, machineText, memoryLines } from "./text.ts";
 
 const BEGIN = "<!-- begin of the table that pnpm bench makes -->";
 const END = "<!-- end of the table -->";
@@ -25,11 +34,14 @@ export function markdownOf(results: Results): string {
   return `${machineText(results)}.\n\n${charts.join("")}${rows.map(rowMarkdown).join("\n")}`;
 }
 
-function rowMarkdown({ title, comparisons = [], curves = [], costs }: RowResult): string {
+function rowMarkdown({ title, comparisons = [], curves = [], costs, memory, damage, missing }: RowResult): string {
   const tables = [
     ...(comparisons.length === 0 ? [] : [comparisonTable(comparisons)]),
     ...curveTables(curves),
     ...(costs === undefined ? [] : [table(costLines(costs))]),
+    ...(memory === undefined ? [] : [table(memoryLines(memory).map(boldIfNot))]),
+    ...(damage === undefined ? [] : [table(damageLines(damage))]),
+    ...(missing === undefined ? [] : [`${missing}\n`]),
   ];
   return `### ${title}\n\n${tables.join("\n")}`;
 }
@@ -37,15 +49,38 @@ function rowMarkdown({ title, comparisons = [], curves = [], costs }: RowResult)
 function comparisonTable(comparisons: readonly Comparison[]): string {
   const labels = [...new Set(comparisons.flatMap(({ peers }) => peers.map(({ label }) => label)))];
   const lines = comparisons.map(({ data, operation, qdb, peers }) => {
-    const cells = labels.map((label) => cellOf(peers.find((peer) => peer.label === label)));
+    const cells = labels.map((label) =>
+      cellOf(
+        qdb,
+        peers.find((peer) => peer.label === label),
+      ),
+    );
     return [data, operation, ...cells, mebibytes(qdb.peak)];
   });
   return table([["data", "operation", ...labels, "MiB of QDB"], ...lines]);
 }
 
-function cellOf(peer: Peer | undefined): string {
+function cellOf(qdb: Measured, peer: Peer | undefined): string {
   if (peer === undefined) return "";
-  return "missing" in peer ? peer.missing : `${ratioText(peer)}, ${mebibytes(peer.peak)} MiB`;
+  if ("missing" in peer) return peer.missing;
+  const { processorRatio } = peer;
+  const processor = processorRatio === undefined ? "" : `, processor ${short(processorRatio.median)}`;
+  return `${ratioText(peer)}${processor}, ${mebibytes(peer.peak)} MiB${memoryText(qdb, peer)}`;
+}
+
+/** The ratio of memory, if there is a goal for it. */
+function memoryText(qdb: Measured, peer: Exclude<Peer, { readonly missing: string }>): string {
+  const { memoryGoal } = peer;
+  const ratio = memoryRatio(qdb, peer);
+  if (memoryGoal === undefined || ratio === undefined) return "";
+  return ratio <= memoryGoal
+    ? `: ${short(ratio)} ≤ ${short(memoryGoal)}`
+    : `: **${short(ratio)}** > ${short(memoryGoal)}`;
+}
+
+/** A line of which the last word is bold if it is *no*. */
+function boldIfNot(line: readonly string[]): readonly string[] {
+  return line.at(-1) === "no" ? [...line.slice(0, -1), "**no**"] : line;
 }
 
 function ratioText({ ratio, goal }: { readonly ratio: Spread; readonly goal?: number }): string {
