@@ -51,9 +51,10 @@ export { TLV_HEAD, type Tlv } from "./records/tlv.ts";
 
 export { type BitRange, bitsInward, bitsOfShape, bitsOutward, bytesOfBits, type ShapeInput } from "./bitmap/shape.ts";
 export type { BitSource } from "./bits/bit-source.ts";
-export { ClusterBits, type ClusterBitsOptions, type ClusterToStore } from "./bits/cluster-bits.ts";
+export { ClusterBits, type ClusterToStore } from "./bits/cluster-bits.ts";
 export type { ClusterMap } from "./bits/cluster-map.ts";
 export { type BitOptions, bitmapPlan, countPlan, extentsPlan } from "./bits/read-bits.ts";
+export type { ChangeOptions, ClusterBitsOptions } from "./bits/readable-clusters.ts";
 
 // reading a file, plan by plan
 
@@ -86,7 +87,8 @@ export type { StreamOptions } from "./retry/run-with-retry.ts";
 export type { RepairFinding } from "./check/repair-findings.ts";
 export type { BitmapContents, FileContents } from "./commit/file-contents.ts";
 export type { Growth } from "./commit/growth.ts";
-export { Session, type SessionOptions } from "./commit/session.ts";
+export { Session } from "./commit/session.ts";
+export type { SessionOptions } from "./commit/session-options.ts";
 export { imageBytes, writeImage } from "./commit/write-image.ts";
 export type { Ability, Container, ContainerBitmap, PendingChange } from "./edit/container.ts";
 export type { EditOptions, EditSource, NewBitmap } from "./edit/edit-options.ts";

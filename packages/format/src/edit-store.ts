@@ -19,7 +19,10 @@ export interface EditCallOptions extends RunOptions {
 }
 
 /** Options of {@link editStore}. */
-export interface EditStoreOptions extends Omit<EditorOptions, "repair">, NewBitmapHost, EditCallOptions {}
+export interface EditStoreOptions
+  extends Omit<EditorOptions, "repair" | "readsLater">,
+    NewBitmapHost,
+    EditCallOptions {}
 
 /**
  * Edits the QDB file of a store: calls `change`, does the actions that it queues in order, commits all of them at once, and closes the
@@ -36,7 +39,8 @@ export async function editStore<T>(
   const { signal, onCommit, onMirror } = options;
   const editor = await closingOnError({ close: () => store.close?.() }, () => {
     checkSignal(signal);
-    return QdbEditor.open(store, options);
+    // If an action fails, nothing is committed in any case.
+    return QdbEditor.open(store, { ...options, readsLater: true });
   });
   return closing(editor, async () => {
     const { index } = editor.state;

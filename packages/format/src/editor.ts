@@ -30,6 +30,11 @@ export interface EditorOptions extends Limits, MirrorOptions, BitsOptions {
   readonly randomId: () => Uint8Array;
   /** Whether a repair was asked for: then a primary without magic is accepted if a mirror is found. */
   readonly repair?: boolean | undefined;
+  /**
+   * Whether a merge and its like read bits when they are committed, once, and not in the action too. Damage of the bits ends the commit
+   * then, before it changes anything, with the error that the action would have had.
+   */
+  readonly readsLater?: boolean | undefined;
 }
 
 /** The result of a commit. */
@@ -266,9 +271,9 @@ export class QdbEditor {
   }
 
   #newEdits(): Edits {
-    const { maxBitmapBytes, acceptMirror = false, randomId } = this.#options;
+    const { maxBitmapBytes, acceptMirror = false, randomId, readsLater } = this.#options;
     const bounds = maxBitmapBytes === undefined ? {} : { maxBitmapBytes };
-    return editsOf(this.state, { newId: randomId, acceptMirror, ...bounds });
+    return editsOf(this.state, { newId: randomId, acceptMirror, readsLater, ...bounds });
   }
 }
 

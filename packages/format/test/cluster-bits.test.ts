@@ -302,11 +302,18 @@ test("bits that do not fit the memory that is allowed are LIMIT, and what fits i
   const editor = await QdbEditor.open(store, { randomId: () => new Uint8Array(16), maxBitmapBytes: 4096 });
   await editor.read(editor.edits.mark("a", { offset: 512, length: 512 }));
   await editor.read(editor.edits.mark("a", { offset: 512 * 399_990, length: 512 }));
-  await expect(editor.read(editor.edits.invert("a"))).rejects.toMatchObject({ code: "LIMIT" });
+  // Eight clusters of 512 bytes are held, of which two are already.
+  const marks = [1, 2, 3, 4, 5, 6].map((cluster) => 4096 * cluster + 1);
+  for (const first of marks) await editor.read(editor.edits.mark("a", { offset: 512 * first, length: 512 }));
+  await expect(editor.read(editor.edits.mark("a", { offset: 512 * 50_000, length: 512 }))).rejects.toMatchObject({
+    code: "LIMIT",
+  });
+  // Clusters that are computed are not held.
+  for (let time = 0; time < 2; time++) await editor.read(editor.edits.invert("a"));
   await expect(editor.bits("a")).rejects.toMatchObject({ code: "LIMIT" });
   await editor.commit();
   const bits = await (await openEditor(store)).bits("a");
-  stored.markBits({ first: 1, end: 2 });
+  for (const first of [1, ...marks]) stored.markBits({ first, end: first + 1 });
   stored.markBits({ first: 399_990, end: 399_991 });
   expect(bits.equals(stored)).toBe(true);
   expect(runSync(editor.edits.findChanges(), bytesSource(store.bytes))).toBeUndefined();

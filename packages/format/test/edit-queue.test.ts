@@ -58,7 +58,10 @@ describe("the store is closed", () => {
   });
 });
 
-test("an action that fails while it reads is the error of the edit, and nothing is written", async () => {
+test.each<[string, (edit: QdbEdit) => void]>([
+  ["an action", (edit) => edit.bitmap("daily").mark({ offset: 0, length: 512 })],
+  ["a commit", (edit) => edit.bitmap("daily").invert()],
+])("%s that fails while it reads is the error of the edit, and nothing is written", async (_, change) => {
   const store = new MemoryStore(fileOf({ daily: bitmap(4096 * 16, [5]) }));
   const error = await rejection(() =>
     editStore(
@@ -67,7 +70,7 @@ test("an action that fails while it reads is the error of the edit, and nothing 
         store.before = ({ kind }) => {
           if (kind === "read") throw io("read failed");
         };
-        edit.bitmap("daily").invert();
+        change(edit);
       },
       HOST,
     ),
@@ -81,7 +84,7 @@ test("a signal that is aborted while an action reads ends it", async () => {
   const controller = new AbortController();
   const change = (edit: QdbEdit): void => {
     store.before = () => controller.abort();
-    edit.bitmap("daily").invert();
+    edit.bitmap("daily").mark({ offset: 0, length: 512 });
   };
   const error = await rejection(() => editStore(store, change, { ...HOST, signal: controller.signal }));
   expect(error.code).toBe("ABORTED");

@@ -81,7 +81,7 @@ export function ids(): () => Uint8Array {
 
 export function openEditor(
   store: AnyStore,
-  options: Pick<EditorOptions, "repair" | "acceptMirror" | "maxRepairBytes"> = {},
+  options: Pick<EditorOptions, "repair" | "acceptMirror" | "maxRepairBytes" | "readsLater"> = {},
 ): Promise<QdbEditor> {
   return QdbEditor.open(store, { digests: ZLIB, randomId: ids(), ...options });
 }

@@ -1,6 +1,8 @@
 // Bits as files have them, in bytes with the least significant bit first (spec §1), and as this room holds them.
+import { byteAt } from "../elements.ts";
 import { outsideSlots } from "../kernels/slots.ts";
-import { clearFrom } from "./page.ts";
+import { type Combination, combineLong } from "./combination.ts";
+import { clearFrom, type Page, pageOfWords, wordsOfPage } from "./page.ts";
 import * as kernel from "./words.ts";
 
 /**
@@ -33,4 +35,40 @@ export function hasBit(words: Uint32Array, bit: number): boolean {
 /** Returns bytes of a view that can be kept: they stay as they are when bitmaps are made or freed. */
 export function keptBytes(bytes: Uint8Array): Uint8Array {
   return outsideSlots(bytes);
+}
+
+/** Returns the bits [first, end) of words as words, the first of them as bit 0: a view if there is one, otherwise a copy. */
+export function sliceWords(words: Uint32Array, first: number, end: number): Uint32Array {
+  return kernel.sliceBits(words, first, end);
+}
+
+/** Clears the bits of bytes from `bit` on. */
+export function clearBytesFrom(bytes: Uint8Array, bit: number): void {
+  const whole = Math.floor(bit / 8);
+  if (whole >= bytes.length) return;
+  bytes[whole] = byteAt(bytes, whole) & ((1 << (bit % 8)) - 1);
+  bytes.fill(0, whole + 1);
+}
+
+/** Combines the first `bitCount` bits of bytes with a page of as many, in place. The bytes are whole words; their other bits are zero. */
+export function combineBytes(how: Combination, bytes: Uint8Array, page: Page, bitCount: number): void {
+  // The order of the bytes in a word does not matter here, if it is the same in both.
+  const other = bytesOfWords(wordsOfPage(page, bitCount), kernel.wordsFor(bitCount) * 4);
+  combineLong(how, wordsIn(bytes, other.length), wordsIn(other, other.length));
+}
+
+/** Inverts the first `bitCount` bits of bytes, which are whole words, in place. */
+export function invertBytes(bytes: Uint8Array, bitCount: number): void {
+  kernel.notWords(wordsIn(bytes, bytes.length));
+  clearBytesFrom(bytes, bitCount);
+}
+
+function wordsIn(bytes: Uint8Array, length: number): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, length / 4);
+}
+
+/** Returns "zeros" or "ones" if the first `bitCount` bits of bytes, which are whole words, are all equal; else undefined. */
+export function uniformKind(bytes: Uint8Array, bitCount: number): "zeros" | "ones" | undefined {
+  const page = pageOfWords(kernel.viewAsWords(bytes), bitCount);
+  return typeof page === "string" ? page : undefined;
 }

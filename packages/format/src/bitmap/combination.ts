@@ -1,6 +1,6 @@
 // How two bitmaps are combined, and what happens if their granularities differ (spec §5, Dirt).
 import { QdbError } from "../errors.ts";
-import { type CombinationName, kernels, MIN_WORDS } from "../kernels/kernels.ts";
+import { type CombinationName, kernels, MAX_WORDS, MIN_WORDS } from "../kernels/kernels.ts";
 import { type BitmapShape, requireSameSize } from "./shape.ts";
 import * as kernel from "./words.ts";
 
@@ -25,6 +25,12 @@ const KERNELS: Readonly<Record<Combination, CombinationName>> = {
 export function combineWords(how: Combination, words: Uint32Array, source: Uint32Array): void {
   const fast = words.length < MIN_WORDS ? undefined : kernels();
   if (fast?.combine(KERNELS[how], words, source) !== true) FUNCTIONS[how](words, source);
+}
+
+/** As {@link combineWords}, for any number of words. */
+export function combineLong(how: Combination, words: Uint32Array, source: Uint32Array): void {
+  for (let at = 0; at < words.length; at += MAX_WORDS)
+    combineWords(how, words.subarray(at, at + MAX_WORDS), source.subarray(at, at + MAX_WORDS));
 }
 
 /**

@@ -41,15 +41,20 @@ export function kindOfPage(page: Page): PageKind {
   return typeof page === "string" ? page : "words";
 }
 
-/** Combines two pages of `bitCount` bits. */
-export function combinePages(how: Combination, target: Page, source: Page, bitCount: number): Page {
+/**
+ * Combines two pages of `bitCount` bits. If the result has words of its own, they are the first ones of `into`, if that is given, or else new
+ * ones.
+ */
+export function combinePages(how: Combination, target: Page, source: Page, bitCount: number, into?: Uint32Array): Page {
   const outcome = outcomeOf(how, kindOfPage(target), kindOfPage(source));
   if (outcome === "target") return target;
   if (outcome === "source") return source;
   if (outcome === "inverted target") return invertPage(target, bitCount);
   if (outcome === "inverted source") return invertPage(source, bitCount);
   if (outcome !== "both") return outcome;
-  const words = wordsOfPage(target, bitCount).slice();
+  const before = wordsOfPage(target, bitCount);
+  const words = into === undefined ? before.slice() : into.subarray(0, before.length);
+  if (into !== undefined) words.set(before);
   combineWords(how, words, wordsOfPage(source, bitCount));
   return words;
 }

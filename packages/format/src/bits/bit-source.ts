@@ -1,9 +1,8 @@
-import type { Bitmap } from "../bitmap/bitmap.ts";
 import { GranularityChange } from "../bitmap/granularity-change.ts";
 import type { Page, PageKind } from "../bitmap/page.ts";
 import type { BitmapShape, BitRange } from "../bitmap/shape.ts";
-import { itemAt } from "../elements.ts";
 import type { Plan } from "../ports/plan.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** Bits that are combined into a bitmap. They are read range by range, and only where the combination needs them. */
 export interface BitSource extends BitmapShape {
@@ -12,29 +11,16 @@ export interface BitSource extends BitmapShape {
   /** Returns what is known of a range of bits without reading: all zeros, all ones, or "words" if they have to be read. */
   kind(range: BitRange): PageKind;
   /**
-   * Returns a page for each range, for reading only: its first bit is the first bit of the range.
+   * Returns the page of a range of bits, for reading only: its first bit is the first bit of the range. It is valid until the next use of
+   * `scratch`.
    * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum
    */
-  pages(ranges: readonly BitRange[]): Plan<readonly Page[]>;
-}
-
-/** Returns the bits of a bitmap in memory as a source. Changes of the bitmap that follow have no effect on it. */
-export function sourceOf(bitmap: Bitmap): BitSource {
-  const bits = bitmap.clone();
-  return {
-    size: bits.size,
-    granularity: bits.granularity,
-    bitCount: bits.bitCount,
-    kind: (range) => bits.kindOf(range),
-    *pages(ranges) {
-      return ranges.map((range) => bits.pageAt(range));
-    },
-  };
+  page(range: BitRange, scratch: Scratch): Plan<Page>;
 }
 
 /**
  * Returns the bits of a source at another granularity. They are rounded outward, so that every dirty byte stays dirty, or with `inward` so
- * that a bit is dirty only if all of its granule is.
+ * that a bit is dirty only if all of its granule is. Ranges begin at a multiple of a power of two that is not less than their length.
  * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape
  */
 export function atGranularity(source: BitSource, granularity: number, inward: boolean): BitSource {
@@ -45,9 +31,8 @@ export function atGranularity(source: BitSource, granularity: number, inward: bo
     granularity,
     bitCount: change.bitCount,
     kind: (range) => source.kind(change.sourceOf(range)),
-    *pages(ranges) {
-      const pages = yield* source.pages(ranges.map((range) => change.sourceOf(range)));
-      return ranges.map((range, at) => change.convert(itemAt(pages, at), range));
+    *page(range, scratch) {
+      return change.convert(yield* source.page(change.sourceOf(range), scratch), range);
     },
   };
 }

@@ -1,29 +1,15 @@
 import { bytesOfWords, keptBytes } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
-import {
-  equalPages,
-  fillPage,
-  kindOfPage,
-  type Page,
-  type PageKind,
-  pageOfWords,
-  resizedPage,
-  wordsOfPage,
-} from "../bitmap/page.ts";
-import { kindOfRange } from "../bitmap/page-ranges.ts";
-import { PageTable } from "../bitmap/page-table.ts";
+import { equalPages, fillPage, type Page, pageOfWords, resizedPage } from "../bitmap/page.ts";
+import type { PageTable } from "../bitmap/page-table.ts";
 import { type BitmapShape, type BitRange, bitsOfShape } from "../bitmap/shape.ts";
-import { itemAt } from "../elements.ts";
 import { isQdbError, QdbError } from "../errors.ts";
-import { type Limits, maxBitmapBytesOf } from "../limits.ts";
-import { type Plan, pieceAt, read, tryReadRange } from "../ports/plan.ts";
-import type { BitSource } from "./bit-source.ts";
+import { maxBitmapBytesOf } from "../limits.ts";
+import { type Plan, tryReadRange } from "../ports/plan.ts";
 import { wordsOfCluster } from "./cluster-bytes.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import { pagesOf } from "./cluster-pages.ts";
-
-/** Where the bits of unread clusters are: in a file, or in a bitmap in memory that nobody changes. */
-type Base = ClusterMap | Bitmap;
+import type { DerivedClusters } from "./derived-clusters.ts";
+import { type Base, type ChangeOptions, type ClusterBitsOptions, ReadableClusters } from "./readable-clusters.ts";
 
 /** How a cluster is to be stored. "kept": it stays where the cluster map has it, with its checksum. */
 export type ClusterToStore<T = Uint8Array> = "kept" | "zeros" | "ones" | T;
@@ -31,45 +17,27 @@ export type ClusterToStore<T = Uint8Array> = "kept" | "zeros" | "ones" | T;
 /** Makes a change that was prepared, and cannot fail. Returns the bits after it, which may be another object. */
 export type Apply = () => ClusterBits;
 
-/** What all bits of a file have in common. */
-export interface ClusterBitsOptions extends Limits {
-  /** Bytes per cluster. */
-  readonly clusterSize: number;
-}
-
 /**
  * The bits of a bitmap, cluster by cluster. A cluster is unread, all zeros, all ones, or held in words: only clusters that change are held
  * in memory. A change is prepared by a plan, which reads what it needs and can fail, and is then made by {@link Apply}. If `version` has
  * changed meanwhile, the change has to be prepared again.
  */
-export class ClusterBits implements BitSource {
-  readonly size: bigint;
-  readonly granularity: number;
-  /** Number of bits. */
-  readonly bitCount: number;
-  /** Bytes per cluster. */
-  readonly clusterSize: number;
-  /** Number of clusters. */
-  readonly count: number;
-  readonly #options: ClusterBitsOptions;
-  readonly #base: Base | undefined;
-  readonly #pages: PageTable;
+export class ClusterBits extends ReadableClusters {
   #version = 0;
 
-  private constructor(shape: BitmapShape, options: ClusterBitsOptions, base: Base | undefined, held?: PageTable) {
-    this.size = shape.size;
-    this.granularity = shape.granularity;
-    this.bitCount = bitsOfShape(shape);
-    this.clusterSize = options.clusterSize;
-    this.count = Math.ceil(this.bitCount / (options.clusterSize * 8));
-    this.#options = options;
-    this.#base = base;
-    this.#pages = held ?? PageTable.all(this.count, base === undefined ? "zeros" : undefined);
+  private constructor(
+    shape: BitmapShape,
+    options: ClusterBitsOptions,
+    base: Base | undefined,
+    held?: PageTable,
+    derived?: DerivedClusters,
+  ) {
+    super(shape, options, base, held, derived);
   }
 
   /** Returns the bits that a cluster map finds in a file. Nothing is read. */
-  static over(map: ClusterMap, limits: Limits = {}): ClusterBits {
-    return new ClusterBits(map.shape, { ...limits, clusterSize: map.clusterSize }, map);
+  static over(map: ClusterMap, options: ChangeOptions = {}): ClusterBits {
+    return new ClusterBits(map.shape, { ...options, clusterSize: map.clusterSize }, map);
   }
 
   /** Returns the bits of a bitmap in memory. Changes of the bitmap that follow have no effect on them. */
@@ -86,7 +54,7 @@ export class ClusterBits implements BitSource {
 
   /** Returns the same bits. Changes of one of the two have no effect on the other. */
   fork(): ClusterBits {
-    return new ClusterBits(this, this.#options, this.#base, this.#pages.copy());
+    return new ClusterBits(this, this.options, this.base, this.held.copy(), this.derived);
   }
 
   /** A number that is another one after each change. */
@@ -94,77 +62,20 @@ export class ClusterBits implements BitSource {
     return this.#version;
   }
 
-  /** Returns the bits of a cluster. */
-  rangeOf(cluster: number): BitRange {
-    const bits = this.clusterSize * 8;
-    return { first: cluster * bits, end: Math.min((cluster + 1) * bits, this.bitCount) };
-  }
-
-  #bitsIn(cluster: number): number {
-    const { first, end } = this.rangeOf(cluster);
-    return end - first;
-  }
-
-  /** Returns what is known of a cluster without reading it. */
-  kindOf(cluster: number): PageKind {
-    const page = this.#pages.page(cluster);
-    if (page !== undefined) return kindOfPage(page);
-    const base = this.#base;
-    if (base === undefined) throw new Error("a cluster that nothing has stored is unread");
-    if (base instanceof Bitmap) return base.kindOf(this.rangeOf(cluster));
-    const kind = base.kind(cluster);
-    return kind === "data" ? "words" : kind;
-  }
-
-  kind(range: BitRange): PageKind {
-    return kindOfRange(range, this.clusterSize * 8, (cluster) => this.kindOf(cluster));
-  }
-
   /**
-   * Returns the pages of clusters, for reading only. Reads those that are stored in one round, and does not keep them.
-   * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum
+   * Sets pages; undefined for a cluster that is computed by `derived`, or else is in the file. The caller does not change their words any
+   * more.
    */
-  *load(clusters: readonly number[]): Plan<readonly Page[]> {
-    // What is in memory is taken before the round, so that all pages are of one moment.
-    const pages = clusters.map((cluster) => this.#inMemory(cluster));
-    const stored = clusters.filter((_, at) => pages[at] === undefined);
-    const base = this.#base;
-    const length = this.clusterSize;
-    const offsetOf = (cluster: number): number => storedMap(base).offset(cluster);
-    const pieces = yield* read(stored.map((cluster) => ({ offset: offsetOf(cluster), length })));
-    let next = 0;
-    return clusters.map((cluster, at) => pages[at] ?? this.#verified(cluster, pieceAt(pieces, next++)));
-  }
-
-  /** Returns the page of a cluster; undefined if it has to be read from the file. */
-  #inMemory(cluster: number): Page | undefined {
-    const page = this.#pages.page(cluster);
-    if (page !== undefined) return page;
-    if (this.#base instanceof Bitmap) return this.#base.pageAt(this.rangeOf(cluster));
-    const kind = this.kindOf(cluster);
-    return kind === "words" ? undefined : kind;
-  }
-
-  #verified(cluster: number, bytes: Uint8Array): Page {
-    const problem = storedMap(this.#base).verify(cluster, bytes);
-    if (problem !== undefined) throw QdbError.from(problem);
-    return wordsOfCluster(bytes, this.clusterSize, this.#bitsIn(cluster));
-  }
-
-  pages(ranges: readonly BitRange[]): Plan<readonly Page[]> {
-    return pagesOf(this, ranges);
-  }
-
-  /** Sets pages. The caller does not change their words any more. */
-  set(pages: Iterable<readonly [cluster: number, page: Page]>): void {
+  set(pages: Iterable<readonly [cluster: number, page: Page | undefined]>, derived = this.derived): void {
     this.#version++;
-    for (const [cluster, page] of pages) this.#pages.set(cluster, page);
+    this.derived = derived;
+    for (const [cluster, page] of pages) this.held.set(cluster, page);
   }
 
   /** Makes all bits clean ("zeros") or dirty ("ones"). */
   fill(kind: "zeros" | "ones"): void {
     this.#version++;
-    this.#pages.fill(0, this.count, kind);
+    this.held.fill(0, this.count, kind);
   }
 
   /**
@@ -179,19 +90,19 @@ export class ClusterBits implements BitSource {
       const range = this.rangeOf(cluster);
       return (range.first < first || range.end > end) && this.kindOf(cluster) !== kind;
     });
-    const added = partial.filter((cluster) => typeof this.#pages.page(cluster) !== "object");
+    const added = partial.filter((cluster) => typeof this.held.page(cluster) !== "object");
     this.requireMemory(added.length);
-    const pages = yield* this.load(added);
+    const loaded: (readonly [number, Uint32Array])[] = [];
+    for (const cluster of added) loaded.push([cluster, yield* this.words(cluster)]);
     return () => {
       this.#version++;
-      for (const [at, cluster] of added.entries())
-        this.#pages.set(cluster, wordsOfPage(itemAt(pages, at), this.#bitsIn(cluster)));
+      for (const [cluster, words] of loaded) this.held.setOwn(cluster, words);
       for (const cluster of partial) {
         const from = Math.max(0, first - cluster * bits);
         const to = Math.min(bits, end - cluster * bits);
-        fillPage(this.#pages.ownWords(cluster), from, to, kind);
+        fillPage(this.held.ownWords(cluster), from, to, kind);
       }
-      this.#pages.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
+      this.held.fill(Math.ceil(first / bits), end === this.bitCount ? this.count : Math.floor(end / bits), kind);
       return this;
     };
   }
@@ -201,10 +112,10 @@ export class ClusterBits implements BitSource {
    * @throws {QdbError} LIMIT if the bitmap has more bits than fit `maxBitmapBytes`, and the held clusters with `more` of them do not fit
    */
   requireMemory(more: number): void {
-    const limit = maxBitmapBytesOf(this.#options);
-    const needed = (this.#pages.held + more) * this.clusterSize;
+    const limit = maxBitmapBytesOf(this.options);
+    const needed = (this.held.held + more) * this.clusterSize;
     if (needed <= limit || Math.ceil(this.bitCount / 8) <= limit) return;
-    const bitmap = this.#base === undefined || this.#base instanceof Bitmap ? {} : { bitmap: this.#base.label };
+    const bitmap = this.base === undefined || this.base instanceof Bitmap ? {} : { bitmap: this.base.label };
     throw new QdbError(
       "LIMIT",
       `the changed bits take ${needed} bytes in memory, at most ${limit} are allowed; raise maxBitmapBytes`,
@@ -222,13 +133,13 @@ export class ClusterBits implements BitSource {
     const smaller = Math.min(this.bitCount, bitsOfShape(shape));
     const whole = Math.floor(smaller / clusterBits);
     const isCut = whole * clusterBits < smaller;
-    const page = isCut ? itemAt(yield* this.load([whole]), 0) : undefined;
+    const page = isCut ? yield* this.words(whole) : undefined;
     const count = Math.ceil(bitsOfShape(shape) / clusterBits);
-    const resized = new ClusterBits(shape, this.#options, this.#base, this.#pages.copy(whole, count));
+    const resized = new ClusterBits(shape, this.options, this.base, this.held.copy(whole, count), this.derived);
     if (page !== undefined) {
       // The stored cluster is not kept, even if no bit changes: bits past the old end need not be zero in the file.
       const kept = smaller - whole * clusterBits;
-      resized.set([[whole, resizedPage(page, this.#bitsIn(whole), kept, resized.#bitsIn(whole))]]);
+      resized.set([[whole, resizedPage(page, this.bitsIn(whole), kept, resized.bitsIn(whole))]]);
     }
     if (size <= this.size || newArea === "clean") return () => resized;
     const first = Number(this.size / BigInt(this.granularity));
@@ -240,33 +151,32 @@ export class ClusterBits implements BitSource {
    * cluster only if its checksum allows that they are equal. A stored cluster that cannot be read counts as different.
    */
   *settle(): Plan<void> {
-    const base = this.#base;
-    for (const [cluster, words] of this.#pages.words()) {
-      const page = pageOfWords(words, this.#bitsIn(cluster));
+    const base = this.base;
+    for (const [cluster, words] of this.held.words()) {
+      const page = pageOfWords(words, this.bitsIn(cluster));
       const { version } = this;
-      if (typeof page === "string") this.#pages.set(cluster, page);
+      if (typeof page === "string") this.held.set(cluster, page);
       if (typeof page === "string" || base === undefined || base instanceof Bitmap) continue;
-      if (!this.#isWholeIn(base, cluster) || base.kind(cluster) !== "data") continue;
+      if (!this.isWholeIn(base, cluster) || base.kind(cluster) !== "data" || this.derived?.has(cluster) === true)
+        continue;
       if (base.verify(cluster, bytesOfWords(words, this.clusterSize)) !== undefined) continue;
       const bytes = yield* tryReadRange(base.offset(cluster), this.clusterSize);
       if (isQdbError(bytes) || this.#version !== version) continue;
-      if (equalPages(words, wordsOfCluster(bytes, this.clusterSize, this.#bitsIn(cluster)), this.#bitsIn(cluster)))
-        this.#pages.set(cluster, undefined);
+      if (equalPages(words, wordsOfCluster(bytes, this.clusterSize, this.bitsIn(cluster)), this.bitsIn(cluster)))
+        this.held.set(cluster, undefined);
     }
   }
 
-  /** Whether a cluster map has the same number of bits in a cluster as these bits. */
-  #isWholeIn(map: ClusterMap, cluster: number): boolean {
-    return map.bitCount === this.bitCount || this.rangeOf(cluster + 1).first <= Math.min(map.bitCount, this.bitCount);
-  }
-
-  /** Whether shape or bits differ from those of a cluster map. Call {@link settle} first. */
-  isChangedFrom(map: ClusterMap | undefined): boolean {
-    if (map === undefined || map !== this.#base) return true;
+  /**
+   * Whether shape or bits differ from those of a cluster map. Call {@link settle} first. Computed clusters count as different, unless they
+   * are known to be the same.
+   */
+  isChangedFrom(map: ClusterMap | undefined, areDerivedSame = false): boolean {
+    if (map === undefined || map !== this.base || (this.hasDerived && !areDerivedSame)) return true;
     const { size, granularity } = map.shape;
     if (size !== this.size || granularity !== this.granularity) return true;
     for (let cluster = 0; cluster < this.count; cluster++) {
-      const page = this.#pages.page(cluster);
+      const page = this.held.page(cluster);
       if (page !== undefined && page !== map.kind(cluster)) return true;
     }
     return false;
@@ -281,16 +191,11 @@ export class ClusterBits implements BitSource {
   storedAs<T>(cluster: number, use: (bytes: Uint8Array) => T): ClusterToStore<T> {
     const kind = this.kindOf(cluster);
     if (kind !== "words") return kind;
-    const page = this.#pages.page(cluster);
-    if (page === undefined && this.#base instanceof Bitmap)
-      return this.#base.withView(cluster * this.clusterSize, this.clusterSize, use);
+    const page = this.held.page(cluster);
+    if (page === undefined && this.base instanceof Bitmap)
+      return this.base.withView(cluster * this.clusterSize, this.clusterSize, use);
     if (typeof page !== "object") return "kept";
-    const uniform = pageOfWords(page, this.#bitsIn(cluster));
+    const uniform = pageOfWords(page, this.bitsIn(cluster));
     return typeof uniform === "string" ? uniform : use(bytesOfWords(uniform, this.clusterSize));
   }
-}
-
-function storedMap(base: Base | undefined): ClusterMap {
-  if (base === undefined || base instanceof Bitmap) throw new Error("a cluster that is not in memory is in no file");
-  return base;
 }

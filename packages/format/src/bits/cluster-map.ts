@@ -25,4 +25,6 @@ export interface ClusterMap {
    * cluster has no checksum.
    */
   verify(cluster: number, bytes: Uint8Array): Problem | undefined;
+  /** Returns the CRC-32 of a stored cluster; undefined if the file has none for it. Absent if such files have no checksums. */
+  checksum?(cluster: number): number | undefined;
 }

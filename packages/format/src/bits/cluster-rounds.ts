@@ -1,24 +1,26 @@
-import type { ClusterBits } from "./cluster-bits.ts";
+import { alignedEnd } from "./derived-clusters.ts";
 
-/** Maximum number of bytes of clusters that a round reads, of a bitmap and of its source together. */
-const ROUND_BYTES = 4 * 1024 * 1024;
+/** Maximum number of bytes of clusters that are read and computed at a time. */
+const ROUND_BYTES = 1024 * 1024;
 
 /**
- * Yields what has to be read, in rounds. `needOf` says what a cluster needs; undefined if nothing of it or of its source has to be read.
- * The clusters of a round are looked at before the round is read.
+ * Yields runs [first, end) of the wanted ones of `count` clusters, in order. Each begins at a multiple of its length, which is a power of
+ * two; together with its source it takes about 2 MiB at most. `isWanted` is called for a cluster before the run with it is yielded, and at
+ * most once after that.
  */
-export function* roundsOf<N>(
-  bits: ClusterBits,
-  needOf: (cluster: number) => N | undefined,
-): Generator<readonly N[], void> {
-  let round: N[] = [];
-  for (let cluster = 0; cluster < bits.count; cluster++) {
-    const need = needOf(cluster);
-    if (need === undefined) continue;
-    round.push(need);
-    if (round.length * bits.clusterSize * 2 < ROUND_BYTES) continue;
-    yield round;
-    round = [];
+export function* roundsOf(
+  count: number,
+  clusterSize: number,
+  isWanted: (cluster: number) => boolean,
+): Generator<readonly [first: number, end: number], void> {
+  const most = Math.max(1, ROUND_BYTES / clusterSize);
+  for (let first = 0; first < count; ) {
+    if (!isWanted(first)) {
+      first++;
+      continue;
+    }
+    const end = alignedEnd(first, count, most, isWanted);
+    yield [first, end];
+    first = end;
   }
-  if (round.length > 0) yield round;
 }

@@ -1,139 +1,139 @@
-// Changes that go through all clusters of a bitmap. They read what the result depends on, in rounds, and nothing else.
+// Changes that go through all clusters of a bitmap. They read what the result depends on, in rounds, and nothing else; its bits are computed when
+// they are needed.
+import { combineBytes, invertBytes } from "../bitmap/bit-bytes.ts";
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import { type Combination, isRoundedInward, requireCombinable } from "../bitmap/combination.ts";
-import { combinePages, equalPages, invertPage, outcomeOf, type Page, type PageKind } from "../bitmap/page.ts";
-import { itemAt } from "../elements.ts";
+import { equalPages, outcomeOf, type Page } from "../bitmap/page.ts";
+import type { BitRange } from "../bitmap/shape.ts";
 import type { Plan } from "../ports/plan.ts";
 import { atGranularity, type BitSource } from "./bit-source.ts";
-import { type Apply, ClusterBits, type ClusterBitsOptions } from "./cluster-bits.ts";
+import { type Apply, ClusterBits } from "./cluster-bits.ts";
 import { roundsOf } from "./cluster-rounds.ts";
+import type { Compute } from "./derived-clusters.ts";
+import { putPage } from "./fill-clusters.ts";
+import type { ClusterBitsOptions } from "./readable-clusters.ts";
+import { Scratch } from "./scratch.ts";
 
-/** A cluster whose words, or those of its source, have to be read; "read" stands for them. The other page was uniform when the need was found. */
-interface Need {
-  readonly cluster: number;
-  readonly target: "zeros" | "ones" | "read";
-  readonly source: "zeros" | "ones" | "read";
-}
-
-/** Pages that a change sets, of which those in words take memory. */
-class Results {
-  readonly pages = new Map<number, Page>();
+/** What a change makes of clusters: all zeros, all ones, or bits that are computed when they are needed. */
+class ClusterChange {
   readonly #bits: ClusterBits;
-  #held = 0;
+  readonly #pages = new Map<number, Page | undefined>();
+  readonly #flags: Uint8Array;
 
-  /** `bits` says how much memory there is. */
   constructor(bits: ClusterBits) {
     this.#bits = bits;
+    this.#flags = new Uint8Array(bits.count);
   }
 
-  /** @throws {QdbError} LIMIT */
-  set(cluster: number, page: Page): void {
-    if (typeof page === "object") this.#bits.requireMemory(++this.#held);
-    this.pages.set(cluster, page);
+  set(cluster: number, page: "zeros" | "ones"): void {
+    this.#pages.set(cluster, page);
   }
 
-  /** Returns the change. */
-  apply(): ClusterBits {
-    this.#bits.set(this.pages);
-    return this.#bits;
+  derive(cluster: number): void {
+    this.#pages.set(cluster, undefined);
+    this.#flags[cluster] = 1;
+  }
+
+  /**
+   * Returns the change. Unless the bits are read later, reads now what the computed clusters depend on, so that damage ends the action and
+   * not the commit.
+   * @throws {QdbError} BAD_CHECKSUM
+   */
+  *prepare(compute: Compute): Plan<Apply> {
+    const isDerived = this.#flags.includes(1);
+    if (isDerived && !this.#bits.readsLater) {
+      const { count, clusterSize } = this.#bits;
+      const scratch = new Scratch();
+      for (const [first, end] of roundsOf(count, clusterSize, (cluster) => this.#flags[cluster] === 1))
+        yield* compute(first, end, scratch.bytes((end - first) * clusterSize), scratch.part(0));
+    }
+    return () => {
+      this.#bits.set(this.#pages, isDerived ? this.#bits.derivedBy(this.#flags, compute) : undefined);
+      return this.#bits;
+    };
   }
 }
 
 /**
  * Prepares to combine bits with those of a source. If the granularities differ, the source is rounded outward, or inward for "subtract", so
  * that no dirty byte becomes clean for want of precision; "xor" allows no rounding.
- * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ; USAGE for "xor" of two granularities; BAD_CHECKSUM; LIMIT
+ * @throws {QdbError} SIZE_MISMATCH if the sizes of the disks differ; USAGE for "xor" of two granularities; BAD_CHECKSUM, unless the bits are read later
  */
 export function* prepareCombination(bits: ClusterBits, how: Combination, given: BitSource): Plan<Apply> {
   requireCombinable(how, bits, given);
   const source = atGranularity(given, bits.granularity, isRoundedInward(how));
-  const results = new Results(bits);
-  const needOf = (cluster: number): Need | undefined => {
-    const target = bits.kindOf(cluster);
-    const other = source.kind(bits.rangeOf(cluster));
-    const outcome = outcomeOf(how, target, other);
-    if (outcome === "zeros" || outcome === "ones") results.set(cluster, outcome);
-    if (outcome === "target" || outcome === "zeros" || outcome === "ones") return undefined;
-    // The result does not depend on the bits of a cluster that is not read: a uniform page stands for them.
-    const needsTarget = outcome === "both" || outcome === "inverted target";
-    const needsSource = outcome !== "inverted target";
-    return {
-      cluster,
-      target: needsTarget ? toRead(target) : uniform(target),
-      source: needsSource ? toRead(other) : uniform(other),
-    };
-  };
-  for (const round of roundsOf(bits, needOf)) {
-    const sources = round.filter((need) => need.source === "read");
-    const sourcePages = yield* source.pages(sources.map(({ cluster }) => bits.rangeOf(cluster)));
-    const targets = round.filter((need) => need.target === "read");
-    const targetPages = yield* bits.load(targets.map(({ cluster }) => cluster));
-    let nextSource = 0;
-    let nextTarget = 0;
-    for (const need of round) {
-      const { first, end } = bits.rangeOf(need.cluster);
-      const target = need.target === "read" ? itemAt(targetPages, nextTarget++) : need.target;
-      const other = need.source === "read" ? itemAt(sourcePages, nextSource++) : need.source;
-      const page = combinePages(how, target, other, end - first);
-      if (equalPages(page, target, end - first)) continue;
-      // The words of a source may be a view of bytes that others hold.
-      results.set(need.cluster, page === other && typeof page === "object" ? page.slice() : page);
-    }
+  const before = bits.fork();
+  const change = new ClusterChange(bits);
+  for (let cluster = 0; cluster < bits.count; cluster++) {
+    const outcome = outcomeOf(how, before.kindOf(cluster), source.kind(before.rangeOf(cluster)));
+    if (outcome === "target") continue;
+    if (outcome === "zeros" || outcome === "ones") change.set(cluster, outcome);
+    else change.derive(cluster);
   }
-  return () => results.apply();
+  return yield* change.prepare(function* (first, end, into, scratch) {
+    yield* before.readInto(first, end, into, scratch.part(0));
+    for (const [from, to] of partsOf(first, end, given.granularity, bits.granularity)) {
+      const range = runOf(before, from, to);
+      const page = yield* source.page(range, scratch.part(1));
+      const part = into.subarray((from - first) * bits.clusterSize, (to - first) * bits.clusterSize);
+      combineBytes(how, part, page, range.end - range.first);
+    }
+  });
 }
 
-function toRead(kind: PageKind): Need["target"] {
-  return kind === "words" ? "read" : kind;
+/** Returns the bits of the clusters [first, end). */
+function runOf(bits: ClusterBits, first: number, end: number): BitRange {
+  return { first: bits.rangeOf(first).first, end: bits.rangeOf(end - 1).end };
 }
 
-function uniform(kind: PageKind): "zeros" | "ones" {
-  if (kind === "words") throw new Error("a combination that needs no words of a page has one in words");
-  return kind;
+/** Splits a run of clusters, so that its source has about as many bits as a run at most, although its granularity is finer. */
+function* partsOf(
+  first: number,
+  end: number,
+  from: number,
+  to: number,
+): Generator<readonly [first: number, end: number], void> {
+  const length = Math.max(1, Math.ceil((end - first) / Math.max(1, to / from)));
+  for (let at = first; at < end; at += length) yield [at, Math.min(at + length, end)];
 }
 
-/** Prepares to invert every bit. Reads all stored clusters. @throws {QdbError} BAD_CHECKSUM; LIMIT */
+/** Prepares to invert every bit. @throws {QdbError} BAD_CHECKSUM, unless the bits are read later */
 export function* prepareInversion(bits: ClusterBits): Plan<Apply> {
-  const results = new Results(bits);
-  const needOf = (cluster: number): number | undefined => {
+  const before = bits.fork();
+  const change = new ClusterChange(bits);
+  for (let cluster = 0; cluster < bits.count; cluster++) {
     const kind = bits.kindOf(cluster);
-    if (kind === "words") return cluster;
-    results.set(cluster, kind === "zeros" ? "ones" : "zeros");
-    return undefined;
-  };
-  for (const round of roundsOf(bits, needOf)) {
-    const pages = yield* bits.load(round);
-    for (const [at, cluster] of round.entries()) {
-      const { first, end } = bits.rangeOf(cluster);
-      results.set(cluster, invertPage(itemAt(pages, at), end - first));
-    }
+    if (kind === "words") change.derive(cluster);
+    else change.set(cluster, kind === "zeros" ? "ones" : "zeros");
   }
-  return () => results.apply();
+  return yield* change.prepare(function* (first, end, into, scratch) {
+    yield* before.readInto(first, end, into, scratch);
+    const range = runOf(before, first, end);
+    invertBytes(into, range.end - range.first);
+  });
 }
 
 /**
- * Prepares to change the granularity. Every byte that is dirty stays dirty. Reads all stored clusters.
- * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape; BAD_CHECKSUM; LIMIT
+ * Prepares to change the granularity. Every byte that is dirty stays dirty.
+ * @throws {QdbError} USAGE, LIMIT if the format does not allow the shape; BAD_CHECKSUM, unless the bits are read later
  */
 export function* prepareGranularity(bits: ClusterBits, granularity: number, options: ClusterBitsOptions): Plan<Apply> {
   if (granularity === bits.granularity) return () => bits;
-  const source = atGranularity(bits, granularity, false);
+  const source = atGranularity(bits.fork(), granularity, false);
   const result = ClusterBits.uniform({ size: bits.size, granularity }, "zeros", options);
-  const results = new Results(result);
-  const needOf = (cluster: number): number | undefined => {
+  const change = new ClusterChange(result);
+  for (let cluster = 0; cluster < result.count; cluster++) {
     const kind = source.kind(result.rangeOf(cluster));
-    if (kind === "words") return cluster;
-    if (kind === "ones") results.set(cluster, kind);
-    return undefined;
-  };
-  for (const round of roundsOf(result, needOf)) {
-    const read = yield* source.pages(round.map((cluster) => result.rangeOf(cluster)));
-    for (const [at, cluster] of round.entries()) {
-      const page = itemAt(read, at);
-      results.set(cluster, typeof page === "string" ? page : page.slice());
-    }
+    if (kind === "words") change.derive(cluster);
+    else if (kind === "ones") change.set(cluster, kind);
   }
-  return () => results.apply();
+  return yield* change.prepare(function* (first, end, into, scratch) {
+    for (const [from, to] of partsOf(first, end, bits.granularity, granularity)) {
+      const range = runOf(result, from, to);
+      const part = into.subarray((from - first) * result.clusterSize, (to - first) * result.clusterSize);
+      putPage(yield* source.page(range, scratch), range.end - range.first, part);
+    }
+  });
 }
 
 /**

@@ -1,11 +1,10 @@
 import { Bitmap } from "../bitmap/bitmap.ts";
-import type { Page } from "../bitmap/page.ts";
-import { itemAt } from "../elements.ts";
 import type { Limits } from "../limits.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
 import { roundsOf } from "./cluster-rounds.ts";
 import { requireFits } from "./read-bits.ts";
+import { Scratch } from "./scratch.ts";
 
 /**
  * Reads all bits into a bitmap in memory. `label` names the bitmap in errors.
@@ -14,20 +13,16 @@ import { requireFits } from "./read-bits.ts";
 export function* readClusterBits(bits: ClusterBits, label: string, limits: Limits): Plan<Bitmap> {
   requireFits(bits.bitCount, label, limits);
   const bitmap = Bitmap.clean(bits);
-  const put = (cluster: number, page: Page): void => {
-    const range = bits.rangeOf(cluster);
-    if (page === "ones") bitmap.markBits(range);
-    else if (page !== "zeros") bitmap.mergeWordsAt(range.first, page);
-  };
-  const needOf = (cluster: number): number | undefined => {
+  const scratch = new Scratch();
+  const isRead = (cluster: number): boolean => {
     const kind = bits.kindOf(cluster);
-    if (kind === "words") return cluster;
-    put(cluster, kind);
-    return undefined;
+    if (kind === "ones") bitmap.markBits(bits.rangeOf(cluster));
+    return kind === "words";
   };
-  for (const round of roundsOf(bits, needOf)) {
-    const pages = yield* bits.load(round);
-    for (const [at, cluster] of round.entries()) put(cluster, itemAt(pages, at));
+  for (const [first, end] of roundsOf(bits.count, bits.clusterSize, isRead)) {
+    const range = { first: bits.rangeOf(first).first, end: bits.rangeOf(end - 1).end };
+    const page = yield* bits.page(range, scratch);
+    if (typeof page === "object") bitmap.mergeWordsAt(range.first, page);
   }
   return bitmap;
 }

@@ -4,15 +4,10 @@ import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
 import { onesCluster } from "./cluster-bytes.ts";
+import type { StoredClusters } from "./store-derived.ts";
 
 /** Allocates `length` bytes of space in the file. Returns the file offset of the space, a multiple of the cluster size. */
 export type Allocate = (length: number) => number;
-
-/** A cluster in the file that already has the bytes to be stored: its file offset and the CRC-32 of its bytes. */
-export interface KnownCluster {
-  readonly offset: number;
-  readonly checksum: number;
-}
 
 /** What is to be written for the bits of a bitmap: an L1 area and data clusters, with the space that was allocated for them. */
 export interface StoredBits {
@@ -29,17 +24,21 @@ export interface StoredBits {
   chunks(): Generator<FileChunk, void>;
 }
 
+/** Sets the L1 entries of the clusters [first, end), which are unread, to their places in the file. */
+export type KeepClusters = (builder: L1Builder, first: number, end: number) => void;
+
 /**
  * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored. A cluster of ones is not stored if
- * the file has the feature all-ones clusters (spec §4, Canonical file). Given the index of a cluster that is unread, `kept` returns its
- * place in the file: the L1 entry then refers to that cluster, and no space is allocated.
+ * the file has the feature all-ones clusters (spec §4, Canonical file). No space is allocated for clusters that are unread, which `keep`
+ * sets, and for those that are computed, of which `computed` says what became of them.
  */
 export function storeBits(
   bits: ClusterBits,
   file: { readonly form: Form; readonly allOnes: boolean },
   allocate: Allocate,
   crc32: Crc32,
-  kept: (cluster: number) => KnownCluster,
+  keep: KeepClusters,
+  computed?: StoredClusters,
 ): StoredBits {
   const { form, allOnes } = file;
   const { clusterSize, count: l1Size } = bits;
@@ -48,15 +47,22 @@ export function storeBits(
   const builder = new L1Builder(l1Size, form);
   const ones = new OnesClusters(bits, crc32);
   const stored: (readonly [cluster: number, offset: number])[] = [];
-  for (let cluster = 0; cluster < l1Size; cluster++) {
-    const found = bits.storedAs(cluster, (bytes) => crc32(bytes));
+  for (let cluster = 0, end = 0; cluster < l1Size; cluster = end) {
+    end = bits.asStoredEnd(cluster);
+    if (end > cluster) {
+      keep(builder, cluster, end);
+      continue;
+    }
+    end = cluster + 1;
+    const found = computed?.get(cluster) ?? bits.storedAs(cluster, (bytes) => crc32(bytes));
     if (found === "zeros") {
       builder.setZeros(cluster);
     } else if (found === "ones" && allOnes) {
       builder.setOnes(cluster);
     } else if (found === "kept") {
-      const { offset, checksum } = kept(cluster);
-      builder.setData(cluster, offset, checksum);
+      keep(builder, cluster, end);
+    } else if (typeof found === "object") {
+      builder.setData(cluster, found.offset, found.checksum);
     } else {
       const offset = allocate(clusterSize);
       builder.setData(cluster, offset, found === "ones" ? ones.checksum(cluster) : found);
@@ -70,7 +76,7 @@ export function storeBits(
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
       for (const [cluster, offset] of stored) {
-        const found = bits.toStore(cluster);
+        const found = computed?.get(cluster) === "ones" ? "ones" : bits.toStore(cluster);
         if (found === "zeros" || found === "kept")
           throw new Error("the bits changed after space was allocated for them");
         yield { offset, bytes: found === "ones" ? ones.bytes(cluster) : found };

@@ -1,5 +1,7 @@
 import type { ClusterBits } from "../bits/cluster-bits.ts";
-import { storeBits } from "../bits/store-bits.ts";
+import { type KeepClusters, storeBits } from "../bits/store-bits.ts";
+import type { ComputedClusters, StoredClusters } from "../bits/store-derived.ts";
+import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
@@ -14,7 +16,8 @@ import type { FreeSpace } from "./free-space.ts";
 const NO_WRITES: BitmapWrites = { fields: {}, copies: [], chunks: () => [] };
 
 /**
- * Allocates free space for everything that a commit writes for its changes. Returns one result for each change, in the same order.
+ * Allocates free space for everything that a commit writes for its changes, but for the clusters in `computed`, which are written. Returns
+ * one result for each change, in the same order.
  * @throws {QdbError} LIMIT if there is not enough free space
  */
 export function allocateWrites(
@@ -22,10 +25,11 @@ export function allocateWrites(
   space: FreeSpace,
   index: QdbIndex,
   crc32: Crc32,
+  computed: ComputedClusters,
 ): BitmapWrites[] {
   return changes.map((change) => {
     const { from, bits, repair, move } = change;
-    if (bits !== undefined) return bitsWrites(change, bits, space, index, crc32);
+    if (bits !== undefined) return bitsWrites(from, bits, space, index, crc32, computed.get(bits));
     if (from === undefined) return NO_WRITES;
     if (repair === "all") return allDirtyWrites(from.entry, index, space, crc32);
     const { map } = from;
@@ -37,18 +41,20 @@ export function allocateWrites(
 
 /** Allocates space for new bits and encodes their L1 area. An unread cluster is not written: the new L1 entry refers to the stored one. */
 function bitsWrites(
-  { from }: BitmapChange,
+  from: MappedBitmap | undefined,
   bits: ClusterBits,
   space: FreeSpace,
   index: QdbIndex,
   crc32: Crc32,
+  computed: StoredClusters | undefined,
 ): BitmapWrites {
   const allocate = (length: number): number => space.allocate(length);
-  const stored = storeBits(bits, index, allocate, crc32, (cluster) => {
+  const keep: KeepClusters = (builder, first, end) => {
     const map = from?.map;
-    if (map === undefined) throw new Error("an unread cluster is in no file");
-    return { offset: map.offset(cluster), checksum: checksumOf(map, cluster) };
-  });
+    if (map?.checksums === undefined) throw new Error("an unread cluster is in no file of full form");
+    builder.copy(map.areaBytes, map.count, first, end);
+  };
+  const stored = storeBits(bits, index, allocate, crc32, keep, computed);
   const fields = {
     l1TableOffset: BigInt(stored.areaOffset),
     l1Size: stored.l1Size,

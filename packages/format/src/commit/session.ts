@@ -5,10 +5,10 @@ import { endOfUse } from "../maps/generation-space.ts";
 import { type FileState, loadMaps } from "../maps/load-maps.ts";
 import { areAllMapped } from "../maps/mapped-bitmap.ts";
 import { keptMirror, type QdbIndex, readIndex } from "../open/qdb-index.ts";
-import { type Crc32, type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
-import { type ChangePlan, confirm, flush, readRange, truncate, write } from "../ports/plan.ts";
+import { type Crc32, crc32 as ownCrc32 } from "../ports/digest.ts";
+import type { FileChunk } from "../ports/file-image.ts";
+import { type ChangePlan, confirm, dropErrors, flush, readRange, truncate, write } from "../ports/plan.ts";
 import { mirrorOffset } from "../records/header.ts";
-import { allocateWrites } from "./allocate-writes.ts";
 import type { BitmapChange } from "./bitmap-change.ts";
 import {
   CHANGE,
@@ -19,22 +19,13 @@ import {
   STORED,
 } from "./failure-messages.ts";
 import { type FileLength, freeSpaceOf } from "./free-space.ts";
-import { encodeNextGeneration, nextIndex, nextMapped } from "./next-generation.ts";
+import { nextIndex, nextMapped } from "./next-generation.ts";
 import { canonicalLength, packingPlan } from "./packing.ts";
+import { type PreparedCommit, prepareCommit } from "./prepare-commit.ts";
 import { protectGoodBitmaps } from "./protect-good-bitmaps.ts";
 import { refuseCommit, refuseForeignPrimary } from "./refusals.ts";
+import type { SessionOptions } from "./session-options.ts";
 import { writeIntoFreeSpace } from "./write-generation.ts";
-
-/** What a session needs from its caller. */
-export interface SessionOptions {
-  readonly digests: Digests;
-  /** 16 random bytes, different for each session. */
-  readonly writerId: Uint8Array;
-  /** Whether the session is for a repair. Only a repair opens a file by its mirror if the primary does not begin with the magic. */
-  readonly repair: boolean;
-  /** Whether the length of the file is fixed, like that of a device. A file of fixed length is never cut or packed. */
-  readonly fixedSize?: boolean | undefined;
-}
 
 /** Maximum number of times that a file is packed after one commit. Two are always enough. */
 const MAX_PACKINGS = 3;
@@ -203,18 +194,18 @@ export class Session {
   }
 
   /** Steps 2 to 7 of a commit. */
-  *#commit(changes: readonly BitmapChange[], messages: FailureMessages): ChangePlan<void> {
+  *#commit(given: readonly BitmapChange[], messages: FailureMessages): ChangePlan<void> {
     const { index, mapped } = this.#state;
     refuseCommit(index);
     const crc32 = this.#crc32;
-    const space = yield* freeSpaceOf(this.#state, this.#length());
-    const writes = allocateWrites(changes, space, index, crc32);
-    const { writerId } = this.#options;
-    const next = encodeNextGeneration(index, changes, writes, space, { crc32, writerId });
+    const sizeBefore = this.#fileSize;
+    const prepared = yield* this.#prepare(given, messages);
+    if (prepared === undefined) return yield* this.#fence();
+    const { changes, writes, next } = prepared;
     // Step 2.
     yield* this.#fence();
     const { clusterSize, floor } = index;
-    const context = { clusterSize, floor, fileSize: this.#fileSize, crc32 };
+    const context = { clusterSize, floor, sizeBefore, fileSize: this.#fileSize, crc32 };
     let end = this.#fileSize;
     const primary = yield* this.#guard(messages.beforePrimary, function* () {
       // Step 3: write data clusters, L1 areas and table into free space, then the mirror with generation N+1.
@@ -238,6 +229,27 @@ export class Session {
     const isReadAgain = !areAllMapped(mapped) || changes.some(({ repair }) => repair !== undefined);
     if (isReadAgain) yield* this.#readMapsAgain(committed);
     else this.#state = { index: committed, mapped: nextMapped(committed, changes, writes, crc32) };
+  }
+
+  /** Steps 2 and 3 for clusters that have to be computed, and all that can be refused. Whatever fails, the file has the old state. */
+  *#prepare(given: readonly BitmapChange[], messages: FailureMessages): ChangePlan<PreparedCommit | undefined> {
+    const { writerId } = this.#options;
+    const space = yield* freeSpaceOf(this.#state, this.#length());
+    const store = (chunks: readonly FileChunk[]): ChangePlan<void> => this.#storeEarly(chunks, messages);
+    try {
+      return yield* prepareCommit(this.#state, given, { space, store, crc32: this.#crc32, writerId });
+    } catch (error) {
+      // The caller has to know why there was no commit, and not whether the file could be cut.
+      if (this.#isFenced) yield* dropErrors(this.#cut());
+      throw error;
+    }
+  }
+
+  /** Step 3 for computed clusters: writes them into free space, after step 2. */
+  *#storeEarly(chunks: readonly FileChunk[], messages: FailureMessages): ChangePlan<void> {
+    yield* this.#fence();
+    yield* this.#guard(messages.beforePrimary, () => write(chunks));
+    for (const { offset, bytes } of chunks) this.#fileSize = Math.max(this.#fileSize, offset + bytes.length);
   }
 
   /** Step 5: ends the session if the primary has other bytes than this session read or wrote last. @throws {QdbError} POISONED */

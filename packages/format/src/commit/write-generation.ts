@@ -13,6 +13,8 @@ interface FileContext {
   /** Cluster size in bytes. */
   readonly clusterSize: number;
   /** Length of the file in bytes, before the commit. */
+  readonly sizeBefore: number;
+  /** Length of the file in bytes now: the commit has written clusters. */
   readonly fileSize: number;
   /** Lowest file offset of a structure other than header and mirror. */
   readonly floor: number;
@@ -26,7 +28,7 @@ interface FileContext {
 export function* writeIntoFreeSpace(
   writes: readonly BitmapWrites[],
   { table, tableOffset }: NextGeneration,
-  { clusterSize, fileSize, floor, crc32 }: FileContext,
+  { clusterSize, sizeBefore, fileSize, floor, crc32 }: FileContext,
 ): ChangePlan<number> {
   let end = Math.max(fileSize, floor);
   const store = function* (chunk: FileChunk): ChangePlan<void> {
@@ -43,7 +45,7 @@ export function* writeIntoFreeSpace(
   if (tableOffset > 0) yield* store(padToCluster({ offset: tableOffset, bytes: table }, clusterSize));
   // When a file becomes longer later, a file system may rewrite the block in which the file ended before. A file that ends at a block
   // boundary has no committed bytes in such a block.
-  if (end > fileSize && end % BLOCK !== 0)
+  if (end > sizeBefore && end % BLOCK !== 0)
     yield* store({ offset: end, bytes: new Uint8Array(alignUp(end, BLOCK) - end) });
   return end;
 }

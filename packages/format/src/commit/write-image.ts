@@ -31,12 +31,12 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
   };
   const tableOffset = bitmaps.length === 0 ? 0 : allocate(tableSizeOf(bitmaps));
   const file = { form: contents.form, allOnes: contents.allOnes };
-  const kept = (): never => {
+  const keep = (): never => {
     throw new Error("a new file keeps no cluster");
   };
   const stored = bitmaps.map(({ bits }) => {
     const clusters = ClusterBits.of(bits, { clusterSize: geometry.clusterSize });
-    return { bits, data: storeBits(clusters, file, allocate, crc32, kept) };
+    return { bits, data: storeBits(clusters, file, allocate, crc32, keep) };
   });
   const fields = stored.map(({ bits, data }) =>
     dataFields(bits, data, isFull && data.l1Size > 0 ? crc32(data.area) : 0),

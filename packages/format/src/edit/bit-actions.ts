@@ -1,11 +1,10 @@
 // Changes of a bitmap's bits: prepared by reading what they need, and then made at once. A change that fails leaves the bitmap as it was.
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { Combination } from "../bitmap/combination.ts";
-import { sourceOf } from "../bits/bit-source.ts";
-import type { Apply, ClusterBits } from "../bits/cluster-bits.ts";
+import { type Apply, ClusterBits } from "../bits/cluster-bits.ts";
 import { prepareCombination, withChanges } from "../bits/combine-bits.ts";
 import { readClusterBits } from "../bits/read-cluster-bits.ts";
-import type { Limits } from "../limits.ts";
+import type { ChangeOptions } from "../bits/readable-clusters.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { EntryContents } from "../records/entry-contents.ts";
 import { newPoint } from "./chain-records.ts";
@@ -24,11 +23,11 @@ export function* prepareChange(
   bitmap: PendingBitmap,
   refuse: (bitmap: PendingBitmap) => void,
   prepare: Prepare,
-  limits: Limits,
+  options: ChangeOptions,
 ): Plan<Apply> {
   for (;;) {
     refuse(bitmap);
-    const bits = bitsOf(bitmap, limits);
+    const bits = bitsOf(bitmap, options);
     const { version } = bits;
     const apply = yield* prepare(bits);
     refuse(bitmap);
@@ -36,9 +35,12 @@ export function* prepareChange(
   }
 }
 
+/** Bytes of a bitmap in memory that are combined at a time. */
+const SOURCE_CLUSTER = 64 * 1024;
+
 /** Returns the change that combines bits with those of a source. */
 export function combining(how: Combination, source: EditSource): Prepare {
-  const bits = source instanceof Bitmap ? sourceOf(source) : source;
+  const bits = source instanceof Bitmap ? ClusterBits.of(source, { clusterSize: SOURCE_CLUSTER }) : source;
   return (target) => prepareCombination(target, how, bits);
 }
 
@@ -64,14 +66,14 @@ export function* changeBits(
   refuse: (bitmap: PendingBitmap) => void,
   newId: () => Uint8Array,
   callback: (bits: Bitmap) => Bitmap,
-  limits: Limits,
+  options: ChangeOptions,
 ): Plan<void> {
   let before: Bitmap | undefined;
   const prepare: Prepare = function* (bits) {
-    before = yield* readClusterBits(bits, bitmap.name, limits);
+    before = yield* readClusterBits(bits, bitmap.name, options);
     return () => bits;
   };
-  const bits = (yield* prepareChange(bitmap, refuse, prepare, limits))();
+  const bits = (yield* prepareChange(bitmap, refuse, prepare, options))();
   if (before === undefined) throw new Error("the bits of a bitmap are read before they are changed");
   const { version } = bits;
   const result: unknown = callback(before.clone());

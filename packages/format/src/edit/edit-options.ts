@@ -1,10 +1,10 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitSource } from "../bits/bit-source.ts";
-import type { Limits } from "../limits.ts";
+import type { ChangeOptions } from "../bits/readable-clusters.ts";
 import type { Tlv } from "../records/tlv.ts";
 
 /** Options of `Edits`. */
-export interface EditOptions extends Limits {
+export interface EditOptions extends ChangeOptions {
   /** Returns 16 random bytes at each call, for the ids of bitmaps. */
   readonly newId: () => Uint8Array;
 }

@@ -1,8 +1,8 @@
 // Freezing a bitmap for a backup, and releasing it after the backup (spec §3).
 import { ClusterBits } from "../bits/cluster-bits.ts";
 import { prepareCombination } from "../bits/combine-bits.ts";
+import type { ChangeOptions } from "../bits/readable-clusters.ts";
 import { encodeUtf8, toUuid } from "../layout/text.ts";
-import type { Limits } from "../limits.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "../records/extra-data.ts";
@@ -48,7 +48,7 @@ export function* release(
   name: string,
   outcome: "done" | "failed",
   container: Container,
-  limits: Limits,
+  options: ChangeOptions,
 ): Plan<void> {
   const frozen = list.find(name);
   const successorName = nameOfSuccessor(frozen);
@@ -56,7 +56,7 @@ export function* release(
     const successor = list.find(successorName);
     usableEntry(successor);
     container.refuseSource(name);
-    yield* mergeBack(list, frozen, successor, limits);
+    yield* mergeBack(list, frozen, successor, options);
   }
   list.remove(frozen);
 }
@@ -71,9 +71,14 @@ function nameOfSuccessor(bitmap: PendingBitmap): string {
 }
 
 /** Merges the dirty bits of a frozen bitmap into its successor, which takes the place of the frozen bitmap in the chain of backups. */
-function* mergeBack(list: BitmapList, frozen: PendingBitmap, successor: PendingBitmap, limits: Limits): Plan<void> {
+function* mergeBack(
+  list: BitmapList,
+  frozen: PendingBitmap,
+  successor: PendingBitmap,
+  options: ChangeOptions,
+): Plan<void> {
   for (;;) {
-    const source = bitsOf(frozen, limits);
+    const source = bitsOf(frozen, options);
     const { version } = source;
     const apply = yield* prepareChange(
       successor,
@@ -82,7 +87,7 @@ function* mergeBack(list: BitmapList, frozen: PendingBitmap, successor: PendingB
         usableEntry(bitmap);
       },
       (bits) => prepareCombination(bits, "merge", source.fork()),
-      limits,
+      options,
     );
     // Another action may have run while the bits were read. Its dirt must not be lost with the frozen bitmap.
     list.requireListed(frozen);

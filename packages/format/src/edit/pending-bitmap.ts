@@ -1,7 +1,7 @@
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { ClusterBits } from "../bits/cluster-bits.ts";
+import type { ChangeOptions } from "../bits/readable-clusters.ts";
 import { QdbError } from "../errors.ts";
-import type { Limits } from "../limits.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { EntryContents } from "../records/entry-contents.ts";
 import { decodeRecord, RECORD } from "../records/extra-data.ts";
@@ -81,14 +81,14 @@ export function removableEntry(bitmap: PendingBitmap): EntryContents {
 }
 
 /** Returns the bits of a bitmap with the changes so far. Nothing is read. @throws {QdbError} the code of the bitmap's first problem */
-export function bitsOf(bitmap: PendingBitmap, limits: Limits): ClusterBits {
+export function bitsOf(bitmap: PendingBitmap, options: ChangeOptions): ClusterBits {
   if (bitmap.bits !== undefined) return bitmap.bits;
   const { from } = bitmap;
   const problem = from?.findProblem();
   if (problem !== undefined) throw QdbError.from(problem);
   if (from?.map === undefined)
     throw new QdbError("BAD_FIELD", "the bitmap has no usable L1 area", { bitmap: bitmap.name });
-  bitmap.bits = ClusterBits.over(from.map, limits);
+  bitmap.bits = ClusterBits.over(from.map, options);
   return bitmap.bits;
 }
 

@@ -24,6 +24,8 @@ interface Exports extends Readonly<Record<CombinationName, (at: number, from: nu
 export const MIN_WORDS = 256;
 const PART_BYTES = 64 * 1024;
 const PART_WORDS = PART_BYTES / 4;
+/** Combining more words at a time is left to JavaScript. */
+export const MAX_WORDS = PART_WORDS;
 /** The edges of this many words fit in {@link OUT}, even if every bit is one. */
 const EDGE_WORDS = 1024;
 /** Addresses in the memory of the module: tables of CRC-32, input, output. Slots begin at 256 KiB. */
@@ -90,11 +92,18 @@ export class Kernels {
     return isInside(words) && words.length === padded(words.length) ? words.byteOffset : this.#copyIn(words);
   }
 
-  /** Combines words in place with as many others. Returns false if it did nothing, since the target is in no slot or has another length. */
+  /** Combines words in place with as many others. Returns false if it did nothing, because of their length. */
   combine(how: CombinationName, target: Uint32Array, source: Uint32Array): boolean {
     const { length, byteLength } = target;
-    if (!isInside(target) || length !== padded(length) || length > PART_WORDS || source.length !== length) return false;
-    this.#module[how](target.byteOffset, this.#addressOf(source), byteLength);
+    if (length !== padded(length) || length > PART_WORDS || source.length !== length) return false;
+    const from = this.#addressOf(source);
+    if (isInside(target)) {
+      this.#module[how](target.byteOffset, from, byteLength);
+    } else {
+      memory.words.set(target, OUT / 4);
+      this.#module[how](OUT, from, byteLength);
+      target.set(memory.words.subarray(OUT / 4, OUT / 4 + length));
+    }
     return true;
   }
 

@@ -1,7 +1,16 @@
 import { QdbError } from "../errors.ts";
 import type { AbortSignalLike } from "./abort-signal.ts";
 import { checkSignal } from "./long-call.ts";
-import { type ChangeStep, NO_PIECES, type Pieces, type Plan, type PutStep, pieceAt, type ReadStep } from "./plan.ts";
+import {
+  type ChangeStep,
+  NO_PIECES,
+  type Pieces,
+  type Plan,
+  type PutStep,
+  pieceAt,
+  type ReadRange,
+  type ReadStep,
+} from "./plan.ts";
 import { type AnySource, type ByteRange, type ByteSource, exactBytes, type SyncByteSource } from "./source.ts";
 import type { AnyStore, Store, SyncStore } from "./store.ts";
 import { ASYNC, runTask, runTaskSync, SYNC, streamTask, streamTaskSync, type Task, type Timing, wait } from "./task.ts";
@@ -77,10 +86,16 @@ function* goOn<T, O, S extends Yielded<O>>(
 }
 
 /** Reads the ranges of a round: at once, if the source is asynchronous. */
-function readRound(ranges: readonly ByteRange[], source: AnySource, options: RunOptions): Pieces | Promise<Pieces> {
-  if ("readSync" in source)
-    return ranges.map((range) => exactBytes(source.readSync(range.offset, range.length), range));
-  return readAsync(ranges, source, options);
+function readRound(ranges: readonly ReadRange[], source: AnySource, options: RunOptions): Pieces | Promise<Pieces> {
+  return "readSync" in source ? ranges.map((range) => readSync(range, source)) : readAsync(ranges, source, options);
+}
+
+function readSync(range: ReadRange, source: SyncByteSource): Uint8Array {
+  const { offset, length, into } = range;
+  if (into === undefined || source.readIntoSync === undefined)
+    return exactBytes(source.readSync(offset, length), range);
+  source.readIntoSync(offset, exactBytes(into, range));
+  return into;
 }
 
 async function readAsync(ranges: readonly ByteRange[], source: ByteSource, options: RunOptions): Promise<Pieces> {

@@ -2,9 +2,18 @@ import { isQdbError, type QdbError } from "../errors.ts";
 import type { FileChunk } from "./file-image.ts";
 import type { ByteRange } from "./source.ts";
 
+/** A range that a step reads. */
+export interface ReadRange extends ByteRange {
+  /**
+   * A buffer of `length` bytes that the source may read into. The piece is this buffer then, otherwise other bytes. A plan that reads into a
+   * buffer again must not need what was there.
+   */
+  readonly into?: Uint8Array;
+}
+
 /** A step that reads ranges of bytes in one round. The driver answers it with the bytes of the ranges, in order. */
 export interface ReadStep {
-  readonly read: readonly ByteRange[];
+  readonly read: readonly ReadRange[];
 }
 
 /** A step that hands a value to the caller of the plan. */
@@ -44,7 +53,7 @@ export type ChangePlan<T> = Plan<T, never, ChangeStep>;
 export const NO_PIECES: Pieces = [];
 
 /** Reads ranges in one round and returns their bytes, in order. Empty ranges are not passed on to the driver. */
-export function* read(ranges: readonly ByteRange[]): Plan<Pieces> {
+export function* read(ranges: readonly ReadRange[]): Plan<Pieces> {
   const asked = ranges.filter((range) => range.length > 0);
   const pieces = asked.length === 0 ? NO_PIECES : yield { read: asked };
   if (asked.length === ranges.length) return pieces;
@@ -113,6 +122,13 @@ export function* truncate(length: number): ChangePlan<void> {
 /** Checks that the path still names the file. */
 export function* confirm(): ChangePlan<void> {
   yield { confirm: true };
+}
+
+/** Runs a plan whose errors do not matter. */
+export function* dropErrors(plan: ChangePlan<void>): ChangePlan<void> {
+  try {
+    yield* plan;
+  } catch {}
 }
 
 /**

@@ -112,6 +112,12 @@ export interface SyncByteSource {
    * @throws {QdbError} SHORT_READ if the range ends past the end of the source; IO if it cannot be read
    */
   readSync(offset: number, length: number): Uint8Array;
+  /**
+   * Fills `target` with the bytes at `offset`. May be left out: `readSync` is called then. A source that has it spares long calls a new
+   * buffer for each read.
+   * @throws {QdbError} as `readSync`
+   */
+  readIntoSync?(offset: number, target: Uint8Array): void;
 }
 
 /** A source of either kind. */

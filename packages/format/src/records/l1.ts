@@ -109,6 +109,18 @@ export class L1Builder {
     this.#view.setBigUint64(l1EntryOffset(index, this.#count), BigInt(ONES_BIT));
   }
 
+  /** Sets the entries [first, end), with their checksums, to those of an L1 area of `count` entries in full form. */
+  copy(area: Uint8Array, count: number, first: number, end: number): void {
+    if (!(first >= 0 && first <= end && end <= Math.min(count, this.#count)))
+      throw new RangeError(`L1 entries ${first} to ${end} of ${count}`);
+    this.bytes.set(area.subarray(first * L1_ENTRY.size, end * L1_ENTRY.size), first * L1_ENTRY.size);
+    const checksums = count * L1_ENTRY.size;
+    this.bytes.set(
+      area.subarray(checksums + first * L1_CHECKSUM.size, checksums + end * L1_CHECKSUM.size),
+      this.#count * L1_ENTRY.size + first * L1_CHECKSUM.size,
+    );
+  }
+
   /** Sets an entry to a stored cluster: its file offset in bytes, cluster-aligned, and the CRC-32 of all its bytes. */
   setData(index: number, offset: number, checksum: number): void {
     this.#view.setBigUint64(l1EntryOffset(index, this.#count), BigInt(offset));

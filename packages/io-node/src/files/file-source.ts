@@ -2,7 +2,7 @@ import type { SyncByteSource } from "@qdb/format";
 import { closingOnErrorSync } from "@qdb/format/internal";
 import type { FileIdentity } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
-import { readExactly } from "../system/read-exactly.ts";
+import { readExactly, readInto } from "../system/read-exactly.ts";
 
 /**
  * A file or block device as a source, open for reading only. A read returns exactly the bytes asked for, in a buffer of its own
@@ -77,6 +77,11 @@ export class FileSource implements SyncByteSource {
    */
   readSync(offset: number, length: number): Uint8Array {
     return readExactly(this.#handle, this.#size, offset, length);
+  }
+
+  /** Fills `target` with the bytes at `offset`. @throws {QdbError} as {@link readSync} */
+  readIntoSync(offset: number, target: Uint8Array): void {
+    readInto(this.#handle, this.#size, offset, target);
   }
 
   /** Closes the file. A second call does nothing. @throws {QdbError} IO if the system reports an error */

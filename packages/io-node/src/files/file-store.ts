@@ -6,7 +6,7 @@ import { pathChanged } from "../system/errors.ts";
 import { leadsTo, statusAt, statusIfThere } from "../system/file-status.ts";
 import { Handle } from "../system/handle.ts";
 import { findLockHolder, lockedError } from "../system/lock-state.ts";
-import { readExactly } from "../system/read-exactly.ts";
+import { readExactly, readInto } from "../system/read-exactly.ts";
 import { requireWritableHost } from "../system/writable-host.ts";
 
 /** Maximum number of attempts to open a file that is replaced each time after it was opened and before it was locked. */
@@ -62,6 +62,11 @@ export class FileStore implements SyncStore {
    */
   readSync(offset: number, length: number): Uint8Array {
     return readExactly(this.#handle, this.#size, offset, length);
+  }
+
+  /** Fills `target` with the bytes at `offset`. @throws {QdbError} as {@link readSync} */
+  readIntoSync(offset: number, target: Uint8Array): void {
+    readInto(this.#handle, this.#size, offset, target);
   }
 
   /**

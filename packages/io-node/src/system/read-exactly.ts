@@ -14,6 +14,16 @@ export function readExactly(handle: Handle, size: number, offset: number, length
   return target;
 }
 
+/**
+ * Fills `target` with the bytes at file offset `offset` of a file of `size` bytes.
+ * @throws {QdbError} SHORT_READ if the file ends before that; IO; USAGE after closing
+ */
+export function readInto(handle: Handle, size: number, offset: number, target: Uint8Array): void {
+  const { length } = target;
+  if (!(offset >= 0 && offset + length <= size)) throw shortRead(offset, length, size);
+  handle.readInto(target, length, offset);
+}
+
 /** Allocates a buffer outside of Node's pool, whose buffers are not aligned. @throws {QdbError} LIMIT if memory does not suffice */
 function allocate(length: number, path: string): Uint8Array {
   try {

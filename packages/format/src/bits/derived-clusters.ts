@@ -1,0 +1,57 @@
+// Clusters whose bits are computed when they are needed: a combination of two large bitmaps takes no memory before it is stored.
+import { byteAt } from "../elements.ts";
+import type { Plan } from "../ports/plan.ts";
+import type { Scratch } from "./scratch.ts";
+
+/**
+ * Writes the bits of the clusters [first, end) to `into`, as a file has them. They are computed from bits that nobody changes any more. Unless
+ * it is one cluster, the run begins at a multiple of its length, which is a power of two.
+ * @throws {QdbError} BAD_CHECKSUM if a data cluster that is read does not match its checksum
+ */
+export type Compute = (first: number, end: number, into: Uint8Array, scratch: Scratch) => Plan<void>;
+
+/** The clusters of a bitmap that a change computes, and those that changes before it compute. */
+export class DerivedClusters {
+  readonly #flags: Uint8Array;
+  readonly #compute: Compute;
+  readonly #before: DerivedClusters | undefined;
+
+  /** `flags` has a 1 for each cluster that `compute` computes. */
+  constructor(flags: Uint8Array, compute: Compute, before: DerivedClusters | undefined) {
+    this.#flags = flags;
+    this.#compute = compute;
+    this.#before = before;
+  }
+
+  /** Whether a cluster is one of them. A resized bitmap can have more clusters. */
+  has(cluster: number): boolean {
+    return this.#flags[cluster] === 1 || this.#before?.has(cluster) === true;
+  }
+
+  /** Computes the clusters [first, end), all of which are derived. */
+  *compute(first: number, end: number, into: Uint8Array, scratch: Scratch): Plan<void> {
+    const clusterSize = into.length / (end - first);
+    for (let at = first, next = first; at < end; at = next) {
+      const isOwn = byteAt(this.#flags, at) === 1;
+      next = alignedEnd(at, end, end - first, (cluster) => (byteAt(this.#flags, cluster) === 1) === isOwn);
+      const part = into.subarray((at - first) * clusterSize, (next - first) * clusterSize);
+      if (isOwn) yield* this.#compute(at, next, part, scratch.part(0));
+      else if (this.#before === undefined) throw new Error("a cluster is computed that no change derives");
+      else yield* this.#before.compute(at, next, part, scratch.part(1));
+    }
+  }
+}
+
+/**
+ * Returns the end of the longest run of wanted clusters from `first` on that begins at a multiple of its length, a power of two that is not
+ * more than `most`, and does not pass `end`. The first cluster is wanted.
+ */
+export function alignedEnd(first: number, end: number, most: number, isWanted: (cluster: number) => boolean): number {
+  let length = 1;
+  while (length * 2 <= most && first % (length * 2) === 0 && first + length * 2 <= end) {
+    for (let cluster = first + length; cluster < first + length * 2; cluster++)
+      if (!isWanted(cluster)) return first + length;
+    length *= 2;
+  }
+  return first + length;
+}
