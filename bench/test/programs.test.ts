@@ -9,7 +9,7 @@ import { DataFolder } from "../src/data/files.ts";
 import { countOf, type PlainBitmaps, regranulated, requireSame, union } from "../src/programs/bitmaps.ts";
 import { ImagePair } from "../src/programs/images.ts";
 import { bitmapsOfQcow2 } from "../src/programs/qcow2.ts";
-import { type Opponent, race } from "../src/programs/race.ts";
+import { Disagreement, type Opponent, race } from "../src/programs/race.ts";
 import { type Command, missingProgram } from "../src/programs/runner.ts";
 import { GRANULARITY, Workshop } from "../src/programs/workshop.ts";
 import { requireFound } from "../src/rows/damage.ts";
@@ -100,6 +100,10 @@ describe("commands are compared", () => {
       { label: "good", ratio: {} },
     ]);
     expect(() => compare(own, [{ label: "floor", command: ["false"], isOwn: true }])).toThrow("exit 1");
+    const disagree = (): never => {
+      throw new Disagreement("other lines");
+    };
+    expect(() => compare(own, [{ ...own, label: "other", check: disagree }])).toThrow("other lines");
     expect(() => compare({ command: ["false"] }, [])).toThrow("exit 1");
     expect(() => compare({ ...own, check: wrong }, [])).toThrow("has other bits");
   });

@@ -27,6 +27,9 @@ export interface Rival extends Runnable {
 /** A rival, or why there is none. */
 export type Opponent = Rival | { readonly label: string; readonly missing: string };
 
+/** Two programs that should print the same do not, and it is not clear which of them is wrong. */
+export class Disagreement extends Error {}
+
 /** A command of QDB, and those that it is compared with. */
 export interface Match {
   readonly data: string;
@@ -70,6 +73,7 @@ class Participant {
  * Runs a command and its opponents in turn, A B C A B C …, each time in a process of its own. The first round is not counted; in it, what
  * each has made is checked.
  * @throws {Error} if QDB fails, or makes what is wrong; an opponent that does is left out, and named
+ * @throws {Disagreement} if a check does
  */
 export function race({ runner }: Workshop, { data, operation, qdb, opponents }: Match, effort: Effort): Comparison {
   const own = new Participant(qdb);
@@ -88,7 +92,7 @@ export function race({ runner }: Workshop, { data, operation, qdb, opponents }: 
       try {
         run(other.participant, isFirst);
       } catch (error) {
-        if (other.rival.isOwn === true) throw error;
+        if (other.rival.isOwn === true || error instanceof Disagreement) throw error;
         other.participant.failed = `failed: ${(error instanceof Error ? error.message : String(error)).trim()}`;
       }
     }

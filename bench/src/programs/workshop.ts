@@ -44,6 +44,7 @@ export class Workshop {
 
   /** Opens the workshop, or says why no program can be measured. */
   static open(node: MeasuredNode, data: DataFolder, folder = join(BUILT, `work-${process.pid}`)): Workshop | Missing {
+    if (process.platform !== "linux") return { missing: "measured on Linux only" };
     if (!existsSync(QDB)) return { missing: "packages/cli is not built" };
     const runner = compileFloor("run");
     return runner.missing === undefined ? new Workshop(runner.path, node, data, folder) : runner;

@@ -4,7 +4,7 @@ import { type Cell, nameOf } from "../data/cells.ts";
 import type { Lab, Missing } from "../measure/lab.ts";
 import { floorOfLooking } from "../programs/floor.ts";
 import { NbdServer } from "../programs/nbd.ts";
-import { type Match, type Opponent, race } from "../programs/race.ts";
+import { Disagreement, type Match, type Opponent, race } from "../programs/race.ts";
 import { type Command, missingProgram } from "../programs/runner.ts";
 import type { Workshop } from "../programs/workshop.ts";
 import type { Row } from "./row.ts";
@@ -37,7 +37,8 @@ function mapMatches(workshop: Workshop, cell: Cell, server: NbdServer | Missing)
       if ("missing" in server) return { label, missing: server.missing };
       const command: Command = ["nbdinfo", "--map=qemu:dirty-bitmap:a", ...nbdinfo, server.uri];
       const check = (): void => {
-        if (digestOf(workshop, own) !== digestOf(workshop, command)) throw new Error("the lines differ");
+        if (digestOf(workshop, own) !== digestOf(workshop, command))
+          throw new Disagreement(`${operation} and nbdinfo print other lines`);
       };
       return { label, command, check, goal, memoryGoal };
     };
