@@ -12,7 +12,7 @@ import { bitmapsOfQcow2 } from "../src/programs/qcow2.ts";
 import { Disagreement, type Opponent, race } from "../src/programs/race.ts";
 import { type Command, missingProgram } from "../src/programs/runner.ts";
 import { GRANULARITY, Workshop } from "../src/programs/workshop.ts";
-import { requireFound } from "../src/rows/damage.ts";
+import { requireFound, stateOf } from "../src/rows/damage.ts";
 import { measuredNode } from "../src/setup/environment.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -167,7 +167,7 @@ test("damage that a command does not find, or finds too late, ends the run", () 
   const file = workshop.path("any");
   writeFileSync(file, "bytes");
   const found = (text: string, exit: number) =>
-    requireFound(workshop, { operation: "it", command: ["sh", "-c", text], exit }, file);
+    requireFound(workshop, { operation: "it", command: ["sh", "-c", text], exit }, file, stateOf(workshop, file));
   expect(found("echo BAD_CHECKSUM >&2; exit 1", 1)).toEqual({ operation: "it", exit: 1, code: "BAD_CHECKSUM" });
   expect(() => found("exit 1", 1)).toThrow("did not find");
   expect(() => found("echo BAD_CHECKSUM >&2", 1)).toThrow("did not find");
