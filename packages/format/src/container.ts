@@ -77,7 +77,6 @@ export type { BitsOptions, RequestedBitmap } from "./open/before-bits.ts";
 export type { HeaderSource, MirrorOptions } from "./open/header-source.ts";
 export { findBitmap, type QdbIndex, readIndex } from "./open/qdb-index.ts";
 export { countAllPlan, type ExtentsVisitor, readAllPlan } from "./read-all.ts";
-export type { BatchOptions } from "./read-stored.ts";
 export { attempts } from "./retry/attempts.ts";
 export type { CheckOptions } from "./retry/check-qdb.ts";
 export type { StreamOptions } from "./retry/run-with-retry.ts";

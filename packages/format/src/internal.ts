@@ -29,6 +29,7 @@ export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { checkSignal, LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";
+export { printExtents } from "./print-extents.ts";
 export { requireName } from "./queue/bitmap-init.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";

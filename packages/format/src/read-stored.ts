@@ -1,8 +1,7 @@
 // The calls that give out the bits of a bitmap of an open file, for `StoredBitmap` and `StoredBitmapSync`.
 import type { ExtentBatch } from "./bitmap/runs.ts";
-import type { BitVisitor } from "./bits/cluster-windows.ts";
-import { type BitOptions, countPlan, type DirtyCount, visitBits } from "./bits/read-bits.ts";
-import { ExtentCollector, maxMemoryOf, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
+import { type BitOptions, countPlan, type DirtyCount } from "./bits/read-bits.ts";
+import { ExtentCollector, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
 import { QdbError } from "./errors.ts";
 import { askBeforeBits } from "./open/before-bits.ts";
 import { refuseMirror } from "./open/header-source.ts";
@@ -24,40 +23,22 @@ export type CallOptions = RunOptions & BitOptions;
  */
 const HOLD_BYTES = 256 * 1024;
 
-/** How a call yields extents. */
-export interface BatchOptions extends StreamOptions {
-  /**
-   * Verifies all bits before the first extent is yielded. Bits that are more than `holdBytes` are read twice for that, and none of them are
-   * held back.
-   */
-  readonly verifyFirst?: boolean | undefined;
-}
-
-/** Bits are verified before a visitor receives them. */
-const VERIFYING: BitVisitor = { pushWords: () => undefined, pushDirty: () => undefined, pushClean: () => undefined };
-
 /** Puts out the dirty extents of a bitmap in batches. @throws {QdbError} as `StoredBitmap.extents` */
 export function* batchesOf(
   file: QdbReader,
   entry: BitmapEntry,
-  options: CallOptions & BatchOptions,
+  options: CallOptions & StreamOptions,
 ): Task<void, ExtentBatch> {
-  const { within, onProgress, signal = file.options.signal, holdBytes = HOLD_BYTES, verifyFirst = false } = options;
-  let isVerified = false;
+  const { within, onProgress, signal = file.options.signal, holdBytes = HOLD_BYTES } = options;
   const plan = function* (index: QdbIndex): Plan<void, VerifiedBits> {
     refuseMirror(index, file.options, entry.label);
-    const map = yield* file.readMap(index, sameBitmap(index, entry));
-    // Bits that can all be held back are verified before the first extent is yielded anyway.
-    isVerified = verifyFirst && maxMemoryOf(map, within) > holdBytes;
-    if (isVerified) yield* visitBits(map, VERIFYING, { within });
-    yield* verifiedBitsPlan(map, within);
+    yield* verifiedBitsPlan(yield* file.readMap(index, sameBitmap(index, entry)), within);
   };
-  const sizeOf = (bits: VerifiedBits): number => (isVerified ? Number.POSITIVE_INFINITY : memoryOf(bits));
   const permit = (index: QdbIndex): void | PromiseLike<void> => askBeforeBits(file.options, sameBitmap(index, entry));
   const call = new LongCall({ signal, onProgress }, () => file.timing.turn());
   const collector = new ExtentCollector(within);
   let last: VerifiedBits | undefined;
-  yield* forEachPut(file.stream(plan, sizeOf, { ...options, holdBytes, permit }), function* (bits) {
+  yield* forEachPut(file.stream(plan, memoryOf, { ...options, holdBytes, permit }), function* (bits) {
     const { shape, range, endBit, pieces } = bits;
     const step = (): Task<void> => wait(call.step(endBit - range.first, range.end - range.first));
     for (const piece of pieces) {
@@ -102,7 +83,7 @@ export function* readSame<T>(
  * the entry with the same name.
  * @throws {QdbError} NOT_FOUND if the bitmap is not in the file any more
  */
-function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
+export function sameBitmap(index: QdbIndex, entry: BitmapEntry): BitmapEntry {
   const same = index.table.entries[entry.index];
   if (same === entry) return entry;
   // A name that is not UTF-8 cannot be looked up, and another bitmap may be at the index of `entry` now.

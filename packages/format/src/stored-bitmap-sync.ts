@@ -3,9 +3,10 @@ import type { Extent } from "./bitmap/shape.ts";
 import type { DirtyCount } from "./bits/read-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import { runTaskSync, streamTaskSync } from "./ports/task.ts";
-import { type BatchOptions, batchesOf, type CallOptions, countOf } from "./read-stored.ts";
+import { batchesOf, type CallOptions, countOf } from "./read-stored.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { QdbReader } from "./retry/qdb-reader.ts";
+import type { StreamOptions } from "./retry/run-with-retry.ts";
 import { StoredBitmapFields } from "./stored-bitmap-fields.ts";
 
 /** A bitmap of an open {@link QdbFileSync}. It does what `StoredBitmap` does, and throws the same errors; its calls block the thread. */
@@ -29,12 +30,12 @@ export class StoredBitmapSync extends StoredBitmapFields {
    * @example
    * for (const { offset, length } of file.bitmap("daily").extents()) backUp(offset, length);
    */
-  *extents(options: CallOptions & BatchOptions = {}): Generator<Extent, void> {
+  *extents(options: CallOptions & StreamOptions = {}): Generator<Extent, void> {
     for (const batch of this.batches(options)) yield* batch.rangesBig();
   }
 
   /** Yields the same extents in batches of typed arrays, as `StoredBitmap.batches` does. @throws {QdbError} as `StoredBitmap.extents` */
-  batches(options: CallOptions & BatchOptions = {}): Generator<ExtentBatch, void> {
+  batches(options: CallOptions & StreamOptions = {}): Generator<ExtentBatch, void> {
     return streamTaskSync(batchesOf(this.reader, this.entry, options));
   }
 

@@ -3,9 +3,10 @@ import type { Extent } from "./bitmap/shape.ts";
 import type { DirtyCount } from "./bits/read-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import { runTask, streamTask } from "./ports/task.ts";
-import { type BatchOptions, batchesOf, type CallOptions, countOf } from "./read-stored.ts";
+import { batchesOf, type CallOptions, countOf } from "./read-stored.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
 import type { QdbReader } from "./retry/qdb-reader.ts";
+import type { StreamOptions } from "./retry/run-with-retry.ts";
 import { StoredBitmapFields } from "./stored-bitmap-fields.ts";
 
 /**
@@ -42,7 +43,7 @@ export class StoredBitmap extends StoredBitmapFields {
    * @example
    * for await (const { offset, length } of file.bitmap("daily").extents()) await backUp(offset, length);
    */
-  async *extents(options: CallOptions & BatchOptions = {}): AsyncGenerator<Extent, void> {
+  async *extents(options: CallOptions & StreamOptions = {}): AsyncGenerator<Extent, void> {
     for await (const batch of this.batches(options)) for (const extent of batch.rangesBig()) yield extent;
   }
 
@@ -50,7 +51,7 @@ export class StoredBitmap extends StoredBitmapFields {
    * Yields the same extents as {@link extents}, in batches of typed arrays. This takes a tenth of the time.
    * @throws {QdbError} as {@link extents}
    */
-  batches(options: CallOptions & BatchOptions = {}): AsyncGenerator<ExtentBatch, void> {
+  batches(options: CallOptions & StreamOptions = {}): AsyncGenerator<ExtentBatch, void> {
     return streamTask(batchesOf(this.reader, this.entry, options));
   }
 

@@ -102,7 +102,6 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "AllocationRule",
       "AnyStore",
       "BITMAP_ENTRY",
-      "BatchOptions",
       "BitOptions",
       "BitRange",
       "BitSource",

@@ -16,6 +16,7 @@ import {
   type SyncByteSource,
 } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
+import { printExtents } from "@qdb/format/internal";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
 import { brief, ZLIB } from "./reading.ts";
@@ -374,31 +375,58 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
     }
   });
 
-  it("verifies all bits before the first extent if it is told to, on one state of the file", async () => {
-    const good = file({ bitmaps: [{ name: "a", ...LARGE }] });
-    const damaged = edit(good, [good.lastIndexOf(0x55), rep(0x54, 1)]);
+  it("prints extents once all bits of one state of the file are verified, also more than are held back", async () => {
+    const print = async (disk: Changing, { start = 0n, maxLength }: { start?: bigint; maxLength?: bigint } = {}) => {
+      const opened = await QdbFile.open(source(disk, kind), OPTIONS);
+      let text = "";
+      const take = (bytes: Uint8Array): void => {
+        text += Buffer.from(bytes).toString("latin1");
+      };
+      const options = { format: "human", start, maxLength } as const;
+      return { code: await code(() => printExtents(opened.bitmap("a"), take, options)), text };
+    };
     const next = file({
       header: { generation: 2n },
-      bitmaps: [{ name: "a", size: 65536n * 100n, clusters: [bits(13, 9)] }],
+      bitmaps: [
+        { name: "a", size: 65536n * 100n, granularity: 512, clusters: [bits(512, 9), "zeros", "zeros", "zeros"] },
+      ],
     });
-    for (const holdBytes of [0, 2 ** 18, 2 ** 24]) {
-      const batchesOf = async (disk: Changing, verifyFirst: boolean): Promise<{ count: number; code: string }> => {
-        const opened = await QdbFile.open(source(disk, kind), OPTIONS);
-        let count = 0;
-        const call = async (): Promise<void> => {
-          for await (const { runs } of opened.bitmap("a").batches({ holdBytes, verifyFirst })) count += runs.length / 2;
-        };
-        return { code: await code(call), count };
-      };
-      const all = { count: 2000 * 2048, code: "ok" };
-      expect(await batchesOf(changing(good), true)).toEqual(all);
-      expect(await batchesOf(changing(damaged), true)).toEqual({ count: 0, code: "BAD_CHECKSUM" });
-      if (holdBytes === 0) expect((await batchesOf(changing(damaged), false)).count).toBeGreaterThan(0);
+    const nextText =
+      "         0        4608    0  clean\n      4608         512    1  dirty\n      5120     6548480    0  clean\n";
+    // 2000 clusters of 512 bytes are held back, 300 of 64 KiB are not.
+    for (const [clusterBits, count] of [
+      [9, 2000],
+      [16, 300],
+    ] as const) {
+      const length = 2 ** clusterBits;
+      const size = BigInt(8 * length * count) * 65536n;
+      // The last 32 bits are dirty, and bit 5.
+      const clusters = Array.from({ length: count }, (_, at) =>
+        at === 0 ? bits(length, 5) : at === count - 1 ? rep(0xff, length) : rep(0, length),
+      );
+      const good = file({ clusterBits, bitmaps: [{ name: "a", size, clusters }] });
+      const damaged = edit(good, [good.lastIndexOf(0xff), rep(0xfe, 1)]);
+      const dirtyStart = size - BigInt(8 * length) * 65536n;
+      const lines = [
+        [0n, 327680n, 0],
+        [327680n, 65536n, 1],
+        [393216n, dirtyStart - 393216n, 0],
+        [dirtyStart, size - dirtyStart, 1],
+      ] as const;
+      const text = lines.map(
+        ([offset, bytes, type]) =>
+          `${String(offset).padStart(10)}  ${String(bytes).padStart(10)}    ${type}  ${type === 1 ? "dirty" : "clean"}\n`,
+      );
+      expect(await print(changing(good))).toEqual({ code: "ok", text: text.join("") });
+      expect(await print(changing(good), { start: 327680n, maxLength: 65536n })).toEqual({ code: "ok", text: text[1] });
+      expect(await print(changing(good), { start: size, maxLength: 1n })).toEqual({ code: "ok", text: "" });
+      expect(await print(changing(damaged))).toEqual({ code: "BAD_CHECKSUM", text: "" });
+      // A commit before anything is printed gives the next state, in its shape.
       const disk = changing(damaged);
       disk.before = (_read, offset) => {
         if (offset > good.length / 2) disk.bytes = next;
       };
-      expect(await batchesOf(disk, true)).toEqual({ count: 1, code: "ok" });
+      expect(await print(disk)).toEqual({ code: "ok", text: nextText });
     }
   });
 

@@ -1,14 +1,7 @@
-import type { StoredBitmap } from "@qdb/format";
-import { closing, ExtentPrinter } from "@qdb/format/internal";
+import { closing, printExtents } from "@qdb/format/internal";
 import { about, diskOptions, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
-
-/** Maximum number of bytes of bits that are held in memory until all are verified (spec §7.4). Those of a larger map are read twice instead. */
-const MAX_HELD_BYTES = 8 * 1024 * 1024;
-
-/** Maximum size of the pieces that are printed, in bytes. */
-const PIECE_BYTES = 2 * 1024 * 1024;
 
 /** `qdb map`: prints the extents of a bitmap. */
 export const command: CommandSpec = {
@@ -34,8 +27,12 @@ export const command: CommandSpec = {
     const [path = "", name = ""] = call.operands;
     const start = sizeOption(call, "start-offset") ?? 0n;
     const maxLength = sizeOption(call, "max-length");
+    const format = call.json ? "json" : "human";
+    const options = { format, start, maxLength, signal: call.signal } as const;
     const file = await openFile(path, call, { acceptMirror: true, ...diskOptions(call) });
-    await closing(file, () => about(path, () => print(file.bitmap(name), start, maxLength, call)));
+    await closing(file, () =>
+      about(path, () => printExtents(file.bitmap(name), (bytes) => call.output.bytes(bytes), options)),
+    );
     return 0;
   },
 };
@@ -43,21 +40,4 @@ export const command: CommandSpec = {
 function sizeOption(call: Call, long: string): bigint | undefined {
   const text = call.value(long);
   return text === undefined ? undefined : parseSize(text, `--${long}`);
-}
-
-async function print(bitmap: StoredBitmap, from: bigint, maxLength: bigint | undefined, call: Call): Promise<void> {
-  const { size } = bitmap;
-  const start = from < size ? from : size;
-  const end = maxLength === undefined || start + maxLength > size ? size : start + maxLength;
-  const printer = new ExtentPrinter((bytes) => call.output.bytes(bytes), bitmap, {
-    format: call.json ? "json" : "human",
-    start,
-    end,
-    pieceBytes: PIECE_BYTES,
-  });
-  // Nothing is printed before all bits are verified: a later cluster can be damaged, and text that was printed cannot be taken back.
-  const within = { offset: start, length: end - start };
-  const options = { within, signal: call.signal, holdBytes: MAX_HELD_BYTES, verifyFirst: true };
-  for await (const batch of bitmap.batches(options)) printer.push(batch);
-  printer.finish();
 }

@@ -62,14 +62,22 @@ export class ExtentBatch {
   }
 }
 
-/** Collects bits, which must arrive in ascending order, into runs of dirty bits, and hands the runs out in batches. */
+/**
+ * Collects bits, which must arrive in ascending order, into runs of dirty bits, and hands the runs out in batches: by {@link take}, or to a
+ * function, which must not keep them, since their place is used again.
+ */
 export class RunCollector {
+  readonly #use: ((runs: Uint32Array) => void) | undefined;
   readonly #full: Uint32Array[] = [];
   /** The batch that is being filled. It starts small and grows, since most bitmaps of a file with many have few runs. */
   #runs: Uint32Array<ArrayBuffer> = new Uint32Array(64);
   #used = 0;
   /** First bit of the run that has not ended yet; -1 if there is none. */
   #open = -1;
+
+  constructor(use?: (runs: Uint32Array) => void) {
+    this.#use = use;
+  }
 
   /** Receives bits as words, from bit `base` on. They must follow the bits received before without a gap. */
   pushWords(words: Uint32Array, base: number): void {
@@ -147,8 +155,12 @@ export class RunCollector {
       this.#runs = grown;
       return;
     }
-    this.#full.push(this.#runs);
-    this.#runs = new Uint32Array(2 * BATCH_RUNS);
+    if (this.#use === undefined) {
+      this.#full.push(this.#runs);
+      this.#runs = new Uint32Array(2 * BATCH_RUNS);
+    } else {
+      this.#use(this.#runs);
+    }
     this.#used = 0;
   }
 

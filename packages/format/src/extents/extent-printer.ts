@@ -44,7 +44,7 @@ export class ExtentPrinter {
   }
 
   /** Prints a batch of dirty extents, and the clean extents before each. @throws {unknown} what `take` throws */
-  push({ runs }: ExtentBatch): void {
+  push({ runs }: Pick<ExtentBatch, "runs">): void {
     for (let at = 0; at < runs.length; at += this.#pieceLength) {
       const piece = runs.subarray(at, at + this.#pieceLength);
       const bytes = piece.length < 2 * MIN_RUNS ? undefined : formatLines(piece, this.#state);
