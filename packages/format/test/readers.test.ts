@@ -432,8 +432,8 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
 
   it("holds as much as it is told to", async () => {
     const first = file({ bitmaps: [{ name: "a", ...LARGE }] });
-    // What is held back are bits, of which a cluster counts 128 bytes more for its objects.
-    const whole = 2000 * (512 + 128);
+    // What is held back are bits, of which each 64 KiB count 128 bytes more for their objects.
+    const whole = 2000 * 512 + 16 * 128;
     for (const [holdBytes, expected] of [
       [0, "SOURCE_CHANGED"],
       [whole - 1, "SOURCE_CHANGED"],

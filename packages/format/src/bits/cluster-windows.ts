@@ -1,7 +1,7 @@
 import { wordsOfBytes } from "../bitmap/bit-bytes.ts";
 import type { BitRange } from "../bitmap/shape.ts";
 import { itemAt } from "../elements.ts";
-import { QdbError } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import { pieceAt } from "../ports/plan.ts";
 import type { ByteRange } from "../ports/source.ts";
 import type { ClusterKind } from "../records/l1.ts";
@@ -22,12 +22,12 @@ const WINDOW_PIECES = 2048;
  */
 const STEP_WORDS = 16_384;
 
-/** Verified bits of a bitmap: those of a stored cluster as words, or clusters in a row that all read as zeros or as ones. */
+/** Verified bits of a bitmap: those of stored clusters in a row as words, or clusters in a row that all read as zeros or as ones. */
 export type BitPiece =
   | (BitRange & { readonly kind: "zeros" | "ones" })
   | (BitRange & {
       readonly kind: "data";
-      /** The words of the whole cluster. Bits outside the range are zero. */
+      /** The words of whole clusters: of one, or of those that lie together in the file, up to 64 KiB. Bits outside the range are zero. */
       readonly words: Uint32Array;
       /** Index of the first bit of the first word, a multiple of 32. */
       readonly base: number;
@@ -67,54 +67,28 @@ export class Window {
   readonly ranges: readonly ByteRange[];
   /** Index of the bit that follows the last bit of the window. */
   readonly endBit: number;
+  /** Index of the first cluster, and of the one that follows the last. */
+  readonly first: number;
+  readonly end: number;
   readonly #map: ClusterMap;
-  readonly #first: number;
-  readonly #end: number;
   readonly #range: BitRange;
 
-  /** Makes a window of the clusters `first` to `end - 1`. Only the bits inside `range` are given out. */
-  constructor(map: ClusterMap, first: number, end: number, range: BitRange) {
+  /** Makes a window of the clusters `first` to `end - 1`, which `ranges` has. Only the bits inside `range` are given out. */
+  constructor(map: ClusterMap, first: number, end: number, ranges: readonly ByteRange[], range: BitRange) {
     this.#map = map;
-    this.#first = first;
-    this.#end = end;
+    this.first = first;
+    this.end = end;
     this.#range = range;
     this.endBit = Math.min(range.end, end * map.clusterSize * 8);
-    const ranges: { offset: number; length: number }[] = [];
-    for (const cluster of this.storedClusters()) {
-      const offset = map.offset(cluster);
-      const last = ranges.at(-1);
-      if (last !== undefined && last.offset + last.length === offset) last.length += map.clusterSize;
-      else ranges.push({ offset, length: map.clusterSize });
-    }
     this.ranges = ranges;
   }
 
-  /** Returns the indices of those clusters of the window that the file stores. */
-  storedClusters(): number[] {
-    const clusters: number[] = [];
-    for (let cluster = this.#first; cluster < this.#end; cluster++) {
-      if (this.#map.kind(cluster) === "data") clusters.push(cluster);
-    }
-    return clusters;
-  }
-
-  /** Yields each stored cluster of the window with its bytes, which are not verified. `pieces` has the bytes of each of `ranges`. */
-  *stored(pieces: readonly Uint8Array[]): Generator<readonly [cluster: number, bytes: Uint8Array], void> {
-    const { clusterSize } = this.#map;
-    let range = 0;
-    let at = 0;
-    for (const cluster of this.storedClusters()) {
-      const piece = pieceAt(pieces, range);
-      const { length } = itemAt(this.ranges, range);
-      // If a piece is short, the bits that it lacks would count as clean.
-      if (piece.length !== length)
-        throw new Error(`a range of ${length} bytes was answered with ${piece.length} bytes`);
-      yield [cluster, piece.subarray(at, at + clusterSize)];
-      at += clusterSize;
-      if (at < length) continue;
-      range++;
-      at = 0;
-    }
+  /** Returns the bytes of one of `ranges`. @throws {Error} if they are more or fewer than it has: bits that are missing would count as clean */
+  pieceOf(pieces: readonly Uint8Array[], range: number): Uint8Array {
+    const piece = pieceAt(pieces, range);
+    const { length } = itemAt(this.ranges, range);
+    if (piece.length !== length) throw new Error(`a range of ${length} bytes was answered with ${piece.length} bytes`);
+    return piece;
   }
 
   /**
@@ -128,31 +102,43 @@ export class Window {
   /**
    * Verifies each stored cluster and then yields its bits. Clusters in a row that read as zeros, or as ones, are one piece. `pieces` has the
    * bytes of each of `ranges`.
-   * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum
+   * @throws {QdbError} BAD_CHECKSUM if a cluster does not match its checksum; the bits before it were yielded
    */
   *bits(pieces: readonly Uint8Array[]): Generator<BitPiece, void> {
-    const clusterBits = this.#map.clusterSize * 8;
-    const stored = this.stored(pieces);
-    for (let cluster = this.#first; cluster < this.#end; ) {
-      const kind = this.#map.kind(cluster);
-      const base = cluster * clusterBits;
-      let next = cluster + 1;
-      if (kind !== "data") while (next < this.#end && this.#map.kind(next) === kind) next++;
+    const map = this.#map;
+    const last = this.end;
+    const { clusterSize } = map;
+    let range = 0;
+    let at = 0;
+    for (let cluster = this.first; cluster < last; ) {
+      const kind = map.kind(cluster);
+      const base = cluster * clusterSize * 8;
       const first = Math.max(base, this.#range.first);
-      const end = Math.min(next * clusterBits, this.#range.end);
-      if (kind === "data") yield { kind, first, end, base, words: this.#verified(cluster, stored, { first, end }) };
-      else yield { kind, first, end };
-      cluster = next;
+      let problem: Problem | undefined;
+      let bytes: Uint8Array | undefined;
+      if (kind !== "data")
+        do cluster++;
+        while (cluster < last && map.kind(cluster) === kind);
+      else {
+        const piece = this.pieceOf(pieces, range);
+        const start = at;
+        do {
+          problem = map.verify(cluster, piece.subarray(at, at + clusterSize));
+          if (problem !== undefined) break;
+          at += clusterSize;
+          cluster++;
+        } while (at < piece.length && at - start < STEP_WORDS * 4 && cluster < last && map.kind(cluster) === kind);
+        bytes = piece.subarray(start, at);
+        if (at === piece.length) {
+          range++;
+          at = 0;
+        }
+      }
+      const end = Math.min(cluster * clusterSize * 8, this.#range.end);
+      if (kind !== "data") yield { kind, first, end };
+      else if (bytes?.length) yield { kind, first, end, base, words: wordsOfBytes(bytes, first - base, end - base) };
+      if (problem !== undefined) throw QdbError.from(problem);
     }
-  }
-
-  #verified(cluster: number, stored: ReturnType<Window["stored"]>, { first, end }: BitRange): Uint32Array {
-    const next = stored.next().value;
-    if (next === undefined || next[0] !== cluster) throw new Error("a window was visited with the pieces of another");
-    const problem = this.#map.verify(cluster, next[1]);
-    if (problem !== undefined) throw QdbError.from(problem);
-    const base = cluster * this.#map.clusterSize * 8;
-    return wordsOfBytes(next[1], first - base, end - base);
   }
 }
 
@@ -162,22 +148,30 @@ export function* windows(
   range: BitRange = { first: 0, end: map.bitCount },
   bytes = WINDOW_BYTES,
 ): Generator<Window, void> {
-  const clusterBits = map.clusterSize * 8;
+  const { clusterSize } = map;
   if (range.first >= range.end) return;
-  const last = Math.ceil(range.end / clusterBits);
-  let first = Math.floor(range.first / clusterBits);
+  const last = Math.ceil(range.end / (clusterSize * 8));
+  let first = Math.floor(range.first / (clusterSize * 8));
+  let ranges: { offset: number; length: number }[] = [];
   let stored = 0;
   let pieces = 0;
   let before: ClusterKind | undefined;
   for (let cluster = first; cluster < last; cluster++) {
     const kind = map.kind(cluster);
-    if (kind === "data") stored += map.clusterSize;
+    if (kind === "data") {
+      const offset = map.offset(cluster);
+      const end = ranges.at(-1);
+      if (end !== undefined && end.offset + end.length === offset) end.length += clusterSize;
+      else ranges.push({ offset, length: clusterSize });
+      stored += clusterSize;
+    }
     if (kind === "data" || kind !== before) pieces++;
     before = kind;
     const isFull = stored >= bytes || pieces >= WINDOW_PIECES || cluster - first >= WINDOW_CLUSTERS;
     if (!isFull && cluster + 1 < last) continue;
-    yield new Window(map, first, cluster + 1, range);
+    yield new Window(map, first, cluster + 1, ranges, range);
     first = cluster + 1;
+    ranges = [];
     stored = 0;
     pieces = 0;
   }

@@ -6,6 +6,26 @@ import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 
+/** Yields each stored cluster of a window with its bytes, which are not verified. `pieces` has the bytes of each of its ranges. */
+export function* storedIn(
+  map: ClusterMap,
+  window: Window,
+  pieces: readonly Uint8Array[],
+): Generator<readonly [cluster: number, bytes: Uint8Array], void> {
+  const { clusterSize } = map;
+  let range = 0;
+  let at = 0;
+  for (let cluster = window.first; cluster < window.end; cluster++) {
+    if (map.kind(cluster) !== "data") continue;
+    const piece = window.pieceOf(pieces, range);
+    yield [cluster, piece.subarray(at, at + clusterSize)];
+    at += clusterSize;
+    if (at < piece.length) continue;
+    range++;
+    at = 0;
+  }
+}
+
 /**
  * Reads the stored clusters of a window. Returns each one with its bytes, which are not verified, or with the error of reading the bytes.
  */
@@ -14,11 +34,13 @@ export function* readClusters(
   window: Window,
 ): Plan<Iterable<readonly [cluster: number, bytes: Uint8Array | QdbError]>> {
   try {
-    return window.stored(yield* read(window.ranges));
+    return storedIn(map, window, yield* read(window.ranges));
   } catch (error) {
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }
-  const clusters = window.storedClusters();
+  const clusters: number[] = [];
+  for (let cluster = window.first; cluster < window.end; cluster++)
+    if (map.kind(cluster) === "data") clusters.push(cluster);
   const pieces = yield* readEach(clusters.map((cluster) => ({ offset: map.offset(cluster), length: map.clusterSize })));
   return clusters.map((cluster, at) => [cluster, clusterOf(pieceAt(pieces, at), map.clusterSize)] as const);
 }

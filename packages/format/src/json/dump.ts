@@ -4,6 +4,7 @@ import { BitsHasher } from "../bits/bits-hasher.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
 import { windows } from "../bits/cluster-windows.ts";
 import { type BitOptions, extentsPlan } from "../bits/read-bits.ts";
+import { storedIn } from "../bits/stored-clusters.ts";
 import { wordAt } from "../elements.ts";
 import { isQdbError, type Problem } from "../errors.ts";
 import { hex32, toHex } from "../layout/text.ts";
@@ -92,7 +93,7 @@ function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   if (map === undefined) return bitmap.findProblem();
   try {
     for (const window of windows(map)) {
-      for (const [cluster, bytes] of window.stored(yield* read(window.ranges))) {
+      for (const [cluster, bytes] of storedIn(map, window, yield* read(window.ranges))) {
         const bad = map.verify(cluster, bytes);
         if (bad !== undefined) return bad;
       }

@@ -33,6 +33,7 @@ export interface MapContext {
  */
 export class QdbClusterMap implements ClusterMap {
   readonly entry: BitmapEntry;
+  readonly count: number;
   readonly #view: DataView;
   readonly #start: number;
   readonly #context: MapContext;
@@ -40,6 +41,7 @@ export class QdbClusterMap implements ClusterMap {
   /** The L1 area begins at byte `start` of `view`. Several L1 areas may be in one view, since each view takes memory. */
   constructor(entry: BitmapEntry, view: DataView, start: number, context: MapContext) {
     this.entry = entry;
+    this.count = entry.l1Size;
     this.#view = view;
     this.#start = start;
     this.#context = context;
@@ -64,10 +66,6 @@ export class QdbClusterMap implements ClusterMap {
 
   get clusterSize(): number {
     return this.#context.clusterSize;
-  }
-
-  get count(): number {
-    return this.entry.l1Size;
   }
 
   /** File offset of the L1 area in bytes; 0 if the bitmap has no L1 area. */
