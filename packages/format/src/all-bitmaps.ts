@@ -34,7 +34,9 @@ export type AllOptions = RunOptions & Pick<BitOptions, "onProgress">;
  */
 export async function countAll(file: QdbFile, options: AllOptions = {}): Promise<CountedBitmap[]> {
   const { reader } = file;
-  return runTask(reader.run((index) => countAllPlan(index, reader.digests, options.onProgress), options));
+  return runTask(
+    reader.run((index) => countAllPlan(index, reader.digests, options.onProgress, reader.isSync), options),
+  );
 }
 
 /**

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { BitRange } from "../src/bitmap/shape.ts";
 import { type Window, windows } from "../src/bits/cluster-windows.ts";
 import { Counts } from "../src/bits/read-bits.ts";
+import { Scratch } from "../src/bits/scratch.ts";
 import { readClusters } from "../src/bits/stored-clusters.ts";
 import { OwnedRanges } from "../src/maps/owned-ranges.ts";
 import { L1Builder } from "../src/records/l1.ts";
@@ -67,10 +68,12 @@ describe("data clusters", () => {
 
   test("read one by one are an error when a piece is missing or short", () => {
     const alone = [0, 1, 3].map(() => rep(0xff, 512));
-    expect(Array.from(answered(readClusters(map, window), alone), ([cluster]) => cluster)).toEqual([0, 1, 3]);
-    expect(() => Array.from(answered(readClusters(map, window), alone.slice(0, 2)))).toThrow("missing");
+    expect(Array.from(answered(readClusters(map, window, new Scratch()), alone), ([cluster]) => cluster)).toEqual([
+      0, 1, 3,
+    ]);
+    expect(() => Array.from(answered(readClusters(map, window, new Scratch()), alone.slice(0, 2)))).toThrow("missing");
     const short = alone.map((piece) => piece.subarray(0, 100));
-    expect(() => Array.from(answered(readClusters(map, window), short))).toThrow("answered with 100 ");
+    expect(() => Array.from(answered(readClusters(map, window, new Scratch()), short))).toThrow("answered with 100 ");
   });
 
   test("behind the last one are an error", () => {

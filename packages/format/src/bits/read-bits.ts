@@ -9,6 +9,7 @@ import type { Progress } from "../ports/long-call.ts";
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitVisitor, show, windows } from "./cluster-windows.ts";
+import { Scratch } from "./scratch.ts";
 import { ExtentCollector, rangeOf } from "./verified-bits.ts";
 
 /** Options of the plans that read the bits of one bitmap. */
@@ -102,11 +103,12 @@ export function* countPlan(map: ClusterMap, options: BitOptions = {}): Plan<Dirt
   return counts.total(map.shape, 0, options.within);
 }
 
-/** Shows the bits of a bitmap to a visitor, as {@link countPlan} counts them. @throws {QdbError} as {@link countPlan} */
+/** Shows the bits of a bitmap to a visitor, which keeps no words, as {@link countPlan} counts them. @throws {QdbError} as {@link countPlan} */
 export function* visitBits(map: ClusterMap, visitor: BitVisitor, { within, onProgress }: BitOptions): Plan<void> {
   const range = rangeOf(map, within);
+  const scratch = new Scratch();
   for (const window of windows(map, range)) {
-    window.visit(yield* read(window.ranges), visitor);
+    window.visit(yield* read(scratch.ranges(window.ranges)), visitor);
     onProgress?.(window.endBit - range.first, range.end - range.first);
   }
 }

@@ -1,3 +1,6 @@
+import type { ReadRange } from "../ports/plan.ts";
+import type { ByteRange } from "../ports/source.ts";
+
 /**
  * Buffers that a long pass uses again for each of its rounds, so that its memory does not depend on the size of the bitmap. What is in them
  * is valid until the next round.
@@ -10,6 +13,17 @@ export class Scratch {
   bytes(length: number): Uint8Array {
     if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
     return this.#bytes.subarray(0, length);
+  }
+
+  /** Returns ranges that are read into one buffer, one behind the other. */
+  ranges(asked: readonly ByteRange[]): ReadRange[] {
+    const bytes = this.bytes(asked.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    return asked.map(({ offset, length }) => {
+      const into = bytes.subarray(at, at + length);
+      at += length;
+      return { offset, length, into };
+    });
   }
 
   /** Returns the scratch of a part of the pass, which has other buffers. */

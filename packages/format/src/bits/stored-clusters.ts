@@ -1,10 +1,12 @@
 // Reads stored clusters for check and repair, which continue after a cluster that cannot be read.
+
 import { byteAt } from "../elements.ts";
 import { isQdbError, type QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
 import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** Yields each stored cluster of a window with its bytes, which are not verified. `pieces` has the bytes of each of its ranges. */
 export function* storedIn(
@@ -27,14 +29,16 @@ export function* storedIn(
 }
 
 /**
- * Reads the stored clusters of a window. Returns each one with its bytes, which are not verified, or with the error of reading the bytes.
+ * Reads the stored clusters of a window. Returns each one with its bytes, which are not verified and are valid as long as those of the
+ * scratch, or with the error of reading the bytes.
  */
 export function* readClusters(
   map: ClusterMap,
   window: Window,
+  scratch: Scratch,
 ): Plan<Iterable<readonly [cluster: number, bytes: Uint8Array | QdbError]>> {
   try {
-    return storedIn(map, window, yield* read(window.ranges));
+    return storedIn(map, window, yield* read(scratch.ranges(window.ranges)));
   } catch (error) {
     if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
   }

@@ -1,5 +1,6 @@
 import { windows } from "../bits/cluster-windows.ts";
 import type { BitOptions } from "../bits/read-bits.ts";
+import { Scratch } from "../bits/scratch.ts";
 import { hasTail, readClusters } from "../bits/stored-clusters.ts";
 import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
@@ -135,24 +136,29 @@ export class BitmapCheck {
   }
 }
 
+/** A window ends when its stored clusters have this many bytes. */
+const WINDOW_BYTES = 1024 * 1024;
+
 /** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero past the last bit of the bitmap. */
 function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
-  for (const window of windows(map)) {
-    for (const [cluster, bytes] of yield* readClusters(map, window)) {
-      const offset = map.offset(cluster);
-      const where = { structure: "data cluster", offset, bitmap: map.label };
-      if (bytes instanceof QdbError) {
-        yield* put(
-          findingOf({ code: bytes.code, message: `the data cluster cannot be read: ${bytes.message}`, where }, true),
-        );
-        continue;
-      }
-      const problem = map.verify(cluster, bytes);
-      if (problem !== undefined) yield* put(findingOf(problem, true));
-      else if (hasTail(map, cluster, bytes)) {
-        yield* put(finding("TAIL", "noncanonical", "the data cluster is not zero after the bitmap's last bit", where));
-      }
+  const scratch = new Scratch();
+  for (const window of windows(map, undefined, WINDOW_BYTES)) {
+    for (const [cluster, bytes] of yield* readClusters(map, window, scratch)) {
+      const found = findInCluster(map, cluster, bytes);
+      if (found !== undefined) yield* put(found);
     }
     progress(window.endBit);
   }
+}
+
+function findInCluster(map: QdbClusterMap, cluster: number, bytes: Uint8Array | QdbError): Finding | undefined {
+  if (!(bytes instanceof QdbError)) {
+    const problem = map.verify(cluster, bytes);
+    if (problem !== undefined) return findingOf(problem, true);
+    if (!hasTail(map, cluster, bytes)) return undefined;
+  }
+  const where = { structure: "data cluster", offset: map.offset(cluster), bitmap: map.label };
+  if (bytes instanceof QdbError)
+    return findingOf({ code: bytes.code, message: `the data cluster cannot be read: ${bytes.message}`, where }, true);
+  return finding("TAIL", "noncanonical", "the data cluster is not zero after the bitmap's last bit", where);
 }

@@ -1,5 +1,6 @@
 import { isOnes, trimmed } from "../bits/cluster-bytes.ts";
 import { windows } from "../bits/cluster-windows.ts";
+import { Scratch } from "../bits/scratch.ts";
 import { hasTail, readClusters } from "../bits/stored-clusters.ts";
 import { QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
@@ -55,8 +56,9 @@ function entryWithoutPadding({ entry }: MappedBitmap): EntryContents | undefined
 function* clusterRepair(map: QdbClusterMap, allOnes: boolean, crc32: Crc32): Plan<ClusterRepair | undefined> {
   const dirty: number[] = [];
   let tail: ClusterRepair["tail"];
+  const scratch = new Scratch();
   for (const window of windows(map)) {
-    for (const [cluster, bytes] of yield* readClusters(map, window)) {
+    for (const [cluster, bytes] of yield* readClusters(map, window, scratch)) {
       if (bytes instanceof QdbError || map.verify(cluster, bytes) !== undefined) dirty.push(cluster);
       else if (hasTail(map, cluster, bytes))
         tail = trimmedContents(bytes, map.bitCount - cluster * map.clusterSize * 8, allOnes, crc32);

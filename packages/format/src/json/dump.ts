@@ -4,6 +4,7 @@ import { BitsHasher } from "../bits/bits-hasher.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
 import { windows } from "../bits/cluster-windows.ts";
 import { type BitOptions, extentsPlan } from "../bits/read-bits.ts";
+import { Scratch } from "../bits/scratch.ts";
 import { storedIn } from "../bits/stored-clusters.ts";
 import { wordAt } from "../elements.ts";
 import { isQdbError, type Problem } from "../errors.ts";
@@ -92,8 +93,9 @@ function* verified(bitmap: MappedBitmap): Plan<Problem | undefined> {
   const { usableMap: map } = bitmap;
   if (map === undefined) return bitmap.findProblem();
   try {
+    const scratch = new Scratch();
     for (const window of windows(map)) {
-      for (const [cluster, bytes] of storedIn(map, window, yield* read(window.ranges))) {
+      for (const [cluster, bytes] of storedIn(map, window, yield* read(scratch.ranges(window.ranges)))) {
         const bad = map.verify(cluster, bytes);
         if (bad !== undefined) return bad;
       }

@@ -48,6 +48,11 @@ export class QdbReader {
     return this.#index;
   }
 
+  /** Whether the source is synchronous. */
+  get isSync(): boolean {
+    return "readSync" in this.#source;
+  }
+
   get digests(): Digests {
     return this.options.digests ?? {};
   }
