@@ -21,6 +21,11 @@ export interface ClusterMap {
   /** Returns the file offset of a stored cluster, in bytes. */
   offset(cluster: number): number;
   /**
+   * Returns the cluster after the run that begins with `cluster`, at most `end`: clusters that read the same and are not stored, or that are
+   * stored one behind the other. May be left out: each cluster is a run of its own then.
+   */
+  runEnd?(cluster: number, end: number): number;
+  /**
    * Compares the bytes of a stored cluster with its checksum. Returns the problem if they do not match; undefined if they match, or if the
    * cluster has no checksum.
    */

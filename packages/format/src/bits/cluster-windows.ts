@@ -113,33 +113,36 @@ export class Window {
     for (let cluster = this.first; cluster < last; ) {
       const kind = map.kind(cluster);
       const base = cluster * clusterSize * 8;
-      const first = Math.max(base, this.#range.first);
-      let problem: Problem | undefined;
       let bytes: Uint8Array | undefined;
-      if (kind !== "data")
-        do cluster++;
-        while (cluster < last && map.kind(cluster) === kind);
-      else {
+      let problem: Problem | undefined;
+      if (kind === "data") {
+        // The clusters of a run are one behind the other in the file, so that one range has them.
         const piece = this.pieceOf(pieces, range);
         const start = at;
-        do {
+        const runEnd = endOfRun(map, cluster, Math.min(last, cluster + Math.max(1, (STEP_WORDS * 4) / clusterSize)));
+        for (; cluster < runEnd; cluster++) {
           problem = map.verify(cluster, piece.subarray(at, at + clusterSize));
           if (problem !== undefined) break;
           at += clusterSize;
-          cluster++;
-        } while (at < piece.length && at - start < STEP_WORDS * 4 && cluster < last && map.kind(cluster) === kind);
+        }
         bytes = piece.subarray(start, at);
         if (at === piece.length) {
           range++;
           at = 0;
         }
-      }
+      } else while (cluster < last && map.kind(cluster) === kind) cluster = endOfRun(map, cluster, last);
+      const first = Math.max(base, this.#range.first);
       const end = Math.min(cluster * clusterSize * 8, this.#range.end);
       if (kind !== "data") yield { kind, first, end };
       else if (bytes?.length) yield { kind, first, end, base, words: wordsOfBytes(bytes, first - base, end - base) };
       if (problem !== undefined) throw QdbError.from(problem);
     }
   }
+}
+
+/** Returns the end of the run of clusters that begins with `cluster`, at most `end`. */
+function endOfRun(map: ClusterMap, cluster: number, end: number): number {
+  return map.runEnd?.(cluster, end) ?? cluster + 1;
 }
 
 /** Splits the clusters that have the bits of a range into windows, in order. A window ends when its stored clusters have `bytes` bytes. */
@@ -156,21 +159,27 @@ export function* windows(
   let stored = 0;
   let pieces = 0;
   let before: ClusterKind | undefined;
-  for (let cluster = first; cluster < last; cluster++) {
+  for (let cluster = first; cluster < last; ) {
     const kind = map.kind(cluster);
-    if (kind === "data") {
+    const isData = kind === "data";
+    const room = isData ? Math.min((bytes - stored) / clusterSize, WINDOW_PIECES - pieces) : WINDOW_CLUSTERS;
+    const most = Math.min(cluster + Math.ceil(room), first + WINDOW_CLUSTERS + 1, last);
+    const runEnd = endOfRun(map, cluster, most);
+    if (isData) {
       const offset = map.offset(cluster);
-      const end = ranges.at(-1);
-      if (end !== undefined && end.offset + end.length === offset) end.length += clusterSize;
-      else ranges.push({ offset, length: clusterSize });
-      stored += clusterSize;
-    }
-    if (kind === "data" || kind !== before) pieces++;
+      const length = (runEnd - cluster) * clusterSize;
+      const final = ranges.at(-1);
+      if (final !== undefined && final.offset + final.length === offset) final.length += length;
+      else ranges.push({ offset, length });
+      stored += length;
+      pieces += runEnd - cluster;
+    } else if (kind !== before) pieces++;
     before = kind;
-    const isFull = stored >= bytes || pieces >= WINDOW_PIECES || cluster - first >= WINDOW_CLUSTERS;
-    if (!isFull && cluster + 1 < last) continue;
-    yield new Window(map, first, cluster + 1, ranges, range);
-    first = cluster + 1;
+    cluster = runEnd;
+    const isFull = stored >= bytes || pieces >= WINDOW_PIECES || cluster - first > WINDOW_CLUSTERS;
+    if (!isFull && cluster < last) continue;
+    yield new Window(map, first, cluster, ranges, range);
+    first = cluster;
     ranges = [];
     stored = 0;
     pieces = 0;

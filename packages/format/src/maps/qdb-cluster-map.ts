@@ -109,11 +109,11 @@ export class QdbClusterMap implements ClusterMap {
   }
 
   /**
-   * Returns the cluster after the run that begins with `cluster`: clusters that read the same and are not stored, or that are stored one
-   * behind the other.
+   * Returns the cluster after the run that begins with `cluster`, at most `end`: clusters that read the same and are not stored, or that are
+   * stored one behind the other.
    */
-  runEnd(cluster: number): number {
-    return l1RunEnd(this.#view, this.#start, cluster, this.count, this.clusterSize);
+  runEnd(cluster: number, end: number = this.count): number {
+    return l1RunEnd(this.#view, this.#start, cluster, Math.min(end, this.count), this.clusterSize);
   }
 
   /** Returns the CRC-32s of all clusters, as big-endian numbers; undefined in draft form, which has no checksums. */
