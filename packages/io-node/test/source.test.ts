@@ -93,6 +93,21 @@ test("each read has a buffer of its own, aligned to 8 bytes", () => {
   });
 });
 
+test("reads into a buffer: all of it, or SHORT_READ", async () => {
+  const path = fileOf(pattern(10000));
+  const source = openFileSource(path);
+  const buffer = new Uint8Array(100).fill(9);
+  source.readIntoSync(9950, buffer.subarray(20, 70));
+  const wanted = Buffer.concat([Buffer.alloc(20, 9), pattern(10000).subarray(9950), Buffer.alloc(30, 9)]);
+  expect(Buffer.compare(buffer, wanted)).toBe(0);
+  for (const offset of [9901, 10000, 2 ** 53, -1, Number.NaN])
+    expect((await errorOf(() => source.readIntoSync(offset, buffer))).code).toBe("SHORT_READ");
+  truncateSync(path, 6000);
+  expect((await errorOf(() => source.readIntoSync(5950, buffer))).code).toBe("SHORT_READ");
+  source.close();
+  expect((await errorOf(() => source.readIntoSync(0, buffer))).code).toBe("USAGE");
+});
+
 test("a file that shrinks while it is open gives SHORT_READ, not zeros", async () => {
   const path = fileOf(pattern(10000));
   const source = openFileSource(path);
