@@ -56,12 +56,13 @@ export class BitmapCheck {
   *run(onProgress: BitOptions["onProgress"]): Plan<void, LocatedFinding> {
     for (const located of this.#findBeforeData()) yield* put(located);
     const total = this.#mapped.reduce((sum, { map }) => (map === undefined ? sum : sum + map.bitCount), 0);
+    const scratch = new Scratch();
     let before = 0;
     for (const { entry, map, area } of this.#mapped) {
       for (const found of this.#findPadding(entry, area)) yield* put(found);
       if (map === undefined) continue;
       const progress = (bits: number): void => onProgress?.(before + bits, total);
-      yield* mapPut(checkData(map, progress), (found) => this.#keep(this.#locate(found, entry)));
+      yield* mapPut(checkData(map, scratch, progress), (found) => this.#keep(this.#locate(found, entry)));
       before += map.bitCount;
     }
   }
@@ -140,8 +141,7 @@ export class BitmapCheck {
 const WINDOW_BYTES = 1024 * 1024;
 
 /** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero past the last bit of the bitmap. */
-function* checkData(map: QdbClusterMap, progress: (bits: number) => void): Plan<void, Finding> {
-  const scratch = new Scratch();
+function* checkData(map: QdbClusterMap, scratch: Scratch, progress: (bits: number) => void): Plan<void, Finding> {
   for (const window of windows(map, undefined, WINDOW_BYTES)) {
     for (const [cluster, bytes] of yield* readClusters(map, window, scratch)) {
       const found = findInCluster(map, cluster, bytes);
