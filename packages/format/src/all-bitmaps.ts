@@ -75,7 +75,7 @@ export async function bitsOfAll(
     refuseMirror(index, accepted);
     const visitorOf = begin(index);
     const unlessRefused = (map: QdbClusterMap): PartVisitor => (refused.has(map.entry) ? IGNORING : visitorOf(map));
-    const mapped = yield* bitsOfAllPlan(index, unlessRefused, digests, options.onProgress);
+    const mapped = yield* bitsOfAllPlan(index, unlessRefused, digests, options.onProgress, reader.isSync);
     for (const bitmap of mapped) {
       const refusal = refused.get(bitmap.entry);
       // Added last, since a problem of the bitmap itself is reported before one of its disk (QDB-ERR-025).

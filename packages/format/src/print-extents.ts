@@ -3,6 +3,7 @@ import { RunCollector } from "./bitmap/runs.ts";
 import type { BitmapShape } from "./bitmap/shape.ts";
 import { type BitVisitor, show } from "./bits/cluster-windows.ts";
 import { visitBits } from "./bits/read-bits.ts";
+import { Scratch } from "./bits/scratch.ts";
 import { maxMemoryOf, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
 import { ExtentPrinter } from "./extents/extent-printer.ts";
 import { askBeforeBits } from "./open/before-bits.ts";
@@ -55,7 +56,7 @@ export async function printExtents(
     const within = { offset: start, length: end - start };
     isVerified = maxMemoryOf(map, within) > MAX_HELD_BYTES;
     if (isVerified) yield* visitBits(map, VERIFYING, { within });
-    yield* verifiedBitsPlan(map, within);
+    yield* verifiedBitsPlan(map, within, isVerified ? new Scratch() : undefined);
   };
   const sizeOf = (bits: VerifiedBits): number => (isVerified ? Number.POSITIVE_INFINITY : memoryOf(bits));
   const permit = (index: QdbIndex): void | PromiseLike<void> => askBeforeBits(reader.options, sameBitmap(index, entry));

@@ -214,22 +214,17 @@ export class CountedBitmap extends StoredBitmapFields {
   }
 }
 
-/**
- * Counts the dirty bits of every bitmap of a file. A bitmap that cannot be used has a problem instead of a count. `isSync` says that the plan
- * runs on a synchronous source, from which less is read at a time.
- */
+/** Counts the dirty bits of every bitmap of a file, as {@link bitsOfAllPlan}. A bitmap that cannot be used has a problem instead of a count. */
 export function* countAllPlan(
   index: QdbIndex,
   digests: Digests = {},
   onProgress?: BitOptions["onProgress"],
   isSync = false,
 ): Plan<CountedBitmap[]> {
-  const mapped = yield* loadMaps(index, index.table.entries, digests);
-  const counts = new Counts(mapped.length);
-  const rounds: Rounds = isSync ? { bytes: SYNC_ROUND_BYTES, scratch: new Scratch() } : { bytes: ROUND_BYTES };
-  const visitorOf = (map: QdbClusterMap): BitVisitor =>
+  const counts = new Counts(index.table.entries.length);
+  const visitorOf = (map: QdbClusterMap): PartVisitor =>
     counts.visitor(map.entry.index, { first: 0, end: map.bitCount });
-  yield* visitAll(mapped, visitorOf, onProgress, rounds);
+  const mapped = yield* bitsOfAllPlan(index, visitorOf, digests, onProgress, isSync);
   return mapped.map((bitmap) => new CountedBitmap(index, bitmap, counts));
 }
 
@@ -241,17 +236,20 @@ export function* countAllPlan(
 export type ExtentsVisitor = (entry: BitmapEntry, batch: ExtentBatch) => void;
 
 /**
- * Shows the bits of every bitmap of a file to a visitor of its own, bitmap by bitmap in the order of the table. Returns all bitmaps; those
- * that cannot be used have a problem.
+ * Shows the bits of every bitmap of a file to a visitor of its own, which keeps no words, bitmap by bitmap in the order of the table.
+ * Returns all bitmaps; those that cannot be used have a problem. `isSync` says that the plan runs on a synchronous source, from which less
+ * is read at a time.
  */
 export function* bitsOfAllPlan(
   index: QdbIndex,
   visitorOf: (map: QdbClusterMap) => PartVisitor,
   digests: Digests = {},
   onProgress?: BitOptions["onProgress"],
+  isSync = false,
 ): Plan<MappedBitmap[]> {
   const mapped = yield* loadMaps(index, index.table.entries, digests);
-  yield* visitAll(mapped, visitorOf, onProgress);
+  const rounds: Rounds = isSync ? { bytes: SYNC_ROUND_BYTES, scratch: new Scratch() } : { bytes: ROUND_BYTES };
+  yield* visitAll(mapped, visitorOf, onProgress, rounds);
   return mapped;
 }
 

@@ -4,6 +4,7 @@ import { type BitmapShape, type BitRange, bitsOutward, type DiskPart, rangeOfPar
 import { type Plan, put, read } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import { type BitPiece, windows } from "./cluster-windows.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** Returns the bits whose granules overlap the range `within` of the disk; all bits if it is undefined. @throws {QdbError} USAGE */
 export function rangeOf(map: ClusterMap, within: DiskPart | undefined): BitRange {
@@ -23,15 +24,19 @@ export interface VerifiedBits {
 
 /**
  * Reads the bits of a bitmap, or those whose granules overlap the range `within` of the disk, and puts them out in the order of the disk. It does not
- * look for extents, so that bits can be held back in little time and memory.
+ * look for extents, so that bits can be held back in little time and memory. With a scratch, bits are valid until the next ones are put out.
  * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; USAGE if `within` is not inside the disk
  */
-export function* verifiedBitsPlan(map: ClusterMap, within: DiskPart | undefined): Plan<void, VerifiedBits> {
+export function* verifiedBitsPlan(
+  map: ClusterMap,
+  within: DiskPart | undefined,
+  scratch?: Scratch,
+): Plan<void, VerifiedBits> {
   const range = rangeOf(map, within);
   const { shape } = map;
   for (const window of windows(map, range)) {
     let pieces: BitPiece[] = [];
-    for (const piece of window.bits(yield* read(window.ranges))) {
+    for (const piece of window.bits(yield* read(scratch?.ranges(window.ranges) ?? window.ranges))) {
       pieces.push(piece);
       if (pieces.length < MAX_PIECES) continue;
       yield* put({ shape, range, endBit: piece.end, pieces });
