@@ -3,7 +3,7 @@
 import { byteAt } from "../elements.ts";
 import { isQdbError, type QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
-import { type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
+import { type Pieces, type Plan, pieceAt, read, readEach } from "../ports/plan.ts";
 import type { ClusterMap } from "./cluster-map.ts";
 import type { Window } from "./cluster-windows.ts";
 import type { Scratch } from "./scratch.ts";
@@ -28,6 +28,28 @@ export function* storedIn(
   }
 }
 
+/** Reads the ranges of a window. Returns undefined if they cannot be read; {@link readEachCluster} finds out which. */
+export function* tryReadWindow(window: Window, scratch: Scratch): Plan<Pieces | undefined> {
+  try {
+    return yield* read(scratch.ranges(window.ranges));
+  } catch (error) {
+    if (isQdbError(error, "IO", "SHORT_READ")) return undefined;
+    throw error;
+  }
+}
+
+/** Reads the stored clusters of a window one by one. Returns each one with its bytes, or with the error of reading the bytes. */
+export function* readEachCluster(
+  map: ClusterMap,
+  window: Window,
+): Plan<readonly (readonly [cluster: number, bytes: Uint8Array | QdbError])[]> {
+  const clusters: number[] = [];
+  for (let cluster = window.first; cluster < window.end; cluster++)
+    if (map.kind(cluster) === "data") clusters.push(cluster);
+  const pieces = yield* readEach(clusters.map((cluster) => ({ offset: map.offset(cluster), length: map.clusterSize })));
+  return clusters.map((cluster, at) => [cluster, clusterOf(pieceAt(pieces, at), map.clusterSize)] as const);
+}
+
 /**
  * Reads the stored clusters of a window. Returns each one with its bytes, which are not verified and are valid as long as those of the
  * scratch, or with the error of reading the bytes.
@@ -37,16 +59,8 @@ export function* readClusters(
   window: Window,
   scratch: Scratch,
 ): Plan<Iterable<readonly [cluster: number, bytes: Uint8Array | QdbError]>> {
-  try {
-    return storedIn(map, window, yield* read(scratch.ranges(window.ranges)));
-  } catch (error) {
-    if (!isQdbError(error, "IO", "SHORT_READ")) throw error;
-  }
-  const clusters: number[] = [];
-  for (let cluster = window.first; cluster < window.end; cluster++)
-    if (map.kind(cluster) === "data") clusters.push(cluster);
-  const pieces = yield* readEach(clusters.map((cluster) => ({ offset: map.offset(cluster), length: map.clusterSize })));
-  return clusters.map((cluster, at) => [cluster, clusterOf(pieceAt(pieces, at), map.clusterSize)] as const);
+  const pieces = yield* tryReadWindow(window, scratch);
+  return pieces === undefined ? yield* readEachCluster(map, window) : storedIn(map, window, pieces);
 }
 
 /**
