@@ -7,7 +7,7 @@ import { build } from "esbuild";
 const here = fileURLToPath(new URL("./", import.meta.url));
 
 /** Modules of Node that many calls do not need, and that take longer to load than such a call runs. */
-const LAZY = ["node:child_process", "node:crypto", "node:worker_threads", "node:zlib"];
+const LAZY = ["node:child_process", "node:crypto", "node:os", "node:worker_threads", "node:zlib"];
 
 /** Loads each module of {@link LAZY} when something of it is used first. */
 const lazyModules = {
@@ -16,23 +16,22 @@ const lazyModules = {
     onResolve({ filter: new RegExp(`^(${LAZY.join("|")})$`) }, ({ path, namespace }) =>
       namespace === "lazy" ? { path, external: true } : { path, namespace: "lazy" },
     );
-    onLoad({ filter: /.*/, namespace: "lazy" }, async ({ path }) => {
-      const names = JSON.stringify(Object.keys((await import(path)).default));
-      // The module is kept: each call of `require` looks it up anew, which takes longer than the CRC-32 of a cluster.
-      const get = `get: () => (loaded ??= require("${path}"))[name]`;
-      const contents = `let loaded; for (const name of ${names}) Object.defineProperty(exports, name, { enumerable: true, ${get} });`;
-      return { contents };
-    });
+    // esbuild copies the names of a module, but leaves what it inherits: names are looked up, and the module is loaded, when they are used.
+    onLoad({ filter: /.*/, namespace: "lazy" }, ({ path }) => ({
+      contents: `let loaded; const get = (_, name) => (loaded ??= require("${path}"))[name];
+module.exports = Object.create(new Proxy({}, { get }));`,
+    }));
   },
 };
 
-/** Leaves the library for progress bars out of the commands, which show none in a short call. */
-const progressBars = {
-  name: "progress-bars",
+/** Leaves out of the commands what most calls do not need: the library for progress bars, and repairs. */
+const rareParts = {
+  name: "rare-parts",
   setup({ onResolve }) {
-    onResolve({ filter: /^cli-progress$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "../progress-bars.cjs", external: true } : undefined,
-    );
+    onResolve({ filter: /^cli-progress$|\/repair-file\.ts$/ }, ({ kind, path }) => {
+      const file = path === "cli-progress" ? "progress-bars" : "repair-file";
+      return kind === "dynamic-import" ? { path: `../${file}.cjs`, external: true } : undefined;
+    });
   },
 };
 
@@ -62,6 +61,9 @@ const compareThreads = {
   },
 };
 
+/** The clock that needs no module: `performance` is one, which takes longer to load than to be asked in a short call. */
+const CLOCK = `"use strict"; const performance = { now() { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; } };`;
+
 const options = {
   bundle: true,
   platform: "node",
@@ -70,7 +72,8 @@ const options = {
   minifyWhitespace: true,
   minifySyntax: true,
   logLevel: "warning",
-  plugins: [lazyModules, progressBars, commandFiles, compareThreads],
+  banner: { js: CLOCK },
+  plugins: [lazyModules, rareParts, commandFiles, compareThreads],
   // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
   supported: { "dynamic-import": false },
 };
@@ -79,6 +82,7 @@ rmSync(`${here}dist`, { recursive: true, force: true });
 for (const [entry, file] of [
   ["main", "qdb"],
   ["cli", "cli"],
+  ["info/repair-file", "repair-file"],
 ])
   await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
 const bars = {

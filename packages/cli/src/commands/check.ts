@@ -1,9 +1,7 @@
-import { type CheckSummary, checkQdb, type Finding, isQdbError } from "@qdb/format";
-import type { QdbEditor } from "@qdb/format/container";
+import { type CheckSummary, checkQdb, type Finding } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { nodeDigests, openFileSource } from "@qdb/io-node";
-import { warnOfGrowth } from "../files/commit-warnings.ts";
-import { about, openForRepair, requireFile, warnOfMirror } from "../files/open-qdb.ts";
+import { about, requireFile, warnOfMirror } from "../files/open-qdb.ts";
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
 
@@ -64,25 +62,10 @@ async function readFindings(path: string, call: Call, found: (finding: Finding) 
   });
 }
 
-/** Codes of errors that do not mean that the content of the file is damaged. */
-const NO_DAMAGE = ["ABORTED", "IO", "LOCKED", "NOT_FOUND", "NOT_SUPPORTED", "POISONED", "SHORT_READ", "USAGE"] as const;
-
 async function repair(path: string, call: Call): Promise<CheckSummary> {
-  let editor: QdbEditor;
-  try {
-    editor = await openForRepair(path);
-  } catch (error) {
-    if (isQdbError(error, ...NO_DAMAGE)) throw error;
-    return checkOnly(path, call, error);
-  }
-  return closing(editor, async () => {
-    const report = await editor.repair();
-    const printer = checkPrinter(path, call);
-    for (const { finding, repaired } of report.findings()) printer.finding(finding, repaired);
-    printer.end(report.summary);
-    warnOfGrowth(path, report.growth);
-    return report.summary;
-  });
+  // A file of its own, since it has all that commits need, which takes longer to compile than most checks run.
+  const { repairFile } = await import("../info/repair-file.ts");
+  return repairFile(path, call, (why) => checkOnly(path, call, why));
 }
 
 /**

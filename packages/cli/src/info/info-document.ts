@@ -165,7 +165,10 @@ function storedSpace(
 ): Pick<BitmapInfo, "stored_clusters" | "stored_bytes"> {
   if (map === undefined) return { stored_clusters: undefined, stored_bytes: undefined };
   let clusters = 0;
-  for (let cluster = 0; cluster < map.count; cluster++) if (map.offset(cluster) !== 0) clusters++;
+  for (let cluster = 0, end = 0; cluster < map.count; cluster = end) {
+    end = map.runEnd(cluster);
+    if (map.offset(cluster) !== 0) clusters += end - cluster;
+  }
   const area = map.count * (L1_ENTRY.size + (form === "full" ? L1_CHECKSUM.size : 0));
   return { stored_clusters: clusters, stored_bytes: (clusters + Math.ceil(area / clusterSize)) * clusterSize };
 }

@@ -1,0 +1,30 @@
+// Short calls load no module of Node that takes longer to load than they run.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { qdb, runQdb, temporaryDirectory } from "./built.ts";
+
+const SLOW = ["child_process", "crypto", "perf_hooks", "stream", "worker_threads", "zlib"];
+
+test("qdb info of a file without bitmaps loads nothing slow, with bitmaps it loads zlib only", () => {
+  const directory = temporaryDirectory();
+  const file = join(directory, "file.qdb");
+  const hook = join(directory, "hook.cjs");
+  // What Node loads before the command differs from version to version.
+  const program = `const before = process.moduleLoadList.slice();
+process.on("exit", () => {
+  const loaded = process.moduleLoadList.filter((name) => !before.includes(name)).map((name) => name.replace("NativeModule ", ""));
+  require("node:fs").writeSync(2, JSON.stringify(loaded));
+});`;
+  writeFileSync(hook, program);
+  const loaded = (): string[] => {
+    const { status, stderr } = runQdb(["info", file], { env: { NODE_OPTIONS: `--require ${hook}` } });
+    expect(status).toBe(0);
+    return JSON.parse(stderr).filter((name: string) => SLOW.includes(name));
+  };
+  qdb("create", file);
+  expect(loaded()).toEqual([]);
+  qdb("bitmap", "--add", "--size=16T", "-g64K", "--mark-all", file, "full");
+  qdb("bitmap", "--add", "--size=1M", "--mark=0+64K", file, "small");
+  expect(loaded().filter((name) => name !== "zlib" && name !== "stream")).toEqual([]);
+});
