@@ -8,7 +8,7 @@ import { maxBitmapBytesOf } from "../limits.ts";
 import { type Plan, tryReadRange } from "../ports/plan.ts";
 import { wordsOfCluster } from "./cluster-bytes.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import type { DerivedClusters } from "./derived-clusters.ts";
+import { CHANGE_KIND, type Compute, DerivedClusters } from "./derived-clusters.ts";
 import { type Base, type ChangeOptions, type ClusterBitsOptions, ReadableClusters } from "./readable-clusters.ts";
 
 /** How a cluster is to be stored. "kept": it stays where the cluster map has it, with its checksum. */
@@ -62,14 +62,22 @@ export class ClusterBits extends ReadableClusters {
     return this.#version;
   }
 
-  /**
-   * Sets pages; undefined for a cluster that is computed by `derived`, or else is in the file. The caller does not change their words any
-   * more.
-   */
-  set(pages: Iterable<readonly [cluster: number, page: Page | undefined]>, derived = this.derived): void {
+  /** Sets pages. The caller does not change their words any more. */
+  set(pages: Iterable<readonly [cluster: number, page: Page]>): void {
     this.#version++;
-    this.derived = derived;
     for (const [cluster, page] of pages) this.held.set(cluster, page);
+  }
+
+  /** Makes of each cluster what `kinds` says, which has a {@link CHANGE_KIND} for each; `compute` computes those that are derived. */
+  change(kinds: Uint8Array, compute: Compute): void {
+    this.#version++;
+    if (kinds.includes(CHANGE_KIND.derived)) this.derived = new DerivedClusters(kinds, compute, this.derived);
+    for (let cluster = 0; cluster < kinds.length; cluster++) {
+      const kind = kinds[cluster];
+      if (kind === CHANGE_KIND.zeros) this.held.set(cluster, "zeros");
+      else if (kind === CHANGE_KIND.ones) this.held.set(cluster, "ones");
+      else if (kind === CHANGE_KIND.derived && this.held.page(cluster) !== undefined) this.held.set(cluster, undefined);
+    }
   }
 
   /** Makes all bits clean ("zeros") or dirty ("ones"). */

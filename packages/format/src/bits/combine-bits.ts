@@ -9,7 +9,7 @@ import type { Plan } from "../ports/plan.ts";
 import { atGranularity, type BitSource } from "./bit-source.ts";
 import { type Apply, ClusterBits } from "./cluster-bits.ts";
 import { roundsOf } from "./cluster-rounds.ts";
-import type { Compute } from "./derived-clusters.ts";
+import { CHANGE_KIND, type Compute } from "./derived-clusters.ts";
 import { putPage } from "./fill-clusters.ts";
 import type { ClusterBitsOptions } from "./readable-clusters.ts";
 import { Scratch } from "./scratch.ts";
@@ -17,21 +17,19 @@ import { Scratch } from "./scratch.ts";
 /** What a change makes of clusters: all zeros, all ones, or bits that are computed when they are needed. */
 class ClusterChange {
   readonly #bits: ClusterBits;
-  readonly #pages = new Map<number, Page | undefined>();
-  readonly #flags: Uint8Array;
+  readonly #kinds: Uint8Array;
 
   constructor(bits: ClusterBits) {
     this.#bits = bits;
-    this.#flags = new Uint8Array(bits.count);
+    this.#kinds = new Uint8Array(bits.count);
   }
 
-  set(cluster: number, page: "zeros" | "ones"): void {
-    this.#pages.set(cluster, page);
+  set(cluster: number, kind: "zeros" | "ones"): void {
+    this.#kinds[cluster] = kind === "zeros" ? CHANGE_KIND.zeros : CHANGE_KIND.ones;
   }
 
   derive(cluster: number): void {
-    this.#pages.set(cluster, undefined);
-    this.#flags[cluster] = 1;
+    this.#kinds[cluster] = CHANGE_KIND.derived;
   }
 
   /**
@@ -40,15 +38,15 @@ class ClusterChange {
    * @throws {QdbError} BAD_CHECKSUM
    */
   *prepare(compute: Compute): Plan<Apply> {
-    const isDerived = this.#flags.includes(1);
-    if (isDerived && !this.#bits.readsLater) {
+    if (!this.#bits.readsLater) {
       const { count, clusterSize } = this.#bits;
       const scratch = new Scratch();
-      for (const [first, end] of roundsOf(count, clusterSize, (cluster) => this.#flags[cluster] === 1))
+      const isDerived = (cluster: number): boolean => this.#kinds[cluster] === CHANGE_KIND.derived;
+      for (const [first, end] of roundsOf(count, clusterSize, isDerived))
         yield* compute(first, end, scratch.bytes((end - first) * clusterSize), scratch.part(0));
     }
     return () => {
-      this.#bits.set(this.#pages, isDerived ? this.#bits.derivedBy(this.#flags, compute) : undefined);
+      this.#bits.change(this.#kinds, compute);
       return this.#bits;
     };
   }

@@ -10,30 +10,37 @@ import type { Scratch } from "./scratch.ts";
  */
 export type Compute = (first: number, end: number, into: Uint8Array, scratch: Scratch) => Plan<void>;
 
+/** What a change makes of a cluster: a number of one byte, since there can be millions. Others stay as they are. */
+export const CHANGE_KIND = { derived: 1, zeros: 2, ones: 3 } as const;
+
 /** The clusters of a bitmap that a change computes, and those that changes before it compute. */
 export class DerivedClusters {
-  readonly #flags: Uint8Array;
+  readonly #kinds: Uint8Array;
   readonly #compute: Compute;
   readonly #before: DerivedClusters | undefined;
 
-  /** `flags` has a 1 for each cluster that `compute` computes. */
-  constructor(flags: Uint8Array, compute: Compute, before: DerivedClusters | undefined) {
-    this.#flags = flags;
+  /** `compute` computes those of `kinds`, a {@link CHANGE_KIND} for each cluster, that are derived. */
+  constructor(kinds: Uint8Array, compute: Compute, before: DerivedClusters | undefined) {
+    this.#kinds = kinds;
     this.#compute = compute;
     this.#before = before;
   }
 
   /** Whether a cluster is one of them. A resized bitmap can have more clusters. */
   has(cluster: number): boolean {
-    return this.#flags[cluster] === 1 || this.#before?.has(cluster) === true;
+    return this.#kinds[cluster] === CHANGE_KIND.derived || this.#before?.has(cluster) === true;
+  }
+
+  #isOwn(cluster: number): boolean {
+    return byteAt(this.#kinds, cluster) === CHANGE_KIND.derived;
   }
 
   /** Computes the clusters [first, end), all of which are derived. */
   *compute(first: number, end: number, into: Uint8Array, scratch: Scratch): Plan<void> {
     const clusterSize = into.length / (end - first);
     for (let at = first, next = first; at < end; at = next) {
-      const isOwn = byteAt(this.#flags, at) === 1;
-      next = alignedEnd(at, end, end - first, (cluster) => (byteAt(this.#flags, cluster) === 1) === isOwn);
+      const isOwn = this.#isOwn(at);
+      next = alignedEnd(at, end, end - first, (cluster) => this.#isOwn(cluster) === isOwn);
       const part = into.subarray((at - first) * clusterSize, (next - first) * clusterSize);
       if (isOwn) yield* this.#compute(at, next, part, scratch.part(0));
       else if (this.#before === undefined) throw new Error("a cluster is computed that no change derives");

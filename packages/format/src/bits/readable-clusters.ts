@@ -8,7 +8,7 @@ import type { Limits } from "../limits.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { BitSource } from "./bit-source.ts";
 import type { ClusterMap } from "./cluster-map.ts";
-import { type Compute, DerivedClusters } from "./derived-clusters.ts";
+import type { DerivedClusters } from "./derived-clusters.ts";
 import { addToRuns, type ClusterRun, fillStored, putPage } from "./fill-clusters.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -130,11 +130,6 @@ export abstract class ReadableClusters implements BitSource {
   /** Whether a cluster map has the same number of bits in a cluster as these bits. */
   protected isWholeIn(map: ClusterMap, cluster: number): boolean {
     return map.bitCount === this.bitCount || this.rangeOf(cluster + 1).first <= Math.min(map.bitCount, this.bitCount);
-  }
-
-  /** Returns the clusters that are computed from now on; those before them still are. */
-  derivedBy(flags: Uint8Array, compute: Compute): DerivedClusters {
-    return new DerivedClusters(flags, compute, this.derived);
   }
 
   /**

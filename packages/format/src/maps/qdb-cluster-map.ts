@@ -11,6 +11,7 @@ import {
   isContradictory,
   L1_CHECKSUM,
   L1_ENTRY,
+  L1Runs,
   l1AreaSize,
   l1EntryOffset,
   l1Kind,
@@ -18,6 +19,9 @@ import {
   l1Problem,
   l1RunEnd,
 } from "../records/l1.ts";
+
+/** The runs of fewer entries are not kept, but found each time. */
+const MIN_RUNS = 64;
 
 /** Properties of a file that all cluster maps of the file share. */
 export interface MapContext {
@@ -37,6 +41,7 @@ export class QdbClusterMap implements ClusterMap {
   readonly #view: DataView;
   readonly #start: number;
   readonly #context: MapContext;
+  #runs: L1Runs | undefined;
 
   /** The L1 area begins at byte `start` of `view`. Several L1 areas may be in one view, since each view takes memory. */
   constructor(entry: BitmapEntry, view: DataView, start: number, context: MapContext) {
@@ -113,7 +118,10 @@ export class QdbClusterMap implements ClusterMap {
    * stored one behind the other.
    */
   runEnd(cluster: number, end: number = this.count): number {
-    return l1RunEnd(this.#view, this.#start, cluster, Math.min(end, this.count), this.clusterSize);
+    const { count, clusterSize } = this;
+    if (count < MIN_RUNS) return l1RunEnd(this.#view, this.#start, cluster, Math.min(end, count), clusterSize);
+    this.#runs ??= new L1Runs(this.#view, this.#start, count, clusterSize);
+    return Math.min(end, this.#runs.end(cluster));
   }
 
   /** Returns the CRC-32s of all clusters, as big-endian numbers; undefined in draft form, which has no checksums. */

@@ -1,3 +1,4 @@
+import { wordAt } from "../elements.ts";
 import type { Problem } from "../errors.ts";
 import { u32, u64, viewOf } from "../layout/fields.ts";
 import { align8, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "../layout/numbers.ts";
@@ -66,11 +67,55 @@ export function l1Offset(view: DataView, at: number): number {
 }
 
 /**
- * Returns the index after the last entry of the run that begins with entry `from` of an L1 area at byte `area` of a view: entries that are equal, if they have no
- * offset, or else whose offsets are a cluster apart and whose other bits are equal. Long runs are common, and a rule of one entry holds for all of a run.
+ * The runs of an L1 area: entries that are equal, if they have no offset, or else whose offsets are a cluster apart and whose other bits are
+ * equal. Long runs are common, and what is true of one entry is true of all of a run.
  */
-export function l1RunEnd(view: DataView, area: number, from: number, count: number, clusterSize: number): number {
-  let at = area + l1EntryOffset(from, count);
+export class L1Runs {
+  /** The index after the last entry of each run. */
+  readonly #ends: Uint32Array;
+  /** The run that was looked up last, since runs are looked up in order. */
+  #last = 0;
+
+  /** Finds the runs of `count` entries at byte `start` of a view. */
+  constructor(view: DataView, start: number, count: number, clusterSize: number) {
+    let ends = new Uint32Array(16);
+    let runs = 0;
+    for (let end = 0; end < count; ) {
+      end = l1RunEnd(view, start, end, count, clusterSize);
+      if (runs === ends.length) {
+        const longer = new Uint32Array(runs * 2);
+        longer.set(ends);
+        ends = longer;
+      }
+      ends[runs++] = end;
+    }
+    this.#ends = ends.slice(0, runs);
+  }
+
+  /** Returns the index after the last entry of the run that has an entry. @throws {RangeError} if there is no such entry */
+  end(entry: number): number {
+    const ends = this.#ends;
+    const isPast = (run: number): boolean => entry >= wordAt(ends, run);
+    const isBefore = (run: number): boolean => run > 0 && entry < wordAt(ends, run - 1);
+    if (this.#last + 1 < ends.length && isPast(this.#last)) this.#last++;
+    if (isPast(this.#last) || isBefore(this.#last)) {
+      let low = 0;
+      let high = ends.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (isPast(middle)) low = middle + 1;
+        else high = middle;
+      }
+      if (low === ends.length) throw new RangeError(`L1 entry ${entry} was asked for`);
+      this.#last = low;
+    }
+    return wordAt(ends, this.#last);
+  }
+}
+
+/** Returns the index after the last entry of the run that begins with entry `from`, of `count` entries at byte `start` of a view. */
+export function l1RunEnd(view: DataView, start: number, from: number, count: number, clusterSize: number): number {
+  let at = start + l1EntryOffset(from, count);
   const high = view.getUint32(at);
   const step = l1Offset(view, at) === 0 ? 0 : clusterSize;
   // Past 2^32 the sum is no lower half of an entry, and the run ends.
