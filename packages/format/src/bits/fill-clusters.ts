@@ -37,8 +37,7 @@ export function* fillStored(
   for (const [first, end] of runs) {
     for (let from = first, to = first; from < end; from = to) {
       const offset = map.offset(from);
-      do to++;
-      while (to < end && map.offset(to) === offset + (to - from) * clusterSize);
+      to = map.runEnd?.(from, end) ?? from + 1;
       ranges.push({ offset, length: (to - from) * clusterSize, into: partOf(from, to) });
     }
   }

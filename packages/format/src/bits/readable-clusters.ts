@@ -101,25 +101,32 @@ export abstract class ReadableClusters implements BitSource {
     return this.held.page(cluster) === undefined && this.derived?.has(cluster) === true;
   }
 
-  /** Whether a cluster is stored in the file, and has the bits that are stored. */
-  isAsStored(cluster: number): boolean {
-    const base = this.base;
-    if (base === undefined || base instanceof Bitmap || this.held.page(cluster) !== undefined) return false;
-    return this.derived?.has(cluster) !== true && base.kind(cluster) === "data";
-  }
-
-  /** Returns the cluster after those from `cluster` on for which {@link isAsStored}; `cluster` if there is none. */
-  asStoredEnd(cluster: number): number {
+  /**
+   * Returns the cluster after those from `cluster` on, before `limit`, that are stored in the file and have the bits that are stored;
+   * `cluster` if there is none.
+   */
+  asStoredEnd(cluster: number, limit: number = this.count): number {
+    const { base } = this;
+    if (base === undefined || base instanceof Bitmap) return cluster;
     let end = cluster;
-    while (end < this.count && this.isAsStored(end)) end++;
+    while (end < limit && this.#isUnread(end) && base.kind(end) === "data") {
+      const runEnd = base.runEnd?.(end, limit) ?? end + 1;
+      do end++;
+      while (end < runEnd && this.#isUnread(end));
+    }
     return end;
   }
 
-  /** Returns the CRC-32 of a cluster in the file, whatever bits it has now; undefined if the file has none, or fewer bits in it. */
-  storedChecksum(cluster: number): number | undefined {
+  /** Whether a cluster has the bits of `base`. */
+  #isUnread(cluster: number): boolean {
+    return this.held.page(cluster) === undefined && this.derived?.has(cluster) !== true;
+  }
+
+  /** Whether a cluster is stored in the file with a CRC-32, whatever bits it has now. False if the file has fewer bits in it. */
+  isStoredWith(cluster: number, checksum: number): boolean {
     const { base } = this;
-    if (base === undefined || base instanceof Bitmap || !this.isWholeIn(base, cluster)) return undefined;
-    return base.kind(cluster) === "data" ? base.checksum?.(cluster) : undefined;
+    if (base === undefined || base instanceof Bitmap || !this.isWholeIn(base, cluster)) return false;
+    return base.checksum?.(cluster) === checksum && base.kind(cluster) === "data";
   }
 
   /** Reads runs of clusters as they are stored. See {@link fillStored}. */
@@ -144,10 +151,15 @@ export abstract class ReadableClusters implements BitSource {
     const stored: ClusterRun[] = [];
     const computed: ClusterRun[] = [];
     // What is in memory is taken before anything is read, so that all bits are of one moment.
-    for (let cluster = first; cluster < end; cluster++) {
-      const page = this.#inMemory(cluster);
-      if (page === undefined) addToRuns(this.isDerived(cluster) ? computed : stored, cluster);
-      else putPage(page, this.bitsIn(cluster), partOf(cluster, cluster + 1));
+    for (let cluster = first, next = first; cluster < end; cluster = next) {
+      next = this.asStoredEnd(cluster, end);
+      if (next > cluster) stored.push([cluster, next]);
+      else {
+        next = cluster + 1;
+        const page = this.#inMemory(cluster);
+        if (page === undefined) addToRuns(computed, cluster);
+        else putPage(page, this.bitsIn(cluster), partOf(cluster, next));
+      }
     }
     if (stored.length > 0) yield* fillStored(storedMap(this.base), stored, partOf);
     const { derived } = this;
@@ -156,14 +168,15 @@ export abstract class ReadableClusters implements BitSource {
     if (end === this.count) clearBytesFrom(partOf(end - 1, end), this.bitsIn(end - 1));
   }
 
-  /** Returns the page of a cluster; undefined if it has to be read from the file or computed. */
+  /** Returns the page of a cluster that is not as it is stored; undefined if it has to be computed. */
   #inMemory(cluster: number): Page | undefined {
     const page = this.held.page(cluster);
     if (page !== undefined) return page;
     if (this.derived?.has(cluster) === true) return undefined;
     if (this.base instanceof Bitmap) return this.base.pageAt(this.rangeOf(cluster));
     const kind = this.kindOf(cluster);
-    return kind === "words" ? undefined : kind;
+    if (kind === "words") throw new Error("a stored cluster is not read");
+    return kind;
   }
 
   /** Returns the words of a cluster, which are the caller's. Keeps nothing that it reads. @throws {QdbError} as {@link readInto} */

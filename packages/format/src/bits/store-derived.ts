@@ -143,8 +143,7 @@ class ComputedRun {
   *findSame(scratch: Scratch): Plan<ReadonlySet<number>> {
     const same = new Set<number>();
     for (const [at, found] of this.#found.entries())
-      if (typeof found === "number" && this.#bits.storedChecksum(this.#first + at) === found)
-        same.add(this.#first + at);
+      if (typeof found === "number" && this.#bits.isStoredWith(this.#first + at, found)) same.add(this.#first + at);
     if (same.size === 0) return same;
     const runs: ClusterRun[] = [];
     for (const cluster of same) addToRuns(runs, cluster);

@@ -1,8 +1,9 @@
-import { wordAt } from "../elements.ts";
+import { numberAt } from "../elements.ts";
 import type { Problem } from "../errors.ts";
 import { u32, u64, viewOf } from "../layout/fields.ts";
 import { align8, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
+import { lowerBound, NumberList } from "../number-list.ts";
 import type { Form } from "./header.ts";
 
 /** An L1 entry, which is a Standard Cluster Descriptor of qcow2: spec §4. */
@@ -72,44 +73,18 @@ export function l1Offset(view: DataView, at: number): number {
  */
 export class L1Runs {
   /** The index after the last entry of each run. */
-  readonly #ends: Uint32Array;
-  /** The run that was looked up last, since runs are looked up in order. */
-  #last = 0;
+  readonly #ends: Float64Array;
 
   /** Finds the runs of `count` entries at byte `start` of a view. */
   constructor(view: DataView, start: number, count: number, clusterSize: number) {
-    let ends = new Uint32Array(16);
-    let runs = 0;
-    for (let end = 0; end < count; ) {
-      end = l1RunEnd(view, start, end, count, clusterSize);
-      if (runs === ends.length) {
-        const longer = new Uint32Array(runs * 2);
-        longer.set(ends);
-        ends = longer;
-      }
-      ends[runs++] = end;
-    }
-    this.#ends = ends.slice(0, runs);
+    const ends = new NumberList();
+    for (let end = 0; end < count; ends.push(end)) end = l1RunEnd(view, start, end, count, clusterSize);
+    this.#ends = ends.array();
   }
 
   /** Returns the index after the last entry of the run that has an entry. @throws {RangeError} if there is no such entry */
   end(entry: number): number {
-    const ends = this.#ends;
-    const isPast = (run: number): boolean => entry >= wordAt(ends, run);
-    const isBefore = (run: number): boolean => run > 0 && entry < wordAt(ends, run - 1);
-    if (this.#last + 1 < ends.length && isPast(this.#last)) this.#last++;
-    if (isPast(this.#last) || isBefore(this.#last)) {
-      let low = 0;
-      let high = ends.length;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (isPast(middle)) low = middle + 1;
-        else high = middle;
-      }
-      if (low === ends.length) throw new RangeError(`L1 entry ${entry} was asked for`);
-      this.#last = low;
-    }
-    return wordAt(ends, this.#last);
+    return numberAt(this.#ends, lowerBound(this.#ends, entry + 1));
   }
 }
 
