@@ -318,3 +318,37 @@ test("bits that do not fit the memory that is allowed are LIMIT, and what fits i
   expect(bits.equals(stored)).toBe(true);
   expect(runSync(editor.edits.findChanges(), bytesSource(store.bytes))).toBeUndefined();
 });
+
+test("many combinations in one commit, of two bitmaps with each other, take time in proportion to their number", async () => {
+  const size = 512 * 20_000;
+  const start = { a: plain(size, [3, 5000]), b: plain(size, [7, 19_999]) };
+  for (const readsLater of [false, true]) {
+    const store = new MemoryStore(fileOf({ a: libraryBitmap(start.a), b: libraryBitmap(start.b) }));
+    const editor = await openEditor(store, { readsLater });
+    const { edits } = editor;
+    const expected = { a: start.a.bits.slice(), b: start.b.bits.slice() };
+    for (let round = 0; round < 300; round++) {
+      const [to, from] = round % 2 === 0 ? (["a", "b"] as const) : (["b", "a"] as const);
+      const how = round % 3 === 0 ? "xor" : "merge";
+      await editor.read(edits[how](to, edits.source(from)));
+      expected[to] = expected[to].map((bit, at) =>
+        how === "xor" ? bit ^ Number(expected[from][at]) : bit | Number(expected[from][at]),
+      );
+      if (round % 50 === 0) await editor.read(edits.invert(to));
+      if (round % 50 === 0) expected[to] = expected[to].map((bit) => 1 - bit);
+    }
+    await editor.commit();
+    const stored = await openEditor(store);
+    for (const name of ["a", "b"] as const) {
+      const bits = await stored.bits(name);
+      const wrong = expected[name].findIndex((bit, at) => bits.isDirty(at) !== (bit === 1));
+      expect([readsLater, name, wrong]).toEqual([readsLater, name, -1]);
+    }
+  }
+});
+
+function plain(size: number, dirty: readonly number[]): Plain {
+  const bits = new Uint8Array(bitsOf(size, 512));
+  for (const bit of dirty) bits[bit] = 1;
+  return { size, granularity: 512, bits };
+}

@@ -4,7 +4,10 @@ import type { BitmapShape, BitRange } from "../bitmap/shape.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { Scratch } from "./scratch.ts";
 
-/** Bits that are combined into a bitmap. They are read range by range, and only where the combination needs them. */
+/**
+ * Bits that are combined into a bitmap. They are read range by range, and only where the combination needs them. They are read when the
+ * result is stored, too, and must not change before that.
+ */
 export interface BitSource extends BitmapShape {
   /** Number of bits. */
   readonly bitCount: number;

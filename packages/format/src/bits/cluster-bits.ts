@@ -68,16 +68,37 @@ export class ClusterBits extends ReadableClusters {
     for (const [cluster, page] of pages) this.held.set(cluster, page);
   }
 
-  /** Makes of each cluster what `kinds` says, which has a {@link CHANGE_KIND} for each; `compute` computes those that are derived. */
-  change(kinds: Uint8Array, compute: Compute): void {
+  /**
+   * Makes of each cluster what `kinds` says, which has a {@link CHANGE_KIND} for each. `compute` computes those that are derived, from
+   * clusters that are read or computed `work` times.
+   */
+  change(kinds: Uint8Array, compute: Compute, work: number): void {
     this.#version++;
-    if (kinds.includes(CHANGE_KIND.derived)) this.derived = new DerivedClusters(kinds, compute, this.derived);
+    if (kinds.includes(CHANGE_KIND.derived)) this.derived = new DerivedClusters(kinds, compute, work, this.derived);
     for (let cluster = 0; cluster < kinds.length; cluster++) {
       const kind = kinds[cluster];
       if (kind === CHANGE_KIND.zeros) this.held.set(cluster, "zeros");
       else if (kind === CHANGE_KIND.ones) this.held.set(cluster, "ones");
       else if (kind === CHANGE_KIND.derived && this.held.page(cluster) !== undefined) this.held.set(cluster, undefined);
     }
+  }
+
+  /**
+   * Computes the clusters that are computed when they are needed, and holds them. The bits stay the same.
+   * @throws {QdbError} BAD_CHECKSUM if a data cluster does not match its checksum; LIMIT as {@link requireMemory}
+   */
+  *hold(): Plan<void> {
+    const version = this.#version;
+    const found: (readonly [number, Uint32Array])[] = [];
+    for (let cluster = 0; cluster < this.count; cluster++) {
+      if (!this.isDerived(cluster)) continue;
+      this.requireMemory(found.length + 1);
+      found.push([cluster, yield* this.words(cluster)]);
+    }
+    // Otherwise an action has changed the bits meanwhile, and what was computed is of the bits before it.
+    if (this.#version !== version) return;
+    for (const [cluster, words] of found) this.held.setOwn(cluster, words);
+    this.derived = undefined;
   }
 
   /** Makes all bits clean ("zeros") or dirty ("ones"). */

@@ -11,7 +11,7 @@ import { type Apply, ClusterBits } from "./cluster-bits.ts";
 import { roundsOf } from "./cluster-rounds.ts";
 import { CHANGE_KIND, type Compute } from "./derived-clusters.ts";
 import { putPage } from "./fill-clusters.ts";
-import type { ClusterBitsOptions } from "./readable-clusters.ts";
+import { type ClusterBitsOptions, ReadableClusters } from "./readable-clusters.ts";
 import { Scratch } from "./scratch.ts";
 
 /** What a change makes of clusters: all zeros, all ones, or bits that are computed when they are needed. */
@@ -37,7 +37,7 @@ class ClusterChange {
    * not the commit.
    * @throws {QdbError} BAD_CHECKSUM
    */
-  *prepare(compute: Compute): Plan<Apply> {
+  *prepare(compute: Compute, work: number): Plan<Apply> {
     if (!this.#bits.readsLater) {
       const { count, clusterSize } = this.#bits;
       const scratch = new Scratch();
@@ -46,10 +46,23 @@ class ClusterChange {
         yield* compute(first, end, scratch.bytes((end - first) * clusterSize), scratch.part(0));
     }
     return () => {
-      this.#bits.change(this.#kinds, compute);
+      this.#bits.change(this.#kinds, compute, work);
       return this.#bits;
     };
   }
+}
+
+/**
+ * A change after which clusters are read or computed more often than this for one cluster has them computed before: in a row of combinations
+ * of two bitmaps with each other, the number would double with each.
+ */
+const MAX_WORK = 16;
+
+/** Returns how often clusters of bits are read or computed for one of a change. Computes them now if that is too often. */
+function* boundedWork(...bits: readonly ReadableClusters[]): Plan<number> {
+  const sum = (): number => bits.reduce((total, { work }) => total + work, 1);
+  if (sum() > MAX_WORK) for (const one of bits) if (one instanceof ClusterBits) yield* one.hold();
+  return sum();
 }
 
 /**
@@ -59,6 +72,7 @@ class ClusterChange {
  */
 export function* prepareCombination(bits: ClusterBits, how: Combination, given: BitSource): Plan<Apply> {
   requireCombinable(how, bits, given);
+  const work = yield* boundedWork(bits, ...(given instanceof ReadableClusters ? [given] : []));
   const source = atGranularity(given, bits.granularity, isRoundedInward(how));
   const before = bits.fork();
   const change = new ClusterChange(bits);
@@ -76,7 +90,7 @@ export function* prepareCombination(bits: ClusterBits, how: Combination, given: 
       const part = into.subarray((from - first) * bits.clusterSize, (to - first) * bits.clusterSize);
       combineBytes(how, part, page, range.end - range.first);
     }
-  });
+  }, work);
 }
 
 /** Returns the bits of the clusters [first, end). */
@@ -97,6 +111,7 @@ function* partsOf(
 
 /** Prepares to invert every bit. @throws {QdbError} BAD_CHECKSUM, unless the bits are read later */
 export function* prepareInversion(bits: ClusterBits): Plan<Apply> {
+  const work = yield* boundedWork(bits);
   const before = bits.fork();
   const change = new ClusterChange(bits);
   for (let cluster = 0; cluster < bits.count; cluster++) {
@@ -108,7 +123,7 @@ export function* prepareInversion(bits: ClusterBits): Plan<Apply> {
     yield* before.readInto(first, end, into, scratch);
     const range = runOf(before, first, end);
     invertBytes(into, range.end - range.first);
-  });
+  }, work);
 }
 
 /**
@@ -117,6 +132,7 @@ export function* prepareInversion(bits: ClusterBits): Plan<Apply> {
  */
 export function* prepareGranularity(bits: ClusterBits, granularity: number, options: ClusterBitsOptions): Plan<Apply> {
   if (granularity === bits.granularity) return () => bits;
+  const work = yield* boundedWork(bits);
   const source = atGranularity(bits.fork(), granularity, false);
   const result = ClusterBits.uniform({ size: bits.size, granularity }, "zeros", options);
   const change = new ClusterChange(result);
@@ -131,7 +147,7 @@ export function* prepareGranularity(bits: ClusterBits, granularity: number, opti
       const part = into.subarray((from - first) * result.clusterSize, (to - first) * result.clusterSize);
       putPage(yield* source.page(range, scratch), range.end - range.first, part);
     }
-  });
+  }, work);
 }
 
 /**

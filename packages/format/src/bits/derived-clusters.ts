@@ -18,9 +18,15 @@ export class DerivedClusters {
   readonly #kinds: Uint8Array;
   readonly #compute: Compute;
   readonly #before: DerivedClusters | undefined;
+  /** How often clusters are read or computed for one of these, at most. */
+  readonly work: number;
 
-  /** `compute` computes those of `kinds`, a {@link CHANGE_KIND} for each cluster, that are derived. */
-  constructor(kinds: Uint8Array, compute: Compute, before: DerivedClusters | undefined) {
+  /**
+   * `compute` computes those of `kinds`, a {@link CHANGE_KIND} for each cluster, that are derived, from clusters that are read or computed
+   * `work` times.
+   */
+  constructor(kinds: Uint8Array, compute: Compute, work: number, before: DerivedClusters | undefined) {
+    this.work = work;
     this.#kinds = kinds;
     this.#compute = compute;
     this.#before = before;

@@ -197,6 +197,11 @@ export abstract class ReadableClusters implements BitSource {
     return sliceWords(wordsOfBytes(bytes), range.first - first * bits, range.end - first * bits);
   }
 
+  /** How often clusters are read or computed for one of these bits, at most. */
+  get work(): number {
+    return this.derived?.work ?? 1;
+  }
+
   /** Whether there can be clusters for which {@link isDerived}. */
   get hasDerived(): boolean {
     return this.derived !== undefined;
