@@ -1,6 +1,5 @@
 // Bits as files have them, in bytes with the least significant bit first (spec §1), and as this room holds them.
 import { byteAt } from "../elements.ts";
-import { outsideSlots } from "../kernels/slots.ts";
 import { type Combination, combineLong } from "./combination.ts";
 import { clearFrom, type Page, pageOfWords, wordsOfPage } from "./page.ts";
 import * as kernel from "./words.ts";
@@ -30,11 +29,6 @@ export function countWords(words: Uint32Array): number {
 /** Whether words have a bit, and it is set. */
 export function hasBit(words: Uint32Array, bit: number): boolean {
   return bit >= 0 && bit < words.length * 32 && kernel.nextBit(words, bit, bit + 1, true) === bit;
-}
-
-/** Returns bytes of a view that can be kept: they stay as they are when bitmaps are made or freed. */
-export function keptBytes(bytes: Uint8Array): Uint8Array {
-  return outsideSlots(bytes);
 }
 
 /** Returns the bits [first, end) of words as words, the first of them as bit 0: a view if there is one, otherwise a copy. */

@@ -1,4 +1,4 @@
-import { bytesOfWords, keptBytes } from "../bitmap/bit-bytes.ts";
+import { bytesOfWords } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
 import { equalPages, fillPage, type Page, pageOfWords, resizedPage } from "../bitmap/page.ts";
 import type { PageTable } from "../bitmap/page-table.ts";
@@ -12,7 +12,7 @@ import { CHANGE_KIND, type Compute, DerivedClusters } from "./derived-clusters.t
 import { type Base, type ChangeOptions, type ClusterBitsOptions, ReadableClusters } from "./readable-clusters.ts";
 
 /** How a cluster is to be stored. "kept": it stays where the cluster map has it, with its checksum. */
-export type ClusterToStore<T = Uint8Array> = "kept" | "zeros" | "ones" | T;
+export type ClusterToStore<T> = "kept" | "zeros" | "ones" | T;
 
 /** Makes a change that was prepared, and cannot fail. Returns the bits after it, which may be another object. */
 export type Apply = () => ClusterBits;
@@ -211,12 +211,10 @@ export class ClusterBits extends ReadableClusters {
     return false;
   }
 
-  /** Returns how a cluster is to be stored. The bytes are for reading only, valid until the bits change. */
-  toStore(cluster: number): ClusterToStore {
-    return this.storedAs(cluster, keptBytes);
-  }
-
-  /** Returns the same as {@link toStore}, but what `use` makes of the bytes, which are valid during the call. */
+  /**
+   * Returns how a cluster that is not computed is to be stored: for bytes, what `use` makes of them. They are for reading only, and valid
+   * during the call.
+   */
   storedAs<T>(cluster: number, use: (bytes: Uint8Array) => T): ClusterToStore<T> {
     const kind = this.kindOf(cluster);
     if (kind !== "words") return kind;

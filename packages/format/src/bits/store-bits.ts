@@ -1,3 +1,4 @@
+import { itemAt } from "../elements.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import type { Form } from "../records/header.ts";
@@ -75,14 +76,37 @@ export function storeBits(
     area: builder.bytes,
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
-      for (const [cluster, offset] of stored) {
-        const found = computed?.get(cluster) === "ones" ? "ones" : bits.toStore(cluster);
-        if (found === "zeros" || found === "kept")
-          throw new Error("the bits changed after space was allocated for them");
-        yield { offset, bytes: found === "ones" ? ones.bytes(cluster) : found };
+      for (let from = 0, to = 0; from < stored.length; from = to) {
+        to = endOfPiece(stored, from, clusterSize);
+        const [, offset] = itemAt(stored, from);
+        const bytes = new Uint8Array((to - from) * clusterSize);
+        for (let at = from; at < to; at++) {
+          const [cluster] = itemAt(stored, at);
+          const put = (found: Uint8Array): void => bytes.set(found, (at - from) * clusterSize);
+          const kind = computed?.get(cluster) === "ones" ? "ones" : bits.storedAs(cluster, put);
+          if (kind === "ones") put(ones.bytes(cluster));
+          else if (kind !== undefined) throw new Error("the bits changed after space was allocated for them");
+        }
+        yield { offset, bytes };
       }
     },
   };
+}
+
+/** Maximum number of bytes of clusters that are passed on as one chunk. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Returns the end of the piece of a list that is one chunk: clusters that follow each other in the file. */
+function endOfPiece(
+  stored: readonly (readonly [cluster: number, offset: number])[],
+  from: number,
+  clusterSize: number,
+): number {
+  const [, offset] = itemAt(stored, from);
+  const most = Math.min(stored.length, from + Math.max(1, CHUNK_BYTES / clusterSize));
+  let to = from + 1;
+  while (to < most && itemAt(stored, to)[1] === offset + (to - from) * clusterSize) to++;
+  return to;
 }
 
 /** Clusters of ones, for a file without all-ones clusters. All but the last have the same bytes, which are made once. */
