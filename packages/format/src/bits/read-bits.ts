@@ -128,8 +128,9 @@ export function* bitmapPlan(map: ClusterMap, options: Pick<BitOptions, "onProgre
     pushDirty: (range) => bitmap.markBits(range),
     pushClean: () => undefined,
   };
+  const scratch = new Scratch();
   for (const window of windows(map, { first: 0, end: map.bitCount }, LOAD_WINDOW_BYTES)) {
-    window.visit(yield* read(window.ranges), visitor);
+    window.visit(yield* read(scratch.ranges(window.ranges)), visitor);
     options.onProgress?.(window.endBit, map.bitCount);
   }
   return bitmap;

@@ -5,6 +5,7 @@ import type { Form } from "../records/header.ts";
 import { L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
 import { onesCluster } from "./cluster-bytes.ts";
+import { Scratch } from "./scratch.ts";
 import type { StoredClusters } from "./store-derived.ts";
 
 /** Allocates `length` bytes of space in the file. Returns the file offset of the space, a multiple of the cluster size. */
@@ -20,7 +21,7 @@ export interface StoredBits {
   readonly area: Uint8Array;
   /**
    * Yields the bytes to write: the L1 area and the data clusters, in the order in which their space was allocated. A cluster that is in the
-   * file already is left out.
+   * file already is left out. The bytes of a chunk are valid until the next one is asked for.
    */
   chunks(): Generator<FileChunk, void>;
 }
@@ -76,10 +77,11 @@ export function storeBits(
     area: builder.bytes,
     *chunks() {
       yield { offset: areaOffset, bytes: builder.bytes };
+      const scratch = new Scratch();
       for (let from = 0, to = 0; from < stored.length; from = to) {
         to = endOfPiece(stored, from, clusterSize);
         const [, offset] = itemAt(stored, from);
-        const bytes = new Uint8Array((to - from) * clusterSize);
+        const bytes = scratch.bytes((to - from) * clusterSize);
         for (let at = from; at < to; at++) {
           const [cluster] = itemAt(stored, at);
           const put = (found: Uint8Array): void => bytes.set(found, (at - from) * clusterSize);

@@ -25,6 +25,6 @@ export interface BitmapWrites {
   readonly l1Area?: Uint8Array;
   /** Data clusters to copy within the file. */
   readonly copies: readonly ClusterCopy[];
-  /** Returns everything else to write: the new L1 area and new data clusters. Each call generates the chunks again. */
+  /** Returns everything else to write: the new L1 area and new data clusters. Each call generates the chunks again, whose bytes are valid until the next one. */
   chunks(): Iterable<FileChunk>;
 }

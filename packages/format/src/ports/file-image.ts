@@ -12,6 +12,6 @@ export interface FileChunk {
 export interface FileImage {
   /** Length of the file in bytes. */
   readonly length: number;
-  /** Returns the chunks. Each call makes them anew. */
+  /** Returns the chunks. Each call makes them anew. The bytes of a chunk are valid until the next one is asked for. */
   chunks(): Iterable<FileChunk>;
 }

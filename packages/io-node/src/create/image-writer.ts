@@ -12,10 +12,11 @@ const PIECE = 2 ** 20;
 export function primaryOf(image: FileImage): Uint8Array {
   const chunks = image.chunks()[Symbol.iterator]();
   const first = chunks.next().value;
+  const header = first?.offset === 0 ? first.bytes.slice(0, HEADER_AREA_SIZE) : new Uint8Array(0);
   const next = chunks.next().value;
   chunks.return?.();
   const primary = new Uint8Array(Math.min(HEADER_AREA_SIZE, image.length, next?.offset ?? image.length));
-  if (first?.offset === 0) primary.set(first.bytes.subarray(0, primary.length));
+  primary.set(header.subarray(0, primary.length));
   return primary;
 }
 
