@@ -69,8 +69,10 @@ const options = {
   platform: "node",
   target: "node20.15",
   format: "cjs",
-  minifyWhitespace: true,
-  minifySyntax: true,
+  minify: true,
+  // With the short names a command is compiled in a tenth less time. `NODE_OPTIONS=--enable-source-maps` gives stacks their names back.
+  sourcemap: "linked",
+  sourcesContent: false,
   logLevel: "warning",
   banner: { js: CLOCK },
   plugins: [lazyModules, rareParts, commandFiles, compareThreads],

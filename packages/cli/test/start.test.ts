@@ -28,3 +28,10 @@ process.on("exit", () => {
   qdb("bitmap", "--add", "--size=1M", "--mark=0+64K", file, "small");
   expect(loaded().filter((name) => name !== "zlib" && name !== "stream")).toEqual([]);
 });
+
+test("the stack of an error has the names of the sources, where source maps are on", () => {
+  const env = { NODE_OPTIONS: "--enable-source-maps", QDB_DEBUG: "1" };
+  const { status, stderr } = runQdb(["info", join(temporaryDirectory(), "none")], { env });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^ +at openFileSource \(.*packages\/io-node\/src\/files\/file-source\.ts:\d+:\d+\)$/m);
+});
