@@ -114,8 +114,9 @@ describe("long images are compared by several threads", () => {
   const base = join(directory, "long.base");
   const current = join(directory, "long.current");
   const log = join(directory, "long.log");
-  const SIZE = 2 ** 29;
-  const STEP = 2 ** 26;
+  /** Long enough for a thread to start meanwhile, on a machine that is busy too. Holes take no space. */
+  const SIZE = 2 ** 32;
+  const STEP = 2 ** 29;
   beforeAll(() => {
     requirePeers("strace");
     for (const path of [base, current]) {
