@@ -172,16 +172,17 @@ const script = fc
       allOnes: fc.boolean(),
       commits: fc.array(fc.boolean(), { maxLength: 6 }),
       async: fc.boolean(),
+      readsLater: fc.boolean(),
     }),
   );
 
 test("pending bits and what is stored of them equal the plain model", async () => {
   await fc.assert(
-    fc.asyncProperty(script, async ({ target, source, steps, clusterBits, allOnes, commits, async }) => {
+    fc.asyncProperty(script, async ({ target, source, steps, clusterBits, allOnes, commits, async, readsLater }) => {
       const library = libraryBitmap(source);
       const file = fileOf({ a: libraryBitmap(target), b: library }, { clusterBits, allOnes });
       const memory = new MemoryStore(file);
-      const editor = await openEditor(async ? asyncStore(memory) : memory);
+      const editor = await openEditor(async ? asyncStore(memory) : memory, { readsLater });
       let plain = target;
       for (const [at, made] of steps.entries()) {
         const next = plainly(plain, source, made);
