@@ -1,9 +1,9 @@
 // What the parts of a script share: the disk, the states that its file may be in, the count of what was judged.
-import { hash } from "node:crypto";
 import { isQdbError, type QdbErrorCode } from "@qdb/format";
 import { QdbEditor, type SyncStore } from "@qdb/format/container";
 import { random, ZLIB } from "../store.ts";
 import { Disk } from "./disk.ts";
+import { FileIds } from "./file-ids.ts";
 import { isIn, type State, settled, stateOf } from "./judge.ts";
 import { PowerCuts } from "./power-cut.ts";
 import { type Dice, startFile } from "./start-file.ts";
@@ -44,10 +44,12 @@ export class Bench {
   states: readonly State[];
   /** A file that a power cut left in the last session, and its state. */
   wreck: (State & { readonly bytes: Uint8Array }) | undefined;
-  readonly #seen = new Map<string, View>();
+  /** The files that were read, and whether a power cut left them. */
+  readonly #seen = new Map<string, { readonly view: View; isState: boolean }>();
+  readonly #ids = new FileIds();
   readonly #bend: Bend;
   #names = 0;
-  #ids = 0;
+  #nextId = 0;
 
   constructor(seed: number, bend: Bend = (disk) => disk) {
     this.dice = random(seed);
@@ -99,13 +101,13 @@ export class Bench {
 
   /** Sets the ids that follow, so that two runs of one commit use the same. */
   setIds(first: number): void {
-    this.#ids = first;
+    this.#nextId = first;
   }
 
   /** A number for {@link setIds} that leaves room behind all that were used. */
   newIds(): number {
-    this.#ids += 256;
-    return this.#ids;
+    this.#nextId += 256;
+    return this.#nextId;
   }
 
   /** Opens a file for writing. @throws {QdbError} as the library does */
@@ -115,24 +117,35 @@ export class Bench {
 
   #newId(): Uint8Array {
     const id = new Uint8Array(16).fill(0x1d);
-    new DataView(id.buffer).setUint32(12, this.#ids++);
+    new DataView(id.buffer).setUint32(12, this.#nextId++);
     return id;
   }
 
   /** Reads a file that a power cut left; the same one only once. */
   lookOnce(bytes: Uint8Array): View {
-    const key = hash("sha1", bytes, "base64");
-    const known = this.#seen.get(key);
+    const seen = this.#look(bytes);
+    if (!seen.isState) this.outcome.states++;
+    seen.isState = true;
+    return seen.view;
+  }
+
+  /** Reads a file that no power cut left; the same one only once. */
+  look(bytes: Uint8Array): View {
+    return this.#look(bytes).view;
+  }
+
+  #look(bytes: Uint8Array): { readonly view: View; isState: boolean } {
+    const id = this.#ids.idOf(bytes);
+    const known = this.#seen.get(id);
     if (known !== undefined) return known;
-    this.outcome.states++;
-    const view = look(bytes);
-    this.#seen.set(key, view);
-    return view;
+    const seen = { view: look(bytes), isState: false };
+    this.#seen.set(id, seen);
+    return seen;
   }
 
   /** The state that the file shows now. */
   present(): State {
-    const view = this.lookOnce(this.disk.bytes);
+    const view = this.lookOnce(this.disk.cached);
     const state = stateOf(this.states, view);
     if (state === undefined) this.judge(isIn(this.state, view), "the file when it is opened");
     return { view, plain: settled((state ?? this.state).plain, view) };

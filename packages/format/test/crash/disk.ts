@@ -22,10 +22,8 @@ export type Pending =
 export interface Epoch {
   readonly durable: Uint8Array;
   readonly pending: readonly Pending[];
-  /** The file as a reader sees it at the end of the epoch. */
-  readonly cached: Uint8Array;
-  /** Whether a flush ended it that covered all that a reader sees. */
-  readonly isCovered: boolean;
+  /** The file as a reader sees it at the end of the epoch, where that ended with a flush that covered all of it. */
+  readonly covered?: Uint8Array;
 }
 
 /** An operation that fails: the n-th one from now that changes the file, or waits for it. */
@@ -51,9 +49,10 @@ export class Disk implements SyncStore {
   /** Whether the operation that was told to fail did. */
   failed = false;
 
+  /** `bytes` are not changed afterwards, by nobody. */
   constructor(bytes: Uint8Array, dice: () => number, { fixedSize = false }: { readonly fixedSize?: boolean } = {}) {
     this.fixedSize = fixedSize;
-    this.#durable = bytes.slice();
+    this.#durable = bytes;
     this.#cache = bytes.slice();
     this.#length = bytes.length;
     this.#dice = dice;
@@ -65,7 +64,12 @@ export class Disk implements SyncStore {
 
   /** The file as a reader sees it. */
   get bytes(): Uint8Array {
-    return this.#cache.slice(0, this.#length);
+    return this.cached.slice();
+  }
+
+  /** The same, in place: it is there only until the next operation. */
+  get cached(): Uint8Array {
+    return this.#cache.subarray(0, this.#length);
   }
 
   /** Whether the cache shows what the disk may not have. */
@@ -81,8 +85,7 @@ export class Disk implements SyncStore {
 
   /** What power cuts can meet since the last call, the present moment included. */
   epochs(): Epoch[] {
-    const present = { durable: this.#durable, pending: [...this.#pending], cached: this.bytes, isCovered: false };
-    const epochs = [...this.#epochs, present];
+    const epochs = [...this.#epochs, { durable: this.#durable, pending: [...this.#pending] }];
     this.#epochs = [];
     return epochs;
   }
@@ -105,25 +108,18 @@ export class Disk implements SyncStore {
 
   flushSync(): void {
     const share = this.#begin();
-    this.#epochs.push({
-      durable: this.#durable,
-      pending: this.#pending,
-      cached: this.bytes,
-      isCovered: share === undefined && !this.isStale,
-    });
+    const durable = this.#durable;
     const pending = this.#pending;
     this.#pending = [];
     if (share === undefined) {
-      this.#durable = stored(this.#durable, pending, () => true, this.#length);
+      this.#durable = stored(durable, pending, () => true, this.#length);
+      // Without a stale page, what a reader sees is what the disk has now.
+      this.#epochs.push({ durable, pending, ...(this.isStale ? {} : { covered: this.#durable }) });
       return;
     }
+    this.#epochs.push({ durable, pending });
     const keepsLength = this.#dice() < 0.5;
-    this.#durable = stored(
-      this.#durable,
-      pending,
-      () => this.#dice() < share,
-      keepsLength ? this.#length : this.#durable.length,
-    );
+    this.#durable = stored(durable, pending, () => this.#dice() < share, keepsLength ? this.#length : durable.length);
     for (const op of pending) if (op.kind === "page") this.#stale.add(op.page);
     // The length was not lost: it is written with the next flush.
     if (!keepsLength) this.#pending.push({ kind: "length", length: this.#length });
@@ -144,7 +140,7 @@ export class Disk implements SyncStore {
   replaceSync(image: FileImage): void {
     if (this.#begin() !== undefined) throw io("the file could not be replaced");
     const bytes = imageBytes(image);
-    this.#epochs.push({ durable: this.#durable, pending: this.#pending, cached: this.bytes, isCovered: false });
+    this.#epochs.push({ durable: this.#durable, pending: this.#pending });
     this.#durable = bytes;
     this.#cache = bytes.slice();
     this.#length = bytes.length;
@@ -215,7 +211,9 @@ function stored(durable: Uint8Array, pending: readonly Pending[], keeps: () => b
       end = op.length;
     }
   }
-  return result.slice(0, length).fill(0, Math.min(length, end));
+  // No copy of what nearly all files end with anyway.
+  const rest = result.length === length ? result : result.slice(0, length);
+  return rest.fill(0, Math.min(length, end));
 }
 
 /** Bytes of a disk with all that is pending on it. */

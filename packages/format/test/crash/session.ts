@@ -8,7 +8,6 @@ import type { PlainFile } from "./plain.ts";
 import { headersOf } from "./raw-file.ts";
 import { below } from "./start-file.ts";
 import { judgeRefusal, leftBroken, perform, type Step, stepOf } from "./step.ts";
-import { look } from "./view.ts";
 
 /** A handle, and the state that it opened. */
 interface Opened {
@@ -31,7 +30,7 @@ async function open(bench: Bench): Promise<Opened | undefined> {
   const options = { repair: bench.dice() < 0.5, acceptMirror: bench.dice() < 0.5 };
   for (;;) {
     const state = bench.present();
-    state.plain.isDoubtful = !options.acceptMirror && headersOf(bench.disk.bytes) === "mirror";
+    state.plain.isDoubtful = !options.acceptMirror && headersOf(bench.disk.cached) === "mirror";
     bench.newIds();
     let editor: QdbEditor;
     try {
@@ -39,7 +38,7 @@ async function open(bench: Bench): Promise<Opened | undefined> {
     } catch (error) {
       if (!isQdbError(error)) throw error;
       // A torn primary can have lost its magic: only a repair that was asked for takes the mirror then.
-      const hasMagic = Buffer.from(bench.disk.bytes.subarray(0, 4)).toString("latin1") === "QDB\0";
+      const hasMagic = Buffer.from(bench.disk.cached.subarray(0, 4)).toString("latin1") === "QDB\0";
       if (error.code !== "BAD_MAGIC" || options.repair || hasMagic)
         bench.judge(`it is refused with ${error.code}: ${error.message}`, "opening for writing");
       bench.count("refused: without magic");
@@ -85,7 +84,7 @@ function acknowledged(bench: Bench, opened: Opened, step: Step, isLoose: boolean
     bench.judge(`it is done, ${expected} was due`, step.text);
     return undefined;
   }
-  const seen = look(bench.disk.bytes);
+  const seen = bench.look(bench.disk.cached);
   bench.judge(isResult(expected, opened.state.view, seen, isLoose), step.text);
   if (step.kind === "repair") bench.judge(leftBroken(seen), step.text);
   bench.count(`done: ${step.kind}`);
@@ -112,7 +111,7 @@ async function twinOf(bench: Bench, opened: Opened, step: Step, ids: number): Pr
   const disk: Disk = bench.diskOf(bench.disk.bytes);
   const code = await codeOf(async () => perform(bench, await bench.open(disk, opened.options), step, ids));
   if (code !== undefined) return undefined;
-  const view = look(disk.bytes);
+  const view = bench.look(disk.cached);
   bench.judge(isResult(expected, opened.state.view, view, bench.disk.isStale), step.text);
   return { view, plain: settled(expected, view) };
 }
@@ -133,8 +132,8 @@ function explore(bench: Bench, epochs: readonly Epoch[], after: State, isDone: b
         bench.judge(why, `a power cut before flush ${number + 1} of ${epochs.length}`);
       } else if (bench.dice() < 0.02) bench.wreck = { ...state, bytes: bytes.slice() };
     }
-    if (!epoch.isCovered) continue;
-    const view = bench.lookOnce(epoch.cached);
+    if (epoch.covered === undefined) continue;
+    const view = bench.lookOnce(epoch.covered);
     const stored = allowed.findLastIndex((one) => isIn(one, view) === undefined);
     if (stored >= 0) allowed = allowed.slice(0, stored + 1);
   }

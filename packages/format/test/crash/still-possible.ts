@@ -5,7 +5,6 @@ import { equal } from "./bits.ts";
 import { isResult } from "./judge.ts";
 import type { PlainBitmap } from "./plain.ts";
 import { judgeRefusal, leftBroken, perform, repairOf, type Step } from "./step.ts";
-import { look } from "./view.ts";
 
 /** Tries these edits, each on a copy of the file as it is. */
 export async function stillPossible(bench: Bench): Promise<void> {
@@ -25,7 +24,7 @@ export async function stillPossible(bench: Bench): Promise<void> {
   if (repaired === undefined) return;
   const disk = bench.diskOf(repaired);
   const { written } = await (await bench.open(disk, { repair: true })).repair();
-  const isSame = !written && equal(disk.bytes, repaired);
+  const isSame = !written && equal(disk.cached, repaired);
   bench.judge(isSame ? undefined : "it changes the file", "a second repair");
 }
 
@@ -48,7 +47,7 @@ async function repairWithoutHopeless(bench: Bench): Promise<Uint8Array | undefin
   bench.judge(removed === undefined ? undefined : `the removal is refused with ${removed}`, text);
   const code = await codeOf(async () => (await bench.open(disk, { repair: true })).repair());
   bench.judge(code === undefined ? undefined : `it is refused with ${code}`, text);
-  bench.judge(leftBroken(look(disk.bytes)), text);
+  bench.judge(leftBroken(bench.look(disk.cached)), text);
   bench.count("repaired after a removal");
   return disk.bytes;
 }
@@ -79,7 +78,7 @@ async function tryStep(bench: Bench, step: Step): Promise<Uint8Array | undefined
     judgeRefusal(bench, { ...step, text }, code, state.plain, disk.changes);
     return undefined;
   }
-  const seen = look(disk.bytes);
+  const seen = bench.look(disk.cached);
   if (typeof step.expected !== "string") bench.judge(isResult(step.expected, state.view, seen, false), text);
   if (step.kind === "repair") bench.judge(leftBroken(seen), text);
   bench.count("tried afterwards");
