@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { delimiter, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -6,6 +8,11 @@ import { CHROMIUM } from "./packages/io-web/test/support/chromium.ts";
 // Node reads this file of certificates at every start, which takes longer than most runs of the command that tests make
 // by the thousand; nothing here speaks TLS.
 delete process.env.NODE_EXTRA_CA_CERTS;
+
+// Where `python3` is a script that looks for the Python to run, that takes longer than Python's own start.
+const python = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout?.trim();
+const searched = (process.env.PATH ?? "").split(delimiter);
+if (python && !searched.includes(dirname(python))) process.env.PATH = [dirname(python), ...searched].join(delimiter);
 
 const source = (name: string) => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
 const built = (name: string) => source(name).replace("/src/index.ts", "/dist/index.js");
