@@ -7,12 +7,14 @@ import { fileURLToPath } from "node:url";
 import { Bitmap } from "@qdb/format";
 import { bitmapPlan, readMap, runSync } from "@qdb/format/container";
 import { afterAll, describe, expect, it } from "vitest";
-import { HOSTILE, SLOW } from "./hostile-files.ts";
+import { FEW, FEWER, HOSTILE, SLOW } from "./hostile-files.ts";
 import type { Measured } from "./memory-child.ts";
 import { index, thrown, ZLIB } from "./reading.ts";
 
 const MIB = 2 ** 20;
 const isSoak = process.env.QDB_SOAK === "1";
+/** Bitmaps of the files that need not have as many as there can be. */
+const SOME = isSoak ? 65535 : FEW;
 const cache = mkdtempSync(join(tmpdir(), "qdb-compile-cache-"));
 afterAll(() => rmSync(cache, { recursive: true, force: true }));
 const CHILD = fileURLToPath(new URL("memory-child.ts", import.meta.url));
@@ -55,12 +57,12 @@ const EXPECTED: Record<string, readonly string[]> = {
   "2^50 bytes, a draft table of the longest entries": ["open ok 60", "count ok 60"],
   "2^50 bytes, L1 areas far apart": ["open ok 8192", "count ok 8192", "extents 0 ok 0", "check ok 1"],
   "65535 empty bitmaps": ["count ok 65535", "extents of all ok 0", "check ok 0"],
-  "65535 bitmaps, every one in error": ["open ok 65535", "count ok 65535", "extents of all ok 0"],
+  "65535 bitmaps, every one in error": [`open ok ${SOME}`, `count ok ${SOME}`, "extents of all ok 0"],
   "65535 good bitmaps, each with a data cluster": [
-    "open ok 65535",
-    "count ok 65535",
-    "extents of all ok 65535",
-    "extents 65534 ok 1",
+    `open ok ${SOME}`,
+    `count ok ${SOME}`,
+    `extents of all ok ${SOME}`,
+    `extents ${SOME - 1} ok 1`,
     "check ok 0",
   ],
   "65535 bitmaps with damaged L1 areas": [
@@ -74,10 +76,10 @@ const EXPECTED: Record<string, readonly string[]> = {
   "1000 damaged bitmaps of 2^32 bits with L1 areas past the end": ["extents 0 OUT_OF_BOUNDS", "repair LIMIT"],
   "2^16 damaged data clusters": ["extents 0 BAD_CHECKSUM", `check ok ${2 ** 16}`, `repair ok ${2 ** 16}`],
   "65534 L1 areas at one place, and 2^16 entries that name it": [
-    "open ok 65535",
-    "count ok 65535",
-    `check ok ${2 ** 16 + 2 * 65534}`,
-    `repair ok ${2 ** 16 + 2 * 65534}`,
+    `open ok ${SOME}`,
+    `count ok ${SOME}`,
+    `check ok ${2 ** 16 + 2 * (SOME - 1)}`,
+    `repair ok ${2 ** 16 + 2 * (SOME - 1)}`,
   ],
   "2^18 entries of one cluster": [
     "count ok 1",
@@ -119,9 +121,10 @@ describe("a hostile file", () => {
     expect(Object.keys(EXPECTED).sort()).toEqual(Object.keys(HOSTILE).sort());
   });
 
-  it.each(Object.keys(HOSTILE))(
+  const title = (name: string): string => (FEWER.has(name) && !isSoak ? `${name}: ${FEW} of them` : name);
+  it.each(Object.keys(HOSTILE).map((name) => [title(name), name] as const))(
     "%s",
-    async (name) => {
+    async (_, name) => {
       const { size, heap, results } = await measured(name);
       const said = results.map(({ call, outcome, put }) => `${call} ${outcome}${outcome === "ok" ? ` ${put}` : ""}`);
       for (const expected of EXPECTED[name] ?? []) expect(said).toContain(expected);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { type ExtentsVisitor, QdbEditor } from "../src/container.ts";
 import { Bitmap, bytesSource, checkQdb, countAll, dumpQdb, extentsOfAll, isQdbError, QdbFile } from "../src/index.ts";
-import { BOUND_REPAIRS, EDITED, HOSTILE, REPAIRED } from "./hostile-files.ts";
+import { BOUND_REPAIRS, EDITED, FEW, FEWER, HOSTILE, REPAIRED } from "./hostile-files.ts";
 import { fileStore, type SparseSource, sparseStore } from "./sparse.ts";
 
 export interface Measured {
@@ -227,7 +227,7 @@ async function measureRepair(source: SparseSource, base: number, maxRepairBytes?
 async function main(name: string): Promise<void> {
   const make = HOSTILE[name];
   if (make === undefined) throw new Error(`no hostile file ${name}`);
-  const source = make();
+  const source = FEWER.has(name) && !isSoak ? make(FEW) : make();
   // Everything is loaded before memory is counted.
   await QdbFile.open(bytesSource(new Uint8Array(0)), options).catch(() => undefined);
   collect();
