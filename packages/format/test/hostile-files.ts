@@ -122,6 +122,7 @@ export const SLOW: ReadonlySet<string> = new Set([
   "2^18 entries of one cluster",
   "2^18 entries past the end",
   "2^20 entries behind the end, one in every second block",
+  "2^20 entries, ones and zeros in turn",
   "2^20 preallocations",
   "every second bit of a cluster of 2 MiB dirty",
 ]);

@@ -79,7 +79,7 @@ async function measure(
     if (now > bound()) {
       // Where what lives is near the bound, each read would collect anew: only what has grown since is worth it.
       if (now > lived + 2 ** 22) {
-        collect();
+        gc();
         lived = memoryHeld() - base;
         // The bytes of arrays are given back by another thread, which a busy machine lets wait.
         for (let time = 0; time < 20 && lived > bound(); time++) {

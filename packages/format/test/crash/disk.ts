@@ -200,20 +200,19 @@ export class Disk implements SyncStore {
 
 /** The disk with pages stored; what cuts and grows the file in between is done where the page's turn comes. */
 function stored(durable: Uint8Array, pending: readonly Pending[], keeps: () => boolean, length: number): Uint8Array {
-  const result = new Uint8Array(Math.max(length, extent(durable, pending)));
-  result.set(durable);
+  const result = new Uint8Array(length);
+  result.set(durable.subarray(0, length));
   let end = durable.length;
   for (const op of pending) {
     if (op.kind === "page") {
-      if (keeps()) result.set(op.bytes, op.page * PAGE);
+      const start = op.page * PAGE;
+      if (keeps() && start < length) result.set(op.bytes.subarray(0, length - start), start);
     } else {
       if (op.length < end) result.fill(0, op.length, end);
       end = op.length;
     }
   }
-  // No copy of what nearly all files end with anyway.
-  const rest = result.length === length ? result : result.slice(0, length);
-  return rest.fill(0, Math.min(length, end));
+  return result.fill(0, Math.min(length, end));
 }
 
 /** Bytes of a disk with all that is pending on it. */
