@@ -17,7 +17,7 @@ import { runOf } from "./resident.ts";
 
 const isSoak = process.env.QDB_SOAK === "1";
 /** Of how many injections one is tried. */
-const SHARE = Number(process.env.QDB_SHARE ?? (isSoak ? 1 : 45));
+const SHARE = Number(process.env.QDB_SHARE ?? (isSoak ? 1 : 90));
 /** Runs side by side. */
 const LANES = 2;
 
