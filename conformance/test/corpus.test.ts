@@ -146,7 +146,7 @@ describe("the JSON form", () => {
     for (const [at, { source, input, model }] of judged.entries()) {
       if (source.kind !== "read" || source.expect.error !== undefined || input === undefined) continue;
       const { id } = source;
-      const { stdout } = await runOf(at)(["dump", scratch.file(input)]);
+      const { stdout } = await runOf(at, 100)(["dump", scratch.file(input)]);
       scratch.clear();
       const form = JSON.parse(stdout.toString("utf8"));
       const valid = validate(form);

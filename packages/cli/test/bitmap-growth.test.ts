@@ -31,7 +31,7 @@ test("1,000 runs of --mark", { timeout: 1_800_000 }, async () => {
   for (let run = 0; run < 1000; run++) {
     const offsets = Array.from({ length: 1 + random(4) }, () => random(size));
     for (const offset of offsets) clusters.add(Math.floor(offset / range));
-    await qdbOf(run)("bitmap", ...offsets.map((offset) => `--mark=${offset}+1`), path, "marked");
+    await qdbOf(run, 50)("bitmap", ...offsets.map((offset) => `--mark=${offset}+1`), path, "marked");
     // Header, mirror, table, two L1 areas, the bystander's data cluster, and those of the marks.
     const canonical = 4096 * (6 + clusters.size);
     if (run % 50 === 0) expect(canonicalLength(path)).toBe(canonical);

@@ -65,13 +65,13 @@ async function ask(question: {
   return { ran: { status, stdout: Buffer.from(stdout, "base64"), stderr }, calls };
 }
 
-/** How the n-th of many calls or tests that are alike runs `qdb`: every tenth as users do. */
-export function runOf(n: number): Run {
-  return n % 10 === 0 ? async (args) => runQdb(args) : runResident;
+/** How the n-th of many calls or tests that are alike runs `qdb`: every tenth as users do, or one of so many. */
+export function runOf(n: number, every = 10): Run {
+  return n % every === 0 ? async (args) => runQdb(args) : runResident;
 }
 
 /** The same, for calls that must succeed in silence on standard error; gives standard output as text. */
-export function qdbOf(n: number): (...args: readonly string[]) => Promise<string> {
-  const run = runOf(n);
+export function qdbOf(n: number, every = 10): (...args: readonly string[]) => Promise<string> {
+  const run = runOf(n, every);
   return async (...args) => expectSilent(args, await run(args));
 }
