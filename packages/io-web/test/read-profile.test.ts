@@ -19,7 +19,7 @@ const RUNNER = join(dirname(manifest), bin["qdb-conformance"] ?? "");
 const RELAY = fileURLToPath(new URL("support/relay.mjs", import.meta.url));
 const isSoak = process.env.QDB_SOAK === "1";
 /** Families of vectors that `npm test` reads: openings, mirrors, tables, L1 areas, data. */
-const FAMILIES = ["golden-*", "open-*", "map-*", "own-*", "val-*", "flag-*"];
+const FAMILIES = ["golden-*", "open-*", "own-*", "val-*"];
 const FILTERS = isSoak ? [] : FAMILIES.flatMap((family) => ["--filter", family]);
 /** Longer files are read over HTTP only. */
 const MOST_IN_BLOB = 8 * 2 ** 20;

@@ -40,7 +40,10 @@ function tryAll(source: SyncByteSource): number {
   return read;
 }
 
-test("every bit of header, directory and tables flipped gives a result or a typed error, within the bound of bytes read", () => {
+/** `pnpm soak qcow2` tries all of them, `npm test` one of three. */
+const isSoak = process.env.QDB_SOAK === "1";
+
+test("bits of header, directory and tables flipped give a result or a typed error, within the bound of bytes read", () => {
   const image = new Patchable(small);
   const places = new Set<number>();
   const add = (start: number, length: number): void => {
@@ -51,7 +54,8 @@ test("every bit of header, directory and tables flipped gives a result or a type
   for (const name of ["fine", "coarse", "idle"]) add(image.tableAt(name), 32);
   const results = [0, 0, 0, 0];
   for (const at of places) {
-    for (const flip of [1, 2, 4, 8, 16, 32, 64, 128, 255]) {
+    for (const [bit, flip] of [1, 2, 4, 8, 16, 32, 64, 128, 255].entries()) {
+      if (!isSoak && (at + bit) % 3 !== 0) continue;
       const bytes = small.slice();
       bytes[at] = (bytes[at] ?? 0) ^ flip;
       const source = countingSource(bytes);
@@ -61,13 +65,14 @@ test("every bit of header, directory and tables flipped gives a result or a type
     }
   }
   // Some flips refuse everything, some one bitmap, some nothing; never more than there is.
-  expect(results[0]).toBeGreaterThan(500);
-  expect(results[2]).toBeGreaterThan(500);
+  expect(results[0]).toBeGreaterThan(isSoak ? 500 : 150);
+  expect(results[2]).toBeGreaterThan(isSoak ? 500 : 150);
   expect(results).toHaveLength(4);
 });
 
-test("every length that the image is cut to gives a result or a typed error", () => {
-  for (let length = 0; length < small.length; length++) tryAll(countingSource(small.subarray(0, length)));
+test("lengths that the image is cut to give a result or a typed error", () => {
+  for (let length = 0; length < small.length; length += isSoak ? 1 : 3)
+    tryAll(countingSource(small.subarray(0, length)));
 });
 
 test("a source that grows short while it is read is an error, not zeros", () => {

@@ -365,6 +365,9 @@ function referElsewhere(good: Uint8Array, clusterSize: number, random: Random, m
   return tries;
 }
 
+/** `pnpm soak qcow2` tries more of them. */
+const isSoak = process.env.QDB_SOAK === "1";
+
 test.each([
   ["cluster_size=512", 512],
   ["cluster_size=512,refcount_bits=64", 512],
@@ -375,11 +378,11 @@ test.each([
 ] as const)("no reference to another cluster is believed, %s", (options, clusterSize) => {
   const bytes = makeImage("elsewhere.qcow2", options.replace("data_file=", `data_file=${at("elsewhere.raw")}`));
   expect(check(bytes)).toBe(0);
-  expect(referElsewhere(bytes, clusterSize, seededRandom(1), 400)).toBeGreaterThan(60);
+  expect(referElsewhere(bytes, clusterSize, seededRandom(1), isSoak ? 400 : 200)).toBeGreaterThan(60);
 });
 
 let tries = 0;
-test.each(Array.from({ length: 12 }, (_, seed) => seed))(
+test.each(Array.from({ length: isSoak ? 12 : 5 }, (_, seed) => seed))(
   "random image %i: no reference to another cluster is believed",
   (seed) => {
     const options = { name: `random-${seed}.qcow2`, clusterSize: 512 << (seed % 4) };
@@ -393,5 +396,5 @@ test.each(Array.from({ length: 12 }, (_, seed) => seed))(
 );
 
 test("there were thousands of such references", () => {
-  expect(tries).toBeGreaterThan(1500);
+  expect(tries).toBeGreaterThan(isSoak ? 1500 : 600);
 });
