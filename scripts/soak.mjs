@@ -17,7 +17,6 @@ const runs = {
     "packages/cli/test/hostile-memory.test.ts",
   ],
   blob: ["packages/io-web/test/large-blob.test.ts"],
-  mutants: ["conformance/test/mutants.test.ts", "conformance/test/adapters.test.ts"],
   qcow2: ["packages/qcow2/test/overlap.test.ts", "packages/qcow2/test/hostile.test.ts"],
   faults: [
     "packages/cli/test/faults.test.ts",

@@ -99,6 +99,7 @@ export const EDITED: ReadonlySet<string> = new Set([
 export const REPAIRED: ReadonlySet<string> = new Set([
   "65535 empty bitmaps",
   "65535 bitmaps, every one in error",
+  "65535 bitmaps with damaged L1 areas",
   "65534 L1 areas at one place, and 2^16 entries that name it",
   "2^18 entries of one cluster",
   "2^18 entries past the end",
@@ -133,7 +134,6 @@ export const SLOW: ReadonlySet<string> = new Set([
 export const FEWER: ReadonlySet<string> = new Set([
   "65535 bitmaps, every one in error",
   "65535 good bitmaps, each with a data cluster",
-  "65535 bitmaps with damaged L1 areas",
   "65534 L1 areas at one place, and 2^16 entries that name it",
 ]);
 
