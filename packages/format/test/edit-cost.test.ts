@@ -170,6 +170,12 @@ test("adding bitmaps takes time in proportion to their number", async () => {
   expect(many / few).toBeLessThan(64);
 });
 
+/** Compares files of megabytes: a report of what differs would take minutes to make. */
+function expectSame(bytes: Uint8Array, expected: Uint8Array): void {
+  expect(bytes.length).toBe(expected.length);
+  expect(bytes.findIndex((byte, at) => byte !== expected[at])).toBe(-1);
+}
+
 test("damage that is found when computed clusters are written leaves the file as it was", async () => {
   const bytes = FILE.slice();
   const opened = await openEditor(new MemoryStore(bytes));
@@ -183,14 +189,14 @@ test("damage that is found when computed clusters are written leaves the file as
   await expect(editor.commit()).rejects.toMatchObject({ code: "BAD_CHECKSUM", where: { bitmap: "a" } });
   // Clusters before the damaged one were written into free space, from which the file was cut.
   expect(store.log.slice(before).filter(({ kind }) => kind === "write").length).toBeGreaterThan(3);
-  expect(store.bytes).toEqual(bytes);
+  expectSame(store.bytes, bytes);
   // The session goes on.
   await expect(editor.commit()).rejects.toMatchObject({ code: "BAD_CHECKSUM" });
   // Without the option, the action ends with the error, and leaves nothing to commit.
   const eager = await openEditor(store);
   await expect(eager.read(eager.edits.invert("a"))).rejects.toMatchObject({ code: "BAD_CHECKSUM" });
   await eager.commit();
-  expect(store.bytes).toEqual(bytes);
+  expectSame(store.bytes, bytes);
 });
 
 test("a merge that changes nothing is no commit, however it is read", async () => {
@@ -201,6 +207,6 @@ test("a merge that changes nothing is no commit, however it is read", async () =
     await editor.read(editor.edits.merge("b", await editor.source("a")));
     await editor.commit();
     expect(editor.state.index.header.generation).toBe(generation);
-    expect(store.bytes).toEqual(FILE);
+    expectSame(store.bytes, FILE);
   }
 });
