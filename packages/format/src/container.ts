@@ -55,6 +55,7 @@ export { ClusterBits, type ClusterToStore } from "./bits/cluster-bits.ts";
 export type { ClusterMap } from "./bits/cluster-map.ts";
 export { type BitOptions, bitmapPlan, countPlan, extentsPlan } from "./bits/read-bits.ts";
 export type { ChangeOptions, ClusterBitsOptions } from "./bits/readable-clusters.ts";
+export type { Scratch } from "./bits/scratch.ts";
 
 // reading a file, plan by plan
 

@@ -2,7 +2,7 @@
 import { Bitmap, bytesSource, isQdbError, QdbFile, readBitmap } from "@qdb/format";
 import type { QdbEditor } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
-import { fileOf, MemoryStore, openEditor } from "./store.ts";
+import { fileOf, io, MemoryStore, openEditor } from "./store.ts";
 
 const CLUSTER = 4096;
 const CLUSTER_BITS = CLUSTER * 8;
@@ -197,6 +197,22 @@ test("damage that is found when computed clusters are written leaves the file as
   await expect(eager.read(eager.edits.invert("a"))).rejects.toMatchObject({ code: "BAD_CHECKSUM" });
   await eager.commit();
   expectSame(store.bytes, bytes);
+});
+
+test("a file that cannot be cut after such damage is reported as unchanged", async () => {
+  const bytes = FILE.slice();
+  const offset = (await openEditor(new MemoryStore(bytes))).state.mapped[0]?.map?.offset(CLUSTERS - 1);
+  if (offset === undefined) throw new Error("no cluster");
+  bytes[offset] = 0xff;
+  const store = new MemoryStore(bytes);
+  const editor = await openEditor(store, { readsLater: true });
+  await editor.read(editor.edits.invert("a"));
+  store.before = ({ kind }) => {
+    if (kind === "truncate") throw io("cannot cut");
+  };
+  await expect(editor.commit()).rejects.toMatchObject({ code: "BAD_CHECKSUM" });
+  const again = await editor.commit().catch((error: unknown) => String(error));
+  expect(again).toMatch(/cannot cut; nothing was changed; only the space after it was not given back/);
 });
 
 test("a merge that changes nothing is no commit, however it is read", async () => {

@@ -194,6 +194,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "Report",
       "RequestedBitmap",
       "RunOptions",
+      "Scratch",
       "Session",
       "SessionOptions",
       "Severity",

@@ -169,12 +169,13 @@ export class Session {
     }
   }
 
-  *#cut(): ChangePlan<void> {
+  /** `state` says in an error what the file holds. */
+  *#cut(state = "the change is stored"): ChangePlan<void> {
     const { index, mapped } = this.#state;
     if (this.#options.fixedSize === true || !areAllMapped(mapped)) return;
     const end = endOfUse(index, mapped);
     if (this.#fileSize <= end) return;
-    yield* this.#guard("the change is stored; only the space after it was not given back", function* () {
+    yield* this.#guard(`${state}; only the space after it was not given back`, function* () {
       yield* truncate(end);
       yield* flush();
     });
@@ -240,7 +241,7 @@ export class Session {
       return yield* prepareCommit(this.#state, given, { space, store, crc32: this.#crc32, writerId });
     } catch (error) {
       // The caller has to know why there was no commit, and not whether the file could be cut.
-      if (this.#isFenced) yield* dropErrors(this.#cut());
+      if (this.#isFenced) yield* dropErrors(this.#cut("nothing was changed"));
       throw error;
     }
   }
