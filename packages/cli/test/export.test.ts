@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
-import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { COMMAND, NODE, qdb, qdbFails, temporaryDirectory } from "./built.ts";
+import { measured } from "./measured.ts";
 import { seededRandom } from "./peers.ts";
 
 const directory = temporaryDirectory();
@@ -59,3 +61,33 @@ test("a disk that changed since makes the bits doubtful", () => {
   qdbFails("WRONG_DISK", ["export", "--to", "extents", "-B", "b", file]);
   expect(qdb("export", "--to", "extents", "-B", "b", "--ignore-disk-change", file)).toBe(before);
 });
+
+test("the bits of a large bitmap are not held in memory, and none is printed before all are verified", () => {
+  const bits = Buffer.alloc(64 * 2 ** 20);
+  for (let at = 255; at < bits.length; at += 256) bits[at] = 0x81;
+  const raw = join(directory, "large.bits");
+  writeFileSync(raw, bits);
+  const large = join(directory, "large.qdb");
+  qdb("import", "--from", "raw-bits", "-g", "64K", "--size", "32T", "-B", "b", raw, large);
+  const small = makeFile("beside-large", 2 ** 20);
+  const out = join(directory, "large.out");
+  for (const format of ["raw-bits", "extents"]) {
+    const of = (file: string): number =>
+      measured([COMMAND, "export", "--to", format, "-B", "b", file, join(directory, `${format}-${basename(file)}`)])
+        .mebibytes;
+    expect(of(large) - of(small)).toBeLessThan(24);
+  }
+  expect(readFileSync(join(directory, "raw-bits-large.qdb")).equals(bits)).toBe(true);
+
+  // The last byte of the file is one of the last cluster.
+  const damaged = readFileSync(large);
+  damaged[damaged.length - 1] = 0x80;
+  writeFileSync(large, damaged);
+  for (const format of ["raw-bits", "extents"]) {
+    const failed = spawnSync(NODE, [COMMAND, "export", "--to", format, "-B", "b", large], { encoding: "utf8" });
+    expect(failed).toMatchObject({ status: 1, stdout: "" });
+    expect(failed.stderr).toContain("BAD_CHECKSUM");
+    qdbFails("BAD_CHECKSUM", ["export", "--to", format, "-B", "b", large, out]);
+    expect(existsSync(out)).toBe(false);
+  }
+}, 60_000);

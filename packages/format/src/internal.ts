@@ -3,7 +3,6 @@
 
 export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
-export { ExtentPrinter } from "./extents/extent-printer.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
 export { DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
@@ -29,7 +28,7 @@ export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { checkSignal, LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";
-export { printExtents } from "./print-extents.ts";
+export { printBits, printExtents, type TakeBytes } from "./print-stored.ts";
 export { requireName } from "./queue/bitmap-init.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";

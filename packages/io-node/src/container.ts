@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export { createFile } from "./create/create-file.ts";
+export { createFile, createOutput } from "./create/create-file.ts";
 export { FileStore, openFileStore } from "./files/file-store.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
 export { reasonOf } from "./system/errors.ts";

@@ -1,4 +1,4 @@
-import { type Bitmap, QdbError, readBitmap } from "@qdb/format";
+import { QdbError } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
@@ -38,21 +38,16 @@ async function run(call: Call): Promise<number> {
     throw new QdbError("USAGE", `${missing} is missing; try: qdb export --help`);
   }
   requireNewOutput(out);
-  const bits = await readBits(path, name, call);
-  await writeOutput(out, () => exporter(bits), call);
-  return 0;
-}
-
-/** Reads and verifies all bits of a bitmap, before the first byte is written. */
-async function readBits(path: string, name: string, call: Call): Promise<Bitmap> {
   const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
-  return closing(file, async () => {
-    const progress = call.progress("reading");
+  await closing(file, async () => {
+    const bitmap = await about(path, () => file.bitmap(name));
+    const progress = call.progress("exporting");
+    const options = { signal: call.signal, onProgress: progress.onProgress };
     try {
-      const options = { signal: call.signal, onProgress: progress.onProgress };
-      return await about(path, () => readBitmap(file.bitmap(name), options));
+      await writeOutput(out, (put) => about(path, () => exporter(bitmap, put, options)), call);
     } finally {
       progress.end();
     }
   });
+  return 0;
 }

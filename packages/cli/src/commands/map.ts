@@ -1,4 +1,5 @@
 import { closing, printExtents } from "@qdb/format/internal";
+import { writeOutput } from "../files/new-output.ts";
 import { about, diskOptions, openFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
@@ -31,7 +32,7 @@ export const command: CommandSpec = {
     const options = { format, start, maxLength, signal: call.signal } as const;
     const file = await openFile(path, call, { acceptMirror: true, ...diskOptions(call) });
     await closing(file, () =>
-      about(path, () => printExtents(file.bitmap(name), (bytes) => call.output.bytes(bytes), options)),
+      writeOutput("-", (put) => about(path, () => printExtents(file.bitmap(name), put, options)), call),
     );
     return 0;
   },

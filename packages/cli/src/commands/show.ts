@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { QdbError, type QdbFile, quote } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { type DrawOptions, drawAllBitmaps, drawBitmap, type Picture, svgOf, svgSpace } from "@qdb/format/picture";
-import { requireNewOutput, writeOutput } from "../files/new-output.ts";
+import { putPieces, requireNewOutput, writeOutput } from "../files/new-output.ts";
 import { about, openFile } from "../files/open-qdb.ts";
 import { warningOf } from "../info/disk-info.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
@@ -47,7 +47,7 @@ async function run(call: Call): Promise<number> {
       out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bitCount);
     const pictures = await about(path, () => draw(file, name, space, call));
     if (out === undefined) printText(pictures, call);
-    else await writeOutput(out, () => inPieces(svgOf(basename(path), pictures)), call);
+    else await writeOutput(out, (put) => putPieces(inPieces(svgOf(basename(path), pictures)), put, call), call);
   });
   return 0;
 }

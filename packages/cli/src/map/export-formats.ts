@@ -1,32 +1,13 @@
-import type { Bitmap } from "@qdb/format";
-import { ExtentPrinter } from "@qdb/format/internal";
+import type { StoredBitmap } from "@qdb/format";
+import type { LongCallOptions } from "@qdb/format/container";
+import { printBits, printExtents, type TakeBytes } from "@qdb/format/internal";
 
-/** Converts a bitmap to one format, in pieces of bytes. */
-export type Exporter = (bits: Bitmap) => Iterable<Uint8Array>;
+/** Prints a bitmap in one format. Nothing is printed before all bits are known to be good. */
+export type Exporter = (bitmap: StoredBitmap, take: TakeBytes, options: LongCallOptions) => Promise<void>;
 
 /** The export formats by their names. */
 export const EXPORTERS: ReadonlyMap<string, Exporter> = new Map<string, Exporter>([
-  ["raw-bits", rawBits],
-  ["extents", extents],
+  ["raw-bits", printBits],
+  // The text that `qdb map --output=json` prints.
+  ["extents", (bitmap, take, options) => printExtents(bitmap, take, { ...options, format: "json" })],
 ]);
-
-const PIECE = 1024 * 1024;
-
-/** Yields the plain bits: ceil(bits / 8) bytes, least significant bit first. Padding bits are zero. */
-function* rawBits(bits: Bitmap): Generator<Uint8Array, void> {
-  const length = Math.ceil(bits.bitCount / 8);
-  for (let at = 0; at < length; at += PIECE) yield bits.bytesAt(at, Math.min(PIECE, length - at));
-}
-
-/** Yields the text that `qdb map --output=json` prints. */
-function* extents(bits: Bitmap): Generator<Uint8Array, void> {
-  const printed: Uint8Array[] = [];
-  // The bytes are copied, because the printer reuses its buffer.
-  const printer = new ExtentPrinter((bytes) => void printed.push(bytes.slice()), bits, { format: "json" });
-  for (const batch of bits.batches()) {
-    printer.push(batch);
-    yield* printed.splice(0);
-  }
-  printer.finish();
-  yield* printed;
-}

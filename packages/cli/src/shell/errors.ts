@@ -68,6 +68,16 @@ export async function ofOtherFiles<T>(work: () => T | PromiseLike<T>): Promise<T
   }
 }
 
+/** Runs work as {@link ofOtherFiles} does, without a promise. @throws {QdbError} as the work */
+export function ofOtherFilesSync<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (isQdbError(error)) complete.add(error);
+    throw error;
+  }
+}
+
 /** Returns an error whose message also has the name of the file, and what can be done about it. */
 export function inFile(path: string, error: unknown): unknown {
   if (!isQdbError(error) || complete.has(error)) return error;

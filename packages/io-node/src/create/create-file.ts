@@ -32,20 +32,64 @@ export async function createFile(path: string, image: FileImage, options: LongCa
   const call = new LongCall(options);
   call.checkSignal();
   if (existing?.kind === "block") await createOnDevice(path, image, call);
-  else if (!(await createByLink(path, image, call))) await createInPlace(path, image, call);
+  else if (!(await createByLink(path, (file) => fillByLink(file, image, call), call)))
+    await createInPlace(path, (file) => fillInPlace(file, image, call));
   call.finish(image.length);
 }
+
+/**
+ * Creates a file of plain bytes completely or not at all, as {@link createFile} does, for bytes whose number is not known before. `write`
+ * passes them on, in order. It is called once more, from the beginning, if the file system has no hard links; on such a file system the file
+ * is incomplete until the call returns.
+ *
+ * @throws {QdbError} ALREADY_EXISTS, also for a device; else as {@link createFile}; what `write` throws
+ */
+export async function createOutput(
+  path: string,
+  write: (put: (bytes: Uint8Array) => void) => Promise<void>,
+  options: LongCallOptions = {},
+): Promise<void> {
+  requireWritableHost();
+  if (statusIfThere(path) !== undefined) throw alreadyExists(path);
+  const call = new LongCall(options);
+  call.checkSignal();
+  const fill = (file: Handle): Promise<void> => {
+    let at = 0;
+    return write((bytes) => {
+      file.write(bytes, at);
+      at += bytes.length;
+    });
+  };
+  if (!(await createByLink(path, fill, call))) await createInPlace(path, fill);
+}
+
+/** Writes an image to a file that has another name yet. */
+async function fillByLink(file: Handle, image: FileImage, call: LongCall): Promise<void> {
+  file.truncate(image.length);
+  await writeFrom(file, image, 0, "holes", call);
+}
+
+/** Writes an image to a file that has its own name already: the header last, in one write. */
+async function fillInPlace(file: Handle, image: FileImage, call: LongCall): Promise<void> {
+  const primary = primaryOf(image);
+  file.truncate(image.length);
+  await writeFrom(file, image, primary.length, "holes", call);
+  file.sync();
+  file.write(primary, 0);
+}
+
+/** Writes the contents of a new file. */
+type Fill = (file: Handle) => Promise<void>;
 
 /**
  * Creates the file under a temporary name and links it to its own. Returns false, and leaves no file behind, if the file system has no hard
  * links.
  */
-async function createByLink(path: string, image: FileImage, call: LongCall): Promise<boolean> {
+async function createByLink(path: string, fill: Fill, call: LongCall): Promise<boolean> {
   const { name, file, key } = createTemporary(path, (temporary) => Handle.create(temporary, path));
   const made = [name];
   return making(file, key, made, async () => {
-    file.truncate(image.length);
-    await writeFrom(file, image, 0, "holes", call);
+    await fill(file);
     file.sync();
     call.checkSignal();
     // A network file system can report a failure although the link was made, so the name is removed after an error too.
@@ -57,16 +101,12 @@ async function createByLink(path: string, image: FileImage, call: LongCall): Pro
   });
 }
 
-async function createInPlace(path: string, image: FileImage, call: LongCall): Promise<void> {
+async function createInPlace(path: string, fill: Fill): Promise<void> {
   const file = Handle.create(path, path);
   const key = keyInPlace(file);
   await making(file, key, [path], async () => {
     if (!file.lock()) throw lockedError(path, key);
-    const primary = primaryOf(image);
-    file.truncate(image.length);
-    await writeFrom(file, image, primary.length, "holes", call);
-    file.sync();
-    file.write(primary, 0);
+    await fill(file);
     file.sync();
     confirmName(file);
   });
