@@ -38,16 +38,20 @@ async function run(call: Call): Promise<number> {
     throw new QdbError("USAGE", `${missing} is missing; try: qdb export --help`);
   }
   requireNewOutput(out);
-  const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
-  await closing(file, async () => {
-    const bitmap = await about(path, () => file.bitmap(name));
-    const progress = call.progress("exporting");
-    const options = { signal: call.signal, onProgress: progress.onProgress };
-    try {
-      await writeOutput(out, (put) => about(path, () => exporter(bitmap, put, options)), call);
-    } finally {
-      progress.end();
-    }
-  });
+  // FILE is closed before OUT gets its name: an error of closing it is not one of a file that is there.
+  await writeOutput(
+    out,
+    async (put) => {
+      const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
+      const progress = call.progress("exporting");
+      const options = { signal: call.signal, onProgress: progress.onProgress };
+      try {
+        await closing(file, () => about(path, () => exporter(file.bitmap(name), put, options)));
+      } finally {
+        progress.end();
+      }
+    },
+    call,
+  );
   return 0;
 }
