@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { QdbError } from "@qdb/format";
+import type { TakeBytes } from "@qdb/format/internal";
 import { createOutput } from "@qdb/io-node/container";
 import type { Call } from "../shell/command.ts";
 import { ofOtherFilesSync } from "../shell/errors.ts";
@@ -18,7 +19,7 @@ export function requireNewOutput(out: string): void {
  */
 export async function writeOutput(
   out: string,
-  print: (put: (bytes: Uint8Array) => void) => Promise<void>,
+  print: (put: TakeBytes) => Promise<void>,
   { output, signal }: Call,
 ): Promise<void> {
   if (out === "-") await print((bytes) => ofOtherFilesSync(() => output.bytes(bytes)));
@@ -26,11 +27,7 @@ export async function writeOutput(
 }
 
 /** Passes pieces on, with a pause between them in which signals are handled. @throws {QdbError} ABORTED; what `put` throws */
-export async function putPieces(
-  pieces: Iterable<Uint8Array>,
-  put: (bytes: Uint8Array) => void,
-  { signal }: Call,
-): Promise<void> {
+export async function putPieces(pieces: Iterable<Uint8Array>, put: TakeBytes, { signal }: Call): Promise<void> {
   for (const piece of pieces) {
     put(piece);
     await new Promise<void>((resolve) => setImmediate(resolve));

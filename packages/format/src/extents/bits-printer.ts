@@ -48,7 +48,8 @@ export class BitsPrinter {
   finish(bitCount: number): void {
     const end = Math.ceil(bitCount / 8);
     this.#fill(end, 0);
-    // The words of the last cluster go on after the last bit.
+    // The words of the last cluster go on after the last bit, but not past the piece: words are pushed in steps of 64 KiB or less, which end
+    // with a cluster or at a multiple of 64 KiB, and so does a piece.
     const extra = this.#passed + this.#used - end;
     if (extra > this.#used) throw new Error(`${extra} bytes were printed past the last bit`);
     this.#used -= extra;
