@@ -18,6 +18,8 @@ export type { LongCallOptions, Progress } from "./ports/long-call.ts";
 export {
   type ChangePlan,
   type ChangeStep,
+  confirm,
+  flush,
   mapPut,
   type Plan,
   type PutStep,
@@ -26,6 +28,7 @@ export {
   read,
   readRange,
   type Step,
+  write,
 } from "./ports/plan.ts";
 export { shortRead } from "./ports/source.ts";
 export type { AnyStore, Store, SyncStore } from "./ports/store.ts";
@@ -56,6 +59,20 @@ export type { ClusterMap } from "./bits/cluster-map.ts";
 export { type BitOptions, bitmapPlan, countPlan, extentsPlan } from "./bits/read-bits.ts";
 export type { ChangeOptions, ClusterBitsOptions } from "./bits/readable-clusters.ts";
 export type { Scratch } from "./bits/scratch.ts";
+export {
+  type Allocate,
+  type KeepClusters,
+  type StoredBits,
+  storeBits,
+  type TableBuilder,
+  type TableCodec,
+} from "./bits/store-bits.ts";
+export {
+  type ComputedClusters,
+  type StoredCluster,
+  StoredClusters,
+  storeAllDerived,
+} from "./bits/store-derived.ts";
 
 // reading a file, plan by plan
 
@@ -99,7 +116,9 @@ export { JsonLoader, type LoadOptions } from "./json/loader.ts";
 export { type FileInit, newFile } from "./new-file.ts";
 export { bitmapChanges, editsOf, type WholeFileOptions, wholeContents } from "./qdb-container.ts";
 export type { NewBitmapHost, UnnamedBitmapInit } from "./queue/bitmap-init.ts";
-export type { BitmapFacts } from "./queue/edit-target.ts";
+export type { NamedBitmap } from "./queue/bitmap-names.ts";
+export type { BitmapFacts, EditTarget } from "./queue/edit-target.ts";
+export { collectEdit } from "./queue/qdb-edit.ts";
 
 // extents: what the calls of `@qdb/format` take
 

@@ -122,11 +122,15 @@ export abstract class ReadableClusters implements BitSource {
     return this.held.page(cluster) === undefined && this.derived?.has(cluster) !== true;
   }
 
-  /** Whether a cluster is stored in the file with a CRC-32, whatever bits it has now. False if the file has fewer bits in it. */
+  /**
+   * Whether a cluster can be stored in the file with bytes of a CRC-32, whatever bits it has now: it is, or the file has no checksums. False
+   * if the file has fewer bits in it.
+   */
   isStoredWith(cluster: number, checksum: number): boolean {
     const { base } = this;
     if (base === undefined || base instanceof Bitmap || !this.isWholeIn(base, cluster)) return false;
-    return base.checksum?.(cluster) === checksum && base.kind(cluster) === "data";
+    if (base.kind(cluster) !== "data") return false;
+    return base.checksum === undefined || base.checksum(cluster) === checksum;
   }
 
   /** Reads runs of clusters as they are stored. See {@link fillStored}. */

@@ -1,65 +1,84 @@
+// The procedure that stores a bitmap: data clusters, and one table with a descriptor for each. QDB files and qcow2 images share it.
 import { itemAt } from "../elements.ts";
-import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
-import type { Form } from "../records/header.ts";
-import { L1Builder, l1AreaSize } from "../records/l1.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
 import { onesCluster } from "./cluster-bytes.ts";
 import { Scratch } from "./scratch.ts";
 import type { StoredClusters } from "./store-derived.ts";
 
-/** Allocates `length` bytes of space in the file. Returns the file offset of the space, a multiple of the cluster size. */
+/** Allocates `length` bytes of space in the file, in one piece. Returns the file offset of the space, a multiple of the cluster size. */
 export type Allocate = (length: number) => number;
 
-/** What is to be written for the bits of a bitmap: an L1 area and data clusters, with the space that was allocated for them. */
+/** The table of a bitmap while it is built: a descriptor for each cluster, each of which is set once. */
+export interface TableBuilder {
+  /** The bytes of the table. */
+  readonly bytes: Uint8Array;
+  /** Sets a descriptor to a cluster of zeros without space in the file. */
+  setZeros(cluster: number): void;
+  /** Sets a descriptor to a cluster of ones without space in the file. Called only if {@link TableCodec.allOnes}. */
+  setOnes(cluster: number): void;
+  /** Sets a descriptor to a stored cluster: its file offset in bytes, and its checksum by {@link TableCodec.checksum}. */
+  setData(cluster: number, offset: number, checksum: number): void;
+}
+
+/** How a container writes the table of a bitmap. `B` is its builder. */
+export interface TableCodec<B extends TableBuilder> {
+  /** Whether a descriptor can say that a cluster reads as ones. */
+  readonly allOnes: boolean;
+  /** Returns the checksum of a cluster that the table keeps; any number if the container has none. */
+  checksum(cluster: Uint8Array): number;
+  /** Returns a builder for a table of `count` descriptors. */
+  builder(count: number): B;
+}
+
+/** What is to be written for the bits of a bitmap: a table and data clusters, with the space that was allocated for them. */
 export interface StoredBits {
-  /** Number of L1 entries. */
-  readonly l1Size: number;
-  /** File offset of the L1 area in bytes; 0 if there are no L1 entries. */
-  readonly areaOffset: number;
-  /** The bytes of the L1 area. */
-  readonly area: Uint8Array;
+  /** Number of descriptors in the table. */
+  readonly count: number;
+  /** File offset of the table in bytes; 0 if it has no descriptors. */
+  readonly tableOffset: number;
+  /** The bytes of the table. */
+  readonly table: Uint8Array;
   /**
-   * Yields the bytes to write: the L1 area and the data clusters, in the order in which their space was allocated. A cluster that is in the
+   * Yields the bytes to write: the table and the data clusters, in the order in which their space was allocated. A cluster that is in the
    * file already is left out. The bytes of a chunk are valid until the next one is asked for.
    */
   chunks(): Generator<FileChunk, void>;
 }
 
-/** Sets the L1 entries of the clusters [first, end), which are unread, to their places in the file. */
-export type KeepClusters = (builder: L1Builder, first: number, end: number) => void;
+/** Sets the descriptors of the clusters [first, end), which are unread, to their places in the file. */
+export type KeepClusters<B extends TableBuilder> = (builder: B, first: number, end: number) => void;
 
 /**
- * Allocates space for the bits of a bitmap, and builds its L1 area. A cluster of zeros is not stored. A cluster of ones is not stored if
- * the file has the feature all-ones clusters (spec §4, Canonical file). No space is allocated for clusters that are unread, which `keep`
- * sets, and for those that are computed, of which `computed` says what became of them.
+ * Allocates space for the bits of a bitmap, and builds its table. A cluster of zeros is not stored. A cluster of ones is not stored if the
+ * codec has a descriptor for it (spec §4, Canonical file). No space is allocated for clusters that are unread, which `keep` sets, and for
+ * those that are computed, of which `computed` says what became of them.
  */
-export function storeBits(
+export function storeBits<B extends TableBuilder>(
   bits: ClusterBits,
-  file: { readonly form: Form; readonly allOnes: boolean },
+  codec: TableCodec<B>,
   allocate: Allocate,
-  crc32: Crc32,
-  keep: KeepClusters,
+  keep: KeepClusters<B>,
   computed?: StoredClusters,
 ): StoredBits {
-  const { form, allOnes } = file;
-  const { clusterSize, count: l1Size } = bits;
-  if (l1Size === 0) return { l1Size, areaOffset: 0, area: new Uint8Array(0), *chunks() {} };
-  const areaOffset = allocate(l1AreaSize(l1Size, form));
-  const builder = new L1Builder(l1Size, form);
-  const ones = new OnesClusters(bits, crc32);
+  const { clusterSize, count } = bits;
+  if (count === 0) return { count, tableOffset: 0, table: new Uint8Array(0), *chunks() {} };
+  const builder = codec.builder(count);
+  const tableOffset = allocate(builder.bytes.length);
+  const checksum = (bytes: Uint8Array): number => codec.checksum(bytes);
+  const ones = new OnesClusters(bits, checksum);
   const stored: (readonly [cluster: number, offset: number])[] = [];
-  for (let cluster = 0, end = 0; cluster < l1Size; cluster = end) {
+  for (let cluster = 0, end = 0; cluster < count; cluster = end) {
     end = bits.asStoredEnd(cluster);
     if (end > cluster) {
       keep(builder, cluster, end);
       continue;
     }
     end = cluster + 1;
-    const found = computed?.get(cluster) ?? bits.storedAs(cluster, (bytes) => crc32(bytes));
+    const found = computed?.get(cluster) ?? bits.storedAs(cluster, checksum);
     if (found === "zeros") {
       builder.setZeros(cluster);
-    } else if (found === "ones" && allOnes) {
+    } else if (found === "ones" && codec.allOnes) {
       builder.setOnes(cluster);
     } else if (found === "kept") {
       keep(builder, cluster, end);
@@ -72,11 +91,11 @@ export function storeBits(
     }
   }
   return {
-    l1Size,
-    areaOffset,
-    area: builder.bytes,
+    count,
+    tableOffset,
+    table: builder.bytes,
     *chunks() {
-      yield { offset: areaOffset, bytes: builder.bytes };
+      yield { offset: tableOffset, bytes: builder.bytes };
       const scratch = new Scratch();
       for (let from = 0, to = 0; from < stored.length; from = to) {
         to = endOfPiece(stored, from, clusterSize);
@@ -111,16 +130,16 @@ function endOfPiece(
   return to;
 }
 
-/** Clusters of ones, for a file without all-ones clusters. All but the last have the same bytes, which are made once. */
+/** Clusters of ones, for a codec without a descriptor for them. All but the last have the same bytes, which are made once. */
 class OnesClusters {
   readonly #bits: ClusterBits;
-  readonly #crc32: Crc32;
+  readonly #checksumOf: (cluster: Uint8Array) => number;
   #bytes: Uint8Array | undefined;
   #checksum: number | undefined;
 
-  constructor(bits: ClusterBits, crc32: Crc32) {
+  constructor(bits: ClusterBits, checksum: (cluster: Uint8Array) => number) {
     this.#bits = bits;
-    this.#crc32 = crc32;
+    this.#checksumOf = checksum;
   }
 
   bytes(cluster: number): Uint8Array {
@@ -133,8 +152,8 @@ class OnesClusters {
 
   checksum(cluster: number): number {
     const bytes = this.bytes(cluster);
-    if (bytes !== this.#bytes) return this.#crc32(bytes);
-    this.#checksum ??= this.#crc32(bytes);
+    if (bytes !== this.#bytes) return this.#checksumOf(bytes);
+    this.#checksum ??= this.#checksumOf(bytes);
     return this.#checksum;
   }
 }

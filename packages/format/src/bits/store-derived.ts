@@ -3,7 +3,6 @@ import { uniformKind } from "../bitmap/bit-bytes.ts";
 import { itemAt, numberAt, wordAt } from "../elements.ts";
 import { isQdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
-import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import type { ChangePlan, Plan } from "../ports/plan.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
@@ -65,14 +64,30 @@ export class StoredClusters {
 export type ComputedClusters = ReadonlyMap<ClusterBits, StoredClusters>;
 
 /**
+ * Computes and stores the clusters of all `bits` of a commit that have to be computed, as {@link storeDerived} does for one bitmap.
+ * @throws {QdbError} as {@link storeDerived}
+ */
+export function* storeAllDerived(
+  changes: Iterable<{ readonly bits?: ClusterBits | undefined }>,
+  allocate: (length: number) => number,
+  checksum: (cluster: Uint8Array) => number,
+  write: (chunks: readonly FileChunk[]) => ChangePlan<void>,
+): ChangePlan<ComputedClusters> {
+  const computed = new Map<ClusterBits, StoredClusters>();
+  for (const { bits } of changes)
+    if (bits?.hasDerived === true) computed.set(bits, yield* storeDerived(bits, allocate, checksum, write));
+  return computed;
+}
+
+/**
  * Computes the clusters of a bitmap that have to be computed, and writes those that are neither all zeros, nor all ones, nor in the file
  * already. `allocate` is called for each cluster that is written, `write` for many of them at once. Only what became of each cluster is kept, 13 bytes.
  * @throws {QdbError} BAD_CHECKSUM if a data cluster that is read does not match its checksum; what `allocate` and `write` throw
  */
-export function* storeDerived(
+function* storeDerived(
   bits: ClusterBits,
   allocate: (length: number) => number,
-  crc32: Crc32,
+  checksum: (cluster: Uint8Array) => number,
   write: (chunks: readonly FileChunk[]) => ChangePlan<void>,
 ): ChangePlan<StoredClusters> {
   const stored = new StoredClusters(bits.count);
@@ -81,7 +96,7 @@ export function* storeDerived(
   for (const [first, end] of roundsOf(bits.count, clusterSize, (cluster) => bits.isDerived(cluster))) {
     const bytes = scratch.bytes((end - first) * clusterSize);
     yield* bits.readInto(first, end, bytes, scratch.part(0));
-    const run = new ComputedRun(bits, first, bytes, crc32);
+    const run = new ComputedRun(bits, first, bytes, checksum);
     const same = yield* run.findSame(scratch.part(1));
     const chunks = new Chunks();
     for (let cluster = first; cluster < end; cluster++) {
@@ -107,14 +122,14 @@ class ComputedRun {
   /** The checksum of each cluster that is not uniform. */
   readonly #found: ("zeros" | "ones" | number)[] = [];
 
-  constructor(bits: ClusterBits, first: number, bytes: Uint8Array, crc32: Crc32) {
+  constructor(bits: ClusterBits, first: number, bytes: Uint8Array, checksum: (cluster: Uint8Array) => number) {
     this.#bits = bits;
     this.#first = first;
     this.#bytes = bytes;
     for (let cluster = first; cluster < first + bytes.length / bits.clusterSize; cluster++) {
       const part = this.part(cluster);
       const range = bits.rangeOf(cluster);
-      this.#found.push(uniformKind(part, range.end - range.first) ?? crc32(part));
+      this.#found.push(uniformKind(part, range.end - range.first) ?? checksum(part));
     }
   }
 

@@ -5,7 +5,7 @@ import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
 import type { Crc32 } from "../ports/digest.ts";
-import { L1Builder } from "../records/l1.ts";
+import { L1Builder, l1Codec } from "../records/l1.ts";
 import { allDirtyWrites } from "./all-dirty.ts";
 import type { BitmapChange, UniformClusters } from "./bitmap-change.ts";
 import type { BitmapWrites, ClusterCopy } from "./bitmap-writes.ts";
@@ -49,22 +49,22 @@ function bitsWrites(
   computed: StoredClusters | undefined,
 ): BitmapWrites {
   const allocate = (length: number): number => space.allocate(length);
-  const keep: KeepClusters = (builder, first, end) => {
+  const keep: KeepClusters<L1Builder> = (builder, first, end) => {
     const map = from?.map;
     if (map?.checksums === undefined) throw new Error("an unread cluster is in no file of full form");
     builder.copy(map.areaBytes, map.count, first, end);
   };
-  const stored = storeBits(bits, index, allocate, crc32, keep, computed);
+  const stored = storeBits(bits, l1Codec(index.form, index.allOnes, crc32), allocate, keep, computed);
   const fields = {
-    l1TableOffset: BigInt(stored.areaOffset),
-    l1Size: stored.l1Size,
+    l1TableOffset: BigInt(stored.tableOffset),
+    l1Size: stored.count,
     granularity: bits.granularity,
     size: bits.size,
-    l1Checksum: stored.l1Size === 0 ? 0 : crc32(stored.area),
+    l1Checksum: stored.count === 0 ? 0 : crc32(stored.table),
   };
   return {
     fields,
-    l1Area: stored.area,
+    l1Area: stored.table,
     copies: [],
     *chunks() {
       for (const chunk of stored.chunks()) yield padToCluster(chunk, index.clusterSize);

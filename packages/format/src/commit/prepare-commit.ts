@@ -1,5 +1,4 @@
-import type { ClusterBits } from "../bits/cluster-bits.ts";
-import { type ComputedClusters, type StoredClusters, storeDerived } from "../bits/store-derived.ts";
+import { type ComputedClusters, storeAllDerived } from "../bits/store-derived.ts";
 import type { FileState } from "../maps/load-maps.ts";
 import type { Crc32 } from "../ports/digest.ts";
 import type { FileChunk } from "../ports/file-image.ts";
@@ -37,10 +36,8 @@ export function* prepareCommit(
   given: readonly BitmapChange[],
   { space, crc32, writerId, store }: PrepareOptions,
 ): ChangePlan<PreparedCommit | undefined> {
-  const computed = new Map<ClusterBits, StoredClusters>();
   const allocate = (length: number): number => space.allocate(length);
-  for (const { bits } of given)
-    if (bits?.hasDerived === true) computed.set(bits, yield* storeDerived(bits, allocate, crc32, store));
+  const computed = yield* storeAllDerived(given, allocate, crc32, store);
   const changes = given.map((change) => withoutSame(change, computed));
   if (computed.size > 0 && isUnchanged(changes, mapped.length)) return undefined;
   const writes = allocateWrites(changes, space, index, crc32, computed);

@@ -7,6 +7,7 @@ import { type Digests, crc32 as ownCrc32 } from "../ports/digest.ts";
 import type { FileChunk, FileImage } from "../ports/file-image.ts";
 import { l1EntriesFor } from "../records/bitmap-entry.ts";
 import { mirrorOffset, sealHeaderArea } from "../records/header.ts";
+import { l1Codec } from "../records/l1.ts";
 import type { DataFields } from "./bitmap-writes.ts";
 import { encodeHeaderArea, newHeader } from "./encode-header.ts";
 import { encodeTable, tableSizeOf } from "./encode-table.ts";
@@ -30,16 +31,16 @@ export function writeImage(contents: FileContents, digests: Digests = {}): FileI
     return offset;
   };
   const tableOffset = bitmaps.length === 0 ? 0 : allocate(tableSizeOf(bitmaps));
-  const file = { form: contents.form, allOnes: contents.allOnes };
+  const codec = l1Codec(contents.form, contents.allOnes, crc32);
   const keep = (): never => {
     throw new Error("a new file keeps no cluster");
   };
   const stored = bitmaps.map(({ bits }) => {
     const clusters = ClusterBits.of(bits, { clusterSize: geometry.clusterSize });
-    return { bits, data: storeBits(clusters, file, allocate, crc32, keep) };
+    return { bits, data: storeBits(clusters, codec, allocate, keep) };
   });
   const fields = stored.map(({ bits, data }) =>
-    dataFields(bits, data, isFull && data.l1Size > 0 ? crc32(data.area) : 0),
+    dataFields(bits, data, isFull && data.count > 0 ? crc32(data.table) : 0),
   );
   const table = encodeTable(bitmaps, fields, geometry);
   header.bitmapsOffset = BigInt(tableOffset);
@@ -64,7 +65,7 @@ export function validateContents(contents: FileContents): void {
   const geometry = geometryOf(header, contents.form, Number.MAX_SAFE_INTEGER);
   const fields = contents.bitmaps.map(({ bits }) => {
     const l1Size = l1EntriesFor(bits.bitCount, geometry.clusterSize);
-    return dataFields(bits, { l1Size, areaOffset: l1Size === 0 ? 0 : geometry.floor }, 0);
+    return dataFields(bits, { count: l1Size, tableOffset: l1Size === 0 ? 0 : geometry.floor }, 0);
   });
   encodeTable(contents.bitmaps, fields, geometry);
   encodeHeaderArea(header, contents.form, contents.extensions);
@@ -72,10 +73,10 @@ export function validateContents(contents: FileContents): void {
 
 function dataFields(
   { granularity, size }: Bitmap,
-  { areaOffset, l1Size }: Pick<StoredBits, "areaOffset" | "l1Size">,
+  { tableOffset, count }: Pick<StoredBits, "tableOffset" | "count">,
   l1Checksum: number,
 ): DataFields {
-  return { l1TableOffset: BigInt(areaOffset), l1Size, granularity, size, l1Checksum };
+  return { l1TableOffset: BigInt(tableOffset), l1Size: count, granularity, size, l1Checksum };
 }
 
 /** Returns all bytes of a file image. @throws {RangeError} if a chunk lies outside of the image */

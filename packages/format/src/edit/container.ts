@@ -2,8 +2,9 @@
 import type { BitmapShape } from "../bitmap/shape.ts";
 import type { ClusterBits } from "../bits/cluster-bits.ts";
 import type { ClusterMap } from "../bits/cluster-map.ts";
-import type { Problem } from "../errors.ts";
+import { type Problem, QdbError } from "../errors.ts";
 import type { EntryContents } from "../records/entry-contents.ts";
+import type { NewBitmap } from "./edit-options.ts";
 
 /** A bitmap as the file has it. */
 export interface ContainerBitmap {
@@ -31,10 +32,28 @@ export interface Container {
   readonly bitmaps: readonly ContainerBitmap[];
   /** Bytes per cluster. */
   readonly clusterSize: number;
+  /** Length in bytes of the disk whose image this file is: every bitmap is of that length. Absent if bitmaps of any disk can be in it. */
+  readonly diskSize?: bigint | undefined;
   /** For each ability that this kind of file lacks, what to do instead, as the message of the error. */
   readonly lacks: Readonly<Partial<Record<Ability, string>>>;
   /** Refuses to use a bitmap as a source, where clean bits matter. @throws {QdbError} BAD_CHECKSUM if the state of the file is in doubt */
   refuseSource(label: string): void;
+}
+
+/** Refuses an action for which the container lacks an ability. @throws {QdbError} NOT_SUPPORTED, the message says what to do instead */
+export function requireAbility({ lacks }: Container, ability: Ability, bitmap: string): void {
+  const instead = lacks[ability];
+  if (instead !== undefined) throw new QdbError("NOT_SUPPORTED", instead, { bitmap });
+}
+
+/** Refuses a new bitmap that the container cannot hold. @throws {QdbError} SIZE_MISMATCH for the bits of another disk; NOT_SUPPORTED for records */
+export function requireHoldable(container: Container, { name, bits, extraData }: Omit<NewBitmap, "flags">): void {
+  const { diskSize } = container;
+  if (diskSize !== undefined && bits.size !== diskSize) {
+    const message = `the bitmap is of a disk of ${bits.size} bytes, the image has a disk of ${diskSize}`;
+    throw new QdbError("SIZE_MISMATCH", message, { bitmap: name });
+  }
+  if (extraData.length > 0) requireAbility(container, "records", name);
 }
 
 /** What is to be stored of one bitmap. */

@@ -3,7 +3,6 @@ import { type BitmapShape, bitsInward, bitsOutward, type DiskRange } from "../bi
 import { ClusterBits } from "../bits/cluster-bits.ts";
 import { prepareGranularity, prepareInversion } from "../bits/combine-bits.ts";
 import { readClusterBits } from "../bits/read-cluster-bits.ts";
-import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
 import { encodeUtf8 } from "../layout/text.ts";
 import type { Plan } from "../ports/plan.ts";
@@ -13,7 +12,7 @@ import type { Tlv } from "../records/tlv.ts";
 import { addDirt, changeBits, combining, type Prepare, prepareChange, removeDirt } from "./bit-actions.ts";
 import { BitmapList } from "./bitmap-list.ts";
 import { copyRecords, withRecord } from "./chain-records.ts";
-import type { Ability, Container, PendingChange } from "./container.ts";
+import { type Container, type PendingChange, requireAbility, requireHoldable } from "./container.ts";
 import type { EditOptions, EditSource, NewBitmap } from "./edit-options.ts";
 import { findChanges } from "./find-changes.ts";
 import { freeze, release } from "./freeze.ts";
@@ -88,14 +87,16 @@ export class Edits {
     return bitsOf(bitmap, this.#options).fork();
   }
 
-  /** Adds a bitmap after the others. @throws {QdbError} ALREADY_EXISTS */
+  /** Adds a bitmap after the others. @throws {QdbError} ALREADY_EXISTS; SIZE_MISMATCH and NOT_SUPPORTED for what this kind of file cannot hold */
   add({ name, bits, flags, extraData }: NewBitmap): void {
+    requireHoldable(this.#container, { name, bits, extraData });
     const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
     this.#list.add({ name, bits: this.#inMemory(bits), entry });
   }
 
-  /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor */
+  /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor; else as {@link add} */
   replace({ name, bits, flags, extraData }: NewBitmap): void {
+    requireHoldable(this.#container, { name, bits, extraData });
     const bitmap = this.#list.find(name);
     this.#list.refuseBound(bitmap, "replaced");
     this.#list.setEntry(bitmap, { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) });
@@ -241,7 +242,7 @@ export class Edits {
    */
   *resize(name: string, size: number | bigint, newArea: "dirty" | "clean"): Plan<void> {
     const bytes = exactInteger(size, "size");
-    this.#require("resize", name);
+    requireAbility(this.#container, "resize", name);
     const bitmap = this.#list.find(name);
     const refuse = this.#listed((found) => {
       this.#list.refuseBound(found, "resized");
@@ -258,7 +259,7 @@ export class Edits {
    * @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the bitmap's first problem; USAGE if the bitmap is frozen or a successor
    */
   freeze(name: string, successor: string, created?: bigint): void {
-    this.#require("freeze", name);
+    requireAbility(this.#container, "freeze", name);
     const { clusterSize } = this.#container;
     freeze(this.#list, name, successor, { newId: this.#options.newId, clusterSize, created });
   }
@@ -269,7 +270,7 @@ export class Edits {
    * @throws {QdbError} NOT_FOUND; USAGE if the bitmap is not frozen; the code of the first problem of either bitmap; for `failed`, BAD_CHECKSUM if the header was read from the mirror and that is not accepted
    */
   *release(name: string, outcome: "done" | "failed"): Plan<void> {
-    this.#require("freeze", name);
+    requireAbility(this.#container, "freeze", name);
     yield* release(this.#list, name, outcome, this.#container, this.#options);
   }
 
@@ -277,14 +278,8 @@ export class Edits {
   setRecord(name: string, record: Exclude<ExtraRecord, { kind: "unknown" }>): void {
     const bitmap = this.#list.find(name);
     const entry = soundEntry(bitmap);
-    this.#require("records", name);
+    requireAbility(this.#container, "records", name);
     this.#list.setEntry(bitmap, { ...entry, extraData: withRecord(entry.extraData, record) });
-  }
-
-  /** @throws {QdbError} NOT_SUPPORTED if this kind of file lacks an ability */
-  #require(ability: Ability, bitmap: string): void {
-    const instead = this.#container.lacks[ability];
-    if (instead !== undefined) throw new QdbError("NOT_SUPPORTED", instead, { bitmap });
   }
 
   /**

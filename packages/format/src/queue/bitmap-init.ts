@@ -67,6 +67,8 @@ export interface NewBitmapHost {
   readonly randomId: () => Uint8Array;
   /** Returns the time in ns since the epoch. The default is the clock of the host, in ms. */
   readonly now?: (() => bigint) | undefined;
+  /** Whether the file holds no records: then a new bitmap gets no id and no time of creation. Default: false. */
+  readonly withoutRecords?: boolean | undefined;
 }
 
 /** Returns the time in ns since the epoch. */
@@ -97,12 +99,15 @@ export function recordsOfFields({
 
 /** Returns a new bitmap as `Edits.add` takes it. @throws {QdbError} USAGE for a name, size, granularity or record that the format does not allow; LIMIT above 2^32 bits; SIZE_MISMATCH for bits of another size than given */
 export function newBitmap(init: BitmapInit, host: NewBitmapHost): NewBitmap {
-  const { name, enabled = true, inUse = false, id = toUuid(host.randomId()), parent, created = timeOf(host) } = init;
+  const { name, enabled = true, inUse = false, parent } = init;
+  const { withoutRecords = false } = host;
+  const id = init.id ?? (withoutRecords ? undefined : toUuid(host.randomId()));
+  const created = init.created ?? (withoutRecords ? undefined : timeOf(host));
   const records = [
     ...recordsOfFields({ disk: init.disk, diskStamp: init.diskStamp }),
-    { kind: "id", uuid: id } as const,
+    ...(id === undefined ? [] : [{ kind: "id", uuid: id } as const]),
     ...(parent === undefined ? [] : [{ kind: "parent", uuid: parent } as const]),
-    { kind: "created", ns: created } as const,
+    ...(created === undefined ? [] : [{ kind: "created", ns: created } as const]),
     ...recordsOfFields({ comment: init.comment }),
   ];
   return {

@@ -1,4 +1,7 @@
-import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import type { ContainerBitmap } from "../edit/container.ts";
+
+/** What is known of a bitmap of the file: its name, and the label that stands for a name that is not UTF-8. */
+export type NamedBitmap = Pick<ContainerBitmap, "name" | "label">;
 
 /** Number of names that are searched in the table one by one. With more of them, all names are kept, which can take 64 MiB and more. */
 const MAX_SEARCHES = 16;
@@ -8,7 +11,7 @@ const MAX_SEARCHES = 16;
  * found only if no other bitmap has that name: the same is true of `Edits`, which does the actions.
  */
 export class BitmapNames<B> {
-  readonly #entries: readonly BitmapEntry[];
+  readonly #entries: readonly NamedBitmap[];
   readonly #make: (name: string) => B;
   /** Bitmaps by name; undefined for a name that is known to be free. */
   readonly #texts = new Map<string, B | undefined>();
@@ -17,7 +20,7 @@ export class BitmapNames<B> {
   #searches = 0;
 
   /** `entries` are those of the file. `make` makes the bitmap of a name; several entries with one name are one bitmap. */
-  constructor(entries: readonly BitmapEntry[], make: (name: string) => B) {
+  constructor(entries: readonly NamedBitmap[], make: (name: string) => B) {
     this.#entries = entries;
     this.#make = make;
   }
@@ -31,7 +34,7 @@ export class BitmapNames<B> {
     return this.#find(this.#labels, label, (entry) => entry.name === undefined && entry.label === label);
   }
 
-  #find(known: Map<string, B | undefined>, name: string, isIt: (entry: BitmapEntry) => boolean): B | undefined {
+  #find(known: Map<string, B | undefined>, name: string, isIt: (entry: NamedBitmap) => boolean): B | undefined {
     if (!known.has(name)) {
       if (++this.#searches > MAX_SEARCHES) this.#keepAll();
       else known.set(name, this.#entries.some(isIt) ? this.#make(name) : undefined);

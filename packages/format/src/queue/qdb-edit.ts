@@ -1,9 +1,8 @@
 import type { RunOptions } from "../ports/drivers.ts";
-import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { ActionQueue } from "./action-queue.ts";
 import { BitmapEdit, type EditContext, notFound } from "./bitmap-edit.ts";
 import { type BitmapInit, type NewBitmapHost, newBitmap } from "./bitmap-init.ts";
-import { BitmapNames } from "./bitmap-names.ts";
+import { BitmapNames, type NamedBitmap } from "./bitmap-names.ts";
 import type { EditTarget } from "./edit-target.ts";
 
 /**
@@ -54,17 +53,17 @@ export class QdbEdit {
 
 /**
  * Calls `change` with a new edit, and does the actions that it asks for. Resolves with what `change` returns once they are done; nothing
- * is committed. `entries` are those of the file.
+ * is committed. `bitmaps` are those of the file.
  * @throws {unknown} what `change` throws; the error of the action that fails; ABORTED
  */
 export async function collectEdit<T>(
   target: EditTarget,
-  entries: readonly BitmapEntry[],
+  bitmaps: readonly NamedBitmap[],
   change: (edit: QdbEdit) => T | PromiseLike<T>,
   host: NewBitmapHost & RunOptions,
 ): Promise<T> {
   const queue = new ActionQueue(host);
-  const names = new BitmapNames(entries, (name): BitmapEdit => new BitmapEdit(context, name));
+  const names = new BitmapNames(bitmaps, (name): BitmapEdit => new BitmapEdit(context, name));
   const context: EditContext = { target, queue, names, host };
   return queue.collect(() => change(new QdbEdit(context)));
 }

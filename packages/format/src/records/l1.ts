@@ -4,6 +4,7 @@ import { u32, u64, viewOf } from "../layout/fields.ts";
 import { align8, DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "../layout/numbers.ts";
 import { struct } from "../layout/struct.ts";
 import { lowerBound, NumberList } from "../number-list.ts";
+import type { Crc32 } from "../ports/digest.ts";
 import type { Form } from "./header.ts";
 
 /** An L1 entry, which is a Standard Cluster Descriptor of qcow2: spec §4. */
@@ -147,6 +148,18 @@ export class L1Builder {
     if (this.#form === "draft") return;
     this.#view.setUint32(this.#count * L1_ENTRY.size + index * L1_CHECKSUM.size, checksum);
   }
+}
+
+/** How L1 areas are written in a file: the codec with which `storeBits` stores a bitmap. */
+export function l1Codec(form: Form, allOnes: boolean, checksum: Crc32): L1Codec {
+  return { allOnes, checksum, builder: (count) => new L1Builder(count, form) };
+}
+
+/** The result of {@link l1Codec}. */
+export interface L1Codec {
+  readonly allOnes: boolean;
+  readonly checksum: Crc32;
+  builder(count: number): L1Builder;
 }
 
 /** Makes a problem of the L1 entry of index `index` in the L1 area at file offset `areaOffset`. */
