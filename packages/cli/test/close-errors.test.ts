@@ -31,7 +31,6 @@ function errorLine(args: readonly string[]): string {
 }
 
 test.each([
-  ["BAD_MAGIC", ["map", at("none"), "b"]],
   ["BAD_MAGIC", ["info", at("none")]],
   ["BAD_MAGIC", ["bitmap", "--mark-all", at("none"), "b"]],
   ["NOT_FOUND", ["map", file, "no"]],
@@ -42,6 +41,11 @@ test.each([
   ["ALREADY_EXISTS", ["diff", "-B", "b", at("one.raw"), at("two.raw"), file]],
 ])("the work failed with %s: %j", (code, args) => {
   expect(errorLine(args)).toMatch(new RegExp(`^qdb: \\[${code}\\] `));
+});
+
+test("what comes first is the look at the first bytes, for which the file is opened and closed", () => {
+  for (const args of [["map", at("none"), "b"]])
+    expect(errorLine(args)).toMatch(/^qdb: \[IO\] cannot close "[^"]*": EBADF: bad file descriptor/);
 });
 
 test.each([

@@ -2,6 +2,7 @@
 // public interface: names may change in any release, and the packages are released together.
 
 export { dirtyBytes, isShape } from "./bitmap/shape.ts";
+export type { BitsReader } from "./bits/bits-reader.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
 export { viewOf } from "./layout/fields.ts";
@@ -26,8 +27,10 @@ export { lowerBound, NumberList } from "./number-list.ts";
 export { bitmapState } from "./open/bitmap-state.ts";
 export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
+export { drive } from "./ports/drivers.ts";
 export { checkSignal, LongCall } from "./ports/long-call.ts";
 export { pieceAt } from "./ports/plan.ts";
+export { ASYNC, runTask, streamTask, type Task, wait } from "./ports/task.ts";
 export { printBits, printExtents, type TakeBytes } from "./print-stored.ts";
 export { requireName } from "./queue/bitmap-init.ts";
 export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
@@ -35,3 +38,5 @@ export { isBitmapName } from "./records/extra-data.ts";
 export { setBits } from "./records/features.ts";
 export { hasMagic, MIRROR_OFFSETS } from "./records/header.ts";
 export { type KnownRecords, knownRecords } from "./records/known-records.ts";
+export { type IndexedView, type IndexedViews, runWithRetry, streamWithRetry } from "./retry/run-with-retry.ts";
+export { bitsReaderOf } from "./stored-bits-reader.ts";

@@ -1,20 +1,16 @@
 // Prints a bitmap of an open file, as extents or as plain bits, in memory of fixed size. A program that only reads extents does not carry this.
 import { RunCollector } from "./bitmap/runs.ts";
 import type { BitmapShape } from "./bitmap/shape.ts";
+import type { BitsReader } from "./bits/bits-reader.ts";
+import type { ClusterMap } from "./bits/cluster-map.ts";
 import { type BitVisitor, show } from "./bits/cluster-windows.ts";
 import { visitBits } from "./bits/read-bits.ts";
 import { Scratch } from "./bits/scratch.ts";
 import { maxMemoryOf, memoryOf, type VerifiedBits, verifiedBitsPlan } from "./bits/verified-bits.ts";
 import { BitsPrinter } from "./extents/bits-printer.ts";
 import { ExtentPrinter } from "./extents/extent-printer.ts";
-import { askBeforeBits } from "./open/before-bits.ts";
-import { refuseMirror } from "./open/header-source.ts";
-import type { QdbIndex } from "./open/qdb-index.ts";
 import type { LongCallOptions } from "./ports/long-call.ts";
 import type { Plan } from "./ports/plan.ts";
-import { streamTask } from "./ports/task.ts";
-import { sameBitmap } from "./read-stored.ts";
-import type { StoredBitmap } from "./stored-bitmap.ts";
 
 /** Maximum number of bytes of bits that are held in memory until all are verified (spec §7.4). Those of a larger range are read twice instead. */
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
@@ -39,8 +35,8 @@ export type TakeBytes = (bytes: Uint8Array) => void;
  * back. The call starts over if a writer commits before that. Progress counts bits, those that are read twice twice.
  * @throws {QdbError} as `StoredBitmap.extents`; what `take` throws
  */
-export function printExtents(bitmap: StoredBitmap, take: TakeBytes, options: PrintOptions): Promise<void> {
-  return printVerified(bitmap, options, (shape) => {
+export function printExtents(bits: BitsReader, take: TakeBytes, options: PrintOptions): Promise<void> {
+  return printVerified(bits, options, (shape) => {
     const { start, end } = rangeOf(shape, options);
     const { format } = options;
     const printer = new ExtentPrinter(take, shape, { format, start, end, pieceBytes: PIECE_BYTES });
@@ -58,8 +54,8 @@ export function printExtents(bitmap: StoredBitmap, take: TakeBytes, options: Pri
  * nothing before all bits are verified, as that of {@link printExtents}.
  * @throws {QdbError} as `StoredBitmap.extents`; what `take` throws
  */
-export function printBits(bitmap: StoredBitmap, take: TakeBytes, options: LongCallOptions): Promise<void> {
-  return printVerified(bitmap, options, (shape) => {
+export function printBits(bits: BitsReader, take: TakeBytes, options: LongCallOptions): Promise<void> {
+  return printVerified(bits, options, (shape) => {
     const visitor = new BitsPrinter(take);
     return {
       within: { offset: 0n, length: shape.size },
@@ -80,18 +76,15 @@ interface Print {
 /** Bits are verified before a visitor receives them. */
 const VERIFYING: BitVisitor = { pushWords: () => undefined, pushDirty: () => undefined, pushClean: () => undefined };
 
-/** Verifies bits, and then shows them. A writer may have changed the shape since the handle was made, so `begin` is called with what is read. */
+/** Verifies bits, and then shows them. A writer may have changed the shape since the reader was made, so `begin` is called with what is read. */
 async function printVerified(
-  bitmap: StoredBitmap,
+  bits: BitsReader,
   { signal, onProgress }: LongCallOptions,
   begin: (shape: BitmapShape) => Print,
 ): Promise<void> {
-  const { reader, entry } = bitmap;
-  let print = begin(bitmap);
+  let print = begin(bits.shape);
   let isVerified = false;
-  const plan = function* (index: QdbIndex): Plan<void, VerifiedBits> {
-    refuseMirror(index, reader.options, entry.label);
-    const map = yield* reader.readMap(index, sameBitmap(index, entry));
+  const plan = function* (map: ClusterMap): Plan<void, VerifiedBits> {
     print = begin(map.shape);
     const { within } = print;
     isVerified = maxMemoryOf(map, within) > MAX_HELD_BYTES;
@@ -99,11 +92,10 @@ async function printVerified(
     if (isVerified) yield* visitBits(map, VERIFYING, { within, onProgress: verified });
     yield* verifiedBitsPlan(map, within, isVerified ? new Scratch() : undefined);
   };
-  const sizeOf = (bits: VerifiedBits): number => (isVerified ? Number.POSITIVE_INFINITY : memoryOf(bits));
-  const permit = (index: QdbIndex): void | PromiseLike<void> => askBeforeBits(reader.options, sameBitmap(index, entry));
+  const sizeOf = (verified: VerifiedBits): number => (isVerified ? Number.POSITIVE_INFINITY : memoryOf(verified));
   let lastBit = 0;
-  const bits = reader.stream(plan, sizeOf, { signal, holdBytes: MAX_HELD_BYTES, permit });
-  for await (const { pieces, range, endBit } of streamTask(bits)) {
+  for await (const verified of bits.stream(plan, sizeOf, { signal, holdBytes: MAX_HELD_BYTES })) {
+    const { pieces, range, endBit } = verified;
     for (const piece of pieces) show(piece, print.visitor);
     lastBit = range.end;
     const total = range.end - range.first;

@@ -16,7 +16,7 @@ import {
   type SyncByteSource,
 } from "@qdb/format";
 import type { Clock } from "@qdb/format/container";
-import { printExtents } from "@qdb/format/internal";
+import { bitsReaderOf, printExtents } from "@qdb/format/internal";
 import { describe, expect, it } from "vitest";
 import { be, bits, edit, file, hex, rep, sealed } from "./hand.ts";
 import { brief, ZLIB } from "./reading.ts";
@@ -383,7 +383,7 @@ describe.each(KINDS)("a reader of a %s source", (kind) => {
         text += Buffer.from(bytes).toString("latin1");
       };
       const options = { format: "human", start, maxLength } as const;
-      return { code: await code(() => printExtents(opened.bitmap("a"), take, options)), text };
+      return { code: await code(() => printExtents(bitsReaderOf(opened.bitmap("a")), take, options)), text };
     };
     const next = file({
       header: { generation: 2n },

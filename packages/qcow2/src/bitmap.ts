@@ -237,7 +237,7 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
  */
 function inconsistencyProblem(bitmap: Qcow2Bitmap, { inconsistency }: Image): Problem | undefined {
   const message = bitmap.inUse
-    ? "in_use is set: a program has the image open, or died while it had, and only it had the true bits"
+    ? "in_use is set: a program has the image open, or died while it had, and only it had the true bits; once nothing has it open, remove the bitmap, or mark everything dirty"
     : inconsistency;
   return message === undefined ? undefined : { code: "INCONSISTENT", message, where: bitmap.where("flags") };
 }

@@ -1,6 +1,7 @@
 import { type Problem, QdbError, type Where } from "@qdb/format";
 import { type Decoded, specName, struct, u32, u64 } from "@qdb/format/container";
-import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS, viewOf } from "@qdb/format/internal";
+import { isClusterBits, MAX_CLUSTER_BITS, MAX_DISK_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
+import { isQcow2 } from "./magic.ts";
 
 /** The first 104 bytes of an image (qcow2: Header). A version 2 header has only the first 72 of them. */
 export const QCOW2_HEADER = struct("qcow2 header", 104, {
@@ -44,8 +45,6 @@ export const QCOW2_HEADER = struct("qcow2 header", 104, {
 /** A decoded header. */
 export type Qcow2Header = Decoded<typeof QCOW2_HEADER.fields>;
 
-/** The characters `QFI` and the byte fb, with which an image of any version begins. */
-const MAGIC = 0x514649fb;
 /** Length of a version 2 header in bytes. */
 const V2_SIZE = 72;
 
@@ -66,11 +65,6 @@ export const INCOMPATIBLE = {
  * autoclear_features).
  */
 export const AUTOCLEAR_BITMAPS = 1n;
-
-/** Whether the first bytes of a file are those of a qcow2 image, of any version. */
-export function isQcow2(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && u32.read(viewOf(bytes), 0) === MAGIC;
-}
 
 /** Returns where a header field is, for error messages. */
 export function headerWhere(field: keyof Qcow2Header): Where {

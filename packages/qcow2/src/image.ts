@@ -53,7 +53,7 @@ function inconsistencyOf(header: Qcow2Header): string | undefined {
     return "the image is marked corrupt: its bitmaps cannot be trusted; repair it with qemu-img check -r";
   }
   if ((header.autoclearFeatures & AUTOCLEAR_BITMAPS) === 0n) {
-    return "the image was last written by a program that does not keep bitmaps (autoclear bit 0 is clear): they miss what it wrote";
+    return "the image was last written by a program that does not keep bitmaps (autoclear bit 0 is clear): they miss what it wrote; remove them, or mark everything dirty";
   }
   return undefined;
 }

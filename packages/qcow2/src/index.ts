@@ -3,7 +3,8 @@
 export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
 export { confirmQcow2 } from "./confirm-unchanged.ts";
 export { BITMAPS_EXTENSION } from "./extensions.ts";
-export { isQcow2, QCOW2_HEADER, type Qcow2Header } from "./header.ts";
-export { Qcow2File, type Qcow2FileOptions } from "./qcow2-file.ts";
+export { QCOW2_HEADER, type Qcow2Header } from "./header.ts";
+export { isQcow2, QCOW2_MAGIC_SIZE } from "./magic.ts";
+export { findQcow2Bitmap, Qcow2File, type Qcow2FileOptions } from "./qcow2-file.ts";
 export { type Evidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 export { BITMAP_TABLE_ENTRY } from "./offset-table.ts";

@@ -1,6 +1,19 @@
-import { type AnySource, isQdbError, type QdbError } from "@qdb/format";
-import { attempts, type Clock, type Plan, type RunOptions, run } from "@qdb/format/container";
-import { checkSignal } from "@qdb/format/internal";
+import { type AnySource, isQdbError, QdbError, quote } from "@qdb/format";
+import { attempts, type Clock, type Plan, type RunOptions, run, type StreamOptions } from "@qdb/format/container";
+import {
+  ASYNC,
+  type BitsReader,
+  checkSignal,
+  type IndexedView,
+  type IndexedViews,
+  runTask,
+  runWithRetry,
+  streamTask,
+  streamWithRetry,
+  type Task,
+  wait,
+} from "@qdb/format/internal";
+import type { Qcow2Bitmap } from "./bitmap.ts";
 import { hasSameBytes, sourceChanged } from "./confirm-unchanged.ts";
 import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 
@@ -59,27 +72,105 @@ export class Qcow2File {
    * source throws; else what the plan throws
    */
   async run<T>(plan: (index: Qcow2Index) => Plan<T>, options: RunOptions = {}): Promise<T> {
-    for await (const _ of attempts(this.#options)) {
-      this.#state ??= await readState(this.#source, options);
-      if (this.#state === undefined) continue;
-      const { index, stamp } = this.#state;
-      const { size } = this.#source;
-      const outcome = await outcomeOf(run(plan(index), this.#source, options));
-      const before = { evidence: index.evidence, size, stamp: index.isJudged ? stamp : undefined };
-      if (await isUnchanged(this.#source, before, outcome, options)) {
-        this.#hasReturned ||= "value" in outcome;
-        return resultOf(outcome);
+    const result = await runTask(runWithRetry(this.#views(options), plan, options));
+    this.#hasReturned = true;
+    return result;
+  }
+
+  /**
+   * Runs a plan as {@link run} does, and yields the values that it puts out. `sizeOf` returns the number of bytes of a value. As many as
+   * `holdBytes` allows are held back, so that the call can start over; after the first one was yielded, it cannot.
+   * @throws {QdbError} as {@link run}
+   */
+  async *stream<T, O>(
+    plan: (index: Qcow2Index) => Plan<T, O>,
+    sizeOf: (value: O) => number,
+    options: RunOptions & StreamOptions = {},
+  ): AsyncGenerator<O, T> {
+    const values = streamTask(streamWithRetry(this.#views(options), plan, sizeOf, options));
+    try {
+      for (;;) {
+        const step = await values.next();
+        this.#hasReturned = true;
+        if (step.done === true) return step.value;
+        yield step.value;
       }
-      if (this.#hasReturned) throw sourceChanged("the image was written after some of its bitmaps were read");
-      this.#state = undefined;
+    } finally {
+      await values.return(undefined as T);
     }
-    throw keptChanging();
+  }
+
+  /**
+   * Everything about the bitmaps but their bits, as it was read last.
+   * @throws {QdbError} SOURCE_CHANGED if the image is known to have changed since
+   */
+  get index(): Qcow2Index {
+    if (this.#state === undefined) throw changedAfterReading();
+    return this.#state.index;
+  }
+
+  /**
+   * Returns the reader of the bits of a bitmap. `label` is its name or, if the name is not UTF-8, `hex:` followed by the bytes as hex digits.
+   * @throws {QdbError} as {@link findQcow2Bitmap}; the code of the bitmap's `shapeProblem`; SOURCE_CHANGED as {@link index}
+   */
+  bitsReader(label: string): BitsReader {
+    const { shape, shapeProblem } = findQcow2Bitmap(this.index, label);
+    if (shapeProblem !== undefined) throw QdbError.from(shapeProblem);
+    return {
+      shape,
+      run: (plan, options) => this.run((index) => plan(findQcow2Bitmap(index, label).map()), options),
+      stream: (plan, sizeOf, options) =>
+        this.stream((index) => plan(findQcow2Bitmap(index, label).map()), sizeOf, options),
+    };
+  }
+
+  #views(options: RunOptions): IndexedViews<Qcow2Index> {
+    const tries = attempts(this.#options);
+    return { timing: ASYNC, next: () => this.#nextView(tries, options) };
+  }
+
+  /** Returns the image for the next attempt, with the index that was read last, or with the one that is read now if the image has changed. */
+  *#nextView(tries: AsyncGenerator<void, void>, options: RunOptions): Task<IndexedView<Qcow2Index>> {
+    for (;;) {
+      if (this.#state === undefined && this.#hasReturned) throw changedAfterReading();
+      if ((yield* wait(tries.next())).done === true) throw keptChanging();
+      this.#state ??= yield* wait(readState(this.#source, options));
+      if (this.#state !== undefined) return this.#viewOf(this.#state, options);
+    }
+  }
+
+  #viewOf(state: State, options: RunOptions): IndexedView<Qcow2Index> {
+    const source = this.#source;
+    const { index, stamp } = state;
+    const before = { evidence: index.evidence, size: source.size, stamp: index.isJudged ? stamp : undefined };
+    const isUnchangedNow = async (error: unknown): Promise<boolean> => {
+      if (await isUnchanged(source, before, error, options)) return true;
+      if (this.#state === state) this.#state = undefined;
+      return false;
+    };
+    return { index, view: { source, isUnchanged: (error) => wait(isUnchangedNow(error)) } };
   }
 
   /** Closes the source. */
   async close(): Promise<void> {
     await this.#source.close?.();
   }
+}
+
+/**
+ * Returns a bitmap of an image by its label: its name or, if the name is not UTF-8, `hex:` followed by the bytes as hex digits.
+ * @throws {QdbError} NOT_FOUND; DUPLICATE_NAME if two bitmaps have that label
+ */
+export function findQcow2Bitmap({ bitmaps }: Qcow2Index, label: string): Qcow2Bitmap {
+  const [bitmap, ...others] = bitmaps.filter((one) => one.label === label);
+  const where = { bitmap: label };
+  if (bitmap === undefined) throw new QdbError("NOT_FOUND", `there is no bitmap ${quote(label)} in the image`, where);
+  if (others.length > 0) throw new QdbError("DUPLICATE_NAME", `two bitmaps are called ${quote(label)}`, where);
+  return bitmap;
+}
+
+function changedAfterReading(): QdbError {
+  return sourceChanged("the image was written after some of its bitmaps were read");
 }
 
 function keptChanging(): QdbError {
@@ -102,7 +193,8 @@ async function readState(source: AnySource, options: RunOptions): Promise<State 
     size,
     stamp: isJudged ? stamp : undefined,
   };
-  if (!(await isUnchanged(source, before, outcome, options))) return undefined;
+  const error = "error" in outcome ? outcome.error : undefined;
+  if (!(await isUnchanged(source, before, error, options))) return undefined;
   return { index: resultOf(outcome), stamp };
 }
 
@@ -115,11 +207,11 @@ interface Before {
   readonly stamp: string | undefined;
 }
 
-/** Whether an image is the same as before a plan ran. */
+/** Whether an image is the same as before a plan ran. `error` is what the plan threw, if it did. */
 async function isUnchanged(
   source: AnySource,
   { evidence, size, stamp }: Before,
-  outcome: Outcome<unknown>,
+  error: unknown,
   options: RunOptions,
 ): Promise<boolean> {
   checkSignal(options.signal);
@@ -127,9 +219,8 @@ async function isUnchanged(
   await source.refresh?.();
   // These errors can mean that another program was extending the file: the size that was read first was too small. They are then no
   // property of the image, and reading starts over.
-  if ("error" in outcome && isQdbError(outcome.error, "OUT_OF_BOUNDS", "TRUNCATED", "SHORT_READ", "BAD_MAGIC")) {
-    if (source.size !== size) return false;
-  }
+  const canBeOfGrowth = isQdbError(error, "OUT_OF_BOUNDS", "TRUNCATED", "SHORT_READ", "BAD_MAGIC");
+  if (canBeOfGrowth && source.size !== size) return false;
   if (stamp !== undefined && source.stamp?.() !== stamp) return false;
   return run(hasSameBytes(evidence), source, options);
 }

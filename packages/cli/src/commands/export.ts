@@ -1,9 +1,17 @@
 import { QdbError } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import { readBitmapBits } from "../files/bitmap-file.ts";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
+import { diskOptions, mirrorOptions } from "../files/open-qdb.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
-import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
+import {
+  type Call,
+  type CommandSpec,
+  DISK_CHANGE,
+  HEADER_DAMAGE,
+  IMAGES,
+  NO_DISK,
+  PROGRESS,
+} from "../shell/command.ts";
 
 /** `qdb export`: writes a bitmap in a format of another program. */
 export const command: CommandSpec = {
@@ -13,6 +21,8 @@ export const command: CommandSpec = {
   description: [
     "Writes one bitmap to OUT, which must not exist, or to standard output.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero after the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
+    IMAGES,
+    NO_DISK,
   ],
   operands: { min: 1, max: 2, names: ["FILE", "OUT"] },
   options: [
@@ -42,11 +52,11 @@ async function run(call: Call): Promise<number> {
   await writeOutput(
     out,
     async (put) => {
-      const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
       const progress = call.progress("exporting");
       const options = { signal: call.signal, onProgress: progress.onProgress };
+      const how = { ...mirrorOptions(call), ...diskOptions(call) };
       try {
-        await closing(file, () => about(path, () => exporter(file.bitmap(name), put, options)));
+        await readBitmapBits(path, name, call, (bits) => exporter(bits, put, options), how);
       } finally {
         progress.end();
       }

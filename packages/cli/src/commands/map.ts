@@ -1,7 +1,8 @@
-import { closing, printExtents } from "@qdb/format/internal";
+import { printExtents } from "@qdb/format/internal";
+import { readBitmapBits } from "../files/bitmap-file.ts";
 import { writeOutput } from "../files/new-output.ts";
-import { about, diskOptions, openFile } from "../files/open-qdb.ts";
-import { type Call, type CommandSpec, DISK_CHANGE, OUTPUT } from "../shell/command.ts";
+import { diskOptions } from "../files/open-qdb.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, IMAGES, NO_DISK, OUTPUT } from "../shell/command.ts";
 import { parseSize } from "../shell/size.ts";
 
 /** `qdb map`: prints the extents of a bitmap. */
@@ -12,6 +13,8 @@ export const command: CommandSpec = {
   description: [
     "Lists the extents of a bitmap in ascending order, dirty and clean in turn, covering the disk: offset and length in bytes, type (1 dirty, 0 clean), description. Text and JSON are those of nbdinfo --map.",
     "Nothing is printed before the bits to be printed are known to be good.",
+    IMAGES,
+    NO_DISK,
   ],
   operands: { min: 2, max: 2, names: ["FILE", "BITMAP"] },
   options: [
@@ -22,6 +25,7 @@ export const command: CommandSpec = {
   ],
   examples: [
     ["qdb map backup.qdb daily", "Every extent of the bitmap daily."],
+    ["qdb map vm.qcow2 daily", "The same of a bitmap of a qcow2 image."],
     ["qdb map --output=json --start-offset=1G --max-length=64M backup.qdb daily", "A part of it, as JSON."],
   ],
   async run(call) {
@@ -30,9 +34,12 @@ export const command: CommandSpec = {
     const maxLength = sizeOption(call, "max-length");
     const format = call.json ? "json" : "human";
     const options = { format, start, maxLength, signal: call.signal } as const;
-    const file = await openFile(path, call, { acceptMirror: true, ...diskOptions(call) });
-    await closing(file, () =>
-      writeOutput("-", (put) => about(path, () => printExtents(file.bitmap(name), put, options)), call),
+    await readBitmapBits(
+      path,
+      name,
+      call,
+      (bits) => writeOutput("-", (put) => printExtents(bits, put, options), call),
+      { acceptMirror: true, ...diskOptions(call) },
     );
     return 0;
   },

@@ -1,13 +1,12 @@
-import type { StoredBitmap } from "@qdb/format";
 import type { LongCallOptions } from "@qdb/format/container";
-import { printBits, printExtents, type TakeBytes } from "@qdb/format/internal";
+import { type BitsReader, printBits, printExtents, type TakeBytes } from "@qdb/format/internal";
 
 /** Prints a bitmap in one format. Nothing is printed before all bits are known to be good. */
-export type Exporter = (bitmap: StoredBitmap, take: TakeBytes, options: LongCallOptions) => Promise<void>;
+export type Exporter = (bits: BitsReader, take: TakeBytes, options: LongCallOptions) => Promise<void>;
 
 /** The export formats by their names. */
 export const EXPORTERS: ReadonlyMap<string, Exporter> = new Map<string, Exporter>([
   ["raw-bits", printBits],
   // The text that `qdb map --output=json` prints.
-  ["extents", (bitmap, take, options) => printExtents(bitmap, take, { ...options, format: "json" })],
+  ["extents", (bits, take, options) => printExtents(bits, take, { ...options, format: "json" })],
 ]);

@@ -95,5 +95,13 @@ export const HEADER_DAMAGE: OptionSpec = {
   help: "use the bitmap although the file's header is damaged and was read from its mirror",
 };
 
+/** What the help of every command that reads bitmaps says about images. */
+export const IMAGES =
+  "FILE can be a qcow2 image too: its first bytes tell. It is only read, and no lock is taken; if it keeps changing, the command ends with SOURCE_CHANGED. A bitmap is refused if it is in use, or if a cluster of it is damaged or belongs to something else too.";
+
+/** What the help of commands with {@link DISK_CHANGE} says about images. */
+export const NO_DISK =
+  "A qcow2 image records no disk and has no second header, so that options about these have no effect on it.";
+
 /** Option that every command has. */
 export const HELP: OptionSpec = { long: "help", short: "h", help: "show this help" };

@@ -13,7 +13,7 @@ import type { AnySource } from "../ports/source.ts";
 import type { Task, Timing } from "../ports/task.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
 import { FileViews, type OpenedView, openView, openWithRetry, type RetryOptions } from "./file-views.ts";
-import { type OpenedViews, type Permit, runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
+import { type IndexedViews, type Permit, runWithRetry, type StreamOptions, streamWithRetry } from "./run-with-retry.ts";
 
 /** Options of opening a file, which also apply to the calls on the open file. */
 export interface OpenOptions extends RetryOptions, Limits, MirrorOptions, BitsOptions {}
@@ -96,7 +96,7 @@ export class QdbReader {
   }
 
   /** Returns a view for each attempt: the first with the header and the table that were last read, the others with what is read anew. */
-  #views(call: RunOptions, whole: boolean): OpenedViews {
+  #views(call: RunOptions, whole: boolean): IndexedViews<QdbIndex> {
     const options = { ...this.options, ...this.#ofCall(call) };
     const known = whole ? undefined : this.#index.opened.primary;
     const views = new FileViews(this.timing, this.#source, options, { known, whole });
@@ -118,5 +118,5 @@ export class QdbReader {
 interface StreamingOptions {
   readonly whole?: boolean;
   /** Called before the first value is yielded; see {@link streamWithRetry}. */
-  readonly permit?: Permit;
+  readonly permit?: Permit<QdbIndex>;
 }

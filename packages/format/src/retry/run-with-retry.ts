@@ -1,12 +1,11 @@
-// Runs plans on one generation of a file, and starts over if a writer commits during the run (spec §5, Readers).
+// Runs plans on one state of a file, and starts over if the file changes during the run (spec §5, Readers).
 
 import { limitOf } from "../integers.ts";
-import type { QdbIndex } from "../open/qdb-index.ts";
 import { drive, type RunOptions } from "../ports/drivers.ts";
 import { nextPut, type Plan } from "../ports/plan.ts";
+import type { AnySource } from "../ports/source.ts";
 import { putAll, type Task, type Timing, wait } from "../ports/task.ts";
 import { busy, sourceChanged } from "./attempts.ts";
-import type { OpenedView } from "./file-views.ts";
 
 /** Options of calls that yield their output in parts. */
 export interface StreamOptions {
@@ -20,20 +19,30 @@ export interface StreamOptions {
 
 const HOLD_BYTES = 4 * 1024 * 1024;
 
-/** The views of a file with header and table, one for each attempt. */
-export interface OpenedViews {
+/** A file as one attempt reads it, with the index that was read from it: what the file says of its bitmaps, apart from their bits. */
+export interface IndexedView<I> {
+  readonly index: I;
+  readonly view: {
+    readonly source: AnySource;
+    /** Returns whether the file has not changed since the index was read. `error` is what the run on this view threw, if it did. */
+    readonly isUnchanged: (error?: unknown) => Task<boolean>;
+  };
+}
+
+/** The views of a file, one for each attempt. `I` is the type of the index, which depends on the container. */
+export interface IndexedViews<I> {
   readonly timing: Timing;
   /** Returns the view of the next attempt; undefined if there is none. */
-  next(): Task<OpenedView | undefined>;
+  next(): Task<IndexedView<I> | undefined>;
 }
 
 /**
  * Runs a plan on one view after the other, until no writer has committed during the run.
  * @throws {QdbError} LOCKED if a writer commits during every run; what the plan throws
  */
-export function* runWithRetry<T>(
-  views: OpenedViews,
-  plan: (index: QdbIndex) => Plan<T> | Promise<Plan<T>>,
+export function* runWithRetry<I, T>(
+  views: IndexedViews<I>,
+  plan: (index: I) => Plan<T> | Promise<Plan<T>>,
   options: RunOptions,
 ): Task<T> {
   for (let opened = yield* views.next(); opened !== undefined; opened = yield* views.next()) {
@@ -45,7 +54,7 @@ export function* runWithRetry<T>(
       // An error counts only if the file is unchanged: bytes of two generations can cause an error.
       result = { error };
     }
-    if (!(yield* view.isUnchanged())) continue;
+    if (!(yield* view.isUnchanged("error" in result ? result.error : undefined))) continue;
     if ("error" in result) throw result.error;
     return result.value;
   }
@@ -60,12 +69,12 @@ export function* runWithRetry<T>(
  * @throws {QdbError} LOCKED if a writer commits during every run; SOURCE_CHANGED if a writer commits after the first value was yielded;
  * what the plan throws; what `permit` throws
  */
-export function* streamWithRetry<T, O>(
-  views: OpenedViews,
-  plan: (index: QdbIndex) => Plan<T, O>,
+export function* streamWithRetry<I, T, O>(
+  views: IndexedViews<I>,
+  plan: (index: I) => Plan<T, O>,
   sizeOf: (value: O) => number,
   options: RunOptions & StreamOptions,
-  permit: Permit = () => undefined,
+  permit: Permit<I> = () => undefined,
 ): Task<T, O> {
   const holdBytes = limitOf(options.holdBytes, HOLD_BYTES, "holdBytes");
   for (let opened = yield* views.next(); opened !== undefined; opened = yield* views.next()) {
@@ -101,7 +110,8 @@ export function* streamWithRetry<T, O>(
     } catch (error) {
       result = { error };
     }
-    const isGood = result !== undefined && (yield* view.isUnchanged());
+    const error = result !== undefined && "error" in result ? result.error : undefined;
+    const isGood = result !== undefined && (yield* view.isUnchanged(error));
     if (!isGood && hasLeft) throw sourceChanged();
     if (!isGood || result === undefined) continue;
     if ("error" in result) throw result.error;
@@ -114,10 +124,10 @@ export function* streamWithRetry<T, O>(
 }
 
 /** Throws, or rejects, to refuse the output of a call. */
-export type Permit = (index: QdbIndex) => void | PromiseLike<void>;
+export type Permit<I> = (index: I) => void | PromiseLike<void>;
 
 /** Calls `permit`. Returns the error that it throws; undefined if it throws nothing. */
-function* refusalOf(permit: Permit, index: QdbIndex): Task<{ error: unknown } | undefined> {
+function* refusalOf<I>(permit: Permit<I>, index: I): Task<{ error: unknown } | undefined> {
   try {
     yield* wait(permit(index));
     return undefined;
