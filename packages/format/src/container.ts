@@ -43,6 +43,7 @@ export { decodeUtf8, fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";
 // records: one structure of the format each
 
 export { BITMAP_ENTRY, BitmapEntry, FLAG, type FlagName, flagNames } from "./records/bitmap-entry.ts";
+export type { EntryContents } from "./records/entry-contents.ts";
 export { EXTENSION_NAME, extensionName, FEATURE_NAME } from "./records/extensions.ts";
 export { DISK_STAMP, decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "./records/extra-data.ts";
 export { FEATURES, type FeatureKind, type FeatureName } from "./records/features.ts";

@@ -5,6 +5,7 @@ export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export type { BitsReader } from "./bits/bits-reader.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
+export { equalBytes } from "./layout/bytes.ts";
 export { viewOf } from "./layout/fields.ts";
 export { DESCRIPTOR_OFFSET_HIGH, descriptorOffset } from "./layout/numbers.ts";
 export { encodeUtf8, hex32 } from "./layout/text.ts";

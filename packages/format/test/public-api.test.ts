@@ -141,6 +141,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "EditTarget",
       "EditorOptions",
       "Edits",
+      "EntryContents",
       "ExtentMap",
       "ExtentMapOptions",
       "ExtentsSource",

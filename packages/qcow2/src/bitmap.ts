@@ -37,10 +37,10 @@ export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
   extraDataSize: [20, u32],
 });
 
-/** Flags of a bitmap that this reader knows (qcow2: Bitmap directory). */
-const FLAG = { inUse: 1, auto: 2 } as const;
+/** Flags of a bitmap that this package knows (qcow2: Bitmap directory). */
+export const BITMAP_FLAG = { inUse: 1, auto: 2 } as const;
 /** The value of the field `type` for a dirty tracking bitmap. qcow2 defines no other type of bitmap. */
-const DIRTY_TRACKING = 1;
+export const DIRTY_TRACKING = 1;
 
 /** The result of checking who owns the clusters of the bitmaps of an image. It is made by `judge`. */
 export interface Judgement {
@@ -139,12 +139,12 @@ export class Qcow2Bitmap {
 
   /** Whether the bitmap tracks writes as soon as the image is opened (flag `auto`). */
   get enabled(): boolean {
-    return (this.fields.flags & FLAG.auto) !== 0;
+    return (this.fields.flags & BITMAP_FLAG.auto) !== 0;
   }
 
   /** Whether the bits in the file may be outdated, because a program has the image open, or crashed while it had it open (flag `in_use`). */
   get inUse(): boolean {
-    return (this.fields.flags & FLAG.inUse) !== 0;
+    return (this.fields.flags & BITMAP_FLAG.inUse) !== 0;
   }
 
   /** The range of the bitmap table according to the directory entry, in bytes. It is not validated. */
@@ -222,7 +222,7 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
   const { min, max } = GRANULARITY_BITS;
   if (granularityBits < min || granularityBits > max)
     return bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
-  const unknown = flags & ~(FLAG.inUse | FLAG.auto);
+  const unknown = flags & ~(BITMAP_FLAG.inUse | BITMAP_FLAG.auto);
   if (unknown !== 0) {
     const message = `flags 0x${hex32(unknown >>> 0)} are not known to this reader`;
     return bad("flags", "UNSUPPORTED_FEATURE", message);

@@ -32,7 +32,7 @@ export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.field
 }
 
 /** Type of the bitmaps extension (qcow2: Header extensions). */
-const BITMAPS = 0x23852875;
+export const BITMAPS = 0x23852875;
 /** Type of the full disk encryption header pointer. Its data is an offset and a length, each a u64 (qcow2: Full disk encryption header pointer). */
 const ENCRYPTION_HEADER = 0x0537be77;
 
@@ -52,7 +52,7 @@ export function extensionsEnd(header: Qcow2Header): number {
 }
 
 /** Yields the header extensions between file offsets `start` and `end`, in order. @throws {QdbError} BAD_FIELD if an extension runs past `end` */
-function* extensions(bytes: Uint8Array, start: number, end: number): Generator<Extension, void> {
+export function* extensionsIn(bytes: Uint8Array, start: number, end: number): Generator<Extension, void> {
   for (let at = start; at + TLV_HEAD.size <= end; ) {
     const { type, length } = TLV_HEAD.decode(bytes, at);
     if (type === 0) return;
@@ -99,7 +99,7 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
  */
 function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
   try {
-    for (const { type, data } of extensions(bytes, header.headerLength, bytes.length)) {
+    for (const { type, data } of extensionsIn(bytes, header.headerLength, bytes.length)) {
       if (type !== FEATURE_NAME_TABLE) continue;
       for (let at = 0; at + FEATURE_NAME.size <= data.length; at += FEATURE_NAME.size) {
         const entry = FEATURE_NAME.decode(data, at);
@@ -137,7 +137,7 @@ export function directoryError(extension: BitmapsExtension, code: Problem["code"
  */
 export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): BitmapsExtension | undefined {
   let found: Extension | undefined;
-  for (const extension of extensions(bytes, header.headerLength, extensionsEnd(header))) {
+  for (const extension of extensionsIn(bytes, header.headerLength, extensionsEnd(header))) {
     if (extension.type !== BITMAPS) continue;
     if (found !== undefined) {
       throw new QdbError("DUPLICATE_TYPE", "there are two bitmaps extensions; which one holds is not known", {
@@ -177,7 +177,7 @@ export function findBitmapsExtension(header: Qcow2Header, bytes: Uint8Array): Bi
 
 /** Returns the range of the encryption header in the file, according to its header extension; undefined if there is none. It is not validated. */
 export function findEncryptionHeader(header: Qcow2Header, bytes: Uint8Array): ByteRange | undefined {
-  for (const { type, data } of extensions(bytes, header.headerLength, extensionsEnd(header))) {
+  for (const { type, data } of extensionsIn(bytes, header.headerLength, extensionsEnd(header))) {
     if (type !== ENCRYPTION_HEADER || data.length < 16) continue;
     const view = viewOf(data);
     return { offset: Number(view.getBigUint64(0)), length: Number(view.getBigUint64(8)) };

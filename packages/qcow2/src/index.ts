@@ -8,3 +8,5 @@ export { isQcow2, QCOW2_MAGIC_SIZE } from "./magic.ts";
 export { findQcow2Bitmap, Qcow2File, type Qcow2FileOptions } from "./qcow2-file.ts";
 export { type Evidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 export { BITMAP_TABLE_ENTRY } from "./offset-table.ts";
+export { editQcow2, type Qcow2Disk, type Qcow2EditOptions } from "./write/edit-image.ts";
+export type { Qcow2CommitReport } from "./write/commit.ts";

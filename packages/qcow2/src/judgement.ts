@@ -21,6 +21,15 @@ export interface Surroundings {
   readonly encryption: ByteRange | undefined;
 }
 
+/** Who owns the clusters of bitmaps. */
+export interface Owners {
+  readonly tables: BitmapTables;
+  /** The clusters of bitmaps, of their tables and of the directory that have a finding, and candidates for which one was made. */
+  readonly found: FoundClusters;
+  /** The number of the cluster after the last one to which any structure of the image refers. */
+  readonly end: number;
+}
+
 /**
  * Checks that each cluster of a bitmap has exactly one owner and the refcount 1. Bitmaps in error are included, because they own clusters
  * too. Two bitmaps that share a cluster are both in error, because it is unknown which of them wrote it last. Reads the bitmap tables, the
@@ -28,26 +37,43 @@ export interface Surroundings {
  * @throws {QdbError} what the source throws. An error in these structures is not thrown: it becomes the problem of every bitmap
  */
 export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap[]): Plan<Judgement> {
-  const { header, image, directory, encryption } = surroundings;
-  const reader = new StructureReader(image.fileSize, image.fileSize - directory.length);
   try {
-    const tables = yield* readTables(image, bitmaps, reader);
-    const references = tables.references(image.fileSize);
-    pushClusters(references, directory, image.clusterSize, image.fileSize);
-    const watched = new WatchedClusters(references.array(), image.clusterSize);
-    for (const owner of image.owners) watched.mark(owner, owner.finding);
-    if (encryption !== undefined) watched.mark(encryption, FINDING.encryptionHeader);
-    yield* markGuestClusters(header, watched, reader);
-    yield* new Refcounts(header, watched, reader).mark();
-    return new ClusterJudgement(surroundings, tables, watched.found(), bitmaps);
+    return new ClusterJudgement(surroundings, yield* findOwners(surroundings, bitmaps), bitmaps);
   } catch (error) {
     if (!isQdbError(error, "BAD_FIELD", "MISALIGNED", "OUT_OF_BOUNDS", "OVERLAP", "LIMIT")) throw error;
     return new FailedJudgement(error);
   }
 }
 
+/**
+ * Looks for the owners of all clusters of bitmaps, as {@link judge} does, and of other clusters: `candidates`, whose numbers are in ascending
+ * order and none of which belongs to a bitmap. A candidate with no owner and the refcount 0 has the finding `isFree`.
+ * @throws {QdbError} BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP or LIMIT if a structure cannot be read; what the source throws
+ */
+export function* findOwners(
+  { header, image, directory, encryption }: Surroundings,
+  bitmaps: readonly Qcow2Bitmap[],
+  candidates: Float64Array = new Float64Array(0),
+): Plan<Owners> {
+  const reader = new StructureReader(image.fileSize, image.fileSize - directory.length);
+  const tables = yield* readTables(image, bitmaps, reader);
+  const references = tables.references(image.fileSize);
+  pushClusters(references, directory, image.clusterSize, image.fileSize);
+  for (const candidate of candidates) references.push(candidate);
+  const watched = new WatchedClusters(references.array(), image.clusterSize);
+  for (const owner of image.owners) watched.mark(owner, owner.finding);
+  if (encryption !== undefined) watched.mark(encryption, FINDING.encryptionHeader);
+  yield* markGuestClusters(header, watched, reader);
+  yield* new Refcounts(header, watched, reader).mark();
+  return { tables, found: watched.found(), end: watched.end };
+}
+
 /** Reads the tables of all bitmaps. Those of bitmaps in error are read too, because they own clusters. */
-function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: StructureReader): Plan<BitmapTables> {
+export function* readTables(
+  image: Image,
+  bitmaps: readonly Qcow2Bitmap[],
+  reader: StructureReader,
+): Plan<BitmapTables> {
   const { clusterSize, fileSize } = image;
   const offsets = new Float64Array(bitmaps.length);
   const lengths = new Float64Array(bitmaps.length);
@@ -66,7 +92,8 @@ function* readTables(image: Image, bitmaps: readonly Qcow2Bitmap[], reader: Stru
 const NO_INVALID_ENTRY = -1;
 const INVALID_TABLE = -2;
 
-class ClusterJudgement implements Judgement {
+/** The result of a check that succeeded. */
+export class ClusterJudgement implements Judgement {
   readonly #image: Image;
   readonly #directory: ByteRange;
   readonly #tables: BitmapTables;
@@ -79,8 +106,7 @@ class ClusterJudgement implements Judgement {
 
   constructor(
     { image, directory }: Surroundings,
-    tables: BitmapTables,
-    found: FoundClusters,
+    { tables, found }: Pick<Owners, "tables" | "found">,
     bitmaps: readonly Qcow2Bitmap[],
   ) {
     this.#image = image;

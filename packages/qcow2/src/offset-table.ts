@@ -11,6 +11,8 @@ export const BITMAP_TABLE_ENTRY = struct("bitmap table entry", 8, {
 });
 
 const ONES_BIT = 1;
+/** The entry of a bitmap table for a cluster that reads as ones. */
+export const ONES_ENTRY = 1n;
 const RESERVED_LOW = 0x1fe;
 
 /**

@@ -12,7 +12,7 @@ import {
 } from "./extensions.ts";
 import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, validateHeader } from "./header.ts";
 import { type Image, imageOf, overlapProblem, placeProblem } from "./image.ts";
-import { judge } from "./judgement.ts";
+import { judge, type Surroundings } from "./judgement.ts";
 
 /** Bytes of the image that are compared later to detect a change. */
 export interface Evidence {
@@ -67,30 +67,11 @@ export function headEvidence(head: Uint8Array): Evidence {
  * RESERVED_NOT_ZERO or LIMIT for the extensions; BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS or OVERLAP for the directory
  */
 export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2Index> {
-  const first = head ?? (yield* readQcow2Head(fileSize));
-  const header = decodeHeader(first);
-  if (header.version === 3) checkFeatures(header, first);
-  validateHeader(header, fileSize);
-  const image = imageOf(header, fileSize);
-  const evidence = [headEvidence(first)];
-  let bitmaps: readonly Qcow2Bitmap[] = [];
-  let isJudged = false;
-  if (header.version === 3) {
-    const cluster = yield* readFirstCluster(header, first);
-    evidence.push({ offset: first.length, bytes: cluster.subarray(first.length) });
-    const extension = findBitmapsExtension(header, cluster);
-    if (extension !== undefined) {
-      const directory = yield* readDirectory(extension, image);
-      evidence.push(directory);
-      bitmaps = walkDirectory(extension, directory);
-      isJudged = bitmaps.some(({ entryProblem }) => entryProblem === undefined);
-      if (isJudged) {
-        const range = { offset: directory.offset, length: directory.bytes.length };
-        const encryption = findEncryptionHeader(header, cluster);
-        directory.judgement = yield* judge({ header, image, directory: range, encryption }, bitmaps);
-      }
-    }
-  }
+  const parts = yield* readQcow2Parts(fileSize, head);
+  const { header, image, bitmaps, directory } = parts;
+  const isJudged = bitmaps.some(({ entryProblem }) => entryProblem === undefined);
+  if (isJudged && directory !== undefined)
+    directory.judgement = yield* judge(surroundingsOf(parts, directory), bitmaps);
   return {
     version: header.version,
     clusterSize: image.clusterSize,
@@ -101,8 +82,52 @@ export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2
     bitmaps,
     header,
     isJudged,
-    evidence,
+    evidence: parts.evidence,
   };
+}
+
+/** Header, extensions and bitmap directory of an image, as they are in the file. */
+export interface Qcow2Parts {
+  readonly header: Qcow2Header;
+  readonly image: Image;
+  /** The first bytes of the file, up to where extensions must end. */
+  readonly area: Uint8Array;
+  /** The bitmaps extension; undefined if there is none. */
+  readonly extension: BitmapsExtension | undefined;
+  /** The bitmap directory; undefined if there is none. */
+  readonly directory: Directory | undefined;
+  /** The bitmaps in the order of the directory. */
+  readonly bitmaps: readonly Qcow2Bitmap[];
+  readonly evidence: readonly Evidence[];
+}
+
+/** Reads header, extensions and bitmap directory; no owner is looked for. @throws {QdbError} as {@link readQcow2Index} */
+export function* readQcow2Parts(fileSize: number, head?: Uint8Array): Plan<Qcow2Parts> {
+  const first = head ?? (yield* readQcow2Head(fileSize));
+  const header = decodeHeader(first);
+  if (header.version === 3) checkFeatures(header, first);
+  validateHeader(header, fileSize);
+  const image = imageOf(header, fileSize);
+  const evidence = [headEvidence(first)];
+  if (header.version !== 3)
+    return { header, image, area: first, extension: undefined, directory: undefined, bitmaps: [], evidence };
+  const cluster = yield* readFirstCluster(header, first);
+  evidence.push({ offset: first.length, bytes: cluster.subarray(first.length) });
+  const area = cluster.subarray(0, extensionsEnd(header));
+  const extension = findBitmapsExtension(header, cluster);
+  if (extension === undefined) return { header, image, area, extension, directory: undefined, bitmaps: [], evidence };
+  const directory = yield* readDirectory(extension, image);
+  evidence.push(directory);
+  return { header, image, area, extension, directory, bitmaps: walkDirectory(extension, directory), evidence };
+}
+
+/** Returns what the clusters of bitmaps are checked against. `directory` is the range of the bitmap directory, of length 0 if there is none. */
+export function surroundingsOf(
+  { header, image, area }: Pick<Qcow2Parts, "header" | "image" | "area">,
+  directory: Pick<Directory, "offset" | "bytes">,
+): Surroundings {
+  const range = { offset: directory.offset, length: directory.bytes.length };
+  return { header, image, directory: range, encryption: findEncryptionHeader(header, area) };
 }
 
 function* readBytes(offset: number, length: number): Plan<Uint8Array> {

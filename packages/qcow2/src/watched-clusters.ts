@@ -34,13 +34,18 @@ const OWNERS: Readonly<Partial<Record<FindingKind, string>>> = {
   [FINDING.encryptionHeader]: "the encryption header",
 };
 
+/** Names the other owner of a cluster. */
+export function ownerName(finding: FindingKind): string {
+  return OWNERS[finding] ?? "something else";
+}
+
 /** Describes a finding about the cluster at file offset `offset`. The text is to follow the name of the structure to which the cluster belongs. */
 export function describeFinding(finding: FindingKind, offset: number): string {
   if (finding === FINDING.isFree)
     return `is in the cluster at ${offset}, which has refcount 0: it is free, and may have been overwritten`;
   if (finding === FINDING.isReferredToTwice)
     return `is in the cluster at ${offset}, which has a refcount above 1: something else is there too`;
-  return `shares the cluster at ${offset} with ${OWNERS[finding] ?? "something else"}`;
+  return `shares the cluster at ${offset} with ${ownerName(finding)}`;
 }
 
 /** Clusters with their findings. */
@@ -62,6 +67,7 @@ export class WatchedClusters implements FoundClusters {
   /** Bit `n` is set if a cluster is watched whose number is `n` modulo the number of bits. */
   readonly #filter: Uint32Array;
   readonly #mask: number;
+  #end = 0;
 
   /**
    * `references` are cluster numbers, one for each reference. They are sorted in place. A number that occurs twice is a cluster that
@@ -90,6 +96,11 @@ export class WatchedClusters implements FoundClusters {
     }
   }
 
+  /** The number of the cluster after the last one that was marked, whether it is watched or not. */
+  get end(): number {
+    return this.#end;
+  }
+
   /** Gives a finding to the watched clusters of a range. A cluster keeps its first finding. */
   mark({ offset, length }: ByteRange, finding: FindingKind): void {
     if (length === 0) return;
@@ -99,6 +110,7 @@ export class WatchedClusters implements FoundClusters {
       this.markCluster(first, finding);
       return;
     }
+    if (last >= this.#end) this.#end = last + 1;
     for (let at = lowerBound(this.clusters, first); at < this.clusters.length; at++) {
       if (numberAt(this.clusters, at) > last) return;
       this.markAt(at, finding);
@@ -107,6 +119,7 @@ export class WatchedClusters implements FoundClusters {
 
   /** Gives a finding to one cluster by its number, as {@link mark} does. Fast enough for tables with millions of entries. */
   markCluster(cluster: number, finding: FindingKind): void {
+    if (cluster >= this.#end) this.#end = cluster + 1;
     const bit = cluster & this.#mask;
     if (((wordAt(this.#filter, bit >>> 5) >>> (bit & 31)) & 1) === 0) return;
     const at = lowerBound(this.clusters, cluster);
