@@ -32,7 +32,7 @@ export function qemuDigests(path: string, names: readonly string[]): string[] {
   const answers = execFileSync(
     "qemu-storage-daemon",
     ["--blockdev", image, "--chardev", "stdio,id=qmp", "--monitor", "chardev=qmp"],
-    { input: commands.map((command) => JSON.stringify(command)).join("\n"), encoding: "utf8" },
+    { input: commands.map((command) => JSON.stringify(command)).join("\n"), encoding: "utf8", stdio: "pipe" },
   );
   const results = answers.split("\n").flatMap((line) => {
     if (line.trim() === "") return [];

@@ -148,7 +148,9 @@ export function shortRead(offset: number, length: number, size: number): QdbErro
 
 /** Returns the bytes of a read. Each read of a source is checked, since missing bytes must not become clean bits. @throws {QdbError} SHORT_READ if there are more or fewer than asked for */
 export function exactBytes(bytes: Uint8Array, range: ByteRange): Uint8Array {
-  if (bytes.length === range.length) return bytes;
+  // `slice` of a Buffer of Node shares its memory, so that a plan that changes its copy would change what the source holds.
+  if (bytes.length === range.length)
+    return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   throw new QdbError(
     "SHORT_READ",
     `a source returned ${bytes.length} bytes, but ${range.length} at offset ${range.offset} were asked for`,

@@ -123,7 +123,7 @@ export function* freeClusters(blocks: RefcountBlocks, clusters: Float64Array): C
     }
     yield* write([part]);
   }
-  yield* flush();
+  if (clusters.length > 0) yield* flush();
   return left;
 }
 
