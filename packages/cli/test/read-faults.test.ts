@@ -88,6 +88,7 @@ const CASES: readonly (readonly [victim: string, ...args: string[]])[] = [
   ["old.raw", "diff", "old.raw", "new.raw", "made.qdb"],
   ["new.raw", "diff", "old.raw", "new.raw", "made.qdb"],
   ["disk.qcow2", "import", "disk.qcow2", "made.qdb"],
+  ["disk.qcow2", "info", "disk.qcow2"],
   ["disk.qcow2", "map", "disk.qcow2", "b0"],
   ["disk.qcow2", "export", "--to=raw-bits", "-Bb0", "disk.qcow2", "out"],
   ["disk.qcow2", "bitmap", "--merge=b0", "-b", "disk.qcow2", "file.qdb", "daily"],

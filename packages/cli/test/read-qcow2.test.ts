@@ -1,10 +1,19 @@
 // The commands that read QDB files read qcow2 images too. QEMU's tools make the images, and nbdinfo says what is dirty in them.
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { validator } from "../../conformance/test/support/schema.ts";
 import type { Row } from "../../qcow2/test/small-image.ts";
 import { qdb, qdbFails, temporaryDirectory } from "./built.ts";
-import { makeRandomImage, type NbdExtent, nbdinfoMap, requirePeers, runPeer, seededRandom } from "./peers.ts";
+import {
+  dirtyRanges,
+  makeRandomImage,
+  type NbdExtent,
+  nbdinfoMap,
+  requirePeers,
+  runPeer,
+  seededRandom,
+} from "./peers.ts";
 import { smallImage } from "./qcow2-images.ts";
 import { qdbOf } from "./resident.ts";
 
@@ -31,9 +40,39 @@ function partOf(extents: readonly NbdExtent[], start: number, length: number): N
   });
 }
 
+/** What `qdb info --output=json` says, by its schema. */
+function facts(text: string): Record<string, unknown> & { readonly bitmaps: readonly Record<string, unknown>[] } {
+  const document = JSON.parse(text);
+  const validate = validator("info-qcow2");
+  expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+  return document;
+}
+
+/** Names of the flags of a bitmap, in the order of their bits, that `qemu-img info` calls otherwise. */
+const FLAGS: readonly (readonly [qemu: string, name: string])[] = [
+  ["in-use", "in_use"],
+  ["auto", "enabled"],
+];
+
+/** What `qemu-img info` says of an image, in the words of `qdb info`. */
+function qemuFacts(path: string): Record<string, unknown> {
+  const info = JSON.parse(runPeer("qemu-img", ["info", "--output=json", path]));
+  const bitmaps: readonly { name: string; granularity: number; flags: readonly string[] }[] =
+    info["format-specific"].data.bitmaps ?? [];
+  return {
+    virtual_size: `${info["virtual-size"]}`,
+    cluster_size: info["cluster-size"],
+    bitmaps: bitmaps.map(({ name, granularity, flags }) => ({
+      name,
+      granularity,
+      flags: FLAGS.filter(([flag]) => flags.includes(flag)).map(([, own]) => own),
+    })),
+  };
+}
+
 describe("random images", () => {
-  test.each(Array.from({ length: 30 }, (_, at) => 1000 + at))(
-    "seed %i: map and export say what nbdinfo says",
+  test.each(Array.from({ length: 15 }, (_, at) => 1000 + at))(
+    "seed %i: info, map and export say what qemu-img and nbdinfo say",
     async (seed) => {
       const run = qdbOf(seed);
       const folder = join(directory, `seed-${seed}`);
@@ -41,9 +80,14 @@ describe("random images", () => {
       const random = seededRandom(seed);
       const { path, size, bitmaps } = makeRandomImage(folder, random);
       const before = readFileSync(path);
+      const told = facts(await run("info", "--output=json", path));
+      expect(told).toMatchObject({ format: "qcow2", version: 3, ...qemuFacts(path) });
       for (const { name, granularity } of bitmaps) {
         const extents = nbdinfoMap(path, name);
         expect(JSON.parse(await run("map", "--output=json", path, "--", name))).toEqual(extents);
+        const dirty = dirtyRanges(extents).reduce((sum, [, bytes]) => sum + bytes, 0);
+        const own = told.bitmaps.find((bitmap) => bitmap.name === name);
+        expect(own).toMatchObject({ dirty_bytes: `${dirty}`, dirty_percent: (100 * dirty) / size, size: `${size}` });
         const start = random(size);
         const length = 1 + random(size);
         const part = ["--start-offset", `${start}`, "--max-length", `${length}`, "--output=json"];
@@ -114,5 +158,100 @@ describe("bitmaps whose bits cannot be used are refused, with what to do", () =>
       image.rename("coarse", Buffer.from("hex:ff")).entry("fine", { nameSize: 1 }).rename("fine", [0xff, 0, 0, 0]),
     );
     qdbFails("DUPLICATE_NAME", ["map", twins, "hex:ff"]);
+  });
+});
+
+describe("info", () => {
+  test("what an image has beside bitmaps, by name where there is one", () => {
+    const path = join(directory, "rich.qcow2");
+    const options = `data_file=${path}.raw,data_file_raw=on,lazy_refcounts=on`;
+    runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", options, path, "1M"]);
+    expect(facts(qdb("info", "--output=json", path))).toEqual({
+      filename: path,
+      format: "qcow2",
+      version: 3,
+      cluster_size: 65536,
+      file_size: statSync(path).size,
+      virtual_size: "1048576",
+      features: {
+        incompatible: [{ bit: 2, name: "external data file" }],
+        compatible: [{ bit: 0, name: "lazy refcounts" }],
+        autoclear: [{ bit: 1, name: "raw external data" }],
+      },
+      extensions: [
+        { type: "0x44415441", name: "external data file", length: `${path}.raw`.length },
+        { type: "0x6803f857", name: "feature name table", length: 384 },
+      ],
+      bitmaps: [],
+    });
+    expect(qdb("info", path).split("\n")).toEqual([
+      `file: ${JSON.stringify(path)}`,
+      "file format: qcow2, version 3",
+      expect.stringMatching(/^file size: /),
+      "cluster size: 64 KiB (65536 bytes)",
+      "virtual size: 1 MiB (1048576 bytes)",
+      "incompatible features:",
+      '    bit 2: "external data file"',
+      "compatible features:",
+      '    bit 0: "lazy refcounts"',
+      "autoclear features:",
+      '    bit 1: "raw external data"',
+      "header extensions:",
+      `    0x44415441: "external data file", ${path.length + 4} bytes`,
+      '    0x6803f857: "feature name table", 384 bytes',
+      "bitmaps: 0",
+      "",
+    ]);
+  });
+
+  test("features that only the image has a name for, and version 2", () => {
+    const named = join(directory, "named.qcow2");
+    runPeer("qemu-img", ["create", "-q", "-f", "qcow2", named, "1M"]);
+    const bytes = readFileSync(named);
+    // The name of compatible bit 0 becomes that of bit 40: its number is before it in the table.
+    bytes[bytes.indexOf("lazy refcounts") - 1] = 40;
+    bytes.writeBigUInt64BE(2n ** 40n + 2n ** 63n, 80);
+    writeFileSync(named, bytes);
+    expect(facts(qdb("info", "--output=json", named)).features).toMatchObject({
+      compatible: [{ bit: 40, name: "lazy refcounts" }, { bit: 63 }],
+    });
+    const old = join(directory, "old.qcow2");
+    runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", "compat=0.10,cluster_size=2M", old, "1M"]);
+    expect(facts(qdb("info", "--output=json", old))).toMatchObject({ version: 2, extensions: [], bitmaps: [] });
+  });
+
+  test("every bitmap with its state and its problem; that is no failure", () => {
+    const path = smallImage(directory, "states.qcow2", (image) =>
+      image.entry("fine", { flags: 3 }).entry("coarse", { granularityBits: 255 }).rename("idle", [0xff]),
+    );
+    const { bitmaps, bitmaps_consistent: isConsistent } = facts(qdb("info", "--output=json", path));
+    expect(isConsistent).toBe(true);
+    expect(bitmaps.map(({ name, name_hex: hex, state, flags, error }) => [name ?? hex, state, flags, error])).toEqual([
+      ["fine", "inconsistent", ["in_use", "enabled"], expect.objectContaining({ code: "INCONSISTENT" })],
+      ["coarse", "corrupt", ["enabled"], expect.objectContaining({ code: "BAD_FIELD" })],
+      ["ff646c65", "disabled", [], undefined],
+    ]);
+    const text = qdb("info", path);
+    expect(text).toMatch(/^ {8}error: \[INCONSISTENT\] in_use is set: .*mark everything dirty$/m);
+    expect(text.split("\n")).toEqual(expect.arrayContaining(["bitmaps consistent: yes", "    hex:ff646c65"]));
+    expect(text).not.toMatch(/granularity: (?!512|4 KiB)/);
+  });
+
+  test("an image whose bitmaps were not kept says so once, and for each", () => {
+    const path = smallImage(directory, "unkept.qcow2", (image) => image.header({ autoclearFeatures: 0n }));
+    const { bitmaps, bitmaps_consistent: isConsistent } = facts(qdb("info", "--output=json", path));
+    expect(isConsistent).toBe(false);
+    expect(bitmaps.map(({ state }) => state)).toEqual(["inconsistent", "inconsistent", "inconsistent"]);
+    expect(qdb("info", path)).toMatch(/^bitmaps consistent: no, the image was last written by a program that/m);
+  });
+
+  test("stored: the clusters that qemu-img counts", () => {
+    const { bitmaps } = facts(qdb("info", "--output=json", smallImage(directory, "stored.qcow2")));
+    // makeSmallImage says how many data clusters each has; a table of 4, 1 and 1 entries is a cluster of 512 bytes.
+    expect(bitmaps.map(({ stored_clusters: clusters, stored_bytes: bytes }) => [clusters, bytes])).toEqual([
+      [4, 2560],
+      [1, 1024],
+      [0, 512],
+    ]);
   });
 });

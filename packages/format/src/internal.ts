@@ -3,6 +3,9 @@
 
 export { dirtyBytes, isShape } from "./bitmap/shape.ts";
 export type { BitsReader } from "./bits/bits-reader.ts";
+export type { BitVisitor } from "./bits/cluster-windows.ts";
+export { Counts, visitBits } from "./bits/read-bits.ts";
+export { Drawing, drawBits, type Space } from "./drawing.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
 export { equalBytes } from "./layout/bytes.ts";
@@ -26,6 +29,7 @@ export {
 } from "./limits.ts";
 export { lowerBound, NumberList } from "./number-list.ts";
 export { bitmapState } from "./open/bitmap-state.ts";
+export { type BitmapFacts, pictureOf } from "./picture/picture.ts";
 export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { drive } from "./ports/drivers.ts";
@@ -34,9 +38,9 @@ export { pieceAt } from "./ports/plan.ts";
 export { ASYNC, runTask, streamTask, type Task, wait } from "./ports/task.ts";
 export { printBits, printExtents, type TakeBytes } from "./print-stored.ts";
 export { requireName } from "./queue/bitmap-init.ts";
-export { FEATURE_NAME_TABLE } from "./records/extensions.ts";
+export { FEATURE_NAME_TABLE, parseFeatureNames } from "./records/extensions.ts";
 export { isBitmapName } from "./records/extra-data.ts";
-export { setBits } from "./records/features.ts";
+export { FEATURE_KINDS, setBits } from "./records/features.ts";
 export { hasMagic, MIRROR_OFFSETS } from "./records/header.ts";
 export { type KnownRecords, knownRecords } from "./records/known-records.ts";
 export { type IndexedView, type IndexedViews, runWithRetry, streamWithRetry } from "./retry/run-with-retry.ts";

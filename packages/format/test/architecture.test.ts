@@ -104,7 +104,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   format: [],
   "io-node": ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
   "io-web": ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
-  qcow2: ["@qdb/format", "@qdb/format/container", "@qdb/format/internal"],
+  qcow2: ["@qdb/format", "@qdb/format/container", "@qdb/format/internal", "@qdb/format/picture"],
   cli: [
     "@qdb/format",
     "@qdb/format/container",

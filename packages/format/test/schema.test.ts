@@ -4,8 +4,19 @@ import { describe, expect, test } from "vitest";
 import { SCHEMAS, validator } from "../../conformance/test/support/schema.ts";
 import { examples, load } from "./support/json.ts";
 
-test("the schemas are the nine of the specification", () => {
-  expect(SCHEMAS).toEqual(["check", "error", "info", "manifest", "map", "qdb-load", "qdb", "report", "response"]);
+test("the schemas are the ten of the specification", () => {
+  expect(SCHEMAS).toEqual([
+    "check",
+    "error",
+    "info-qcow2",
+    "info",
+    "manifest",
+    "map",
+    "qdb-load",
+    "qdb",
+    "report",
+    "response",
+  ]);
 });
 
 describe.each(SCHEMAS)("examples of %s", (schema) => {

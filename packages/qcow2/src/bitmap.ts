@@ -1,4 +1,4 @@
-import { type BitmapShape, type ByteRange, type Problem, QdbError } from "@qdb/format";
+import { type BitmapShape, type BitmapState, type ByteRange, type Problem, QdbError } from "@qdb/format";
 import {
   align8,
   bitsOf,
@@ -13,7 +13,7 @@ import {
   u32,
   u64,
 } from "@qdb/format/container";
-import { hex32, MAX_BITS, MAX_NAME_SIZE } from "@qdb/format/internal";
+import { bitmapState, hex32, isGranularity, MAX_BITS, MAX_NAME_SIZE, setBits } from "@qdb/format/internal";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
 import { GRANULARITY_BITS } from "./limits.ts";
 import { BITMAP_TABLE_ENTRY, type OffsetTable } from "./offset-table.ts";
@@ -39,6 +39,8 @@ export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
 
 /** Flags of a bitmap that this package knows (qcow2: Bitmap directory). */
 export const BITMAP_FLAG = { inUse: 1, auto: 2 } as const;
+/** Names of the flags by their bits, as in a QDB file. */
+const FLAG_NAMES: readonly string[] = ["in_use", "enabled"];
 /** The value of the field `type` for a dirty tracking bitmap. qcow2 defines no other type of bitmap. */
 export const DIRTY_TRACKING = 1;
 
@@ -127,6 +129,11 @@ export class Qcow2Bitmap {
     return 2 ** this.fields.granularityBits;
   }
 
+  /** Whether the granularity is a valid one. */
+  get hasGranularity(): boolean {
+    return isGranularity(this.granularity);
+  }
+
   /** The size of the virtual disk, and the granularity. */
   get shape(): BitmapShape {
     return { size: this.#directory.image.virtualSize, granularity: this.granularity };
@@ -145,6 +152,19 @@ export class Qcow2Bitmap {
   /** Whether the bits in the file may be outdated, because a program has the image open, or crashed while it had it open (flag `in_use`). */
   get inUse(): boolean {
     return (this.fields.flags & BITMAP_FLAG.inUse) !== 0;
+  }
+
+  /**
+   * The flags that are set, by the names that such flags have in a QDB file: `enabled` (`auto` in qcow2) and `in_use`. A flag that is not
+   * known is `bit` and its number.
+   */
+  get flagNames(): readonly string[] {
+    return setBits(BigInt(this.fields.flags)).map((bit) => FLAG_NAMES[bit] ?? `bit${bit}`);
+  }
+
+  /** Whether the bits of the bitmap can be used, in the words of `qdb info`. `problem` is its first problem; undefined if it has none. */
+  stateBy(problem: Problem | undefined): BitmapState {
+    return bitmapState({ has: (flag) => flag === "enabled" && this.enabled }, problem);
   }
 
   /** The range of the bitmap table according to the directory entry, in bytes. It is not validated. */
@@ -220,7 +240,7 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
     return bad("type", "UNSUPPORTED_FEATURE", message);
   }
   const { min, max } = GRANULARITY_BITS;
-  if (granularityBits < min || granularityBits > max)
+  if (!bitmap.hasGranularity)
     return bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
   const unknown = flags & ~(BITMAP_FLAG.inUse | BITMAP_FLAG.auto);
   if (unknown !== 0) {

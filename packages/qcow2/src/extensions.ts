@@ -2,15 +2,15 @@ import { type ByteRange, type Problem, QdbError, quote } from "@qdb/format";
 import {
   align8,
   type Decoded,
-  decodeUtf8,
   FEATURE_NAME,
+  type FeatureName,
   specName,
   struct,
   TLV_HEAD,
   u32,
   u64,
 } from "@qdb/format/container";
-import { FEATURE_NAME_TABLE, hex32, MAX_BITMAPS, setBits, viewOf } from "@qdb/format/internal";
+import { FEATURE_NAME_TABLE, hex32, MAX_BITMAPS, parseFeatureNames, setBits, viewOf } from "@qdb/format/internal";
 import { headerError, INCOMPATIBLE, type Qcow2Header } from "./header.ts";
 import { MAX_DIRECTORY_SIZE } from "./limits.ts";
 
@@ -37,7 +37,7 @@ export const BITMAPS = 0x23852875;
 const ENCRYPTION_HEADER = 0x0537be77;
 
 /** A header extension. `fileOffset` is where its data begins in the file, in bytes. */
-interface Extension {
+export interface Extension {
   readonly type: number;
   readonly data: Uint8Array;
   readonly fileOffset: number;
@@ -99,17 +99,21 @@ export function checkFeatures(header: Qcow2Header, bytes: Uint8Array): void {
  */
 function nameOfFeature(bit: number, header: Qcow2Header, bytes: Uint8Array): string | undefined {
   try {
-    for (const { type, data } of extensionsIn(bytes, header.headerLength, bytes.length)) {
-      if (type !== FEATURE_NAME_TABLE) continue;
-      for (let at = 0; at + FEATURE_NAME.size <= data.length; at += FEATURE_NAME.size) {
-        const entry = FEATURE_NAME.decode(data, at);
-        if (entry.kind === 0 && entry.bit === bit) return decodeUtf8(entry.name)?.replace(/\0.*$/s, "");
-      }
-    }
+    for (const feature of featureNames(extensionsIn(bytes, header.headerLength, bytes.length)))
+      if (feature.kind === "incompatible" && feature.bit === bit) return feature.name;
   } catch {
     return undefined;
   }
   return undefined;
+}
+
+/** Yields the entries of the feature name tables among header extensions. Those that break a rule are left out. */
+export function* featureNames(all: Iterable<Extension>): Generator<FeatureName, void> {
+  for (const { type, data } of all) {
+    if (type !== FEATURE_NAME_TABLE) continue;
+    for (let at = 0; at + FEATURE_NAME.size <= data.length; at += FEATURE_NAME.size)
+      yield* parseFeatureNames(data.subarray(at, at + FEATURE_NAME.size)) ?? [];
+  }
 }
 
 function extensionError(

@@ -2,7 +2,7 @@
 
 export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
 export { confirmQcow2 } from "./confirm-unchanged.ts";
-export { BITMAPS_EXTENSION } from "./extensions.ts";
+export { BITMAPS_EXTENSION, type Extension as Qcow2Extension } from "./extensions.ts";
 export { QCOW2_HEADER, type Qcow2Header } from "./header.ts";
 export { isQcow2, QCOW2_MAGIC_SIZE } from "./magic.ts";
 export { findQcow2Bitmap, Qcow2File, type Qcow2FileOptions } from "./qcow2-file.ts";
@@ -10,3 +10,6 @@ export { type Evidence, type Qcow2Index, readQcow2Head, readQcow2Index } from ".
 export { BITMAP_TABLE_ENTRY } from "./offset-table.ts";
 export { editQcow2, type Qcow2Disk, type Qcow2EditOptions } from "./write/edit-image.ts";
 export type { Qcow2CommitReport } from "./write/commit.ts";
+export { type DrawImageOptions, drawQcow2Bitmap, drawQcow2Bitmaps } from "./draw-image.ts";
+export { type AllBitsOptions, type CountedBitmaps, countQcow2Bitmaps } from "./visit-all.ts";
+export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";

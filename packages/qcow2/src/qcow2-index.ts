@@ -24,6 +24,8 @@ export interface Evidence {
 export interface Qcow2Index {
   /** 2 or 3. Version 2 images hold no bitmaps. */
   readonly version: number;
+  /** Length of the image file in bytes. */
+  readonly fileSize: number;
   /** Cluster size in bytes. */
   readonly clusterSize: number;
   /** Size of the virtual disk in bytes. */
@@ -35,6 +37,10 @@ export interface Qcow2Index {
   /** The bitmaps in the order of the directory. Includes bitmaps with a `problem`, whose bits cannot be read. */
   readonly bitmaps: readonly Qcow2Bitmap[];
   readonly header: Qcow2Header;
+  /** The first bytes of the image: in version 3 at least up to the end of the header extensions. */
+  readonly headerArea: Uint8Array;
+  /** Why no bitmap of the image can be used, as a message: it is marked corrupt, or autoclear bit 0 is clear. Undefined if there is no such reason. */
+  readonly inconsistency: string | undefined;
   /** Whether the owners of the clusters of bitmaps were checked. False if every bitmap is in error without that check. */
   readonly isJudged: boolean;
   /** Header, extensions and bitmap directory as they were read. {@link confirmQcow2} compares the image with them. */
@@ -74,6 +80,7 @@ export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2
     directory.judgement = yield* judge(surroundingsOf(parts, directory), bitmaps);
   return {
     version: header.version,
+    fileSize,
     clusterSize: image.clusterSize,
     virtualSize: header.size,
     incompatibleFeatures: header.incompatibleFeatures,
@@ -81,6 +88,8 @@ export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2
     bitmapsConsistent: (header.autoclearFeatures & AUTOCLEAR_BITMAPS) !== 0n,
     bitmaps,
     header,
+    headerArea: parts.area,
+    inconsistency: image.inconsistency,
     isJudged,
     evidence: parts.evidence,
   };

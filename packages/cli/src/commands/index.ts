@@ -13,7 +13,7 @@ export interface LazyCommand {
 export const COMMANDS: readonly LazyCommand[] = [
   { name: "create", summary: "make an empty QDB file", load: () => import("./create.ts") },
   { name: "bitmap", summary: "add, remove or change a bitmap of a QDB file", load: () => import("./bitmap.ts") },
-  { name: "info", summary: "tell what a QDB file holds", load: () => import("./info.ts") },
+  { name: "info", summary: "tell what a QDB file or a qcow2 image holds", load: () => import("./info.ts") },
   { name: "map", summary: "list the extents of a bitmap, dirty and clean", load: () => import("./map.ts") },
   { name: "check", summary: "look for damage and list every finding, or repair it", load: () => import("./check.ts") },
   { name: "dump", summary: "write a QDB file as JSON, which load takes back", load: () => import("./dump.ts") },

@@ -8,10 +8,13 @@ import type { Call } from "../shell/command.ts";
 import { firstBytes } from "./first-bytes.ts";
 import { about, openFile, requireFile } from "./open-qdb.ts";
 
+/** What reads images. It is loaded for an image only. */
+export type ImageReader = typeof import("./image-file.ts");
+
 /** What a command does with a file, by its format. */
 export interface ByFormat<T> {
   qdb(file: QdbFile): Promise<T>;
-  qcow2(image: Qcow2File): Promise<T>;
+  qcow2(image: Qcow2File, reader: ImageReader): Promise<T>;
 }
 
 /**
@@ -64,9 +67,9 @@ export function readBitmapFile<T>(
       return closing(file, () => about(path, () => work.qdb(file)));
     },
     async qcow2() {
-      const { openImage } = await import("./image-file.ts");
-      const image = await about(path, () => openImage(path, call));
-      return closing(image, () => about(path, () => work.qcow2(image)));
+      const reader = await import("./image-file.ts");
+      const image = await about(path, () => reader.openImage(path, call));
+      return closing(image, () => about(path, () => work.qcow2(image, reader)));
     },
   });
 }

@@ -5,6 +5,15 @@ import { openFileSource } from "@qdb/io-node";
 import { Qcow2File } from "@qdb/qcow2";
 import type { Call } from "../shell/command.ts";
 
+export {
+  countQcow2Bitmaps,
+  drawQcow2Bitmap,
+  drawQcow2Bitmaps,
+  qcow2ExtensionName,
+  qcow2Extensions,
+  qcow2Features,
+} from "@qdb/qcow2";
+
 /** Opens a qcow2 image for reading its bitmaps. @throws {QdbError} as `Qcow2File.open`; what opening a file source throws */
 export async function openImage(path: string, { signal }: Pick<Call, "signal">): Promise<Qcow2File> {
   const source = openFileSource(path);

@@ -40,7 +40,7 @@ export function warningOf(entry: BitmapEntry): string | undefined {
 }
 
 /** Returns one line that says whether the disk has changed. Paths in it are quoted. Undefined if the bitmap has no disk stamp. */
-export function changeText({ disk_state: state, disk_error: error }: DiskInfo): string | undefined {
+export function changeText({ disk_state: state, disk_error: error }: Partial<DiskInfo>): string | undefined {
   if (error !== undefined) return `unknown, ${error.message}`;
   return state === undefined || state === "unreadable" ? undefined : CHANGES[state];
 }

@@ -132,7 +132,7 @@ function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: 
     // The number of bits is unknown if size or granularity breaks a rule.
     bits: isShape({ size, granularity }) ? entry.bitCount : undefined,
     dirty_bytes: dirty === undefined ? undefined : String(dirty.bytes),
-    dirty_percent: dirty === undefined ? undefined : percent(dirty.bytes, size),
+    dirty_percent: dirty === undefined ? undefined : percentOf(dirty.bytes, size),
     flags: flagNames(flags),
     state: stateOf(entry, problem, hasWriter),
     error: problem === undefined ? undefined : { code: problem.code, message: problem.message },
@@ -149,7 +149,8 @@ function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: 
   };
 }
 
-function percent(part: bigint, whole: bigint): number {
+/** Returns how many percent of `whole` are `part`; 0 if `whole` is 0. */
+export function percentOf(part: bigint, whole: bigint): number {
   return whole === 0n ? 0 : (100 * Number(part)) / Number(whole);
 }
 

@@ -2,13 +2,13 @@ import { quote } from "@qdb/format";
 import { longSize } from "../shell/size.ts";
 import type { Colors } from "../shell/terminal.ts";
 import { changeText } from "./disk-info.ts";
-import type { BitmapInfo, FeatureInfo, FileInfo } from "./info-document.ts";
+import type { BitmapInfo, ExtensionInfo, FeatureInfo, FileInfo } from "./info-document.ts";
 
 /** Yields the lines of text about a file with `count` bitmaps. All text that comes from the file is quoted. */
 export function* infoLines(info: FileInfo, count: number, colors: Colors): Generator<string, void> {
   yield* headLines(info, colors);
   yield `bitmaps: ${count}`;
-  for (const bitmap of info.bitmaps) yield* bitmapLines(bitmap, colors);
+  for (const bitmap of info.bitmaps) yield* bitmapLines(bitmap, "L1 area", colors);
 }
 
 function headLines(info: FileInfo, colors: Colors): string[] {
@@ -28,14 +28,22 @@ function headLines(info: FileInfo, colors: Colors): string[] {
     ...featureLines("incompatible features", info.features.incompatible),
     ...featureLines("compatible features", info.features.compatible),
     ...featureLines("autoclear features", info.features.autoclear),
-    ...(extensions.length === 0 ? [] : ["header extensions:"]),
-    ...extensions.map(
-      ({ type, name, length }) => `    ${type}: ${name === undefined ? "" : `${quote(name)}, `}${length} bytes`,
-    ),
+    ...extensionLines(extensions),
   ];
 }
 
-function featureLines(title: string, features: readonly FeatureInfo[]): string[] {
+/** Yields the lines about header extensions. */
+export function* extensionLines(extensions: Iterable<ExtensionInfo>): Generator<string, void> {
+  let isFirst = true;
+  for (const { type, name, length } of extensions) {
+    if (isFirst) yield "header extensions:";
+    isFirst = false;
+    yield `    ${type}: ${name === undefined ? "" : `${quote(name)}, `}${length} bytes`;
+  }
+}
+
+/** Returns the lines about feature bits of one kind. */
+export function featureLines(title: string, features: readonly FeatureInfo[]): string[] {
   if (features.length === 0) return [];
   return [
     `${title}:`,
@@ -44,11 +52,16 @@ function featureLines(title: string, features: readonly FeatureInfo[]): string[]
 }
 
 /** Returns the name of a bitmap for people: quoted or, if its bytes are not UTF-8, `hex:` followed by the bytes as hex digits. */
-function shownName({ name, name_hex }: BitmapInfo): string {
+function shownName({ name, name_hex }: ShownBitmap): string {
   return name === undefined ? `hex:${name_hex}` : quote(name);
 }
 
-function bitmapLines(bitmap: BitmapInfo, colors: Colors): string[] {
+/** What the lines about a bitmap are made from. What is undefined has no line, since the container has no such property, or it is not known. */
+type ShownBitmap = Pick<BitmapInfo, "size" | "flags" | "state"> & Undefinable<BitmapInfo>;
+type Undefinable<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** Returns the lines about a bitmap. `table` is what the container calls the table of its data clusters. */
+export function bitmapLines(bitmap: ShownBitmap, table: string, colors: Colors): string[] {
   const line = (title: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`        ${title}: ${value}`];
   const { state, error } = bitmap;
@@ -58,7 +71,7 @@ function bitmapLines(bitmap: BitmapInfo, colors: Colors): string[] {
     ...line("state", color(state)),
     ...line("error", error && colors.red(`[${error.code}] ${error.message}`)),
     ...line("size", longSize(BigInt(bitmap.size))),
-    ...line("granularity", longSize(BigInt(bitmap.granularity))),
+    ...line("granularity", bitmap.granularity === undefined ? undefined : longSize(BigInt(bitmap.granularity))),
     ...line("bits", bitmap.bits?.toString()),
     ...line("dirty", dirtyText(bitmap)),
     ...line("flags", bitmap.flags.length === 0 ? "none" : bitmap.flags.join(", ")),
@@ -70,11 +83,11 @@ function bitmapLines(bitmap: BitmapInfo, colors: Colors): string[] {
     ...line("parent id", bitmap.parent),
     ...line("successor", bitmap.successor === undefined ? undefined : quote(bitmap.successor)),
     ...line("comment", bitmap.comment === undefined ? undefined : quote(bitmap.comment)),
-    ...line("stored", storedText(bitmap)),
+    ...line("stored", storedText(bitmap, table)),
   ];
 }
 
-function dirtyText({ dirty_bytes, dirty_percent }: BitmapInfo): string | undefined {
+function dirtyText({ dirty_bytes, dirty_percent }: ShownBitmap): string | undefined {
   if (dirty_bytes === undefined || dirty_percent === undefined) return undefined;
   return `${longSize(BigInt(dirty_bytes))}, ${percentText(dirty_percent)}`;
 }
@@ -86,7 +99,7 @@ function percentText(percent: number): string {
   return `${percent.toFixed(2)} %`;
 }
 
-function stampText({ disk_stamp: stamp }: BitmapInfo): string | undefined {
+function stampText({ disk_stamp: stamp }: ShownBitmap): string | undefined {
   if (stamp === undefined) return undefined;
   const file =
     stamp.mtime === "0" && stamp.file === "0"
@@ -95,14 +108,14 @@ function stampText({ disk_stamp: stamp }: BitmapInfo): string | undefined {
   return `${longSize(BigInt(stamp.length))}, ${file}`;
 }
 
-function coloredChange(bitmap: BitmapInfo, colors: Colors): string | undefined {
+function coloredChange(bitmap: ShownBitmap, colors: Colors): string | undefined {
   const text = changeText(bitmap);
   if (text === undefined || bitmap.disk_state === "same") return text;
   const isRed = bitmap.disk_state === "changed" || bitmap.disk_state === "unreadable";
   return isRed ? colors.red(text) : colors.yellow(text);
 }
 
-function createdText({ created, age_seconds: age }: BitmapInfo): string | undefined {
+function createdText({ created, age_seconds: age }: ShownBitmap): string | undefined {
   return created === undefined || age === undefined ? undefined : `${dateText(created)}, ${ageText(age)}`;
 }
 
@@ -124,7 +137,10 @@ function ageText(seconds: number): string {
   return `${count} ${name}${count === 1 ? "" : "s"} ago`;
 }
 
-function storedText({ stored_clusters: clusters, stored_bytes: bytes }: BitmapInfo): string | undefined {
+function storedText(
+  { stored_clusters: clusters, stored_bytes: bytes }: ShownBitmap,
+  table: string,
+): string | undefined {
   if (clusters === undefined || bytes === undefined) return undefined;
-  return `${clusters} data cluster${clusters === 1 ? "" : "s"}, ${longSize(BigInt(bytes))} with the L1 area`;
+  return `${clusters} data cluster${clusters === 1 ? "" : "s"}, ${longSize(BigInt(bytes))} with the ${table}`;
 }

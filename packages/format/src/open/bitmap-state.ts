@@ -12,11 +12,11 @@ import type { BitmapEntry } from "../records/bitmap-entry.ts";
  */
 export type BitmapState = "ok" | "disabled" | "frozen" | "inconsistent" | "unsupported" | "corrupt";
 
-/** Returns the state of the bitmap of a table entry. `problem` is the first problem of the bitmap; undefined if it has none. */
-export function bitmapState(entry: BitmapEntry, problem: Problem | undefined): BitmapState {
+/** Returns the state of a bitmap with given flags. `problem` is the first problem of the bitmap; undefined if it has none. */
+export function bitmapState(flags: Pick<BitmapEntry, "has">, problem: Problem | undefined): BitmapState {
   if (problem?.code === "INCONSISTENT") return "inconsistent";
   if (problem?.code === "UNSUPPORTED_FEATURE") return "unsupported";
   if (problem !== undefined) return "corrupt";
-  if (entry.has("frozen")) return "frozen";
-  return entry.has("enabled") ? "ok" : "disabled";
+  if (flags.has("frozen")) return "frozen";
+  return flags.has("enabled") ? "ok" : "disabled";
 }

@@ -1,6 +1,5 @@
 import type { BitmapShape } from "../bitmap/shape.ts";
 import { quote } from "../quote.ts";
-import { type BitmapEntry, flagNames } from "../records/bitmap-entry.ts";
 import type { Grid } from "./raster.ts";
 import { percent, shortSize } from "./size-text.ts";
 
@@ -17,11 +16,13 @@ export interface Picture {
   readonly map: Grid | { readonly problem: string };
 }
 
-/** Makes the picture of a bitmap from its table entry and its map. */
-export function pictureOf(entry: BitmapEntry, warning: string | undefined, map: Picture["map"]): Picture {
-  const { size, granularity, flags } = entry.decodeFields();
-  const shape = hasMap(map) ? map.shape : { size, granularity };
-  return { name: entry.label, shape, flags: flagNames(flags), warning, map };
+/** What a picture says of a bitmap beside its map. */
+export type BitmapFacts = Pick<Picture, "name" | "shape" | "flags">;
+
+/** Makes the picture of a bitmap. */
+export function pictureOf(facts: BitmapFacts, warning: string | undefined, map: Picture["map"]): Picture {
+  const shape = hasMap(map) ? map.shape : facts.shape;
+  return { ...facts, shape, warning, map };
 }
 
 /** Whether a picture has a map and not a problem. */
