@@ -90,6 +90,8 @@ const CASES: readonly (readonly [victim: string, ...args: string[]])[] = [
   ["disk.qcow2", "import", "disk.qcow2", "made.qdb"],
   ["disk.qcow2", "info", "disk.qcow2"],
   ["disk.qcow2", "map", "disk.qcow2", "b0"],
+  ["disk.qcow2", "show", "disk.qcow2"],
+  ["disk.qcow2", "show", "disk.qcow2", "b0"],
   ["disk.qcow2", "export", "--to=raw-bits", "-Bb0", "disk.qcow2", "out"],
   ["disk.qcow2", "bitmap", "--merge=b0", "-b", "disk.qcow2", "file.qdb", "daily"],
   ["bits", "import", "--from=raw-bits", "-g4K", "--size=1M", "-Bnew", "bits", "made.qdb"],

@@ -255,3 +255,50 @@ describe("info", () => {
     ]);
   });
 });
+
+describe("show", () => {
+  test("the map of a bitmap: what was written is where it is", () => {
+    const path = smallImage(directory, "show.qcow2");
+    const clean = ".".repeat(63);
+    const cells: Record<number, string> = { 0: `-${clean}`, 6: `+${clean}`, 10: `-${clean}`, 15: `${clean}-` };
+    // A row of 64 cells of 8 KiB is 512 KiB; what small-image.ts writes is at 0, 3 MiB, 5 MiB, and in the last sector.
+    expect(qdb("show", "--ascii", "--width=74", path, "fine").split("\n")).toEqual([
+      '"fine", 8 MiB, granularity 512 B, enabled',
+      "6 KiB of 8 MiB dirty (0.0732 %), a cell is 8 KiB",
+      ...Array.from({ length: 16 }, (_, row) => {
+        const label = row === 0 ? "0 B" : row === 1 ? "512 KiB" : `${row / 2} MiB`;
+        return `${label.padStart(9)} ${cells[row] ?? ".".repeat(64)}`;
+      }),
+      "",
+      ". clean   - some dirty   + over 1/3   * over 2/3   # all dirty",
+      "",
+    ]);
+  });
+
+  test("all bitmaps, those that cannot be used with the reason, as text and as a picture", () => {
+    const path = smallImage(directory, "show-broken.qcow2", (image) =>
+      image.entry("coarse", { granularityBits: 255 }).entry("idle", { flags: 1 }),
+    );
+    const text = qdb("show", "--ascii", "--width=74", path);
+    expect(text.split("\n").filter((line) => /^"|^no map/.test(line))).toEqual([
+      '"fine", 8 MiB, granularity 512 B, enabled',
+      expect.stringMatching(/^"coarse", 8 MiB, /),
+      expect.stringMatching(/^no map: \[BAD_FIELD\] granularity_bits is 255/),
+      '"idle", 8 MiB, granularity 4 KiB, in_use',
+      expect.stringMatching(/^no map: \[INCONSISTENT\] in_use is set/),
+    ]);
+    const out = join(directory, "show.svg");
+    qdb("show", `--svg=${out}`, path);
+    const svg = readFileSync(out, "utf8");
+    expect(svg).toMatch(/^<svg .*<\/svg>\s*$/s);
+    for (const name of ["fine", "coarse", "idle"]) expect(svg).toContain(`&quot;${name}&quot;`);
+    qdbFails("INCONSISTENT", ["show", path, "idle"]);
+    qdbFails("NOT_FOUND", ["show", path, "daily"]);
+  });
+
+  test("an image without bitmaps", () => {
+    const path = join(directory, "show-empty.qcow2");
+    runPeer("qemu-img", ["create", "-q", "-f", "qcow2", path, "1M"]);
+    expect(qdb("show", path)).toBe("The file holds no bitmaps.\n");
+  });
+});

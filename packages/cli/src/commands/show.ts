@@ -1,12 +1,12 @@
 import { basename } from "node:path";
 import { QdbError, type QdbFile, quote } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
+import type { LongCallOptions } from "@qdb/format/container";
 import { type DrawOptions, drawAllBitmaps, drawBitmap, type Picture, svgOf, svgSpace } from "@qdb/format/picture";
+import { type ByFormat, readBitmapFile } from "../files/bitmap-file.ts";
 import { putPieces, requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { about, openFile } from "../files/open-qdb.ts";
 import { warningOf } from "../info/disk-info.ts";
 import { GLYPHS, isUtf8Locale, legendLine, pictureLines, type TextStyle, textSpace } from "../picture/text.ts";
-import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
+import { type Call, type CommandSpec, IMAGES, PROGRESS } from "../shell/command.ts";
 
 /** Maximum number of rows of a map in the terminal: of the only map, and of each of several maps. */
 const ROWS = { single: 16, many: 8 } as const;
@@ -19,6 +19,7 @@ export const command: CommandSpec = {
   synopsis: ["[--width=COLUMNS] [--ascii] FILE [BITMAP]", "--svg=OUT FILE [BITMAP]"],
   description: [
     "Shows where the disk is dirty: a grid of cells, row by row from its start, with the offset of each row. A cell in which anything is dirty is never shown clean. Without BITMAP every bitmap is shown; one whose bits cannot be used says why. A map whose disk has changed since, or cannot be looked at, says so.",
+    IMAGES,
   ],
   operands: { min: 1, max: 2, names: ["FILE", "BITMAP"] },
   options: [
@@ -40,29 +41,35 @@ async function run(call: Call): Promise<number> {
   if (out !== undefined) refuseTextOptions(call);
   if (out !== undefined) requireNewOutput(out);
   const width = widthOf(call);
-  // A picture says beside the map whether the disk has changed.
-  const file = await openFile(path, call, { acceptMirror: true, disk: "ignore" });
-  await closing(file, async () => {
-    const space: NonNullable<DrawOptions["space"]> = (bitCount, isOnly) =>
-      out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bitCount);
-    const pictures = await about(path, () => draw(file, name, space, call));
-    if (out === undefined) printText(pictures, call);
-    else await writeOutput(out, (put) => putPieces(inPieces(svgOf(basename(path), pictures)), put, call), call);
+  const space: NonNullable<DrawOptions["space"]> = (bitCount, isOnly) =>
+    out === undefined ? textSpace(width, isOnly ? ROWS.single : ROWS.many) : svgSpace(bitCount);
+  const pictures = await drawing(call, (progress) => {
+    const options = { ...progress, space };
+    const work: ByFormat<Iterable<Picture>> = {
+      qdb: (file) => drawFile(file, name, { ...options, warningOf }),
+      qcow2: async (image, reader) =>
+        name === undefined
+          ? reader.drawQcow2Bitmaps(image, options)
+          : [await reader.drawQcow2Bitmap(image, name, options)],
+    };
+    // A picture says beside the map whether the disk has changed.
+    return readBitmapFile(path, call, work, { acceptMirror: true, disk: "ignore" });
   });
+  if (out === undefined) printText(pictures, call);
+  else await writeOutput(out, (put) => putPieces(inPieces(svgOf(basename(path), pictures)), put, call), call);
   return 0;
 }
 
-/** Draws one bitmap, or all of them. @throws {QdbError} as `drawBitmap` and `drawAllBitmaps` */
-async function draw(
-  file: QdbFile,
-  name: string | undefined,
-  space: NonNullable<DrawOptions["space"]>,
-  call: Call,
-): Promise<Iterable<Picture>> {
+/** Draws one bitmap of a QDB file, or all of them. @throws {QdbError} as `drawBitmap` and `drawAllBitmaps` */
+async function drawFile(file: QdbFile, name: string | undefined, options: DrawOptions): Promise<Iterable<Picture>> {
+  return name === undefined ? drawAllBitmaps(file, options) : [await drawBitmap(file.bitmap(name), options)];
+}
+
+/** Runs work that draws bitmaps, and shows its progress. @throws {unknown} as the work */
+async function drawing<T>(call: Call, work: (options: LongCallOptions) => Promise<T>): Promise<T> {
   const progress = call.progress("reading");
-  const options = { space, warningOf, signal: call.signal, onProgress: progress.onProgress };
   try {
-    return name === undefined ? await drawAllBitmaps(file, options) : [await drawBitmap(file.bitmap(name), options)];
+    return await work({ signal: call.signal, onProgress: progress.onProgress });
   } finally {
     progress.end();
   }
