@@ -61,6 +61,19 @@ const compareThreads = {
   },
 };
 
+/** Has koffi, which is no part of the command, looked for where the command is installed. */
+const koffiOutside = {
+  name: "koffi-outside",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]system[\\/]load-koffi\.js$/ }, async ({ path }) => {
+      const created = 'createRequire(import.meta.url)("koffi")';
+      const source = await readFile(path, "utf8");
+      if (!source.includes(created)) throw new Error(`${path} loads no koffi`);
+      return { contents: source.replace(created, 'require("koffi")') };
+    });
+  },
+};
+
 /** The clock that needs no module: `performance` is one, which takes longer to load than to be asked in a short call. */
 const CLOCK = `"use strict"; const performance = { now() { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; } };`;
 
@@ -75,7 +88,8 @@ const options = {
   sourcesContent: false,
   logLevel: "warning",
   banner: { js: CLOCK },
-  plugins: [lazyModules, rareParts, commandFiles, compareThreads],
+  external: ["koffi"],
+  plugins: [lazyModules, rareParts, commandFiles, compareThreads, koffiOutside],
   // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
   supported: { "dynamic-import": false },
 };

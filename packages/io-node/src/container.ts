@@ -6,7 +6,9 @@
 
 export { createFile, createOutput } from "./create/create-file.ts";
 export { FileStore, openFileStore } from "./files/file-store.ts";
+export type { LockedFile } from "./files/locked-file.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
+export { openQcow2Store, Qcow2Store, type Qcow2StoreOptions, type QemuLocks } from "./files/qcow2-store.ts";
 export { reasonOf } from "./system/errors.ts";
 export type { FileIdentity } from "./system/file-status.ts";
 export { requireWritableHost } from "./system/writable-host.ts";

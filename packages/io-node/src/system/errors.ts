@@ -14,8 +14,13 @@ export function errnoOf(error: unknown): string | undefined {
  */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error) || !("errno" in error) || typeof error.errno !== "number") return String(error);
-  const [name, text] = getSystemErrorMap().get(error.errno) ?? [];
-  return name === undefined ? unknownReason(-error.errno) : `${name}: ${text}`;
+  return reasonOfErrno(-error.errno);
+}
+
+/** Returns the text of the system for an errno, a positive number. */
+export function reasonOfErrno(errno: number): string {
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [];
+  return name === undefined ? unknownReason(errno) : `${name}: ${text}`;
 }
 
 /** Returns the name of an errno for which Node has no text, such as EDQUOT. */

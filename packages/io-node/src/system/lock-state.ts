@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { QdbError, quote } from "@qdb/format";
 import { fromNode } from "./errors.ts";
 import { fileSystemNumbers, keyOf, type StatResult } from "./file-status.ts";
+import { excludesWriter } from "./qemu-locks.ts";
 
 /** A process that holds the lock of a file. */
 export interface LockHolder {
@@ -37,7 +38,7 @@ export function lockState(path: string): LockState | undefined {
   if (process.platform !== "linux") return undefined;
   const state = lockInProc(stats);
   if (isFree(state)) return { held: false };
-  const holder = findLockHolder(keyOf(stats), "WRITE");
+  const holder = findWriter(keyOf(stats));
   if (holder !== undefined) return { held: true, holder };
   return state === "yes" ? { held: true } : undefined;
 }
@@ -51,7 +52,7 @@ export function hasWriter(stats: StatResult): boolean | undefined {
   const state = lockInProc(stats);
   if (state === "yes") return true;
   if (isFree(state)) return false;
-  return findLockHolder(keyOf(stats), "WRITE") === undefined ? undefined : true;
+  return findWriter(keyOf(stats)) === undefined ? undefined : true;
 }
 
 /** Whether a result of {@link lockInProc} proves that no process holds the lock. */
@@ -76,7 +77,8 @@ function lockInProc(stats: StatResult): "yes" | "no" | "maybe" {
   return result;
 }
 
-function seesEveryLock(): boolean {
+/** Whether /proc/locks shows every lock: also one whose process has ended, as the `flock` command that took ours. */
+export function seesEveryLock(): boolean {
   try {
     return readlinkSync("/proc/self/ns/pid") === FIRST_PID_NAMESPACE;
   } catch {
@@ -84,14 +86,24 @@ function seesEveryLock(): boolean {
   }
 }
 
-/** Returns the process that holds a lock of one of the kinds on the file with this {@link FileStatus.key}; undefined if none is visible. */
-export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE")[]): LockHolder | undefined {
-  const lock = new RegExp(`^lock:.* FLOCK .* (?:${kinds.join("|")}) `, "m");
+/** A kind of lock: whether a line of a file of /proc/PID/fdinfo is about such a lock. */
+type LockKind = (line: string) => boolean;
+
+const isWriterLock: LockKind = (line) => / FLOCK .* WRITE /.test(line);
+const isFlock: LockKind = (line) => / FLOCK /.test(line);
+
+/** Returns the writer that holds the lock of the file with this {@link FileStatus.key}; undefined if none is visible. */
+export function findWriter(key: string): LockHolder | undefined {
+  return findLockHolder(key, isWriterLock);
+}
+
+function findLockHolder(key: string, isLock: LockKind): LockHolder | undefined {
   for (const pid of namesIn("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of namesIn(`/proc/${pid}/fdinfo`)) {
       // fdinfo lists the locks of this open file description only. The file is looked up only for a descriptor that has a lock.
-      if (lock.test(textOf(`/proc/${pid}/fdinfo/${fd}`)) && isFile(`/proc/${pid}/fd/${fd}`, key)) {
+      const lines = textOf(`/proc/${pid}/fdinfo/${fd}`).split("\n");
+      if (lines.some((line) => line.startsWith("lock:") && isLock(line)) && isFile(`/proc/${pid}/fd/${fd}`, key)) {
         return { pid: Number(pid), command: commandOf(pid) };
       }
     }
@@ -101,14 +113,19 @@ export function findLockHolder(key: string, ...kinds: readonly ("READ" | "WRITE"
 
 /** Returns the error for a file that is locked, by a writer or by a program that reads under a shared lock. */
 export function lockedError(path: string, key: string): QdbError {
-  const holder = findLockHolder(key, "WRITE", "READ");
-  const who =
-    holder === undefined
-      ? "another process"
-      : holder.pid === process.pid
-        ? "this process itself"
-        : `process ${holder.pid} (${quote(holder.command)})`;
-  return new QdbError("LOCKED", `${quote(path)} is locked by ${who}; try again when that is done`);
+  return new QdbError("LOCKED", `${quote(path)} is locked by ${nameHolder(key, isFlock)}; try again when that is done`);
+}
+
+/** Returns the error for an image that a program has open under QEMU's locks. Such locks of our own must be released before. */
+export function lockedByQemu(path: string, key: string, remark?: string): QdbError {
+  const message = `${quote(path)} is locked, as QEMU does it, by ${nameHolder(key, excludesWriter)}; try again when that is done`;
+  return new QdbError("LOCKED", remark === undefined ? message : `${message}; ${remark}`);
+}
+
+function nameHolder(key: string, isLock: LockKind): string {
+  const holder = findLockHolder(key, isLock);
+  if (holder === undefined) return "another process";
+  return holder.pid === process.pid ? "this process itself" : `process ${holder.pid} (${quote(holder.command)})`;
 }
 
 function commandOf(pid: string): string {

@@ -41,9 +41,9 @@ export function scriptCommand(script: string, ...args: readonly string[]): [stri
   return [process.execPath, bundleOf(script), ...args];
 }
 
-/** The environment of such a script: every call on a file in one thread, so that calls can be counted. */
+/** The environment of such a script: every call on a file in one thread, so that calls can be counted, and no packages of this repository. */
 export function scriptEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, ...environment } = process.env;
+  const { NODE_OPTIONS: _options, NODE_PATH: _path, ...environment } = process.env;
   const NODE_COMPILE_CACHE = join(directory, "compile-cache");
   return { ...environment, NODE_COMPILE_CACHE, UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "1" };
 }
