@@ -230,10 +230,14 @@ describe("without koffi", () => {
     store.close();
   });
 
-  test("one that came and went before the first change too", async () => {
+  test.each([
+    ["made the file longer", "write -q 1M 64k"],
+    ["wrote in place", "write -q -P 7 0 64k"],
+  ])("one that came, %s and went before the first change too", async (_, action) => {
     const image = someImage();
+    runPeer("qemu-io", ["-f", "qcow2", "-c", "write -q 0 64k", image]);
     const store = openQcow2Store(image, WITHOUT_KOFFI);
-    runPeer("qemu-img", ["bitmap", "--add", image, "daily"]);
+    runPeer("qemu-io", ["-f", "qcow2", "-c", action, image]);
     const before = readFileSync(image);
     expect(await errorOf(() => store.writeSync(0, new Uint8Array(8)))).toMatchObject({
       code: "SOURCE_CHANGED",
