@@ -195,6 +195,16 @@ export class Qcow2Bitmap {
     );
   }
 
+  /** The first error in shape or place of the table, whether the bits may be outdated or not. @internal */
+  get placeProblem(): Problem | undefined {
+    return this.shapeProblem ?? tableProblem(this, this.#directory.image);
+  }
+
+  /** The first error but that the bits may be outdated; undefined if the bits can be read as they were stored last. @internal */
+  get storageProblem(): Problem | undefined {
+    return this.placeProblem ?? this.#directory.judgement?.problemOf(this);
+  }
+
   /**
    * Returns the cluster map with which @qdb/format reads the bits. Nothing is read here.
    * @throws {QdbError} the code of the bitmap's first problem (see {@link problem})

@@ -5,7 +5,7 @@ import { BitmapTables } from "./bitmap-tables.ts";
 import { pushClusters } from "./cluster-ranges.ts";
 import { markGuestClusters } from "./guest-clusters.ts";
 import type { Qcow2Header } from "./header.ts";
-import { type Image, placeProblem } from "./image.ts";
+import { type Image, type Owner, placeProblem } from "./image.ts";
 import { BITMAP_TABLE_ENTRY, OffsetTable } from "./offset-table.ts";
 import { Refcounts } from "./refcounts.ts";
 import { StructureReader } from "./structure-reader.ts";
@@ -46,24 +46,27 @@ export function* judge(surroundings: Surroundings, bitmaps: readonly Qcow2Bitmap
 }
 
 /**
- * Looks for the owners of all clusters of bitmaps, as {@link judge} does, and of other clusters: `candidates`, whose numbers are in ascending
- * order and none of which belongs to a bitmap. A candidate with no owner and the refcount 0 has the finding `isFree`.
+ * Looks for the owners of all clusters of bitmaps, as {@link judge} does, and of other clusters: `others`, whose numbers are in ascending
+ * order and none of which belongs to a bitmap. A cluster with no owner and the refcount 0 has the finding `isFree`. A cluster of header,
+ * refcount table or refcount blocks has that as its finding, unless the guest or a snapshot refers to it too: then it has theirs.
  * @throws {QdbError} BAD_FIELD, MISALIGNED, OUT_OF_BOUNDS, OVERLAP or LIMIT if a structure cannot be read; what the source throws
  */
 export function* findOwners(
   { header, image, directory, encryption }: Surroundings,
   bitmaps: readonly Qcow2Bitmap[],
-  candidates: Float64Array = new Float64Array(0),
+  others: Iterable<number> = [],
 ): Plan<Owners> {
   const reader = new StructureReader(image.fileSize, image.fileSize - directory.length);
   const tables = yield* readTables(image, bitmaps, reader);
   const references = tables.references(image.fileSize);
   pushClusters(references, directory, image.clusterSize, image.fileSize);
-  for (const candidate of candidates) references.push(candidate);
+  for (const cluster of others) references.push(cluster);
   const watched = new WatchedClusters(references.array(), image.clusterSize);
-  for (const owner of image.owners) watched.mark(owner, owner.finding);
+  const isOfGuest = ({ finding }: Owner): boolean => finding === FINDING.l1Table || finding === FINDING.snapshotTable;
+  for (const owner of image.owners) if (isOfGuest(owner)) watched.mark(owner, owner.finding);
   if (encryption !== undefined) watched.mark(encryption, FINDING.encryptionHeader);
   yield* markGuestClusters(header, watched, reader);
+  for (const owner of image.owners) if (!isOfGuest(owner)) watched.mark(owner, owner.finding);
   yield* new Refcounts(header, watched, reader).mark();
   return { tables, found: watched.found(), end: watched.end };
 }
@@ -114,7 +117,7 @@ export class ClusterJudgement implements Judgement {
     this.#tables = tables;
     this.#found = found;
     this.#firstInvalid = Int32Array.from(bitmaps, (bitmap) =>
-      bitmap.entryProblem === undefined ? this.#findFirstInvalid(bitmap) : NO_INVALID_ENTRY,
+      bitmap.placeProblem === undefined ? this.#findFirstInvalid(bitmap) : NO_INVALID_ENTRY,
     );
   }
 

@@ -3,6 +3,8 @@ import { QCOW2_HEADER } from "@qdb/qcow2";
 
 /** File offsets of one cluster of each kind, in bytes; 0 where the image has none. */
 export interface Clusters extends Readonly<Record<Kind, number>> {
+  /** Bytes per cluster. */
+  readonly size: number;
   /** Overwrites the refcount of the cluster at an offset. */
   setRefcount(bytes: Uint8Array, offset: number, value: number): void;
 }
@@ -100,6 +102,7 @@ export function clustersOf(bytes: Uint8Array): Clusters {
     "snapshot's data": firstData(inSnapshot),
     "compressed data": active.map(compressed).find((found) => found !== 0) ?? 0,
     "free cluster": free,
+    size: clusterSize,
     setRefcount,
   };
 }

@@ -23,8 +23,8 @@ export interface TableBuilder {
 
 /** How a container writes the table of a bitmap. `B` is its builder. */
 export interface TableCodec<B extends TableBuilder> {
-  /** Whether a descriptor can say that a cluster reads as ones. */
-  readonly allOnes: boolean;
+  /** Whether a descriptor can say that a cluster reads as ones. "whole": only of a cluster in which every bit is one of the bitmap. */
+  readonly allOnes: boolean | "whole";
   /** Returns the checksum of a cluster that the table keeps; any number if the container has none. */
   checksum(cluster: Uint8Array): number;
   /** Returns a builder for a table of `count` descriptors. */
@@ -66,6 +66,8 @@ export function storeBits<B extends TableBuilder>(
   const builder = codec.builder(count);
   const tableOffset = allocate(builder.bytes.length);
   const checksum = (bytes: Uint8Array): number => codec.checksum(bytes);
+  const hasOnes = (cluster: number): boolean =>
+    codec.allOnes === "whole" ? (cluster + 1) * clusterSize * 8 <= bits.bitCount : codec.allOnes;
   const ones = new OnesClusters(bits, checksum);
   const stored: (readonly [cluster: number, offset: number])[] = [];
   for (let cluster = 0, end = 0; cluster < count; cluster = end) {
@@ -78,7 +80,7 @@ export function storeBits<B extends TableBuilder>(
     const found = computed?.get(cluster) ?? bits.storedAs(cluster, checksum);
     if (found === "zeros") {
       builder.setZeros(cluster);
-    } else if (found === "ones" && codec.allOnes) {
+    } else if (found === "ones" && hasOnes(cluster)) {
       builder.setOnes(cluster);
     } else if (found === "kept") {
       keep(builder, cluster, end);

@@ -46,6 +46,8 @@ interface Output {
   readonly entry: EntryContents | undefined;
   /** New bits; undefined if they stay. */
   readonly bits: ClusterBits | undefined;
+  /** Whether its bits miss what was written to the disk, so that it gets the flag in_use. */
+  readonly isOutdated: boolean;
 }
 
 /** The same, with space for the bits. */
@@ -79,7 +81,7 @@ export function* commitQcow2(image: EditableImage, changes: readonly PendingChan
   const store = (chunks: readonly FileChunk[]): ChangePlan<void> => guarded(UNCHANGED, () => write(chunks));
   const computed = yield* storeAllDerived(outputs, allocate, BITMAP_TABLE_CODEC.checksum, store);
   const stored = outputs.map((output) => storeOutput(output, image, allocate, computed));
-  const directory = encodeDirectory(stored.map(directoryBitmap), image.image.inconsistency === undefined);
+  const directory = encodeDirectory(stored.map(directoryBitmap));
   const place = { count: stored.length, offset: directory.length === 0 ? 0 : allocate(directory.length) };
   const counted = yield* countAllocated(image.refcounts, refcountTableRange(image.header).offset, space);
   const seen = area.bytes;
@@ -120,35 +122,41 @@ function outputsOf(
   const doubted: Problem[] = [];
   const outputs = changes.map(({ index, entry, bits }): Output => {
     const from = index === undefined ? undefined : itemAt(image.bitmaps, index);
-    if (from === undefined || !inDoubt.has(from)) return { from, entry, bits };
-    const { problem, shapeProblem } = from;
+    if (from === undefined || bits !== undefined) return { from, entry, bits, isOutdated: false };
+    // The image will say that its bitmaps are consistent. Only the flag in_use tells which are not.
+    const isOutdated = image.image.inconsistency !== undefined;
+    // QEMU cannot open an image with such a bitmap, but did not look at it before.
+    const isInTheWay = isOutdated && from.storageProblem !== undefined;
+    if (!inDoubt.has(from) && !isInTheWay) return { from, entry, bits, isOutdated };
+    const { problem, shapeProblem, shape } = from;
     if (shapeProblem !== undefined) throw QdbError.from(shapeProblem);
     if (problem !== undefined) doubted.push(problem);
     const { clusterSize } = image.image;
-    return { from, entry, bits: ClusterBits.uniform(from.shape, "ones", { clusterSize }) };
+    return { from, entry, bits: ClusterBits.uniform(shape, "ones", { clusterSize }), isOutdated };
   });
   return { outputs, doubted };
 }
 
 /** Allocates space for the bits of a bitmap, if they change. An unread cluster is not written: the new table refers to the stored one. */
 function storeOutput(
-  { from, entry, bits }: Output,
+  { bits, ...output }: Output,
   { owners }: EditableImage,
   allocate: (length: number) => number,
   computed: ComputedClusters,
 ): StoredOutput {
-  if (bits === undefined) return { from, entry, data: undefined, granularity: undefined };
+  if (bits === undefined) return { ...output, data: undefined, granularity: undefined };
+  const { from } = output;
   const keep: KeepClusters<BitmapTableBuilder> = (builder, first, end) => {
     if (from === undefined) throw new Error("an unread cluster is in no image");
     builder.copy(new OffsetTable(owners.tables.bytesOf(from.table)), first, end);
   };
   const data = storeBits(bits, BITMAP_TABLE_CODEC, allocate, keep, computed.get(bits));
-  return { from, entry, data, granularity: bits.granularity };
+  return { ...output, data, granularity: bits.granularity };
 }
 
-function directoryBitmap({ from, entry, data, granularity }: StoredOutput): DirectoryBitmap {
-  if (data === undefined || granularity === undefined) return { from, entry };
-  return { from, entry, table: { offset: data.tableOffset, count: data.count, granularity } };
+function directoryBitmap({ data, granularity, ...output }: StoredOutput): DirectoryBitmap {
+  if (data === undefined || granularity === undefined) return output;
+  return { ...output, table: { offset: data.tableOffset, count: data.count, granularity } };
 }
 
 /** Frees the clusters that nothing refers to any more. Returns the number of those that stay counted. */
@@ -157,11 +165,9 @@ function* giveBack(
   stored: readonly StoredOutput[],
   { newTable, blocks }: RefcountChanges,
 ): ChangePlan<number> {
-  const { free, doubtful } = replacedClusters(image, stored);
-  const left = yield* freeClusters({ geometry: image.refcounts.geometry, offsets: blocks }, free);
-  const ofTable =
-    newTable === undefined ? 0 : Math.ceil(refcountTableRange(image.header).length / image.image.clusterSize);
-  return left + doubtful + ofTable;
+  const { free, doubtful } = replacedClusters(image, stored, newTable !== undefined);
+  const refcounts = { geometry: image.refcounts.geometry, offsets: blocks };
+  return doubtful + (yield* freeClusters(refcounts, free));
 }
 
 /** Pads the end of a chunk with zeros to whole clusters. */

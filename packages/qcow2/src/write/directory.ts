@@ -22,15 +22,16 @@ export interface DirectoryBitmap {
   readonly entry?: EntryContents | undefined;
   /** The table that was stored for it; undefined if it keeps its own. */
   readonly table?: StoredTable | undefined;
+  /** Whether its bits are outdated: then it gets the flag in_use. */
+  readonly isOutdated: boolean;
 }
 
 /**
- * Encodes a bitmap directory (qcow2: Bitmap directory). If the bitmaps of the image are not consistent, those whose bits stay as they are
- * get the flag in_use: the image will say that its bitmaps are consistent, and only this flag tells which are not.
+ * Encodes a bitmap directory (qcow2: Bitmap directory).
  * @throws {QdbError} LIMIT for too many bitmaps, or too long a directory
  */
-export function encodeDirectory(bitmaps: readonly DirectoryBitmap[], areConsistent: boolean): Uint8Array {
-  const entries = bitmaps.map((bitmap) => encodeEntry(bitmap, areConsistent));
+export function encodeDirectory(bitmaps: readonly DirectoryBitmap[]): Uint8Array {
+  const entries = bitmaps.map(encodeEntry);
   const length = entries.reduce((sum, bytes) => sum + bytes.length, 0);
   if (bitmaps.length > MAX_BITMAPS || length > MAX_DIRECTORY_SIZE) {
     const message = `${bitmaps.length} bitmaps with a directory of ${length} bytes are too much for one image: ${MAX_BITMAPS} and ${MAX_DIRECTORY_SIZE} bytes are allowed`;
@@ -45,12 +46,11 @@ export function encodeDirectory(bitmaps: readonly DirectoryBitmap[], areConsiste
   return directory;
 }
 
-function encodeEntry({ from, entry, table }: DirectoryBitmap, areConsistent: boolean): Uint8Array {
+function encodeEntry({ from, entry, table, isOutdated }: DirectoryBitmap): Uint8Array {
   const bytes = entry === undefined ? from?.bytes.slice() : withName(entry.nameBytes);
   if (bytes === undefined) throw new Error("a new bitmap needs an entry");
   const before = from?.fields ?? DIRECTORY_ENTRY.decode(new Uint8Array(DIRECTORY_ENTRY.size));
   const { flags, nameSize, extraDataSize } = entry === undefined ? before : fieldsOf(entry);
-  const isDoubtful = table === undefined && !areConsistent;
   DIRECTORY_ENTRY.encode(
     {
       ...before,
@@ -61,7 +61,7 @@ function encodeEntry({ from, entry, table }: DirectoryBitmap, areConsistent: boo
             bitmapTableSize: table.count,
             granularityBits: Math.log2(table.granularity),
           }),
-      flags: isDoubtful ? flags | BITMAP_FLAG.inUse : flags,
+      flags: isOutdated ? flags | BITMAP_FLAG.inUse : flags,
       type: from === undefined ? DIRTY_TRACKING : before.type,
       nameSize,
       extraDataSize,

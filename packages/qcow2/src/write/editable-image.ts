@@ -1,16 +1,17 @@
 // Opens an image for changes: refuses what is not safe, and looks for the owners of all clusters that a commit may free or write.
 import { QdbError } from "@qdb/format";
 import type { Plan } from "@qdb/format/container";
-import { byteAt, lowerBound } from "@qdb/format/internal";
+import { lowerBound } from "@qdb/format/internal";
 import { pushClusters } from "../cluster-ranges.ts";
 import { headerError, INCOMPATIBLE } from "../header.ts";
 import { ClusterJudgement, findOwners, type Owners, readTables } from "../judgement.ts";
 import { type Qcow2Parts, readQcow2Parts, surroundingsOf } from "../qcow2-index.ts";
-import { readBlockOffsets, refcountGeometry } from "../refcount-table.ts";
+import { readBlockOffsets, refcountGeometry, refcountTableRange } from "../refcount-table.ts";
 import { StructureReader } from "../structure-reader.ts";
 import { FINDING, type FindingKind, ownerName } from "../watched-clusters.ts";
 import type { FreeClusters } from "./cluster-space.ts";
 import { findEndOfCounted, findFreeClusters, type RefcountBlocks } from "./find-free-clusters.ts";
+import { clustersIn, findingOf } from "./shared-clusters.ts";
 
 /** Number of free clusters that are looked for besides as many as all bitmaps have now. */
 const MORE_CLUSTERS = 1024;
@@ -22,6 +23,8 @@ export interface EditableImage extends Qcow2Parts {
   readonly owners: Owners;
   readonly refcounts: RefcountBlocks;
   readonly free: FreeClusters;
+  /** The numbers of all clusters to which bitmaps, their tables and the directory refer, in ascending order; a shared one more than once. */
+  readonly named: Float64Array;
 }
 
 /** What a store says of the file. */
@@ -54,12 +57,18 @@ export function* readEditableImage({ size, fixedSize = false }: FileFacts): Plan
   const most = named.length + (fixedSize ? MORE_ON_DEVICE : MORE_CLUSTERS);
   const inside = yield* findFreeClusters(refcounts, Math.floor(size / clusterSize), most, named, scan);
   const surroundings = surroundingsOf(parts, directory);
-  const owners = yield* findOwners(surroundings, bitmaps, inside);
+  const inPlace = clustersInPlace(parts, refcounts);
+  const owners = yield* findOwners(surroundings, bitmaps, othersOf(inside, inPlace, named));
   refuseUsed(inside, owners, clusterSize);
+  refuseShared(inPlace, owners, clusterSize);
   if (parts.directory !== undefined) parts.directory.judgement = new ClusterJudgement(surroundings, owners, bitmaps);
-  const end = yield* findEndOfCounted(refcounts, Math.max(owners.end, Math.ceil(size / clusterSize)), scan);
+  const end = yield* findEndOfCounted(refcounts, Math.ceil(size / clusterSize), scan);
+  if (owners.end > end) {
+    const message = `the image refers to a cluster at ${(owners.end - 1) * clusterSize}, past the end of the file, that no refcount counts: it is damaged; repair it with qemu-img check -r all`;
+    throw new QdbError("OUT_OF_BOUNDS", message, { structure: "file" });
+  }
   const free = { inside, end, limit, named: named.subarray(lowerBound(named, end)) };
-  return { ...parts, owners, refcounts, free };
+  return { ...parts, owners, refcounts, free, named };
 }
 
 function refuseUnsafe({ header }: Qcow2Parts): void {
@@ -77,13 +86,58 @@ function refuseUnsafe({ header }: Qcow2Parts): void {
 }
 
 /** Refuses an image in which something refers to a cluster with refcount 0: what is written there would destroy it. @throws {QdbError} OVERLAP */
-function refuseUsed(candidates: Float64Array, { found }: Owners, clusterSize: number): void {
+function refuseUsed(candidates: Float64Array, owners: Owners, clusterSize: number): void {
   for (const cluster of candidates) {
-    const at = lowerBound(found.clusters, cluster);
-    const finding = found.clusters[at] === cluster ? (byteAt(found.findings, at) as FindingKind) : FINDING.none;
+    const finding = findingOf(owners, cluster);
     if (finding === FINDING.isFree) continue;
     const offset = cluster * clusterSize;
     const message = `the cluster at ${offset} has refcount 0, but belongs to ${ownerName(finding)}: the image is damaged; repair it with qemu-img check -r all`;
     throw new QdbError("OVERLAP", message, { structure: "refcount block", offset });
+  }
+}
+
+/** Returns the clusters that a commit writes in place, with what they are: those of header, refcount table and refcount blocks. */
+function clustersInPlace(
+  { header, image: { clusterSize, fileSize } }: Qcow2Parts,
+  { offsets }: RefcountBlocks,
+): ReadonlyMap<number, FindingKind> {
+  const clusters = new Map<number, FindingKind>();
+  for (const offset of offsets) {
+    const where = { structure: "refcount block", offset };
+    if (offset + clusterSize > fileSize)
+      throw new QdbError(
+        "OUT_OF_BOUNDS",
+        `a refcount block is at ${offset}, past the end of the file at ${fileSize}`,
+        where,
+      );
+    if (offset === 0) continue;
+    if (clusters.has(offset / clusterSize))
+      throw new QdbError("OVERLAP", `two refcount blocks are at ${offset}; run qemu-img check`, where);
+    clusters.set(offset / clusterSize, FINDING.refcountBlock);
+  }
+  for (const cluster of clustersIn(refcountTableRange(header), clusterSize))
+    clusters.set(cluster, FINDING.refcountTable);
+  return clusters.set(0, FINDING.header);
+}
+
+/** Returns clusters to look for besides those of bitmaps, each once, in ascending order. */
+function othersOf(inside: Float64Array, inPlace: ReadonlyMap<number, FindingKind>, named: Float64Array): Float64Array {
+  const isNew = (cluster: number): boolean =>
+    inside[lowerBound(inside, cluster)] !== cluster && named[lowerBound(named, cluster)] !== cluster;
+  const others = [...inPlace.keys()].filter(isNew);
+  const all = new Float64Array(inside.length + others.length);
+  all.set(inside);
+  all.set(others, inside.length);
+  return all.sort();
+}
+
+/** Refuses an image in which something else refers to a cluster that is written in place. @throws {QdbError} OVERLAP */
+function refuseShared(inPlace: ReadonlyMap<number, FindingKind>, owners: Owners, clusterSize: number): void {
+  for (const [cluster, kind] of inPlace) {
+    const finding = findingOf(owners, cluster);
+    if (finding === kind) continue;
+    const offset = cluster * clusterSize;
+    const message = `the cluster at ${offset} belongs to ${ownerName(kind)}, and to ${ownerName(finding)} too: the image is damaged; repair it with qemu-img check -r all`;
+    throw new QdbError("OVERLAP", message, { structure: ownerName(kind), offset });
   }
 }

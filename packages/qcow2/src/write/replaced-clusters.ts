@@ -3,6 +3,7 @@ import { lowerBound, NumberList } from "@qdb/format/internal";
 import type { Qcow2Bitmap } from "../bitmap.ts";
 import type { BitmapTables } from "../bitmap-tables.ts";
 import { OffsetTable } from "../offset-table.ts";
+import { refcountTableRange } from "../refcount-table.ts";
 import { FINDING } from "../watched-clusters.ts";
 import type { EditableImage } from "./editable-image.ts";
 import { clustersIn, clustersOf, findingOf } from "./shared-clusters.ts";
@@ -21,10 +22,14 @@ export interface ReplacedClusters {
   readonly doubtful: number;
 }
 
-/** Returns the clusters of bitmaps that were removed or got other bits, without those that their new tables refer to, and of the old directory. */
+/**
+ * Returns the clusters of bitmaps that were removed or got other bits, without those that their new tables refer to, of the old directory,
+ * and of the refcount table if `isTableReplaced`.
+ */
 export function replacedClusters(
-  { bitmaps, owners, image, directory }: EditableImage,
+  { header, bitmaps, owners, image, directory, named }: EditableImage,
   stored: readonly ReplacingBitmap[],
+  isTableReplaced: boolean,
 ): ReplacedClusters {
   const free = new NumberList();
   let doubtful = 0;
@@ -43,6 +48,13 @@ export function replacedClusters(
   if (directory !== undefined) {
     const range = { offset: directory.offset, length: directory.bytes.length };
     for (const cluster of clustersIn(range, image.clusterSize)) add(cluster);
+  }
+  if (isTableReplaced) {
+    // Neither the guest nor a snapshot refers to these: the image would have been refused.
+    for (const cluster of clustersIn(refcountTableRange(header), image.clusterSize)) {
+      if (named[lowerBound(named, cluster)] === cluster) doubtful++;
+      else free.push(cluster);
+    }
   }
   return { free: free.array(), doubtful };
 }

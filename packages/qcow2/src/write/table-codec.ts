@@ -32,9 +32,12 @@ export class BitmapTableBuilder implements TableBuilder {
   }
 }
 
-/** The codec of bitmap tables. qcow2 has no checksums. QEMU reads entries of all ones, although it writes none. */
+/**
+ * The codec of bitmap tables. qcow2 has no checksums. QEMU reads entries of all ones, although it writes none; in a cluster that the bitmap
+ * does not fill it would take the bits after the last one for dirty too, so that such a cluster is stored.
+ */
 export const BITMAP_TABLE_CODEC: TableCodec<BitmapTableBuilder> = {
-  allOnes: true,
+  allOnes: "whole",
   checksum: () => 0,
   builder: (count) => new BitmapTableBuilder(count),
 };
