@@ -17,7 +17,14 @@ const runs = {
     "packages/cli/test/hostile-memory.test.ts",
   ],
   blob: ["packages/io-web/test/large-blob.test.ts"],
-  qcow2: ["packages/qcow2/test/overlap.test.ts", "packages/qcow2/test/hostile.test.ts"],
+  qcow2: [
+    "packages/qcow2/test/overlap.test.ts",
+    "packages/qcow2/test/hostile.test.ts",
+    "packages/qcow2/test/write-qemu.test.ts",
+    "packages/qcow2/test/write-model.test.ts",
+    "packages/qcow2/test/write-crash.test.ts",
+    "packages/qcow2/test/write-hostile.test.ts",
+  ],
   faults: [
     "packages/cli/test/faults.test.ts",
     "packages/cli/test/read-faults.test.ts",
