@@ -1,53 +1,20 @@
 import { type BitmapShape, type BitmapState, type ByteRange, type Problem, QdbError } from "@qdb/format";
-import {
-  align8,
-  bitsOf,
-  type ClusterMap,
-  type Decoded,
-  decodeUtf8,
-  specName,
-  struct,
-  toHex,
-  u8,
-  u16,
-  u32,
-  u64,
-} from "@qdb/format/container";
+import { bitsOf, type ClusterMap, type Decoded, decodeUtf8, specName, toHex } from "@qdb/format/container";
 import { bitmapState, hex32, isGranularity, MAX_BITS, MAX_NAME_SIZE, setBits } from "@qdb/format/internal";
+import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING, entryLength, entryName, FLAG_NAMES } from "./directory-entry.ts";
 import { type Image, overlapProblem, placeProblem } from "./image.ts";
 import { GRANULARITY_BITS } from "./limits.ts";
 import { BITMAP_TABLE_ENTRY, type OffsetTable } from "./offset-table.ts";
 import { Qcow2ClusterMap } from "./qcow2-cluster-map.ts";
 
-/** Entry of the bitmap directory, 24 bytes (qcow2: Bitmap directory). The extra data, the name and padding to a multiple of 8 follow it. */
-export const DIRECTORY_ENTRY = struct("bitmap directory entry", 24, {
-  /** File offset of the bitmap table in bytes, cluster-aligned. */
-  bitmapTableOffset: [0, u64],
-  /** Number of entries of the bitmap table. */
-  bitmapTableSize: [8, u32],
-  /** Bit 0 in_use, bit 1 auto, bit 2 extra_data_compatible. */
-  flags: [12, u32],
-  /** 1: dirty tracking. */
-  type: [16, u8],
-  /** A bit is 1 << granularity_bits bytes of the disk. */
-  granularityBits: [17, u8],
-  /** Length of the name in bytes. */
-  nameSize: [18, u16],
-  /** Length of the extra data in bytes. */
-  extraDataSize: [20, u32],
-});
-
-/** Flags of a bitmap that this package knows (qcow2: Bitmap directory). */
-export const BITMAP_FLAG = { inUse: 1, auto: 2 } as const;
-/** Names of the flags by their bits, as in a QDB file. */
-const FLAG_NAMES: readonly string[] = ["in_use", "enabled"];
-/** The value of the field `type` for a dirty tracking bitmap. qcow2 defines no other type of bitmap. */
-export const DIRTY_TRACKING = 1;
-
 /** The result of checking who owns the clusters of the bitmaps of an image. It is made by `judge`. */
 export interface Judgement {
+  /** Whether the check could be done. If not, every bitmap has the error that kept it from it as its problem. */
+  readonly isComplete: boolean;
   /** Returns the first problem that the check found with the clusters of a bitmap. */
   problemOf(bitmap: Qcow2Bitmap): Problem | undefined;
+  /** Yields all problems that the check found with the clusters of a bitmap, the first one first. */
+  problemsOf(bitmap: Qcow2Bitmap): Iterable<Problem>;
   /** Returns the bitmap table of a bitmap that has no problem. @throws {RangeError} if the table was not read */
   entriesOf(bitmap: Qcow2Bitmap): OffsetTable;
 }
@@ -62,19 +29,6 @@ export interface Directory {
   readonly doubled: Set<number>;
   /** The result of the check of cluster owners. Absent until the check has run; it does not run if every bitmap is in error without it. */
   judgement?: Judgement;
-}
-
-/** Returns the length in bytes of the directory entry at `start`, with its padding. The 24 bytes of its fixed part must lie inside `directory`. */
-export function entryLength(directory: Uint8Array, start: number): number {
-  const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
-  return align8(DIRECTORY_ENTRY.size + extraDataSize + nameSize);
-}
-
-/** Returns the bytes of the name in the directory entry at `start`. The name follows the extra data. */
-export function entryName(directory: Uint8Array, start: number): Uint8Array {
-  const { extraDataSize, nameSize } = DIRECTORY_ENTRY.decode(directory, start);
-  const at = start + DIRECTORY_ENTRY.size + extraDataSize;
-  return directory.subarray(at, at + nameSize);
 }
 
 /**
@@ -178,7 +132,7 @@ export class Qcow2Bitmap {
    * shape of the bitmap is known, so a bitmap whose bits cannot be read can be replaced by one with all bits dirty.
    */
   get shapeProblem(): Problem | undefined {
-    return shapeProblem(this, this.#directory);
+    return firstOf(shapeProblems(this, this.#directory));
   }
 
   /** The first error of the bitmap, which {@link map} throws; undefined if there is none. It is found anew at each access. */
@@ -188,11 +142,31 @@ export class Qcow2Bitmap {
 
   /** The first error that can be found without the check of cluster owners. @internal */
   get entryProblem(): Problem | undefined {
-    return (
-      this.shapeProblem ??
-      inconsistencyProblem(this, this.#directory.image) ??
-      tableProblem(this, this.#directory.image)
-    );
+    return firstOf(this.#entryProblems());
+  }
+
+  /**
+   * Yields all errors of the bitmap; the first one is {@link problem}. The bitmap table of a bitmap that is INCONSISTENT may be outdated, and
+   * that of a bitmap with another error of its directory entry cannot be relied on: they are not looked at.
+   */
+  *problems(): Generator<Problem, void> {
+    let isBad = false;
+    for (const problem of this.#entryProblems()) {
+      isBad = true;
+      yield problem;
+    }
+    if (!isBad) yield* this.#directory.judgement?.problemsOf(this) ?? [];
+  }
+
+  *#entryProblems(): Generator<Problem, void> {
+    const { image } = this.#directory;
+    let isBad = false;
+    for (const problem of shapeProblems(this, this.#directory)) {
+      isBad = true;
+      yield problem;
+    }
+    const problem = inconsistencyProblem(this, image) ?? (isBad ? undefined : tableProblem(this, image));
+    if (problem !== undefined) yield problem;
   }
 
   /** The first error in shape or place of the table, whether the bits may be outdated or not. @internal */
@@ -230,7 +204,12 @@ export class Qcow2Bitmap {
 
 type Field = keyof typeof DIRECTORY_ENTRY.fields;
 
-function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Problem | undefined {
+function firstOf(problems: Generator<Problem, void>): Problem | undefined {
+  const first = problems.next();
+  return first.done === true ? undefined : first.value;
+}
+
+function* shapeProblems(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Generator<Problem, void> {
   const { flags, type, granularityBits, nameSize, extraDataSize } = bitmap.fields;
   const bad = (field: Field, code: Problem["code"], message: string): Problem => ({
     code,
@@ -238,27 +217,28 @@ function shapeProblem(bitmap: Qcow2Bitmap, { image, doubled }: Directory): Probl
     where: bitmap.where(field),
   });
   if (nameSize < 1 || nameSize > MAX_NAME_SIZE)
-    return bad("nameSize", "BAD_FIELD", `name_size is ${nameSize}, allowed are 1 to ${MAX_NAME_SIZE}`);
+    yield bad("nameSize", "BAD_FIELD", `name_size is ${nameSize}, allowed are 1 to ${MAX_NAME_SIZE}`);
   if (doubled.has(bitmap.index))
-    return bad("nameSize", "DUPLICATE_NAME", "another bitmap of the image has the same name");
+    yield bad("nameSize", "DUPLICATE_NAME", "another bitmap of the image has the same name");
   if (extraDataSize !== 0) {
     const message = `the bitmap has ${extraDataSize} bytes of extra data, which this reader does not know`;
-    return bad("extraDataSize", "UNSUPPORTED_FEATURE", message);
+    yield bad("extraDataSize", "UNSUPPORTED_FEATURE", message);
   }
   if (type !== DIRTY_TRACKING) {
     const message = `bitmap type ${type} is not known; this reader knows ${DIRTY_TRACKING}, dirty tracking`;
-    return bad("type", "UNSUPPORTED_FEATURE", message);
+    yield bad("type", "UNSUPPORTED_FEATURE", message);
   }
   const { min, max } = GRANULARITY_BITS;
   if (!bitmap.hasGranularity)
-    return bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
+    yield bad("granularityBits", "BAD_FIELD", `granularity_bits is ${granularityBits}, allowed are ${min} to ${max}`);
   const unknown = flags & ~(BITMAP_FLAG.inUse | BITMAP_FLAG.auto);
   if (unknown !== 0) {
     const message = `flags 0x${hex32(unknown >>> 0)} are not known to this reader`;
-    return bad("flags", "UNSUPPORTED_FEATURE", message);
+    yield bad("flags", "UNSUPPORTED_FEATURE", message);
   }
   const bits = bitsOf(image.virtualSize, bitmap.granularity);
-  return bits > MAX_BITS ? bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`) : undefined;
+  if (bitmap.hasGranularity && bits > MAX_BITS)
+    yield bad("granularityBits", "LIMIT", `${bits} bits are more than 2^32`);
 }
 
 /**

@@ -1,6 +1,7 @@
 // The public interface of the package.
 
-export { DIRECTORY_ENTRY, Qcow2Bitmap } from "./bitmap.ts";
+export { Qcow2Bitmap } from "./bitmap.ts";
+export { DIRECTORY_ENTRY } from "./directory-entry.ts";
 export { confirmQcow2 } from "./confirm-unchanged.ts";
 export { BITMAPS_EXTENSION, type Extension as Qcow2Extension } from "./extensions.ts";
 export { QCOW2_HEADER, type Qcow2Header } from "./header.ts";
@@ -13,3 +14,4 @@ export type { Qcow2CommitReport } from "./write/commit.ts";
 export { type DrawImageOptions, drawQcow2Bitmap, drawQcow2Bitmaps } from "./draw-image.ts";
 export { type AllBitsOptions, type CountedBitmaps, countQcow2Bitmaps } from "./visit-all.ts";
 export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";
+export { type CheckImageOptions, checkQcow2 } from "./check-image.ts";

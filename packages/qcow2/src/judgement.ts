@@ -97,6 +97,7 @@ const INVALID_TABLE = -2;
 
 /** The result of a check that succeeded. */
 export class ClusterJudgement implements Judgement {
+  readonly isComplete = true;
   readonly #image: Image;
   readonly #directory: ByteRange;
   readonly #tables: BitmapTables;
@@ -122,17 +123,30 @@ export class ClusterJudgement implements Judgement {
   }
 
   problemOf(bitmap: Qcow2Bitmap): Problem | undefined {
+    const first = this.problemsOf(bitmap).next();
+    return first.done === true ? undefined : first.value;
+  }
+
+  *problemsOf(bitmap: Qcow2Bitmap): Generator<Problem, void> {
     const directory = this.#overlap(this.#directory, "the bitmap directory", {
       structure: "bitmap directory",
       offset: this.#directory.offset,
       bitmap: bitmap.label,
     });
-    if (directory !== undefined) return directory;
+    if (directory !== undefined) yield directory;
     const invalid = this.#firstInvalid[bitmap.index];
     if (invalid === undefined) throw new RangeError(`the image has no bitmap ${bitmap.index}`);
-    if (invalid === NO_INVALID_ENTRY) return undefined;
-    if (invalid === INVALID_TABLE) return this.#tableProblem(bitmap);
-    return this.#entryProblem(bitmap, this.entriesOf(bitmap), invalid);
+    if (invalid === NO_INVALID_ENTRY) return;
+    if (invalid === INVALID_TABLE) {
+      const table = this.#tableProblem(bitmap);
+      if (table !== undefined) yield table;
+      return;
+    }
+    const entries = this.entriesOf(bitmap);
+    for (let entry = invalid; entry < entries.count; entry++) {
+      const problem = this.#entryProblem(bitmap, entries, entry);
+      if (problem !== undefined) yield problem;
+    }
   }
 
   entriesOf(bitmap: Qcow2Bitmap): OffsetTable {
@@ -181,6 +195,7 @@ export class ClusterJudgement implements Judgement {
 
 /** The result if the check failed: every bitmap has the error of the check as its problem. */
 class FailedJudgement implements Judgement {
+  readonly isComplete = false;
   readonly #error: QdbError;
 
   constructor(error: QdbError) {
@@ -190,6 +205,10 @@ class FailedJudgement implements Judgement {
   problemOf({ label }: Qcow2Bitmap): Problem {
     const { code, message, where } = this.#error;
     return { code, message, where: { ...where, bitmap: label } };
+  }
+
+  *problemsOf(bitmap: Qcow2Bitmap): Generator<Problem, void> {
+    yield this.problemOf(bitmap);
   }
 
   entriesOf(bitmap: Qcow2Bitmap): never {

@@ -1,7 +1,8 @@
 import { QdbError } from "@qdb/format";
 import { type Plan, readRange } from "@qdb/format/container";
 import { isClusterBits, MAX_NAME_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
-import { DIRECTORY_ENTRY, type Directory, entryLength, entryName, Qcow2Bitmap } from "./bitmap.ts";
+import { type Directory, Qcow2Bitmap } from "./bitmap.ts";
+import { DIRECTORY_ENTRY, entryLength, entryName } from "./directory-entry.ts";
 import {
   type BitmapsExtension,
   checkFeatures,
@@ -41,6 +42,8 @@ export interface Qcow2Index {
   readonly headerArea: Uint8Array;
   /** Why no bitmap of the image can be used, as a message: it is marked corrupt, or autoclear bit 0 is clear. Undefined if there is no such reason. */
   readonly inconsistency: string | undefined;
+  /** Whether the owners of the clusters of bitmaps could be checked; true also if they need not be, since every bitmap is in error anyway. */
+  readonly isComplete: boolean;
   /** Whether the owners of the clusters of bitmaps were checked. False if every bitmap is in error without that check. */
   readonly isJudged: boolean;
   /** Header, extensions and bitmap directory as they were read. {@link confirmQcow2} compares the image with them. */
@@ -90,6 +93,7 @@ export function* readQcow2Index(fileSize: number, head?: Uint8Array): Plan<Qcow2
     header,
     headerArea: parts.area,
     inconsistency: image.inconsistency,
+    isComplete: directory?.judgement?.isComplete !== false,
     isJudged,
     evidence: parts.evidence,
   };

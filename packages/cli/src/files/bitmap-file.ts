@@ -24,11 +24,11 @@ export interface ByFormat<T> {
  */
 export async function byMagic<T>(
   path: string,
-  work: { readonly qdb: () => Promise<T>; readonly qcow2: () => Promise<T> },
+  work: { readonly qdb: () => Promise<T>; readonly qcow2: (reader: ImageReader) => Promise<T> },
 ): Promise<T> {
   requireFile(path);
   const head = await about(path, () => tryFirstBytes(path));
-  if (head instanceof Uint8Array && isQcow2(head)) return work.qcow2();
+  if (head instanceof Uint8Array && isQcow2(head)) return work.qcow2(await import("./image-file.ts"));
   try {
     // If the first bytes cannot be read, a QDB file may be read by its mirror.
     return await work.qdb();
@@ -66,8 +66,7 @@ export function readBitmapFile<T>(
       const file = await openFile(path, call, options);
       return closing(file, () => about(path, () => work.qdb(file)));
     },
-    async qcow2() {
-      const reader = await import("./image-file.ts");
+    async qcow2(reader) {
       const image = await about(path, () => reader.openImage(path, call));
       return closing(image, () => about(path, () => work.qcow2(image, reader)));
     },

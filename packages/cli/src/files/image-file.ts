@@ -6,6 +6,7 @@ import { Qcow2File } from "@qdb/qcow2";
 import type { Call } from "../shell/command.ts";
 
 export {
+  checkQcow2,
   countQcow2Bitmaps,
   drawQcow2Bitmap,
   drawQcow2Bitmaps,

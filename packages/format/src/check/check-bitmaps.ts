@@ -1,17 +1,15 @@
-import { type Window, windows } from "../bits/cluster-windows.ts";
 import type { BitOptions } from "../bits/read-bits.ts";
 import { Scratch } from "../bits/scratch.ts";
-import { hasTail, readEachCluster, storedIn, tryReadWindow } from "../bits/stored-clusters.ts";
 import { itemAt } from "../elements.ts";
-import { isQdbError, QdbError } from "../errors.ts";
 import { isZero } from "../layout/bytes.ts";
 import { l1ProblemsOf } from "../maps/load-maps.ts";
 import type { MappedBitmap } from "../maps/mapped-bitmap.ts";
 import type { QdbClusterMap } from "../maps/qdb-cluster-map.ts";
 import { isPlaceProblem } from "../open/entry-problems.ts";
 import type { QdbIndex } from "../open/qdb-index.ts";
-import { mapPut, type Pieces, type Plan, put } from "../ports/plan.ts";
+import { mapPut, type Plan, put } from "../ports/plan.ts";
 import type { BitmapEntry } from "../records/bitmap-entry.ts";
+import { checkData } from "./check-data.ts";
 import { checkEntry, nameTwins } from "./check-records.ts";
 import { type Finding, finding, findingOf } from "./findings.ts";
 
@@ -135,47 +133,4 @@ export class BitmapCheck {
   #ifRepairable(found: Finding): Finding {
     return this.#options.refused ? { ...found, repairable: false } : found;
   }
-}
-
-/** A window ends when its stored clusters have this many bytes. */
-const WINDOW_BYTES = 1024 * 1024;
-
-/** Checks the stored clusters of a bitmap: that they can be read, match their checksums, and are zero past the last bit of the bitmap. */
-function* checkData(map: QdbClusterMap, scratch: Scratch, progress: (bits: number) => void): Plan<void, Finding> {
-  for (const window of windows(map, undefined, WINDOW_BYTES)) {
-    const pieces = yield* tryReadWindow(window, scratch);
-    if (pieces === undefined || !isSound(map, window, pieces)) {
-      // Cluster by cluster, which takes longer.
-      const clusters = pieces === undefined ? yield* readEachCluster(map, window) : storedIn(map, window, pieces);
-      for (const [cluster, bytes] of clusters) {
-        const found = findInCluster(map, cluster, bytes);
-        if (found !== undefined) yield* put(found);
-      }
-    }
-    progress(window.endBit);
-  }
-}
-
-/** Whether all clusters of a window match their checksums, and none can have bits past the last bit of the bitmap. */
-function isSound(map: QdbClusterMap, window: Window, pieces: Pieces): boolean {
-  if (window.end * map.clusterSize * 8 > map.bitCount) return false;
-  try {
-    for (const _ of window.bits(pieces));
-    return true;
-  } catch (error) {
-    if (isQdbError(error, "BAD_CHECKSUM")) return false;
-    throw error;
-  }
-}
-
-function findInCluster(map: QdbClusterMap, cluster: number, bytes: Uint8Array | QdbError): Finding | undefined {
-  if (!(bytes instanceof QdbError)) {
-    const problem = map.verify(cluster, bytes);
-    if (problem !== undefined) return findingOf(problem, true);
-    if (!hasTail(map, cluster, bytes)) return undefined;
-  }
-  const where = { structure: "data cluster", offset: map.offset(cluster), bitmap: map.label };
-  if (bytes instanceof QdbError)
-    return findingOf({ code: bytes.code, message: `the data cluster cannot be read: ${bytes.message}`, where }, true);
-  return finding("TAIL", "noncanonical", "the data cluster is not zero after the bitmap's last bit", where);
 }

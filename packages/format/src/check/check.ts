@@ -50,8 +50,13 @@ export function* checkPlan(
   digests: Digests = {},
   options: CheckOptions = {},
 ): Plan<CheckSummary, Finding> {
+  return yield* countFindings(checkFile(fileSize, digests, options));
+}
+
+/** Puts out the findings of a check, and returns its summary with their numbers. */
+export function* countFindings(check: Plan<Omit<CheckSummary, "counts">, Finding>): Plan<CheckSummary, Finding> {
   const counts: Record<Severity, number> = { corrupt: 0, unsafe: 0, leak: 0, noncanonical: 0, info: 0 };
-  const summary = yield* mapPut(checkFile(fileSize, digests, options), (found) => {
+  const summary = yield* mapPut(check, (found) => {
     counts[found.severity]++;
     return found;
   });

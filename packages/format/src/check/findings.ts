@@ -40,9 +40,10 @@ export function finding(
   return { code, severity, message, where, repairable };
 }
 
-/** Makes the finding for an error: `unsafe` for INCONSISTENT and for an unknown flag of a bitmap, otherwise `corrupt` (spec §7). */
+/** Makes the finding for an error: `unsafe` for INCONSISTENT and for UNSUPPORTED_FEATURE of a bitmap, otherwise `corrupt` (spec §7). */
 export function findingOf(problem: Problem, repairable: boolean): Finding {
   const { code, message, where } = problem;
-  const unsafe = code === "INCONSISTENT" || (code === "UNSUPPORTED_FEATURE" && where.field === "flags");
+  // UNSUPPORTED_FEATURE of the file is no finding: the file cannot be checked then.
+  const unsafe = code === "INCONSISTENT" || code === "UNSUPPORTED_FEATURE";
   return { code, severity: unsafe ? "unsafe" : "corrupt", message, where, repairable };
 }

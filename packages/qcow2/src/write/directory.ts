@@ -1,7 +1,8 @@
 import { QdbError } from "@qdb/format";
 import { align8, type EntryContents, FLAG } from "@qdb/format/container";
 import { MAX_BITMAPS } from "@qdb/format/internal";
-import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING, type Qcow2Bitmap } from "../bitmap.ts";
+import type { Qcow2Bitmap } from "../bitmap.ts";
+import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING } from "../directory-entry.ts";
 import { MAX_DIRECTORY_SIZE } from "../limits.ts";
 
 /** Where the table of a bitmap is, and the granularity of its bits. */
