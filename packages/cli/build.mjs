@@ -24,11 +24,11 @@ module.exports = Object.create(new Proxy({}, { get }));`,
   },
 };
 
-/** Leaves out of the commands what most calls do not need: the library for progress bars, repairs, and the reader of qcow2 images. */
+/** Leaves out of the commands what most calls do not need: the library for progress bars, repairs, and what reads and changes qcow2 images. */
 const rareParts = {
   name: "rare-parts",
   setup({ onResolve }) {
-    onResolve({ filter: /^cli-progress$|\/(repair|image)-file\.ts$/ }, ({ kind, path }) => {
+    onResolve({ filter: /^cli-progress$|\/(repair|image|edit-image)-file\.ts$/ }, ({ kind, path }) => {
       const file = path === "cli-progress" ? "progress-bars" : path.replace(/^.*\/|\.ts$/g, "");
       return kind === "dynamic-import" ? { path: `../${file}.cjs`, external: true } : undefined;
     });
@@ -100,6 +100,7 @@ for (const [entry, file] of [
   ["cli", "cli"],
   ["info/repair-file", "repair-file"],
   ["files/image-file", "image-file"],
+  ["bitmap/edit-image-file", "edit-image-file"],
 ])
   await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
 const bars = {

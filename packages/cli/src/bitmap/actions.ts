@@ -42,7 +42,7 @@ export const ACTIONS: readonly ActionSpec[] = [
     option: { long: "add", repeatable: true, help: "add BITMAP, clean and enabled; needs --size or --disk" },
     parse(_, call) {
       const init = newBitmapOf(call);
-      return ({ edit, name }) => edit.add({ ...init, name });
+      return ({ edit, name, diskSize }) => edit.add({ ...init(diskSize), name });
     },
   },
   plain("remove", "remove BITMAP, whatever state it is in", (bitmap) => bitmap.remove()),
@@ -121,19 +121,34 @@ export const ACTIONS: readonly ActionSpec[] = [
   },
 ];
 
-/** Returns the bitmap that --add creates. The size must be given, even if other bitmaps of the file have one. @throws {QdbError} USAGE; as {@link lookAtDisk} */
-function newBitmapOf(call: Call): UnnamedBitmapInit {
+/**
+ * Returns what makes the bitmap that --add creates, of the length of the disk of an image. For a QDB file the size must be given, even if
+ * other bitmaps of the file have one.
+ * @throws {QdbError} USAGE; as {@link lookAtDisk}
+ */
+function newBitmapOf(call: Call): (diskSize: bigint | undefined) => UnnamedBitmapInit {
   const granularity = granularityOf(call);
   const size = call.value("size");
   const disk = call.value("disk");
-  if (size !== undefined && disk === undefined) {
-    return { size: parseSize(size, "--size"), granularity };
+  if (size !== undefined && disk !== undefined) throw needsSize();
+  if (size !== undefined) {
+    const bytes = parseSize(size, "--size");
+    return () => ({ size: bytes, granularity });
   }
-  if (disk === undefined || size !== undefined) {
-    throw new QdbError("USAGE", "--add needs the size of the disk: either --size or --disk; try: qdb bitmap --help");
+  if (disk === undefined) {
+    return (diskSize) => {
+      if (diskSize === undefined) throw needsSize();
+      return { size: diskSize, granularity };
+    };
   }
   requireRaw(disk, "name the raw disk, or give its size with --size");
-  return { ...lookAtDisk(disk), granularity };
+  const found = lookAtDisk(disk);
+  return () => ({ ...found, granularity });
+}
+
+function needsSize(): QdbError {
+  const message = "--add needs the size of the disk: either --size or --disk; try: qdb bitmap --help";
+  return new QdbError("USAGE", message);
 }
 
 /** Parses `OFFSET+LENGTH`, in bytes. Whether the range lies inside the disk is checked when it is used. @throws {QdbError} USAGE */

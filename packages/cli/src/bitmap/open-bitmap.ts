@@ -7,6 +7,8 @@ export interface OpenBitmap {
   readonly edit: QdbEdit;
   /** The file of the source bitmaps; undefined if they are in the same file. */
   readonly sources: SourceFile | undefined;
+  /** Length in bytes of the disk of a qcow2 image; undefined for a QDB file. */
+  readonly diskSize: bigint | undefined;
   /** The current name of the bitmap; --rename changes it. */
   name: string;
 }

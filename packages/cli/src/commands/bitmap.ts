@@ -1,37 +1,26 @@
-import { QdbError } from "@qdb/format";
-import { closing } from "@qdb/format/internal";
-import { ACTIONS, type Action } from "../bitmap/actions.ts";
-import type { OpenBitmap } from "../bitmap/open-bitmap.ts";
-import { openSourceFile, type SourceFile } from "../bitmap/source-file.ts";
+import { ACTIONS } from "../bitmap/actions.ts";
+import { actionsOf, applyActions } from "../bitmap/run-actions.ts";
+import { byMagic } from "../files/bitmap-file.ts";
 import { diskOptions, editFile, mirrorOptions, requireFile } from "../files/open-qdb.ts";
 import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
-import { ofOtherFiles } from "../shell/errors.ts";
-
-/** Options that only have a meaning together with an action, each with the actions that it belongs to. */
-const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]])[] = [
-  ["granularity", ["add"]],
-  ["size", ["add"]],
-  ["disk", ["add"]],
-  ["new-area", ["resize"]],
-  ["source-file", ["merge", "intersect", "subtract", "xor"]],
-];
 
 /** `qdb bitmap`: changes one bitmap in one commit. */
 export const command: CommandSpec = {
   name: "bitmap",
-  summary: "add, remove or change a bitmap of a QDB file",
+  summary: "add, remove or change a bitmap of a QDB file or qcow2 image",
   synopsis: ["ACTION... [-g SIZE] [--size=SIZE|--disk=IMAGE] [-b FILE] FILE BITMAP"],
   description: [
     "Applies actions to BITMAP in the order given, and commits them once: all of them or none. Prints nothing when they are done. A second writer is refused at once, while any number of readers may read.",
     "SRC is a bitmap of FILE itself, or of the file of -b, which may be QDB or qcow2. It must be of the same disk size; if granularities differ, rounding never loses dirt: --merge and --intersect round SRC outward, --subtract inward.",
     "A draft file is rewritten whole, in full form.",
+    "FILE may be a qcow2 image that no program has open: QEMU is kept out meanwhile by its own locks, if the package koffi is installed, and looked for otherwise. --add takes the length of the image's disk. A qcow2 image has no frozen bitmaps and records nothing of a disk, and its bitmaps cannot be resized. Data of the guest is never touched; an image that is damaged or marked dirty is refused.",
     "Exit code 1 with PATH_CHANGED: FILE was removed, moved or replaced meanwhile; the changes are stored in the file that was opened, which nobody finds under this path.",
   ],
   operands: { min: 2, max: 2, names: ["FILE", "BITMAP"] },
   options: [
     ...ACTIONS.map(({ option }) => option),
     { long: "granularity", short: "g", value: "SIZE", help: "with --add: bytes a bit, a power of two (default 64K)" },
-    { long: "size", value: "SIZE", help: "with --add: length of the disk" },
+    { long: "size", value: "SIZE", help: "with --add: length of the disk; not for a qcow2 image" },
     {
       long: "disk",
       value: "IMAGE",
@@ -52,6 +41,7 @@ export const command: CommandSpec = {
     ["qdb bitmap --merge monday --merge tuesday -b old.qcow2 vm.qdb daily", "what QEMU collected is added"],
     ["qdb bitmap --freeze daily-2 vm.qdb daily", "keep daily for a backup; daily-2 collects from now on"],
     ["qdb bitmap --release=done vm.qdb daily", "the backup is complete"],
+    ["qdb bitmap --mark-all vm.qcow2 daily", "after a crash of QEMU: it can be used again, and all of it is dirty"],
   ],
   run,
 };
@@ -61,43 +51,14 @@ async function run(call: Call): Promise<number> {
   requireFile(path);
   const actions = actionsOf(call);
   const options = { ...mirrorOptions(call), ...diskOptions(call) };
-  await editFile(path, call, (edit) => applyAll(actions, { edit, name }, call), options);
-  return 0;
-}
-
-async function applyAll(
-  actions: readonly Action[],
-  target: Pick<OpenBitmap, "edit" | "name">,
-  call: Call,
-): Promise<void> {
-  const path = call.value("source-file");
-  const apply = async (sources: SourceFile | undefined): Promise<void> => {
-    const opened = { ...target, sources };
-    for (const action of actions) {
-      await action(opened);
-      // An action that fails is reported before one that cannot be queued after it.
-      await opened.edit.apply();
-    }
-  };
-  if (path === undefined) return apply(undefined);
-  const sources = await ofOtherFiles(() => openSourceFile(path, call));
-  await closing({ close: () => ofOtherFiles(() => sources.close()) }, () => apply(sources));
-}
-
-/**
- * Returns the actions of the call, in the order given.
- * @throws {QdbError} USAGE for no action, or for an option that no action of the call uses; for --disk as {@link lookAtDisk}
- */
-function actionsOf(call: Call): Action[] {
-  const actions = call.given.flatMap(({ long, value }) => {
-    const action = ACTIONS.find(({ option }) => option.long === long);
-    return action === undefined ? [] : [action.parse(value ?? "", call)];
+  await byMagic(path, {
+    qdb: () =>
+      editFile(path, call, (edit) => applyActions(actions, { edit, name, diskSize: undefined }, call), options),
+    async qcow2() {
+      // It has all that it needs in a file of its own, and parses the actions anew.
+      const { changeImage } = await import("../bitmap/edit-image-file.ts");
+      await changeImage(path, name, call);
+    },
   });
-  if (actions.length === 0) throw new QdbError("USAGE", "say what to do with the bitmap; try: qdb bitmap --help");
-  for (const [option, goesWith] of GOES_WITH) {
-    if (!call.has(option) || goesWith.some((action) => call.has(action))) continue;
-    const list = goesWith.map((action) => `--${action}`).join(", ");
-    throw new QdbError("USAGE", `--${option} goes with ${list} only; try: qdb bitmap --help`);
-  }
-  return actions;
+  return 0;
 }

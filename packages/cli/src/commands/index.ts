@@ -12,7 +12,11 @@ export interface LazyCommand {
 /** All commands, in the order in which `qdb --help` lists them. A module is loaded when its command is used, so that the program starts fast. */
 export const COMMANDS: readonly LazyCommand[] = [
   { name: "create", summary: "make an empty QDB file", load: () => import("./create.ts") },
-  { name: "bitmap", summary: "add, remove or change a bitmap of a QDB file", load: () => import("./bitmap.ts") },
+  {
+    name: "bitmap",
+    summary: "add, remove or change a bitmap of a QDB file or qcow2 image",
+    load: () => import("./bitmap.ts"),
+  },
   { name: "info", summary: "tell what a QDB file or a qcow2 image holds", load: () => import("./info.ts") },
   { name: "map", summary: "list the extents of a bitmap, dirty and clean", load: () => import("./map.ts") },
   { name: "check", summary: "look for damage and list every finding, or repair it", load: () => import("./check.ts") },

@@ -15,6 +15,13 @@ export function warnOfDamage(path: string, { madeDirty, growth }: CommitReport):
   warnOfGrowth(path, growth);
 }
 
+/** Warns of bitmaps of an image that the commit made all dirty. `why` follows the name of the bitmap. */
+export function warnOfDoubt(madeDirty: readonly Problem[], why: string): void {
+  for (const problem of madeDirty.slice(0, MOST_NAMED)) warn(`${named(problem)} ${why}`);
+  const more = madeDirty.length - MOST_NAMED;
+  if (more > 0) warn(`${more} more bitmaps are all dirty now for such a reason`);
+}
+
 /** Warns that a file grows with every commit, and says how to stop it. */
 export function warnOfGrowth(path: string, growth: Growth | undefined): void {
   if (growth === undefined) return;

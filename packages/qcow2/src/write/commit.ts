@@ -100,7 +100,7 @@ export function* commitQcow2(image: EditableImage, changes: readonly PendingChan
     if (tablePlace.length > 0) yield* writeAndFlush(tablePlace);
     for (const group of header) yield* writeAndFlush(group);
   });
-  const leakedClusters = yield* guarded("the change is stored; only space was not given back", () =>
+  const leakedClusters = yield* guarded("the change is stored, only space was not given back", () =>
     giveBack(image, stored, counted),
   );
   yield* confirm();

@@ -11,7 +11,7 @@ import { StructureReader } from "../structure-reader.ts";
 import { FINDING, type FindingKind, ownerName } from "../watched-clusters.ts";
 import type { FreeClusters } from "./cluster-space.ts";
 import { findEndOfCounted, findFreeClusters, type RefcountBlocks } from "./find-free-clusters.ts";
-import { clustersIn, findingOf } from "./shared-clusters.ts";
+import { clustersIn, findingOf } from "./image-clusters.ts";
 
 /** Number of free clusters that are looked for besides as many as all bitmaps have now. */
 const MORE_CLUSTERS = 1024;

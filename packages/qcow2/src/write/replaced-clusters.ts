@@ -6,7 +6,7 @@ import { OffsetTable } from "../offset-table.ts";
 import { refcountTableRange } from "../refcount-table.ts";
 import { FINDING } from "../watched-clusters.ts";
 import type { EditableImage } from "./editable-image.ts";
-import { clustersIn, clustersOf, findingOf } from "./shared-clusters.ts";
+import { clustersIn, clustersOf, findingOf } from "./image-clusters.ts";
 
 /** A bitmap of the new directory: where it comes from, and what is written for its bits if they are new. */
 export interface ReplacingBitmap {
