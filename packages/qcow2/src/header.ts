@@ -65,6 +65,8 @@ export const INCOMPATIBLE = {
  * autoclear_features).
  */
 export const AUTOCLEAR_BITMAPS = 1n;
+/** Bit 1 of the autoclear features: the external data file is a raw image of the disk. */
+export const AUTOCLEAR_RAW_DATA = 2n;
 
 /** Returns where a header field is, for error messages. */
 export function headerWhere(field: keyof Qcow2Header): Where {

@@ -15,3 +15,4 @@ export { type DrawImageOptions, drawQcow2Bitmap, drawQcow2Bitmaps } from "./draw
 export { type AllBitsOptions, type CountedBitmaps, countQcow2Bitmaps } from "./visit-all.ts";
 export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";
 export { type CheckImageOptions, checkQcow2 } from "./check-image.ts";
+export { type NewExtension, type NewImage, newImage } from "./create/new-image.ts";

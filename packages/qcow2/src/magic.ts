@@ -2,11 +2,11 @@
 import { viewOf } from "@qdb/format/internal";
 
 /** The characters `QFI` and the byte fb, with which an image of any version begins. */
-const MAGIC = 0x514649fb;
+export const QCOW2_MAGIC = 0x514649fb;
 /** Number of bytes at the beginning of a file that {@link isQcow2} looks at. */
 export const QCOW2_MAGIC_SIZE = 4;
 
 /** Whether the first bytes of a file are those of a qcow2 image, of any version. */
 export function isQcow2(bytes: Uint8Array): boolean {
-  return bytes.length >= QCOW2_MAGIC_SIZE && viewOf(bytes).getUint32(0) === MAGIC;
+  return bytes.length >= QCOW2_MAGIC_SIZE && viewOf(bytes).getUint32(0) === QCOW2_MAGIC;
 }

@@ -3,12 +3,12 @@ import { QdbError } from "@qdb/format";
 import { align8, type FileChunk, TLV_HEAD } from "@qdb/format/container";
 import { equalBytes } from "@qdb/format/internal";
 import { BITMAPS, BITMAPS_EXTENSION, extensionsIn } from "../extensions.ts";
-import { AUTOCLEAR_BITMAPS, QCOW2_HEADER, type Qcow2Header } from "../header.ts";
+import { AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, QCOW2_HEADER, type Qcow2Header } from "../header.ts";
 
 /** Bytes that reach the disk whole or not at all. */
 const SECTOR = 512;
 /** Autoclear bits that this writer knows: bitmaps, and raw external data. A writer clears all others (qcow2: Header, autoclear_features). */
-const KNOWN_AUTOCLEAR = AUTOCLEAR_BITMAPS | 2n;
+const KNOWN_AUTOCLEAR = AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA;
 
 /** The bitmap directory to which the bitmaps extension is to refer. */
 export interface DirectoryPlace {
