@@ -1,7 +1,8 @@
 // Images for the tests of the commands that read them.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeSmallImage, Patchable } from "../../qcow2/test/small-image.ts";
+import type { NbdExtent } from "./peers.ts";
 
 /** Writes the image of the bitmaps `fine`, `coarse` and `idle`, as `change` leaves it, and gives its path. */
 export function smallImage(
@@ -16,14 +17,13 @@ export function smallImage(
   return path;
 }
 
-/** A qcow2 image in the folder that is broken in several places: `fine` has a data cluster that belongs to `coarse` too, and `idle` is in use. */
-export function brokenImage(directory: string, name = "broken.qcow2"): string {
-  return smallImage(directory, name, (image) =>
-    image.tableEntry("fine", 1, image.readTableEntry("coarse", 0)).entry("idle", { flags: 1 }),
-  );
-}
-
-/** The image in the folder, as bytes. */
-export function bytesOf(path: string): Uint8Array {
-  return new Uint8Array(readFileSync(path));
+/** The bits of extents, as plain bytes: least significant bit first. */
+export function bitsOf(extents: readonly NbdExtent[], size: number, granularity: number): Buffer {
+  const bits = Buffer.alloc(Math.ceil(Math.ceil(size / granularity) / 8));
+  for (const { offset, length, type } of extents) {
+    if (type !== 1) continue;
+    for (let bit = offset / granularity; bit * granularity < offset + length; bit++)
+      bits[bit >> 3] = (bits[bit >> 3] ?? 0) | (1 << (bit & 7));
+  }
+  return bits;
 }

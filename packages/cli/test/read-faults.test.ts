@@ -90,6 +90,7 @@ const CASES: readonly (readonly [victim: string, ...args: string[]])[] = [
   ["disk.qcow2", "import", "disk.qcow2", "made.qdb"],
   ["disk.qcow2", "info", "disk.qcow2"],
   ["disk.qcow2", "map", "disk.qcow2", "b0"],
+  ["disk.qcow2", "dump", "disk.qcow2"],
   ["disk.qcow2", "check", "disk.qcow2"],
   ["disk.qcow2", "show", "disk.qcow2"],
   ["disk.qcow2", "show", "disk.qcow2", "b0"],

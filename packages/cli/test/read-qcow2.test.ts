@@ -14,22 +14,11 @@ import {
   runPeer,
   seededRandom,
 } from "./peers.ts";
-import { smallImage } from "./qcow2-images.ts";
+import { bitsOf, smallImage } from "./qcow2-images.ts";
 import { qdbOf } from "./resident.ts";
 
 const directory = temporaryDirectory();
 beforeAll(() => requirePeers("qemu-img", "qemu-io", "qemu-nbd", "nbdinfo"));
-
-/** The bits of extents, as plain bytes: least significant bit first. */
-function bitsOf(extents: readonly NbdExtent[], size: number, granularity: number): Buffer {
-  const bits = Buffer.alloc(Math.ceil(Math.ceil(size / granularity) / 8));
-  for (const { offset, length, type } of extents) {
-    if (type !== 1) continue;
-    for (let bit = offset / granularity; bit * granularity < offset + length; bit++)
-      bits[bit >> 3] = (bits[bit >> 3] ?? 0) | (1 << (bit & 7));
-  }
-  return bits;
-}
 
 /** The part of extents from `start` on, `length` bytes long. */
 function partOf(extents: readonly NbdExtent[], start: number, length: number): NbdExtent[] {

@@ -80,7 +80,8 @@ export {
 export type { AllOptions } from "./all-bitmaps.ts";
 export { checkPlan } from "./check/check.ts";
 export type { FindingCode, Severity, SeverityCounts } from "./check/findings.ts";
-export { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
+export { dumpPlan } from "./json/dump.ts";
+export type { DumpOptions, DumpSummary } from "./json/dump-bits.ts";
 export type {
   QdbJsonBitmap,
   QdbJsonDraftHeader,

@@ -1,4 +1,5 @@
-import { type DumpOptions, type DumpSummary, dumpPlan } from "./json/dump.ts";
+import { dumpPlan } from "./json/dump.ts";
+import type { DumpOptions, DumpSummary } from "./json/dump-bits.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { RunOptions } from "./ports/drivers.ts";
 import type { Plan } from "./ports/plan.ts";

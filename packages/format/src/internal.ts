@@ -11,6 +11,8 @@ export { checkData } from "./check/check-data.ts";
 export { findingOf } from "./check/findings.ts";
 export { Drawing, drawBits, type Space } from "./drawing.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
+export { BitsDump } from "./json/dump-bits.ts";
+export { featureJson, type JsonValue, structJson, text as jsonOnOneLine, typeJson } from "./json/dump-values.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
 export { equalBytes } from "./layout/bytes.ts";
 export { viewOf } from "./layout/fields.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { SCHEMAS, validator } from "../../conformance/test/support/schema.ts";
 import { examples, load } from "./support/json.ts";
 
-test("the schemas are the ten of the specification", () => {
+test("the schemas are the eleven of the specification", () => {
   expect(SCHEMAS).toEqual([
     "check",
     "error",
@@ -12,6 +12,7 @@ test("the schemas are the ten of the specification", () => {
     "info",
     "manifest",
     "map",
+    "qcow2",
     "qdb-load",
     "qdb",
     "report",

@@ -68,6 +68,12 @@ export class Qcow2Bitmap {
     return entryName(this.#directory.bytes, this.#start);
   }
 
+  /** The bytes of the extra data. */
+  get extraData(): Uint8Array {
+    const at = this.#start + DIRECTORY_ENTRY.size;
+    return this.#directory.bytes.subarray(at, at + this.fields.extraDataSize);
+  }
+
   /** The name; undefined if its bytes are not UTF-8. */
   get name(): string | undefined {
     return decodeUtf8(this.nameBytes);

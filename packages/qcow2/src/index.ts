@@ -16,3 +16,4 @@ export { type AllBitsOptions, type CountedBitmaps, countQcow2Bitmaps } from "./v
 export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";
 export { type CheckImageOptions, checkQcow2 } from "./check-image.ts";
 export { type NewExtension, type NewImage, newImage } from "./create/new-image.ts";
+export { type DumpImageOptions, dumpQcow2 } from "./dump-image.ts";

@@ -10,6 +10,7 @@ export {
   countQcow2Bitmaps,
   drawQcow2Bitmap,
   drawQcow2Bitmaps,
+  dumpQcow2,
   qcow2ExtensionName,
   qcow2Extensions,
   qcow2Features,

@@ -2,6 +2,7 @@
 
 import { type Fields, type Struct, specName } from "../layout/struct.ts";
 import { hex32, hex64, toHex, toUuid } from "../layout/text.ts";
+import { quoteJson } from "../quote.ts";
 import type { ExtensionName } from "../records/extensions.ts";
 import type { FeatureName } from "../records/features.ts";
 
@@ -48,4 +49,18 @@ export function featureJson(names: readonly FeatureName[]): JsonValue {
 /** Converts the entries of an extension name table. */
 export function extensionNameJson(names: readonly ExtensionName[]): JsonValue {
   return names.map(({ type, name }) => ({ type: typeJson(type), name }));
+}
+
+/** Encodes a value as JSON on one line. Characters that can act on a terminal are escaped in strings. */
+export function text(value: JsonValue): string {
+  if (typeof value === "string") return quoteJson(value);
+  if (Array.isArray(value)) return `[${value.map((item: JsonValue) => text(item)).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const pairs = Object.entries(value).map(([key, item]) => `${quoteJson(key)}: ${text(item)}`);
+  return `{ ${pairs.join(", ")} }`;
+}
+
+/** Joins the items of a list, each on a line of its own, for a list at the top level of the JSON form. */
+export function lines(items: readonly string[]): string {
+  return items.length === 0 ? "" : `\n    ${items.join(",\n    ")}\n  `;
 }

@@ -75,8 +75,13 @@ export class JsonLoader {
     const bitmaps = new BitmapLoader(scanner, this.#options);
     const keys = yield* scanner.object("", {
       *format(path) {
-        if ((yield* scanner.string(path)) !== "qdb")
-          scanner.fail(path, 'this is no JSON form of a QDB file: "qdb" expected');
+        const format = yield* scanner.string(path);
+        if (format === "qcow2")
+          scanner.fail(
+            path,
+            "this is the dump of a qcow2 image, from which no file is made; qdb import reads the image itself",
+          );
+        if (format !== "qdb") scanner.fail(path, 'this is no JSON form of a QDB file: "qdb" expected');
       },
       header: (path) => headerObject(scanner, path, header),
       extensions: (path) => scanner.array(path, (place) => extensionObject(scanner, place, extensions)),

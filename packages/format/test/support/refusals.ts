@@ -48,7 +48,8 @@ export const GOOD = `{
 
 /** What is changed, into what, the place in words, and a piece of the message. The error is on the line of the change. */
 export const REFUSED: readonly (readonly [what: string, from: string, to: string, path: string, message: RegExp])[] = [
-  ["another format", '"qdb"', '"qcow2"', "format", /no JSON form/],
+  ["another format", '"qdb"', '"qed"', "format", /no JSON form/],
+  ["the form of a qcow2 image", '"qdb"', '"qcow2"', "format", /dump of a qcow2 image.*qdb import/],
   ["a number for a u64", '"1000000",\n      "gran', '1000000,\n      "gran', "bitmaps[1].size", /a string expected/],
   ["a number in a range", '["0", "65536"]', '[0, "65536"]', "bitmaps[1].dirty[0][0]", /a string expected/],
   ["a number for dirty_bytes", '"82496"', "82496", "bitmaps[1].dirty_bytes", /a string expected/],
