@@ -28,7 +28,7 @@ module.exports = Object.create(new Proxy({}, { get }));`,
 const rareParts = {
   name: "rare-parts",
   setup({ onResolve }) {
-    onResolve({ filter: /^cli-progress$|\/(repair|image|edit-image)-file\.ts$/ }, ({ kind, path }) => {
+    onResolve({ filter: /^cli-progress$|\/(repair|image|edit-image|export-image)-file\.ts$/ }, ({ kind, path }) => {
       const file = path === "cli-progress" ? "progress-bars" : path.replace(/^.*\/|\.ts$/g, "");
       return kind === "dynamic-import" ? { path: `../${file}.cjs`, external: true } : undefined;
     });
@@ -101,6 +101,7 @@ for (const [entry, file] of [
   ["info/repair-file", "repair-file"],
   ["files/image-file", "image-file"],
   ["bitmap/edit-image-file", "edit-image-file"],
+  ["export/export-image-file", "export-image-file"],
 ])
   await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
 const bars = {

@@ -35,7 +35,7 @@ export type { AnyStore, Store, SyncStore } from "./ports/store.ts";
 
 // layout: bytes and fields
 
-export { bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
+export { type BytesField, bytes, type FieldType, i64, u8, u16, u32, u64 } from "./layout/fields.ts";
 export { align8, bitsOf } from "./layout/numbers.ts";
 export { type Decoded, type FieldRow, type Fields, type Struct, specName, struct } from "./layout/struct.ts";
 export { decodeUtf8, fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";

@@ -84,7 +84,8 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     map: ["shell"],
     picture: ["shell"],
     import: ["shell", "files"],
-    commands: ["shell", "files", "info", "bitmap", "map", "picture", "import"],
+    export: ["shell", "files"],
+    commands: ["shell", "files", "info", "bitmap", "map", "picture", "import", "export"],
     ".": ["shell", "commands"],
   },
   conformance: {

@@ -111,6 +111,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "BitmapFacts",
       "BitsOptions",
       "ByteChunks",
+      "BytesField",
       "ChangeOptions",
       "ChangePlan",
       "ChangeStep",

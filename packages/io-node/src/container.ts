@@ -5,6 +5,7 @@
  */
 
 export { createFile, createOutput } from "./create/create-file.ts";
+export { PreparedFile } from "./create/prepared-file.ts";
 export { FileStore, openFileStore } from "./files/file-store.ts";
 export type { LockedFile } from "./files/locked-file.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";

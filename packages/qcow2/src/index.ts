@@ -17,3 +17,6 @@ export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features }
 export { type CheckImageOptions, checkQcow2 } from "./check-image.ts";
 export { type NewExtension, type NewImage, newImage } from "./create/new-image.ts";
 export { type DumpImageOptions, dumpQcow2 } from "./dump-image.ts";
+export { type CollectedBitmap, collectedBitmaps, sessionOf, shellSize, type WaitingBitmap } from "./shell/collect.ts";
+export { type NewShell, newShell } from "./shell/new-shell.ts";
+export type { SessionBitmap, ShellSession } from "./shell/session-extension.ts";

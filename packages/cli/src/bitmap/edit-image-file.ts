@@ -1,12 +1,11 @@
 // `qdb bitmap` on a qcow2 image. It is built into a file of its own, which is loaded for an image only.
-import { QdbError, quote } from "@qdb/format";
+import { QdbError } from "@qdb/format";
 import { openQcow2Store } from "@qdb/io-node/container";
 import { editQcow2, type Qcow2CommitReport } from "@qdb/qcow2";
-import { warnOfDoubt } from "../files/commit-warnings.ts";
+import { warnOfImageCommit, warnOfOpenImage } from "../files/image-warnings.ts";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import { ofOtherFiles } from "../shell/errors.ts";
-import { warn } from "../shell/output.ts";
 import { actionsOf, applyActions } from "./run-actions.ts";
 
 /**
@@ -17,14 +16,10 @@ import { actionsOf, applyActions } from "./run-actions.ts";
  */
 export async function changeImage(path: string, name: string, call: Call): Promise<void> {
   const actions = actionsOf(call);
-  const onCommit = (report: Qcow2CommitReport): void => warnOfCommit(path, report);
+  const onCommit = (report: Qcow2CommitReport): void => warnOfImageCommit(path, report);
   await about(path, () => {
     const store = openQcow2Store(path);
-    if (!store.qemuLocks.held) {
-      warn(
-        `nothing keeps QEMU from opening ${quote(path)} meanwhile: ${store.qemuLocks.reason}; see that none does, or install koffi beside qdb: npm install koffi`,
-      );
-    }
+    warnOfOpenImage(path, store);
     return editQcow2(
       store,
       async (edit, { size }) => {
@@ -37,12 +32,4 @@ export async function changeImage(path: string, name: string, call: Call): Promi
       { onCommit },
     );
   });
-}
-
-function warnOfCommit(path: string, { madeDirty, leakedClusters }: Qcow2CommitReport): void {
-  warnOfDoubt(madeDirty, "shared a cluster with something else, so that all of it is dirty now");
-  if (leakedClusters === 0) return;
-  warn(
-    `${leakedClusters} clusters of ${quote(path)} that a bitmap had are not given back, since something else may use them; qemu-img check -r leaks gives back those that nothing uses`,
-  );
 }

@@ -1,7 +1,7 @@
 import { QdbError } from "@qdb/format";
 import { readBitmapBits } from "../files/bitmap-file.ts";
 import { requireNewOutput, writeOutput } from "../files/new-output.ts";
-import { diskOptions, mirrorOptions } from "../files/open-qdb.ts";
+import { diskOptions, mirrorOptions, requireFile } from "../files/open-qdb.ts";
 import { EXPORTERS } from "../map/export-formats.ts";
 import {
   type Call,
@@ -13,21 +13,33 @@ import {
   PROGRESS,
 } from "../shell/command.ts";
 
+/** Formats that are images. What writes them is loaded for them only. */
+const IMAGE_FORMATS: readonly string[] = ["qcow2", "qcow2-bitmaps"];
+
 /** `qdb export`: writes a bitmap in a format of another program. */
 export const command: CommandSpec = {
   name: "export",
   summary: "write a bitmap in a format of other systems",
-  synopsis: ["--to FORMAT -B NAME [--ignore-disk-change] [--ignore-header-damage] FILE [OUT]"],
+  synopsis: [
+    "--to raw-bits|extents -B NAME [--ignore-disk-change] [--ignore-header-damage] FILE [OUT]",
+    "--to qcow2|qcow2-bitmaps [-B NAME]... [--ignore-disk-change] [--ignore-header-damage] FILE IMAGE",
+  ],
   description: [
-    "Writes one bitmap to OUT, which must not exist, or to standard output.",
+    "Writes one bitmap to OUT, which must not exist, or to standard output. The formats of qcow2 write several bitmaps, those of -B or all of FILE, whose disk must be that of the image; ids and other records are not kept.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero after the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
+    "qcow2: adds the bitmaps to IMAGE, which no program may have open: see qdb bitmap --help. qcow2-bitmaps: makes IMAGE, a small image of the disk's length that holds nothing but bitmaps: what a running QEMU can merge from.",
     IMAGES,
     NO_DISK,
   ],
   operands: { min: 1, max: 2, names: ["FILE", "OUT"] },
   options: [
-    { long: "to", value: "FORMAT", choices: [...EXPORTERS.keys()], help: "format to write: raw-bits or extents" },
-    { long: "bitmap", short: "B", value: "NAME", help: "the bitmap" },
+    {
+      long: "to",
+      value: "FORMAT",
+      choices: [...EXPORTERS.keys(), ...IMAGE_FORMATS],
+      help: "format to write, see above",
+    },
+    { long: "bitmap", short: "B", value: "NAME", repeatable: true, help: "the bitmap; several for formats of qcow2" },
     DISK_CHANGE,
     HEADER_DAMAGE,
     ...PROGRESS,
@@ -35,18 +47,35 @@ export const command: CommandSpec = {
   examples: [
     ["qdb export --to raw-bits -B daily vm.qdb daily.bits", "the bits as plain bytes"],
     ["qdb export --to extents -B daily vm.qdb | jq length", "extents for another program"],
+    ["qdb export --to qcow2 -B daily vm.qdb vm.qcow2", "the bitmap is in the image too, for QEMU"],
   ],
   run,
 };
 
 async function run(call: Call): Promise<number> {
-  const [path = "", out = "-"] = call.operands;
-  const exporter = EXPORTERS.get(call.value("to") ?? "");
-  const name = call.value("bitmap");
-  if (exporter === undefined || name === undefined) {
-    const missing = exporter === undefined ? "--to FORMAT" : "-B NAME";
-    throw new QdbError("USAGE", `${missing} is missing; try: qdb export --help`);
+  const [path = "", out] = call.operands;
+  const format = call.value("to") ?? "";
+  if (IMAGE_FORMATS.includes(format)) {
+    if (out === undefined) throw missing("IMAGE");
+    requireFile(out);
+    const { exportBitmapImage, exportIntoImage } = await import("../export/export-image-file.ts");
+    await (format === "qcow2" ? exportIntoImage : exportBitmapImage)(path, out, call);
+    return 0;
   }
+  await exportText(format, path, out ?? "-", call);
+  return 0;
+}
+
+function missing(what: string): QdbError {
+  return new QdbError("USAGE", `${what} is missing; try: qdb export --help`);
+}
+
+/** Writes one bitmap to a file or to standard output. @throws {QdbError} as {@link writeOutput} and reading the bitmap */
+async function exportText(format: string, path: string, out: string, call: Call): Promise<void> {
+  const exporter = EXPORTERS.get(format);
+  const [name, second] = call.values("bitmap");
+  if (exporter === undefined || name === undefined) throw missing(exporter === undefined ? "--to FORMAT" : "-B NAME");
+  if (second !== undefined) throw new QdbError("USAGE", `--to ${format} writes one bitmap; name one with -B`);
   requireNewOutput(out);
   // FILE is closed before OUT gets its name: an error of closing it is not one of a file that is there.
   await writeOutput(
@@ -63,5 +92,4 @@ async function run(call: Call): Promise<number> {
     },
     call,
   );
-  return 0;
 }

@@ -64,6 +64,11 @@ export class Handle {
     return Handle.#open(path, label, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
   }
 
+  /** Creates a file for reading and writing. Messages name it by `label`. @throws {QdbError} as {@link create} */
+  static createReadable(path: string, label: string): Handle {
+    return Handle.#open(path, label, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
+  }
+
   /**
    * Creates a file for reading and writing that no other user may open.
    * @throws {QdbError} ALREADY_EXISTS; NOT_FOUND if its directory does not exist; IO
