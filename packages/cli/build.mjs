@@ -24,16 +24,16 @@ module.exports = Object.create(new Proxy({}, { get }));`,
   },
 };
 
-/** Leaves out of the commands what most calls do not need: the library for progress bars, repairs, and what reads and changes qcow2 images. */
-const rareParts = {
+/** Leaves out of the commands what most calls do not need: the library for progress bars, repairs, and what reads and changes qcow2 images. `folder` leads from the file that is built to `dist`. */
+const rareParts = (folder) => ({
   name: "rare-parts",
   setup({ onResolve }) {
     onResolve({ filter: /^cli-progress$|\/(repair|image|edit-image|export-image)-file\.ts$/ }, ({ kind, path }) => {
       const file = path === "cli-progress" ? "progress-bars" : path.replace(/^.*\/|\.ts$/g, "");
-      return kind === "dynamic-import" ? { path: `../${file}.cjs`, external: true } : undefined;
+      return kind === "dynamic-import" ? { path: `${folder}/${file}.cjs`, external: true } : undefined;
     });
   },
-};
+});
 
 /** Leaves the commands out of `cli.cjs`, which loads their files for their help. */
 const commandFiles = {
@@ -77,7 +77,7 @@ const koffiOutside = {
 /** The clock that needs no module: `performance` is one, which takes longer to load than to be asked in a short call. */
 const CLOCK = `"use strict"; const performance = { now() { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; } };`;
 
-const options = {
+const optionsOf = (folder) => ({
   bundle: true,
   platform: "node",
   target: "node20.15",
@@ -89,10 +89,11 @@ const options = {
   logLevel: "warning",
   banner: { js: CLOCK },
   external: ["koffi"],
-  plugins: [lazyModules, rareParts, commandFiles, compareThreads, koffiOutside],
+  plugins: [lazyModules, rareParts(folder), commandFiles, compareThreads, koffiOutside],
   // The files of the commands are loaded by `require`: `import()` loads the loader of ES modules first.
   supported: { "dynamic-import": false },
-};
+});
+const options = optionsOf(".");
 
 rmSync(`${here}dist`, { recursive: true, force: true });
 for (const [entry, file] of [
@@ -119,5 +120,5 @@ import { run } from "./run-command.ts";
 export { command };
 export const main = ([, ...args]) => run(command, args);`;
   const stdin = { contents, loader: "ts", resolveDir: `${here}src`, sourcefile: "command.ts" };
-  await build({ ...options, stdin, outfile: `${here}dist/commands/${file.replace(/\.ts$/, ".cjs")}` });
+  await build({ ...optionsOf(".."), stdin, outfile: `${here}dist/commands/${file.replace(/\.ts$/, ".cjs")}` });
 }

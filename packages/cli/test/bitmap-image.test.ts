@@ -1,6 +1,6 @@
 // `qdb bitmap` on qcow2 images, beside the tools of QEMU.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, beforeEach, expect, test } from "vitest";
@@ -43,6 +43,14 @@ test("merges from a QDB file and into one", () => {
   bitmap("--mark", "0+1", image, "daily");
   bitmap("--merge", "daily", "-b", image, file, "changes");
   expect(qdb("map", file, "changes").match(/1 {2}dirty/g)).toHaveLength(2);
+});
+
+test("merges from another image", () => {
+  const other = at("other.qcow2");
+  copyFileSync(image, other);
+  bitmap("--add", "--mark", "7M+1M", other, "changes");
+  bitmap("--add", "--merge", "changes", "-b", other, image, "daily");
+  expect(dirty("daily")).toEqual([[7 * 2 ** 20, 2 ** 20]]);
 });
 
 test.each([

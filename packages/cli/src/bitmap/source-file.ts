@@ -1,11 +1,7 @@
-import { type Bitmap, QdbError, quote, readBitmap } from "@qdb/format";
-import { bitmapPlan, type Plan } from "@qdb/format/container";
-import { closingOnError } from "@qdb/format/internal";
-import { openFileSource } from "@qdb/io-node";
-import { isQcow2, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
-import { firstBytes } from "../files/first-bytes.ts";
-import { about, diskOptions, mirrorOptions, openFile, requireFile } from "../files/open-qdb.ts";
-import { aboutSource } from "../import/request.ts";
+import { type Bitmap, readBitmap } from "@qdb/format";
+import { bitmapPlan } from "@qdb/format/container";
+import { byMagic, loadImageReader } from "../files/bitmap-file.ts";
+import { about, diskOptions, mirrorOptions, openFile } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 
 /** Another file, QDB or qcow2, whose bitmaps are the sources of actions. */
@@ -16,35 +12,23 @@ export interface SourceFile {
 }
 
 /** Opens a QDB file or a qcow2 image; its first bytes tell which. @throws {QdbError} as opening the file */
-export async function openSourceFile(path: string, call: Call): Promise<SourceFile> {
-  requireFile(path);
-  const isImage = await about(path, () => isQcow2(firstBytes(path, 4)));
-  return isImage ? aboutSource({ source: path }, () => openImage(path, call)) : openQdbSource(path, call);
-}
-
-async function openQdbSource(path: string, call: Call): Promise<SourceFile> {
-  const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
-  return {
-    read: (name) => about(path, () => readBitmap(file.bitmap(name), { signal: call.signal })),
-    close: () => file.close(),
-  };
-}
-
-async function openImage(path: string, { signal }: Call): Promise<SourceFile> {
-  const source = openFileSource(path);
-  return closingOnError(source, async () => {
-    const file = await Qcow2File.open(source, { signal });
-    return {
-      read: (name) =>
-        aboutSource({ source: path }, () => file.run((index) => readImageBitmap(index, name, path), { signal })),
-      close: () => file.close(),
-    };
+export function openSourceFile(path: string, call: Call): Promise<SourceFile> {
+  const { signal } = call;
+  return byMagic<SourceFile>(path, {
+    async qdb() {
+      const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
+      return {
+        read: (name) => about(path, () => readBitmap(file.bitmap(name), { signal })),
+        close: () => file.close(),
+      };
+    },
+    async qcow2() {
+      const { openImage } = await loadImageReader();
+      const image = await about(path, () => openImage(path, call));
+      return {
+        read: (name) => about(path, () => image.bitsReader(name).run(bitmapPlan, { signal })),
+        close: () => image.close(),
+      };
+    },
   });
-}
-
-/** @throws {QdbError} NOT_FOUND; the bitmap's problem */
-function* readImageBitmap({ bitmaps }: Qcow2Index, name: string, path: string): Plan<Bitmap> {
-  const bitmap = bitmaps.find(({ label }) => label === name);
-  if (bitmap === undefined) throw new QdbError("NOT_FOUND", `the image ${quote(path)} holds no bitmap ${quote(name)}`);
-  return yield* bitmapPlan(bitmap.map());
 }

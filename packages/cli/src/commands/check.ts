@@ -1,7 +1,7 @@
 import { type CheckSummary, checkQdb, type Finding, QdbError } from "@qdb/format";
 import { closing } from "@qdb/format/internal";
 import { type FileSource, nodeDigests, openFileSource } from "@qdb/io-node";
-import { byMagic, type ImageReader } from "../files/bitmap-file.ts";
+import { byMagic, loadImageReader } from "../files/bitmap-file.ts";
 import { about, warnOfMirror } from "../files/open-qdb.ts";
 import { checkPrinter, isClean } from "../info/check-printer.ts";
 import { type Call, type CommandSpec, OUTPUT } from "../shell/command.ts";
@@ -32,7 +32,7 @@ export const command: CommandSpec = {
     const [path = ""] = call.operands;
     const summary = await byMagic(path, {
       qdb: () => about(path, () => (call.has("repair") ? repair(path, call) : check(path, call, checkFile))),
-      qcow2: (reader) => about(path, () => checkImage(path, call, reader)),
+      qcow2: () => about(path, () => checkImage(path, call)),
     });
     return exitCodeOf(summary);
   },
@@ -49,13 +49,14 @@ type Check = (source: FileSource, options: { readonly signal: AbortSignal }) => 
 const checkFile: Check = (source, options) => checkQdb(source, { digests: nodeDigests, ...options });
 
 /** Checks the bitmaps of an image and prints every finding. @throws {QdbError} NOT_SUPPORTED with -r; as `checkQcow2` */
-async function checkImage(path: string, call: Call, { checkQcow2 }: ImageReader): Promise<CheckSummary> {
+async function checkImage(path: string, call: Call): Promise<CheckSummary> {
   if (call.has("repair")) {
     throw new QdbError(
       "NOT_SUPPORTED",
       "-r repairs QDB files, and this is a qcow2 image; qemu-img check -r repairs its structures, and qdb bitmap --mark-all or --remove a bitmap that cannot be used",
     );
   }
+  const { checkQcow2 } = await loadImageReader();
   const summary = await check(path, call, checkQcow2);
   if (!call.json) call.output.line("Only what concerns bitmaps was looked at; qemu-img check does the rest.");
   return summary;

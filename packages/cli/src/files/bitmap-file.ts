@@ -11,6 +11,11 @@ import { about, openFile, requireFile } from "./open-qdb.ts";
 /** What reads images. It is loaded for an image only. */
 export type ImageReader = typeof import("./image-file.ts");
 
+/** Loads what reads images. */
+export function loadImageReader(): Promise<ImageReader> {
+  return import("./image-file.ts");
+}
+
 /** What a command does with a file, by its format. */
 export interface ByFormat<T> {
   qdb(file: QdbFile): Promise<T>;
@@ -24,11 +29,11 @@ export interface ByFormat<T> {
  */
 export async function byMagic<T>(
   path: string,
-  work: { readonly qdb: () => Promise<T>; readonly qcow2: (reader: ImageReader) => Promise<T> },
+  work: { readonly qdb: () => Promise<T>; readonly qcow2: () => Promise<T> },
 ): Promise<T> {
   requireFile(path);
   const head = await about(path, () => tryFirstBytes(path));
-  if (head instanceof Uint8Array && isQcow2(head)) return work.qcow2(await import("./image-file.ts"));
+  if (head instanceof Uint8Array && isQcow2(head)) return work.qcow2();
   try {
     // If the first bytes cannot be read, a QDB file may be read by its mirror.
     return await work.qdb();
@@ -66,7 +71,8 @@ export function readBitmapFile<T>(
       const file = await openFile(path, call, options);
       return closing(file, () => about(path, () => work.qdb(file)));
     },
-    async qcow2(reader) {
+    async qcow2() {
+      const reader = await loadImageReader();
       const image = await about(path, () => reader.openImage(path, call));
       return closing(image, () => about(path, () => work.qcow2(image, reader)));
     },
