@@ -1,6 +1,7 @@
 // Short calls load no module of Node that takes longer to load than they run.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { qdb, runQdb, temporaryDirectory } from "./built.ts";
 
@@ -27,6 +28,34 @@ process.on("exit", () => {
   qdb("bitmap", "--add", "--size=16T", "-g64K", "--mark-all", file, "full");
   qdb("bitmap", "--add", "--size=1M", "--mark=0+64K", file, "small");
   expect(loaded().filter((name) => name !== "zlib" && name !== "stream")).toEqual([]);
+});
+
+test("what reads qcow2 images is loaded for one, and for no QDB file", () => {
+  const directory = temporaryDirectory();
+  const file = join(directory, "file.qdb");
+  qdb("create", file);
+  qdb("bitmap", "--add", "--size=1M", file, "daily");
+  const image = fileURLToPath(new URL("../../../conformance/fixtures/qcow2/bitmaps.qcow2", import.meta.url));
+  const hook = join(directory, "hook.cjs");
+  const program = `process.on("exit", () => {
+  const names = Object.keys(require.cache).map((path) => require("node:path").basename(path));
+  require("node:fs").writeSync(2, names.filter((name) => name !== "hook.cjs").join());
+});`;
+  writeFileSync(hook, program);
+  const loaded = (...args: string[]): string => runQdb(args, { env: { NODE_OPTIONS: `--require ${hook}` } }).stderr;
+  for (const [command = "", ...args] of [
+    ["info"],
+    ["map", "daily"],
+    ["show"],
+    ["check"],
+    ["dump"],
+    ["export", "--to=extents", "-Bdaily"],
+  ]) {
+    const operands = (path: string): string[] =>
+      command === "map" ? [command, path, ...args] : [command, ...args, path];
+    expect(loaded(...operands(file))).toBe(`qdb.cjs,${command}.cjs`);
+    expect(loaded(...operands(image))).toBe(`qdb.cjs,${command}.cjs,image-file.cjs`);
+  }
 });
 
 test("the stack of an error has the names of the sources, where source maps are on", () => {

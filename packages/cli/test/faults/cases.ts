@@ -175,6 +175,9 @@ const raw = ["--from=raw-bits", `-g${GRANULARITY}`, `--size=${SIZE}`];
 const FIXTURE = new URL("../../../../conformance/fixtures/qcow2/", import.meta.url);
 const IMAGE = readFileSync(new URL("bitmaps.qcow2", FIXTURE));
 
+/** What nbdinfo prints of the bitmap weekly. */
+const WEEKLY_MAP = readFileSync(new URL("weekly.map.json", FIXTURE));
+
 function fixtureBitmap(name: string, granularity: number, isEnabled: boolean): BitmapState {
   const map: NbdExtent[] = JSON.parse(readFileSync(new URL(`${name}.map.json`, FIXTURE), "utf8"));
   const dirty = dirtyRanges(map).map(([offset, length]) => [`${offset}`, `${length}`] as const);
@@ -250,6 +253,19 @@ const MAKERS: readonly Case[] = [
     files: { [FILE]: GOOD },
     args: (file) => ["export", "--to", "raw-bits", "-B", "daily", file(FILE), file("out")],
     changes: { out: digest(bytesOfBits(DAILY.bits)) },
+  },
+  {
+    name: "export of a qcow2 image to a file",
+    files: { "image.qcow2": IMAGE },
+    args: (file) => ["export", "--to", "extents", "-B", "weekly", file("image.qcow2"), file("out")],
+    changes: { out: digest(WEEKLY_MAP) },
+  },
+  {
+    name: "export of a qcow2 image to standard output",
+    files: { "image.qcow2": IMAGE },
+    args: (file) => ["export", "--to", "extents", "-B", "weekly", file("image.qcow2")],
+    stdout: "out",
+    changes: { out: digest(WEEKLY_MAP) },
   },
   {
     name: "export to standard output",
