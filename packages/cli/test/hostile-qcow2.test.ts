@@ -67,7 +67,7 @@ const TEXT = ["info", "show", "check"];
 const DATA = ["info --output=json", "show --svg=-", "check --output=json"];
 
 describe.each([
-  ["65535 empty bitmaps", isSoak ? [...TEXT, ...DATA] : TEXT],
+  ["65535 empty bitmaps", isSoak ? [...TEXT, ...DATA] : TEXT.slice(0, 1)],
   ["65535 bitmaps, every one in error", isSoak ? [...TEXT, ...DATA] : DATA.slice(2, 3)],
 ])("%s", (name, commands) => {
   test.each(commands)(
