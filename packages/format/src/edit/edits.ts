@@ -6,7 +6,6 @@ import { readClusterBits } from "../bits/read-cluster-bits.ts";
 import { exactInteger } from "../integers.ts";
 import { encodeUtf8 } from "../layout/text.ts";
 import type { Plan } from "../ports/plan.ts";
-import { FLAG } from "../records/bitmap-entry.ts";
 import type { ExtraRecord } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { addDirt, changeBits, combining, type Prepare, prepareChange, removeDirt } from "./bit-actions.ts";
@@ -14,6 +13,7 @@ import { BitmapList } from "./bitmap-list.ts";
 import { copyRecords, withRecord } from "./chain-records.ts";
 import { type Container, type PendingChange, requireAbility, requireHoldable } from "./container.ts";
 import type { EditOptions, EditSource, NewBitmap } from "./edit-options.ts";
+import { markAll, rename, setEnabled } from "./entry-actions.ts";
 import { findChanges } from "./find-changes.ts";
 import { freeze, release } from "./freeze.ts";
 import {
@@ -202,38 +202,17 @@ export class Edits {
 
   /** Makes every bit dirty. An inconsistent bitmap can be used again after that. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */
   markAll(name: string): void {
-    const bitmap = this.#list.find(name);
-    const entry = entryOf(bitmap);
-    const options = { ...this.#options, clusterSize: this.#container.clusterSize };
-    const bits = ClusterBits.uniform(shapeOf(bitmap), "ones", options);
-    this.#list.setEntry(bitmap, { ...entry, flags: entry.flags & ~FLAG.in_use });
-    bitmap.bits = bits;
+    markAll(this.#list, name, { ...this.#options, clusterSize: this.#container.clusterSize });
   }
 
   /** Sets or clears the enabled flag. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem; USAGE for enabling a frozen bitmap */
   setEnabled(name: string, enabled: boolean): void {
-    const bitmap = this.#list.find(name);
-    const entry = usableEntry(bitmap);
-    if (enabled && (entry.flags & FLAG.frozen) !== 0)
-      throw usage("it is frozen: its successor collects; release it first", name);
-    const flags = enabled ? entry.flags | FLAG.enabled : entry.flags & ~FLAG.enabled;
-    this.#list.setEntry(bitmap, { ...entry, flags });
+    setEnabled(this.#list, name, enabled);
   }
 
   /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the first problem of either bitmap */
   rename(name: string, to: string): void {
-    const bitmap = this.#list.find(name);
-    const entry = { ...soundEntry(bitmap), nameBytes: encodeUtf8(to) };
-    if (name === to) return;
-    this.#list.refuseExisting(to);
-    // `soundEntry` refuses a bitmap in error: encoding its entry again would hide the error (QDB-CMT-091).
-    const followers = this.#list.frozenFor(bitmap).map((frozen) => {
-      const before = soundEntry(frozen);
-      return [frozen, { ...before, extraData: withRecord(before.extraData, { kind: "successor", text: to }) }] as const;
-    });
-    // What follows cannot fail.
-    this.#list.setEntry(bitmap, entry, to);
-    for (const [frozen, after] of followers) this.#list.setEntry(frozen, after);
+    rename(this.#list, name, to);
   }
 
   /**
