@@ -387,14 +387,15 @@ types:
             '1': text
             '2': disk_stamp
             '5': created
+            '9': session
       - id: padding
         size: (8 - length % 8) % 8
         doc: of any value
     instances:
       shape:
         value: >-
-          type == 1 or type == 6 or type == 8 ? 1 : (type == 2 and length == 24) or (type == 5 and length == 8) ? type :
-          0
+          type == 1 or type == 6 or type == 8 ? 1 : (type == 2 and length == 24) or (type == 5 and length == 8) or (type
+          == 9 and length == 24) ? type : 0
         doc: 'how the data is read; 0: bytes'
   text:
     seq:
@@ -422,6 +423,16 @@ types:
         type: i64
         doc: creation in ns since the epoch
         doc-ref: qdb.md QDB-REC-005
+  session:
+    seq:
+      - id: session
+        size: 16
+        doc: UUID of the session
+        doc-ref: qdb.md QDB-REC-036
+      - id: file
+        type: u64
+        doc: file id (inode) of the shell; not 0
+        doc-ref: qdb.md QDB-REC-037
   l1_area:
     params:
       - id: count

@@ -59,7 +59,7 @@ static bool l1_good(struct qdb *file, struct bitmap *bitmap) {
   return good;
 }
 
-/* QDB-FLG-008 to QDB-FLG-014, QDB-REC-009; then QDB-FLG-002. */
+/* QDB-FLG-008 to QDB-FLG-014, QDB-REC-009; then QDB-FLG-002 and QDB-FLG-021. */
 static bool flags_good(struct qdb *file, const struct names *names, struct bitmap *bitmap) {
   struct error *error = &bitmap->error;
   struct item record;
@@ -78,6 +78,10 @@ static bool flags_good(struct qdb *file, const struct names *names, struct bitma
     if (next->size != bitmap->size) return fail(error, "BAD_FIELD", "QDB-FLG-013", what, at);
   }
   if (bitmap->flags & FLAG_IN_USE) return fail(error, "INCONSISTENT", "QDB-FLG-002", flags, bitmap->at + 24);
+  /* A broken session is unknown (QDB-REC-007). */
+  if (find_record(bitmap, 9, &record) && record_good(&record))
+    return fail(error, "BAD_FIELD", "QDB-FLG-021", "record session",
+                bitmap->at + (uint64_t)(record.data - bitmap->entry));
   return true;
 }
 

@@ -105,6 +105,9 @@ static void write_record(const struct item *record, struct out *out) {
     out_key_u64(out, "file", be64(data + 16));
   } else if (record->type == 5) {
     key_i64(out, "created", data);
+  } else if (record->type == 9) {
+    write_uuid(out, "session", data);
+    out_key_u64(out, "file", be64(data + 16));
   } else if (record->type == 3 || record->type == 4) {
     write_uuid(out, keys[record->type], data);
   } else {

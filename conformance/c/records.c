@@ -78,6 +78,8 @@ bool record_good(const struct item *record) {
       return length == 8;
     case 8: /* successor: QDB-REC-034 */
       return length >= 1 && length <= MAX_NAME && !memchr(data, 0, length) && is_utf8(data, length);
+    case 9: /* session: QDB-REC-037, QDB-REC-038 */
+      return length == 24 && be64(data + 16) != 0;
     default:
       return false;
   }

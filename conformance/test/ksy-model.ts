@@ -21,6 +21,7 @@ interface Known {
   readonly mtime?: Long;
   readonly file?: Long;
   readonly ns?: Long;
+  readonly session?: Uint8Array;
 }
 
 interface Row {
@@ -145,12 +146,14 @@ const TEXTS: Readonly<Record<number, string>> = { 1: "disk", 6: "comment", 8: "s
 function record(row: Row): object {
   const { type } = row;
   const { bytes, known } = dataOf(row);
-  const { length, mtime, file, ns } = known;
+  const { length, mtime, file, ns, session } = known;
   const head = { type: `0x${hex32(type)}` };
   const name = TEXTS[type];
   if (name !== undefined) return { ...head, [name]: known.value };
   if (length !== undefined && mtime !== undefined && file !== undefined)
     return { ...head, length: `${long(length)}`, mtime: `${long(mtime)}`, file: `${long(file)}` };
+  if (session !== undefined && file !== undefined && long(file) !== 0n)
+    return { ...head, session: uuid(session), file: `${long(file)}` };
   if (ns !== undefined) return { ...head, created: `${long(ns)}` };
   if (bytes.length === 16 && (type === 3 || type === 4))
     return { ...head, [type === 3 ? "id" : "parent"]: uuid(bytes) };

@@ -113,12 +113,16 @@ const record = {
   seq: [
     { id: "type", type: "u4", valid: { expr: "_ != 0" }, "doc-ref": "qdb.md QDB-REC-002" },
     { id: "length", type: "u4", valid: { expr: FITS }, "doc-ref": "qdb.md QDB-REC-001" },
-    { id: "data", size: "length", type: { "switch-on": "shape", cases: { 1: "text", 2: "disk_stamp", 5: "created" } } },
+    {
+      id: "data",
+      size: "length",
+      type: { "switch-on": "shape", cases: { 1: "text", 2: "disk_stamp", 5: "created", 9: "session" } },
+    },
     padding("length"),
   ],
   instances: {
     shape: value(
-      `type == ${Number(RECORDS.disk)} or type == ${Number(RECORDS.comment)} or type == ${Number(RECORDS.successor)} ? 1 : (type == ${Number(RECORDS.disk_stamp)} and length == ${structure("disk stamp").size}) or (type == ${Number(RECORDS.created)} and length == ${structure("created").size}) ? type : 0`,
+      `type == ${Number(RECORDS.disk)} or type == ${Number(RECORDS.comment)} or type == ${Number(RECORDS.successor)} ? 1 : (type == ${Number(RECORDS.disk_stamp)} and length == ${structure("disk stamp").size}) or (type == ${Number(RECORDS.created)} and length == ${structure("created").size}) or (type == ${Number(RECORDS.session)} and length == ${structure("session").size}) ? type : 0`,
       "how the data is read; 0: bytes",
     ),
   },
@@ -214,6 +218,7 @@ export function ksy(): object {
       text: { seq: [{ id: "value", type: "str", encoding: "UTF-8", "size-eos": true }] },
       disk_stamp: { seq: attributes("disk stamp") },
       created: { seq: attributes("created") },
+      session: { seq: attributes("session", { isChecked: false }) },
       l1_area: l1Area,
       descriptor,
       u64: long("u4"),

@@ -13,6 +13,7 @@ import {
   HEADER,
   L1_CHECKSUM,
   L1_ENTRY,
+  SESSION,
   TLV_HEAD,
 } from "@qdb/format/field-tables";
 import { EXTENSION_TYPES, RANGES, type Range, RECORD_TYPES } from "./layout-ranges.ts";
@@ -58,6 +59,7 @@ const STRUCTS: readonly DocumentedStruct[] = [
   BITMAP_ENTRY,
   DISK_STAMP,
   CREATED,
+  SESSION,
   L1_ENTRY,
   L1_CHECKSUM,
 ];

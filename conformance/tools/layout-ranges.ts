@@ -27,6 +27,7 @@ export const RANGES: Readonly<Record<string, Range>> = {
   "QDB-HDR-011": { min: "1", max: power(64, 1n) },
   "QDB-EXT-010": { min: "0", max: "2" },
   "QDB-EXT-011": { min: "0", max: "63" },
+  "QDB-REC-037": { min: "1", max: power(64, 1n) },
   "QDB-TBL-001": { align: "cluster" },
   "QDB-TBL-003": { min: "512", max: power(31), power_of_two: true },
   "QDB-TBL-004": { min: "0", max: power(63, 1n) },
@@ -53,4 +54,5 @@ export const RECORD_TYPES: Readonly<Record<string, number>> = {
   created: 5,
   comment: 6,
   successor: 8,
+  session: 9,
 };

@@ -158,5 +158,33 @@ const TIMES: readonly MatrixField[] = [
   },
 ];
 
+/** A bitmap in a session, in the file whose session is broken by its file id, 0. */
+const SESSIONS: readonly MatrixField[] = [
+  {
+    parent: "ses-not-in-use-broken",
+    at: 8264,
+    field: "session.file",
+    id: "session-file",
+    current: 0n,
+    cases: [
+      accept(
+        undefined,
+        (value) => ({
+          bitmaps: { a: "INCONSISTENT", shell: [["1024", "1024"]] },
+          records: {
+            a: [
+              { type: "0x00000003", id: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0" },
+              { type: "0x00000009", session: "7d444840-9dc0-11d1-b245-5ffdce74fad2", file: `${value}` },
+            ],
+          },
+        }),
+        ["QDB-REC-037", "QDB-JSN-002", "QDB-JSN-015"],
+        "an unsigned number, not 0",
+        { beside: [[8216, "u16", 3, "# flags: enabled, in_use"]] },
+      ),
+    ],
+  },
+];
+
 /** Every numeric field of the L1 area, and of the records that hold numbers. */
-export const BITMAP_FIELDS: readonly MatrixField[] = [...MAPPING, ...TIMES];
+export const BITMAP_FIELDS: readonly MatrixField[] = [...MAPPING, ...TIMES, ...SESSIONS];

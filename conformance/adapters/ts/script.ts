@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: CC0-1.0 OR MIT
 // Scripts of operations (../../reference/README.md), done with the editor of @qdb/format.
 import { Bitmap, QdbError, quote } from "@qdb/format";
-import { decodeUtf8, FLAG, type QdbEditor, toHex } from "@qdb/format/container";
+import { type BitmapSession, decodeUtf8, FLAG, type QdbEditor, toHex } from "@qdb/format/container";
 
 /** The words of each line. */
 export function parseScript(text: string): string[][] {
@@ -49,6 +49,8 @@ const OPERATIONS: Readonly<Record<string, readonly [least: number, most: number,
   ],
   freeze: [2, 2, (editor, name, successor = "") => editor.edits.freeze(name, newName(successor))],
   release: [2, 2, release],
+  "begin-session": [3, 3, (editor, name, ...words) => editor.edits.beginSession(name, sessionOf(words))],
+  "end-session": [4, 4, endSession],
 };
 
 /** Does every operation of a script, without the commit. @throws {QdbError} what refuses the first one that is refused */
@@ -78,6 +80,15 @@ async function resize(editor: QdbEditor, name: string, size?: string, area?: str
 async function release(editor: QdbEditor, name: string, outcome?: string): Promise<void> {
   if (outcome !== "done" && outcome !== "failed") throw new QdbError("USAGE", `${quote(outcome ?? "")} is no outcome`);
   await editor.read(editor.edits.release(name, outcome));
+}
+
+async function endSession(editor: QdbEditor, name: string, ...words: readonly string[]): Promise<void> {
+  const source = await editor.source(nameOf(words[2] ?? ""));
+  await editor.read(editor.edits.endSession(name, sessionOf(words), source));
+}
+
+function sessionOf([id = "", file]: readonly string[]): BitmapSession {
+  return { id, file: numberOf(file) };
 }
 
 async function unmark(editor: QdbEditor, name: string, ...words: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ from collections import Counter
 
 from .model import ENABLED, FROZEN, IN_USE, KNOWN_FLAGS, Entry, QdbFile
 from .numbers import bits_of, l1_entries, utf8
-from .records import SUCCESSOR, breaks_rule, walk_records
+from .records import SESSION, SUCCESSOR, breaks_rule, walk_records
 
 # Places in QDB-ERR-017
 NAME, DOUBLE, RECORDS, GRANULARITY, SIZE, FLAGS, RESERVED, BITS, L1_SIZE, L1_OFFSET, FREEZING, USE = range(1, 13)
@@ -22,6 +22,15 @@ def check_entries(file: QdbFile) -> None:
         check_freezing(file, entry)
         if entry.flags & IN_USE:
             entry.report(USE, "INCONSISTENT", "QDB-FLG-002", "bitmap table entry", "flags", offset=entry.offset + 24)
+        else:
+            check_session(entry)
+
+
+def check_session(entry: Entry) -> None:
+    """A session without in_use; a broken one is unknown (QDB-REC-007)."""
+    for record in entry.records or []:
+        if record.type == SESSION and not breaks_rule(record):
+            entry.report(USE, "BAD_FIELD", "QDB-FLG-021", "record", "type", offset=record.offset)
 
 
 def check_name(entry: Entry, names: Counter) -> None:

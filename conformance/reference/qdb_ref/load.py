@@ -10,7 +10,7 @@ from .extensions import KINDS
 from .jsonform import bits_sha256, byte_ranges
 from .model import ENABLED, EXTENSION_NAMES, FEATURE_NAMES, FROZEN, IN_USE, Tlv
 from .numbers import be, ceil_div
-from .records import COMMENT, CREATED, DISK, ID, PARENT, STAMP, SUCCESSOR
+from .records import COMMENT, CREATED, DISK, ID, PARENT, SESSION, STAMP, SUCCESSOR
 from .rules import first_broken
 
 FLAGS = {"enabled": ENABLED, "in_use": IN_USE, "frozen": FROZEN}
@@ -86,12 +86,13 @@ RECORD_KEYS = {
     CREATED: ("created",),
     COMMENT: ("comment",),
     SUCCESSOR: ("successor",),
+    SESSION: ("session", "file"),
 }
 
 
 def record(value, place: str) -> Tlv:
     texts = {key: js.text for key in ("disk", "comment", "successor")}
-    known = {"type": js.kind, "data": js.hexbytes, "id": js.uuid, "parent": js.uuid} | texts
+    known = {"type": js.kind, "data": js.hexbytes, "id": js.uuid, "parent": js.uuid, "session": js.uuid} | texts
     known |= {"length": js.u64, "mtime": js.i64, "file": js.u64, "created": js.i64}
     form = js.an_object(value, place, known, ("type",))
     kind = form.pop("type")
@@ -103,6 +104,10 @@ def record(value, place: str) -> Tlv:
         data = be(form["length"], 8) + form["mtime"].to_bytes(8, "big", signed=True) + be(form["file"], 8)
     elif kind == CREATED:
         data = form["created"].to_bytes(8, "big", signed=True)
+    elif kind == SESSION:
+        if form["file"] == 0:
+            js.usage("QDB-JSN-049", place)  # QDB-REC-037
+        data = form["session"] + be(form["file"], 8)
     elif kind in (ID, PARENT):
         data = form[RECORD_KEYS[kind][0]]
     else:

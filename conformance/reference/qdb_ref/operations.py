@@ -9,7 +9,8 @@ from .canonical import Bitmap
 from .check import about_bits
 from .model import ENABLED, FROZEN, IN_USE, Reject, Tlv, reject
 from .numbers import bits_of, ceil_div
-from .records import ID, PARENT, SUCCESSOR, is_name
+from .reading import bits_of_bitmap
+from .records import ID, PARENT, SESSION, SUCCESSOR, breaks_rule, is_name
 from .state import Item, State
 
 
@@ -127,21 +128,76 @@ def unmark(state: State, name: str, offset: str, length: str) -> None:
 
 
 def mark_all(state: State, name: str) -> None:
-    """The one way back for a bitmap in error whose shape is known (QDB-FLG-005, QDB-CMT-091)."""
+    """The one way back for a bitmap in error whose shape is known (QDB-FLG-020, QDB-CMT-091)."""
     item = state.find(unquote_to_bytes(name))
     bitmap = item.bitmap
     for problem in item.entry.ordered() if item.entry is not None else []:
         # Bits, place and reserved field are written anew; another error would stay.
-        if not about_bits(problem) and problem.code != "INCONSISTENT" and problem.field != "reserved":
+        stays = not about_bits(problem) and problem.code != "INCONSISTENT" and problem.field != "reserved"
+        if stays and problem.requirement != "QDB-FLG-021":  # a session goes
             raise Reject(problem)
     bitmap.runs = b.whole(bitmap.bits)
+    clear_in_use(bitmap)
+    item.entry = item.problem = None
+
+
+def clear_in_use(bitmap: Bitmap) -> None:
+    """A session ends with in_use, and its record goes, be it broken (QDB-FLG-022)."""
     bitmap.flags &= ~IN_USE
+    bitmap.records = [record for record in bitmap.records if record.type != SESSION]
+
+
+def session_of(bitmap: Bitmap) -> Tlv | None:
+    return next((record for record in bitmap.records if record.type == SESSION and not breaks_rule(record)), None)
+
+
+def session_data(uuid: str, file: str) -> bytes:
+    digits = uuid.replace("-", "")
+    if len(uuid) != 36 or len(digits) != 32 or number(file) == 0:  # QDB-REC-037
+        usage("QDB-ERR-041", "no session")
+    try:
+        return bytes.fromhex(digits) + number(file).to_bytes(8, "big")
+    except ValueError:
+        return usage("QDB-ERR-041", "no UUID")
+
+
+def begin_session(state: State, name: str, uuid: str, file: str) -> None:
+    item = state.find(unquote_to_bytes(name))
+    new = Tlv(SESSION, session_data(uuid, file))
+    bitmap = item.usable()  # QDB-COL-014
+    if not bitmap.flags & ENABLED:
+        usage("QDB-COL-013", bitmap=bitmap)
+    bitmap.flags |= IN_USE  # QDB-COL-011
+    others = [record for record in bitmap.records if record.type != SESSION]  # a broken one is there perhaps
+    bitmap.records = [*others, new]
+    item.entry = None
+
+
+def end_session(state: State, name: str, uuid: str, file: str, source: str) -> None:
+    item, other = state.find(unquote_to_bytes(name)), state.find(unquote_to_bytes(source))
+    told = session_data(uuid, file)
+    bitmap, shell = item.bitmap, state.source(other)
+    if item.problem is not None:  # in_use alone is what a session is about; another error stays (QDB-CMT-091)
+        for problem in item.entry.ordered():
+            if problem.code != "INCONSISTENT":
+                raise Reject(problem)
+        bitmap.runs = bits_of_bitmap(state.file, item.entry)
+    if not bitmap.flags & IN_USE:
+        usage("QDB-COL-015", bitmap=bitmap)
+    found = session_of(bitmap)
+    if found is None or found.data != told:
+        reject("INCONSISTENT", "QDB-COL-016", bitmap=bitmap.name.decode("utf-8", "replace"))
+    if bitmap.size != shell.size:
+        reject("SIZE_MISMATCH", "QDB-ERR-004")
+    runs = regranulated(shell.runs, shell.granularity, bitmap.granularity, bitmap.size)
+    bitmap.runs = b.union(bitmap.runs, runs)  # QDB-COL-012
+    clear_in_use(bitmap)
     item.entry = item.problem = None
 
 
 def set_enabled(state: State, name: str, enabled: bool) -> None:
     item = state.find(unquote_to_bytes(name))
-    bitmap = item.usable()  # QDB-COL-006
+    bitmap = item.usable()  # QDB-COL-010
     if bitmap.flags & FROZEN and enabled:
         usage("QDB-FLG-008", bitmap=bitmap)
     flags = bitmap.flags | ENABLED if enabled else bitmap.flags & ~ENABLED
@@ -172,7 +228,10 @@ def combine(state: State, name: str, source: str, how: str) -> None:
 
 def rename(state: State, name: str, to: str) -> None:
     item = state.find(unquote_to_bytes(name))
-    bitmap = item.usable()
+    bitmap = item.bitmap
+    if session_of(bitmap) is not None and bitmap.flags & IN_USE:
+        usage("QDB-FLG-024", bitmap=bitmap)
+    item.usable()
     if unquote_to_bytes(to) == bitmap.name:
         return
     new = new_name(state, to)
@@ -248,6 +307,8 @@ OPERATIONS = {
     "mark": mark,
     "unmark": unmark,
     "mark-all": mark_all,
+    "begin-session": begin_session,
+    "end-session": end_session,
     "enable": lambda state, name: set_enabled(state, name, True),
     "disable": lambda state, name: set_enabled(state, name, False),
     "merge": lambda state, name, source: combine(state, name, source, "merge"),

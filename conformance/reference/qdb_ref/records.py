@@ -4,8 +4,8 @@
 from .model import Entry, Tlv
 from .numbers import align8, be, i64, nonzero, u32, u64, utf8, uuid_text
 
-DISK, STAMP, ID, PARENT, CREATED, COMMENT, SUCCESSOR = 1, 2, 3, 4, 5, 6, 8
-KNOWN = (DISK, STAMP, ID, PARENT, CREATED, COMMENT, SUCCESSOR)
+DISK, STAMP, ID, PARENT, CREATED, COMMENT, SUCCESSOR, SESSION = 1, 2, 3, 4, 5, 6, 8, 9
+KNOWN = (DISK, STAMP, ID, PARENT, CREATED, COMMENT, SUCCESSOR, SESSION)
 
 PLACE = 3  # in QDB-ERR-017
 
@@ -46,6 +46,13 @@ def is_name(data: bytes) -> bool:
     return 1 <= len(data) <= 1023 and utf8(data) is not None and 0 not in data
 
 
+def is_session(data: bytes) -> bool:
+    """A UUID, and a file id that is not 0."""
+    if len(data) != 24:  # QDB-REC-038
+        return False
+    return u64(data, 16) != 0  # QDB-REC-037
+
+
 def breaks_rule(record: Tlv) -> bool:
     """Whether a record of a known type breaks the rule of its type (QDB-REC-007)."""
     if record.type in (DISK, COMMENT):  # QDB-REC-020, QDB-REC-033
@@ -58,6 +65,8 @@ def breaks_rule(record: Tlv) -> bool:
         return len(record.data) != 8
     if record.type == SUCCESSOR:
         return not is_name(record.data)
+    if record.type == SESSION:
+        return not is_session(record.data)
     return False
 
 
@@ -81,6 +90,8 @@ def record_form(record: Tlv) -> dict:
         form["created"] = str(i64(data, 0))
     elif record.type == COMMENT:
         form["comment"] = utf8(data)
+    elif record.type == SESSION:
+        form |= {"session": uuid_text(data[:16]), "file": str(u64(data, 16))}  # QDB-REC-036, QDB-REC-037
     else:
         form["successor"] = utf8(data)
     return form

@@ -9,7 +9,7 @@ from .canonical import Bitmap, Contents
 from .check import can_be_mended
 from .contents import bitmap_of
 from .l1 import read_good
-from .model import Entry, Problem, QdbFile, Reject, reject
+from .model import IN_USE, Entry, Problem, QdbFile, Reject, reject
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Item:
         """To be changed, or read by another change."""
         if self.problem is not None:
             raise Reject(self.problem)
+        if self.bitmap.flags & IN_USE:  # since a session began
+            reject("INCONSISTENT", "QDB-COL-010", bitmap=self.bitmap.name.decode("utf-8", "replace"))
         return self.bitmap
 
 
@@ -76,7 +78,7 @@ class State:
         if entry is not None and not read_good(entry) and can_be_mended(entry):
             item.bitmap.runs = whole(item.bitmap.bits)
             return item.bitmap
-        return item.usable()
+        return item.bitmap if item.problem is None else item.usable()
 
 
 def state_of(file: QdbFile) -> State:

@@ -13,6 +13,7 @@ let rich = "";
 /** 2014-11-19T12:00:00Z in ns since the epoch. */
 const CREATED = 1_416_398_400n * 10n ** 9n;
 const ID = hex("0c0ffee0 0000 4000 8000 000000000001");
+const SESSION = hex("7d444840 9dc0 11d1 b245 5ffdce74fad2");
 const PARENT = hex("0c0ffee0 0000 4000 8000 000000000000");
 
 beforeAll(() => {
@@ -38,7 +39,7 @@ beforeAll(() => {
       { ...DAILY, extra: records },
       { ...DAILY, name: "off", flags: 0, clusters: ["ones", "zeros"] },
       { ...DAILY, name: "frozen", flags: 4, extra: tlv(8, utf8("daily")) },
-      { ...DAILY, name: "busy", flags: 3 },
+      { ...DAILY, name: "busy", flags: 3, extra: tlv(9, concat(SESSION, be(2n ** 53n + 1n, 8))) },
       { ...DAILY, name: "later", flags: 0x8000 },
       { ...DAILY, name: "rotten", clusters: [bits(512, 1), { data: bits(512, 1), crc: 5 }] },
       { ...DAILY, name: hex("ff00") },
@@ -116,6 +117,10 @@ test("every bitmap with its records", () => {
     ["none", "disabled", "0"],
   ]);
   expect(others[1]).toMatchObject({ successor: "daily" });
+  expect(others[2]).toMatchObject({
+    session: { id: "7d444840-9dc0-11d1-b245-5ffdce74fad2", file: "9007199254740993" },
+  });
+  expect(others[0]).not.toHaveProperty("session");
 });
 
 test("the same for people", () => {
@@ -136,6 +141,7 @@ test("the same for people", () => {
     '        comment: "nightly"',
     '        successor: "daily"',
     "        flags: enabled, in_use",
+    "        session: 7d444840-9dc0-11d1-b245-5ffdce74fad2, shell of inode 9007199254740993",
     "        flags: bit15",
     "    hex:ff00",
   ]) {

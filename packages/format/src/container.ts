@@ -45,7 +45,14 @@ export { decodeUtf8, fromHex, fromUuid, toHex, toUuid } from "./layout/text.ts";
 export { BITMAP_ENTRY, BitmapEntry, FLAG, type FlagName, flagNames } from "./records/bitmap-entry.ts";
 export type { EntryContents } from "./records/entry-contents.ts";
 export { EXTENSION_NAME, extensionName, FEATURE_NAME } from "./records/extensions.ts";
-export { DISK_STAMP, decodeRecord, type ExtraRecord, encodeRecord, RECORD } from "./records/extra-data.ts";
+export {
+  type BitmapSession,
+  DISK_STAMP,
+  decodeRecord,
+  type ExtraRecord,
+  encodeRecord,
+  RECORD,
+} from "./records/extra-data.ts";
 export { FEATURES, type FeatureKind, type FeatureName } from "./records/features.ts";
 export { DRAFT_HEADER, type Form, HEADER, type Header } from "./records/header.ts";
 export { type ClusterKind, L1_CHECKSUM, L1_ENTRY } from "./records/l1.ts";

@@ -3,7 +3,7 @@ import type { Problem } from "./errors.ts";
 import { type BitmapState, bitmapState } from "./open/bitmap-state.ts";
 import type { QdbIndex } from "./open/qdb-index.ts";
 import type { BitmapEntry } from "./records/bitmap-entry.ts";
-import type { DiskStamp } from "./records/extra-data.ts";
+import type { BitmapSession, DiskStamp } from "./records/extra-data.ts";
 import { type KnownRecords, knownRecords } from "./records/known-records.ts";
 import type { Tlv } from "./records/tlv.ts";
 
@@ -98,6 +98,11 @@ export class StoredBitmapFields implements BitmapShape {
   /** Name of the bitmap that collects while this one is frozen (record 8). */
   get successor(): string | undefined {
     return this.#known.successor;
+  }
+
+  /** The session that the bitmap is in, with {@link inUse} set (record 9): the bits that it collects are in a file of another program. */
+  get session(): BitmapSession | undefined {
+    return this.#known.session;
   }
 
   /** All records of extra data, in their order, each with its type and its bytes; undefined if they cannot be parsed. */

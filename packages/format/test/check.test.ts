@@ -165,7 +165,7 @@ describe("findings that are no errors", () => {
     const one = (bitmap: object): unknown[] =>
       details(file({ bitmaps: [{ ...base, clusters: ["zeros", "zeros"], ...bitmap }] }));
     expect(one({ name: "abc", padding: 1 })).toEqual([["PADDING", "noncanonical", 8192 + 43, true]]);
-    expect(one({ extra: tlv(9, rep(1, 3), { padding: 1 }) })).toEqual([
+    expect(one({ extra: tlv(10, rep(1, 3), { padding: 1 }) })).toEqual([
       ["PADDING", "noncanonical", 8192 + 40 + 11, true],
     ]);
     // 5000 bits in clusters of 1024 bytes: one entry, one checksum, four bytes of padding.

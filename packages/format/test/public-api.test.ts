@@ -109,6 +109,7 @@ test("what @qdb/format/container exports: the rest, and nothing twice", () => {
       "BitmapContents",
       "BitmapEntry",
       "BitmapFacts",
+      "BitmapSession",
       "BitsOptions",
       "ByteChunks",
       "BytesField",

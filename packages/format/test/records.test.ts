@@ -204,7 +204,7 @@ describe("flags", () => {
   });
 
   it("frozen is not blamed for a successor that stands in extra data in error", () => {
-    const twice = join(named("b"), tlv(9, rep(0, 1)), tlv(9, rep(0, 1)));
+    const twice = join(named("b"), tlv(10, rep(0, 1)), tlv(10, rep(0, 1)));
     const bytes = file({ bitmaps: [{ name: "a", flags: 4, extra: twice }, { name: "b" }] });
     expect(found(bytes)).toEqual(["corrupt DUPLICATE_TYPE type a"]);
   });

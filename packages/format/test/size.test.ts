@@ -19,7 +19,7 @@ export function* extents(bytes, name) {
 
 test.each([
   ["by the parts of the library", BY_PARTS, 19],
-  ["by QdbFile, from a file to which a writer may commit", 'export { QdbFile } from "@qdb/format";', 22.5],
+  ["by QdbFile, from a file to which a writer may commit", 'export { QdbFile } from "@qdb/format";', 22.75],
 ])("%s: the extents of one bitmap take no more than allowed", async (_, program, kib) => {
   expect(await bundleSize(program, resolveDir)).toBeLessThanOrEqual(kib * 1024);
 });

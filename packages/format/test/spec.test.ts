@@ -14,6 +14,7 @@ import {
   HEADER,
   L1_CHECKSUM,
   L1_ENTRY,
+  SESSION,
   TLV_HEAD,
 } from "../src/records/field-tables.ts";
 
@@ -59,6 +60,7 @@ describe("the spec's byte tables are the code's field tables", () => {
     EXTENSION_NAME,
     DISK_STAMP,
     CREATED,
+    SESSION,
     L1_ENTRY,
     L1_CHECKSUM,
   ];

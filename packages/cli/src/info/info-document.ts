@@ -41,6 +41,7 @@ export type BitmapInfo = {
   readonly age_seconds: number | undefined;
   readonly comment: string | undefined;
   readonly successor: string | undefined;
+  readonly session: { readonly id: string; readonly file: string } | undefined;
   readonly stored_clusters: number | undefined;
   readonly stored_bytes: number | undefined;
 } & DiskInfo;
@@ -123,7 +124,7 @@ function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: 
   const { entry, dirty } = bitmap;
   const { problem } = bitmap;
   const { size, granularity, flags } = entry.decodeFields();
-  const { disk, stamp, id, parent, created, comment, successor } = knownRecords(entry);
+  const { disk, stamp, id, parent, created, comment, successor, session } = knownRecords(entry);
   return {
     name: entry.name,
     name_hex: entry.name === undefined ? toHex(entry.nameBytes) : undefined,
@@ -145,6 +146,7 @@ function bitmapInfo(bitmap: CountedBitmap, index: QdbIndex, { now, hasWriter }: 
     age_seconds: created === undefined ? undefined : now / 1000 - Number(created) / 1e9,
     comment,
     successor,
+    session: session && { id: session.id, file: String(session.file) },
     ...storedSpace(bitmap, index),
   };
 }

@@ -82,6 +82,7 @@ export function bitmapLines(bitmap: ShownBitmap, table: string, colors: Colors):
     ...line("id", bitmap.id),
     ...line("parent id", bitmap.parent),
     ...line("successor", bitmap.successor === undefined ? undefined : quote(bitmap.successor)),
+    ...line("session", bitmap.session && `${bitmap.session.id}, shell of inode ${bitmap.session.file}`),
     ...line("comment", bitmap.comment === undefined ? undefined : quote(bitmap.comment)),
     ...line("stored", storedText(bitmap, table)),
   ];

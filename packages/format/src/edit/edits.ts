@@ -6,7 +6,7 @@ import { readClusterBits } from "../bits/read-cluster-bits.ts";
 import { exactInteger } from "../integers.ts";
 import { encodeUtf8 } from "../layout/text.ts";
 import type { Plan } from "../ports/plan.ts";
-import type { ExtraRecord } from "../records/extra-data.ts";
+import type { BitmapSession, DiskStamp, ExtraRecord } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
 import { addDirt, changeBits, combining, type Prepare, prepareChange, removeDirt } from "./bit-actions.ts";
 import { BitmapList } from "./bitmap-list.ts";
@@ -26,6 +26,7 @@ import {
   usableEntry,
   usage,
 } from "./pending-bitmap.ts";
+import { beginSession, endSession, withoutSession } from "./session.ts";
 
 /**
  * Pending changes of the bitmaps of a file, in memory. Actions are done one after the other, and one commit writes all of them. An action
@@ -87,19 +88,20 @@ export class Edits {
     return bitsOf(bitmap, this.#options).fork();
   }
 
-  /** Adds a bitmap after the others. @throws {QdbError} ALREADY_EXISTS; SIZE_MISMATCH and NOT_SUPPORTED for what this kind of file cannot hold */
+  /** Adds a bitmap after the others. It inherits no session. @throws {QdbError} ALREADY_EXISTS; SIZE_MISMATCH and NOT_SUPPORTED for what this kind of file cannot hold */
   add({ name, bits, flags, extraData }: NewBitmap): void {
     requireHoldable(this.#container, { name, bits, extraData });
-    const entry = { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) };
+    const entry = { nameBytes: encodeUtf8(name), flags, extraData: withoutSession(copyRecords(extraData)) };
     this.#list.add({ name, bits: this.#inMemory(bits), entry });
   }
 
-  /** Replaces the bitmap of the same name. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor; else as {@link add} */
+  /** Replaces the bitmap of the same name. The new one inherits no session. @throws {QdbError} NOT_FOUND; USAGE if the bitmap is frozen or a successor; else as {@link add} */
   replace({ name, bits, flags, extraData }: NewBitmap): void {
     requireHoldable(this.#container, { name, bits, extraData });
     const bitmap = this.#list.find(name);
     this.#list.refuseBound(bitmap, "replaced");
-    this.#list.setEntry(bitmap, { nameBytes: encodeUtf8(name), flags, extraData: copyRecords(extraData) });
+    const entry = { nameBytes: encodeUtf8(name), flags, extraData: withoutSession(copyRecords(extraData)) };
+    this.#list.setEntry(bitmap, entry);
     bitmap.bits = this.#inMemory(bits);
     delete bitmap.isNewPoint;
   }
@@ -200,7 +202,7 @@ export class Edits {
     );
   }
 
-  /** Makes every bit dirty. An inconsistent bitmap can be used again after that. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */
+  /** Makes every bit dirty. An inconsistent bitmap can be used again after that, and its session has ended. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */
   markAll(name: string): void {
     markAll(this.#list, name, { ...this.#options, clusterSize: this.#container.clusterSize });
   }
@@ -210,7 +212,7 @@ export class Edits {
     setEnabled(this.#list, name, enabled);
   }
 
-  /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the first problem of either bitmap */
+  /** Gives a bitmap another name, also in the record of a frozen bitmap whose successor it is. @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the first problem of either bitmap; USAGE for a bitmap in a session */
   rename(name: string, to: string): void {
     rename(this.#list, name, to);
   }
@@ -253,8 +255,28 @@ export class Edits {
     yield* release(this.#list, name, outcome, this.#container, this.#options);
   }
 
+  /**
+   * Begins a session of a bitmap: sets in_use and the record of the session (spec §5, Sessions). The commit has to be done before
+   * anything collects in the shell.
+   * @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem, INCONSISTENT if it is in use; USAGE if it is frozen or not enabled, and for a session that the format does not allow
+   */
+  beginSession(name: string, session: BitmapSession): void {
+    requireAbility(this.#container, "records", name);
+    beginSession(this.#list, name, session);
+  }
+
+  /**
+   * Ends the session of a bitmap: what is dirty in the file or in the shell is dirty, and in_use and the session are gone. The bits of the
+   * shell are rounded outward if their granularity differs. The ids stay, since no dirt is removed. Without a new stamp of the disk, the
+   * old one stays.
+   * @throws {QdbError} NOT_FOUND; USAGE if the bitmap is not in use; INCONSISTENT if it is in use without a session, or for another one; SIZE_MISMATCH for another disk size; the code of the bitmap's first other problem; BAD_CHECKSUM
+   */
+  endSession(name: string, session: BitmapSession, collected: EditSource, diskStamp?: DiskStamp): Plan<void> {
+    return endSession(this.#list, name, { session, collected, diskStamp }, this.#options);
+  }
+
   /** Sets a record of a bitmap. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem */
-  setRecord(name: string, record: Exclude<ExtraRecord, { kind: "unknown" }>): void {
+  setRecord(name: string, record: Exclude<ExtraRecord, { kind: "unknown" | "session" }>): void {
     const bitmap = this.#list.find(name);
     const entry = soundEntry(bitmap);
     requireAbility(this.#container, "records", name);

@@ -5,14 +5,15 @@ import type { Limits } from "../limits.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { BitmapList } from "./bitmap-list.ts";
 import { withRecord } from "./chain-records.ts";
-import { entryOf, shapeOf, soundEntry, usableEntry, usage } from "./pending-bitmap.ts";
+import { entryOf, sessionIn, shapeOf, soundEntry, usableEntry, usage } from "./pending-bitmap.ts";
+import { withoutUse } from "./session.ts";
 
-/** Makes every bit dirty, and clears in_use. @throws {QdbError} as `Edits.markAll` */
+/** Makes every bit dirty, and clears in_use, with the session. @throws {QdbError} as `Edits.markAll` */
 export function markAll(list: BitmapList, name: string, options: Limits & { readonly clusterSize: number }): void {
   const bitmap = list.find(name);
   const entry = entryOf(bitmap);
   const bits = ClusterBits.uniform(shapeOf(bitmap), "ones", options);
-  list.setEntry(bitmap, { ...entry, flags: entry.flags & ~FLAG.in_use });
+  list.setEntry(bitmap, withoutUse(entry));
   bitmap.bits = bits;
 }
 
@@ -31,6 +32,11 @@ export function rename(list: BitmapList, name: string, to: string): void {
   const bitmap = list.find(name);
   const entry = { ...soundEntry(bitmap), nameBytes: encodeUtf8(to) };
   if (name === to) return;
+  if (sessionIn(entry.extraData) !== undefined)
+    throw usage(
+      "it is in a session, whose shell knows it by this name; import the shell or mark everything dirty first",
+      name,
+    );
   list.refuseExisting(to);
   // `soundEntry` refuses a bitmap in error: encoding its entry again would hide the error (QDB-CMT-091).
   const followers = list.frozenFor(bitmap).map((frozen) => {

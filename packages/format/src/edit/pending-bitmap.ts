@@ -4,7 +4,8 @@ import type { ChangeOptions } from "../bits/readable-clusters.ts";
 import { QdbError } from "../errors.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import type { EntryContents } from "../records/entry-contents.ts";
-import { decodeRecord, RECORD } from "../records/extra-data.ts";
+import { type BitmapSession, decodeRecord, RECORD } from "../records/extra-data.ts";
+import { inUseMessage } from "../records/in-use.ts";
 import type { Tlv } from "../records/tlv.ts";
 import type { ContainerBitmap } from "./container.ts";
 
@@ -44,13 +45,8 @@ export function entryOf(bitmap: PendingBitmap): EntryContents {
 export function usableEntry(bitmap: PendingBitmap): EntryContents {
   refuseProblem(bitmap);
   const entry = entryOf(bitmap);
-  if ((entry.flags & FLAG.in_use) !== 0) {
-    throw new QdbError(
-      "INCONSISTENT",
-      "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty",
-      { bitmap: bitmap.name },
-    );
-  }
+  if ((entry.flags & FLAG.in_use) !== 0)
+    throw new QdbError("INCONSISTENT", inUseMessage(sessionIn(entry.extraData) !== undefined), { bitmap: bitmap.name });
   return entry;
 }
 
@@ -109,6 +105,13 @@ export function successorIn(records: readonly Tlv[]): string | undefined {
   const record = records.find(({ type }) => type === RECORD.successor);
   const decoded = record === undefined ? undefined : decodeRecord(record);
   return decoded?.kind === "successor" ? decoded.text : undefined;
+}
+
+/** Returns the session in records; undefined if there is none, or if the record breaks the rule of its type. */
+export function sessionIn(records: readonly Tlv[]): BitmapSession | undefined {
+  const record = records.find(({ type }) => type === RECORD.session);
+  const decoded = record === undefined ? undefined : decodeRecord(record);
+  return decoded?.kind === "session" ? decoded.session : undefined;
 }
 
 /** Returns the name of the successor of a bitmap; undefined if there is none, or if the records cannot be parsed. */

@@ -73,6 +73,8 @@ function recordJson(item: Tlv): JsonValue {
       return { ...head, [record.kind]: record.uuid };
     case "created":
       return { ...head, created: record.ns.toString() };
+    case "session":
+      return { ...head, session: record.session.id, file: record.session.file.toString() };
     default:
       return { ...head, data: toHex(record.data) };
   }

@@ -2,7 +2,7 @@
 // for messages. @throws {QdbError} USAGE with the place in the JSON form
 import { itemAt } from "../elements.ts";
 import type { JsonScanner, Parse } from "../json-text/scanner.ts";
-import { encodeUtf8, fromHex, fromUuid } from "../layout/text.ts";
+import { encodeUtf8, fromHex, fromUuid, toUuid } from "../layout/text.ts";
 import { EXTENSION_NAME_TABLE, type ExtensionName, FEATURE_NAME_TABLE } from "../records/extensions.ts";
 import { encodeRecord, RECORD } from "../records/extra-data.ts";
 import { FEATURE_KINDS, type FeatureName } from "../records/features.ts";
@@ -118,6 +118,7 @@ const RECORD_KEYS: Readonly<Record<number, readonly string[]>> = {
   [RECORD.created]: ["created"],
   [RECORD.comment]: ["comment"],
   [RECORD.successor]: ["successor"],
+  [RECORD.session]: ["session", "file"],
 };
 
 /** The values of a record object by key, kept apart by their types. */
@@ -151,6 +152,7 @@ class RecordValues {
       created: i64("created"),
       id: id("id"),
       parent: id("parent"),
+      session: id("session"),
     };
   }
 
@@ -203,6 +205,11 @@ export function* recordObject(scanner: JsonScanner, path: string): Parse<Tlv> {
     case RECORD.stamp: {
       const [length, mtime, file] = [values.number("length"), values.number("mtime"), values.number("file")];
       return encodeRecord({ kind: "stamp", stamp: { length, mtime, file } });
+    }
+    case RECORD.session: {
+      const file = values.number("file");
+      if (file === 0n) scanner.fail(path, "a session with the file id of its shell expected, which is not 0");
+      return encodeRecord({ kind: "session", session: { id: toUuid(values.bytes("session")), file } });
     }
     default:
       return { type, data: encodeUtf8(values.text(itemAt(expected, 0))) };

@@ -109,7 +109,7 @@ export interface QdbJsonRecord {
   readonly length?: string;
   /** Of a disk stamp: time of the last modification in nanoseconds since the Unix epoch, an i64 in decimal digits. */
   readonly mtime?: string;
-  /** Of a disk stamp: inode number of the disk, a u64 in decimal digits. */
+  /** Inode number, a u64 in decimal digits: of a disk stamp that of the disk, of a session that of the shell. */
   readonly file?: string;
   readonly id?: string;
   readonly parent?: string;
@@ -117,6 +117,8 @@ export interface QdbJsonRecord {
   readonly created?: string;
   readonly comment?: string;
   readonly successor?: string;
+  /** UUID of the session. */
+  readonly session?: string;
   /** The bytes of the record as hex digits. */
   readonly data?: string;
 }

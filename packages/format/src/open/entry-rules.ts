@@ -1,7 +1,8 @@
 import { itemAt } from "../elements.ts";
 import type { Problem, Report } from "../errors.ts";
 import { type BitmapEntry, type EntryFields, entryProblem } from "../records/bitmap-entry.ts";
-import { isBitmapName, type NamedSuccessor } from "../records/extra-data.ts";
+import { type FlaggedRecords, isBitmapName } from "../records/extra-data.ts";
+import { inUseMessage } from "../records/in-use.ts";
 import { validateEntry } from "../records/validate-entry.ts";
 import { l1Reference } from "./bitmap-table.ts";
 import { checkAligned, type FileGeometry } from "./geometry.ts";
@@ -33,13 +34,15 @@ export class EntryRules {
     const { clusterSize, form } = this.#geometry;
     const doubleName = this.#names.isDuplicate(entry.index);
     const fields = entry.decodeFields();
-    const successor = validateEntry(entry, fields, { clusterSize, draft: form === "draft", doubleName }, report);
+    const flagged = validateEntry(entry, fields, { clusterSize, draft: form === "draft", doubleName }, report);
     this.#validateL1Value(entry, fields, report);
-    this.#validateFrozen(entry, successor, report);
-    if (!entry.has("in_use")) return;
-    const message =
-      "in_use is set: only the collector that set it has the true bits; remove the bitmap, or mark everything dirty";
-    report(entryProblem(entry, "flags", "INCONSISTENT", message));
+    this.#validateFrozen(entry, flagged, report);
+    if (entry.has("in_use")) {
+      report(entryProblem(entry, "flags", "INCONSISTENT", inUseMessage(flagged?.hasSession === true)));
+    } else if (flagged?.hasSession === true) {
+      const message = "it has a session, but in_use is not set; mark everything dirty, or remove the bitmap";
+      report(entryProblem(entry, "flags", "BAD_FIELD", message));
+    }
   }
 
   #validateL1Value(entry: BitmapEntry, { l1TableOffset, l1Size }: EntryFields, report: Report): void {
@@ -51,19 +54,19 @@ export class EntryRules {
     }
   }
 
-  /** `named` is undefined if the extra data is in error, which was reported; the name of the successor is then unknown. */
-  #validateFrozen(entry: BitmapEntry, named: NamedSuccessor | undefined, report: Report): void {
+  /** `flagged` is undefined if the extra data is in error, which was reported; the name of the successor is then unknown. */
+  #validateFrozen(entry: BitmapEntry, flagged: FlaggedRecords | undefined, report: Report): void {
     const bad = (message: string): void => report(entryProblem(entry, "flags", "BAD_FIELD", message));
     if (!entry.has("frozen")) {
-      if (named?.name !== undefined) bad("a successor is named, but the bitmap is not frozen");
+      if (flagged?.successor !== undefined) bad("a successor is named, but the bitmap is not frozen");
       return;
     }
     if (entry.has("enabled")) bad("the bitmap is frozen and enabled at once");
-    if (named === undefined) return;
+    if (flagged === undefined) return;
     const problem =
-      named.name === undefined
+      flagged.successor === undefined
         ? "the bitmap is frozen, but names no successor"
-        : this.#wrongSuccessor(entry, named.name);
+        : this.#wrongSuccessor(entry, flagged.successor);
     if (problem !== undefined) bad(problem);
   }
 

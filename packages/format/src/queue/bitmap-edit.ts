@@ -1,12 +1,14 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
+import type { Combination } from "../bitmap/combination.ts";
 import type { DiskRange } from "../bitmap/shape.ts";
 import type { Edits } from "../edit/edits.ts";
-import { isQdbError, QdbError } from "../errors.ts";
+import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
 import type { Plan } from "../ports/plan.ts";
 import { quote } from "../quote.ts";
-import { encodeRecord } from "../records/extra-data.ts";
+import { type BitmapSession, type DiskStamp, encodeRecord } from "../records/extra-data.ts";
 import type { ActionQueue } from "./action-queue.ts";
+import { copyRange, copySession, copyStamp } from "./arguments.ts";
 import {
   type BitmapRecords,
   type NewBitmapHost,
@@ -16,7 +18,8 @@ import {
   timeOf,
   type UnnamedBitmapInit,
 } from "./bitmap-init.ts";
-import type { BitmapNames } from "./bitmap-names.ts";
+import { type BitmapNames, notFound } from "./bitmap-names.ts";
+import { combineNamed } from "./combine-named.ts";
 import { type BitmapFacts, type EditTarget, factsOf } from "./edit-target.ts";
 
 /** What the bitmaps of one edit share. @internal */
@@ -25,11 +28,6 @@ export interface EditContext {
   readonly queue: ActionQueue;
   readonly names: BitmapNames<BitmapEdit>;
   readonly host: NewBitmapHost;
-}
-
-/** Returns the error of a name that no bitmap has. */
-export function notFound(name: string): QdbError {
-  return new QdbError("NOT_FOUND", `there is no bitmap ${quote(name)} in the file`, { bitmap: name });
 }
 
 /**
@@ -89,7 +87,7 @@ export class BitmapEdit {
     this.#plan((edits, name) => edits.unmark(name, exact));
   }
 
-  /** Makes every bit dirty. A bitmap whose bits may be outdated (INCONSISTENT) can be used again after that. */
+  /** Makes every bit dirty. A bitmap whose bits may be outdated (INCONSISTENT) can be used again after that; its session has ended. */
   markAll(): void {
     this.#edit((edits, name) => edits.markAll(name));
   }
@@ -171,7 +169,7 @@ export class BitmapEdit {
 
   /**
    * Gives the bitmap another name: 1 to 1023 bytes of UTF-8. A frozen bitmap whose successor it is follows. A name that is taken is
-   * ALREADY_EXISTS.
+   * ALREADY_EXISTS, and a bitmap in a session is USAGE.
    */
   rename(name: string): void {
     const to = requireName(name);
@@ -239,6 +237,32 @@ export class BitmapEdit {
     this.#context.names.remove(this.#name);
   }
 
+  /**
+   * Begins a session: until it ends, another program collects for the bitmap in a file of its own, the shell, and the bits cannot be used
+   * (`inUse`). The edit has to be committed before anything collects in the shell. A bitmap that is frozen or not enabled is USAGE, one in
+   * use is INCONSISTENT.
+   */
+  beginSession(session: BitmapSession): void {
+    const exact = copySession(session);
+    this.#edit((edits, name) => edits.beginSession(name, exact));
+  }
+
+  /**
+   * Ends a session: what is dirty in the file or in the bits of the shell is dirty, and the bitmap can be used again, with the same ids.
+   * `diskStamp` takes the place of the disk stamp. A bitmap that is not in use is USAGE, one in use for another session or for none
+   * INCONSISTENT, and bits of another disk size are SIZE_MISMATCH. To end a session whose shell is lost, {@link markAll}.
+   */
+  endSession(
+    session: BitmapSession,
+    collected: Bitmap,
+    { diskStamp }: { readonly diskStamp?: DiskStamp | undefined } = {},
+  ): void {
+    const exact = copySession(session);
+    const stamp = diskStamp && copyStamp(diskStamp);
+    const bits = collected.clone();
+    this.#plan((edits, name) => edits.endSession(name, exact, bits, stamp));
+  }
+
   /** Returns the name. @throws {QdbError} NOT_FOUND if the bitmap was removed */
   #current(): string {
     if (this.#context.names.get(this.#name) !== this) throw notFound(this.#name);
@@ -259,7 +283,7 @@ export class BitmapEdit {
     queue.add(() => target.read(action(target.edits, name)));
   }
 
-  #combine(how: "merge" | "intersect" | "subtract" | "xor", source: Bitmap | string): void {
+  #combine(how: Combination, source: Bitmap | string): void {
     const { target, queue, names } = this.#context;
     const name = this.#current();
     if (typeof source !== "string") {
@@ -268,23 +292,6 @@ export class BitmapEdit {
       return;
     }
     if (names.get(source) === undefined) throw notFound(source);
-    queue.add(async () => {
-      const bits = await target.source(source);
-      try {
-        await target.read(target.edits[how](name, bits));
-      } catch (error) {
-        // `Edits` has the bits of the source only, not its name.
-        if (!isQdbError(error, "SIZE_MISMATCH")) throw error;
-        const message = `${error.message}; the source is ${quote(source)}`;
-        throw new QdbError(error.code, message, error.where, { cause: error });
-      }
-    });
+    queue.add(() => combineNamed(target, how, name, source));
   }
-}
-
-/** Copies a range, which the caller may change before it is used. @throws {QdbError} USAGE if a value is not exact */
-function copyRange({ offset, length }: DiskRange): DiskRange {
-  exactInteger(offset, "offset");
-  exactInteger(length, "length");
-  return { offset, length };
 }

@@ -89,7 +89,7 @@ export function recordsOfFields({
   disk,
   diskStamp,
   comment,
-}: BitmapRecords): Exclude<ExtraRecord, { kind: "unknown" }>[] {
+}: BitmapRecords): Exclude<ExtraRecord, { kind: "unknown" | "session" }>[] {
   return [
     ...(disk === undefined ? [] : [{ kind: "disk", text: disk } as const]),
     ...(diskStamp === undefined ? [] : [{ kind: "stamp", stamp: { ...diskStamp } } as const]),

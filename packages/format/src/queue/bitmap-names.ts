@@ -1,4 +1,11 @@
 import type { ContainerBitmap } from "../edit/container.ts";
+import { QdbError } from "../errors.ts";
+import { quote } from "../quote.ts";
+
+/** Returns the error of a name that no bitmap has. */
+export function notFound(name: string): QdbError {
+  return new QdbError("NOT_FOUND", `there is no bitmap ${quote(name)} in the file`, { bitmap: name });
+}
 
 /** What is known of a bitmap of the file: its name, and the label that stands for a name that is not UTF-8. */
 export type NamedBitmap = Pick<ContainerBitmap, "name" | "label">;

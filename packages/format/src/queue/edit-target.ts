@@ -4,6 +4,7 @@ import type { EditSource } from "../edit/edit-options.ts";
 import type { Edits } from "../edit/edits.ts";
 import type { Plan } from "../ports/plan.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
+import type { BitmapSession } from "../records/extra-data.ts";
 import { knownRecords } from "../records/known-records.ts";
 import type { BitmapRecords } from "./bitmap-init.ts";
 
@@ -34,6 +35,8 @@ export interface BitmapFacts extends BitmapShape, BitmapRecords {
   readonly created?: bigint | undefined;
   /** Name of the bitmap that collects while this one is frozen. */
   readonly successor?: string | undefined;
+  /** The session that the bitmap is in, so that another program has its bits. */
+  readonly session?: BitmapSession | undefined;
 }
 
 /** Returns the facts of a bitmap with the changes so far. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */

@@ -1,8 +1,8 @@
 import type { RunOptions } from "../ports/drivers.ts";
 import { ActionQueue } from "./action-queue.ts";
-import { BitmapEdit, type EditContext, notFound } from "./bitmap-edit.ts";
+import { BitmapEdit, type EditContext } from "./bitmap-edit.ts";
 import { type BitmapInit, type NewBitmapHost, newBitmap } from "./bitmap-init.ts";
-import { BitmapNames, type NamedBitmap } from "./bitmap-names.ts";
+import { BitmapNames, type NamedBitmap, notFound } from "./bitmap-names.ts";
 import type { EditTarget } from "./edit-target.ts";
 
 /**

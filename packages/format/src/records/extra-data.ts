@@ -1,13 +1,23 @@
 import { QdbError, type Report } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
-import { i64, u64 } from "../layout/fields.ts";
+import { isZero } from "../layout/bytes.ts";
+import { bytes, i64, u64 } from "../layout/fields.ts";
 import { struct } from "../layout/struct.ts";
 import { decodeUtf8, encodeUtf8, fromUuid, isUtf8, toUuid } from "../layout/text.ts";
 import { MAX_NAME_SIZE } from "../limits.ts";
 import { scanTlv, type Tlv, type TlvRules, walkTlv } from "./tlv.ts";
 
 /** Types of the extra-data records that version 1 defines (spec §3). Type 7 is not defined. */
-export const RECORD = { disk: 1, stamp: 2, id: 3, parent: 4, created: 5, comment: 6, successor: 8 } as const;
+export const RECORD = {
+  disk: 1,
+  stamp: 2,
+  id: 3,
+  parent: 4,
+  created: 5,
+  comment: 6,
+  successor: 8,
+  session: 9,
+} as const;
 
 /** The data of record 2, a stamp of the disk when the bitmap was last stored without in_use: spec §3, 24 bytes. */
 export const DISK_STAMP = struct("disk stamp", 24, {
@@ -23,12 +33,27 @@ export interface DiskStamp {
   readonly file: bigint;
 }
 
+/** The data of record 9, the session that a bitmap is in: spec §3, 24 bytes. */
+export const SESSION = struct("session", 24, {
+  session: [0, bytes(16)],
+  file: [16, u64],
+});
+
+/** The session of a bitmap: a program that does not write QDB collects for it in a file of its own, the shell (spec §5, Sessions). */
+export interface BitmapSession {
+  /** UUID of the session. All bitmaps of the session have it. */
+  readonly id: string;
+  /** File id (inode number) of the shell, 1..2^64-1. */
+  readonly file: bigint;
+}
+
 /** A decoded record. Kind `unknown` stands for a record of an unknown type, and for a record that breaks the rule of its type. */
 export type ExtraRecord =
   | { readonly kind: "disk" | "comment" | "successor"; readonly text: string }
   | { readonly kind: "stamp"; readonly stamp: DiskStamp }
   | { readonly kind: "id" | "parent"; readonly uuid: string }
   | { readonly kind: "created"; readonly ns: bigint }
+  | { readonly kind: "session"; readonly session: BitmapSession }
   | { readonly kind: "unknown"; readonly type: number; readonly data: Uint8Array };
 
 /** The data of record 5, when the bitmap was created: spec §3, 8 bytes. */
@@ -39,6 +64,11 @@ export const CREATED = struct("created", 8, {
 /** Whether bytes are a valid name of a bitmap: 1..1023 bytes of UTF-8 without NUL (QDB-TBL-006). */
 export function isBitmapName(bytes: Uint8Array): boolean {
   return bytes.length >= 1 && bytes.length <= MAX_NAME_SIZE && !bytes.includes(0) && isUtf8(bytes);
+}
+
+/** Whether the data of record 9 keeps the rules of its type: the file id is not 0 (QDB-REC-037, QDB-REC-038). */
+function isSession(data: Uint8Array): boolean {
+  return data.length === 24 && !isZero(data.subarray(16));
 }
 
 /** Decodes a record. A record that breaks the rule of its type is returned as `unknown`. */
@@ -62,6 +92,11 @@ export function decodeRecord({ type, data }: Tlv): ExtraRecord {
       return text("comment");
     case RECORD.successor:
       return isBitmapName(data) ? text("successor") : unknown;
+    case RECORD.session: {
+      if (!isSession(data)) return unknown;
+      const { session, file } = SESSION.decode(data);
+      return { kind: "session", session: { id: toUuid(session), file } };
+    }
     default:
       return unknown;
   }
@@ -86,6 +121,7 @@ function inRange(
 }
 
 const U64 = { least: 0n, most: 2n ** 64n - 1n };
+const FILE_ID = { ...U64, least: 1n };
 const I64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 
 /** Encodes a record. @throws {QdbError} USAGE for a text with a lone surrogate, a text that is no UUID, and a number that is not exact or out of range */
@@ -113,6 +149,12 @@ export function encodeRecord(record: ExtraRecord): Tlv {
       const data = new Uint8Array(CREATED.size);
       CREATED.encode({ ns: inRange(record.ns, "created", I64) }, data);
       return { type: RECORD.created, data };
+    }
+    case "session": {
+      const data = new Uint8Array(SESSION.size);
+      const { id, file } = record.session;
+      SESSION.encode({ session: fromUuid(id), file: inRange(file, "file", FILE_ID) }, data);
+      return { type: RECORD.session, data };
     }
     default:
       return { type: RECORD[record.kind], data: encodeUtf8(record.text) };
@@ -150,16 +192,21 @@ export function parseExtraData(
   return walk.isBroken ? undefined : { records: walk.items, padding: walk.padding.map((piece) => piece.offset) };
 }
 
-/** The name of a successor in the records of a bitmap: the data of record 8; undefined if there is no such record. */
-export interface NamedSuccessor {
-  readonly name: Uint8Array | undefined;
+/** What the records of a bitmap have to agree on with its flags. */
+export interface FlaggedRecords {
+  /** The data of record 8, the name of the successor; undefined if there is no such record. */
+  readonly successor: Uint8Array | undefined;
+  /** Whether there is a record 9, and it keeps the rule of its type. */
+  readonly hasSession: boolean;
 }
 
-/** Walks the extra data of a bitmap and reports as {@link parseExtraData} does, but returns only the name of the successor. */
-export function scanExtraData(area: Uint8Array, place: RecordsPlace, report: Report): NamedSuccessor | undefined {
-  let name: Uint8Array | undefined;
+/** Walks the extra data of a bitmap and reports as {@link parseExtraData} does, but returns only what its flags are compared with. */
+export function scanExtraData(area: Uint8Array, place: RecordsPlace, report: Report): FlaggedRecords | undefined {
+  let successor: Uint8Array | undefined;
+  let hasSession = false;
   const { isBroken } = scanTlv(area, rulesFor(place), report, (type, start, length) => {
-    if (type === RECORD.successor) name ??= area.subarray(start, start + length);
+    if (type === RECORD.successor) successor ??= area.subarray(start, start + length);
+    if (type === RECORD.session) hasSession ||= isSession(area.subarray(start, start + length));
   });
-  return isBroken ? undefined : { name };
+  return isBroken ? undefined : { successor, hasSession };
 }

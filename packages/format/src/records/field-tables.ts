@@ -109,6 +109,12 @@ export const CREATED: DocumentedStruct = documented(extraData.CREATED, {
   ns: ["creation in ns since the epoch", "QDB-REC-005"],
 });
 
+/** The data of record 9: spec §3. */
+export const SESSION: DocumentedStruct = documented(extraData.SESSION, {
+  session: ["UUID of the session", "QDB-REC-036"],
+  file: ["file id (inode) of the shell; not 0", "QDB-REC-037"],
+});
+
 /** An L1 entry: spec §4. */
 export const L1_ENTRY: DocumentedStruct = documented(l1.L1_ENTRY, {
   descriptor: ["where the data cluster is, or that it reads as zeros or ones", "QDB-MAP-001"],

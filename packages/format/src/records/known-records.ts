@@ -1,5 +1,5 @@
 import type { BitmapEntry } from "./bitmap-entry.ts";
-import { type DiskStamp, decodeRecord } from "./extra-data.ts";
+import { type BitmapSession, type DiskStamp, decodeRecord } from "./extra-data.ts";
 
 /** What the records of a bitmap say, by kind. A record that is not there, or that breaks the rule of its type, is left out. */
 export interface KnownRecords {
@@ -16,6 +16,8 @@ export interface KnownRecords {
   readonly comment?: string;
   /** Name of the bitmap that collects while this one is frozen. */
   readonly successor?: string;
+  /** The session that the bitmap is in. */
+  readonly session?: BitmapSession;
 }
 
 /** Decodes the records of a bitmap. Records that are unknown or not valid are left out. */
@@ -38,6 +40,9 @@ export function knownRecords(entry: Pick<BitmapEntry, "parseRecords">): KnownRec
         break;
       case "created":
         known.created = record.ns;
+        break;
+      case "session":
+        known.session = record.session;
         break;
       case "unknown":
         break;

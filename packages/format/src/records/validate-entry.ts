@@ -12,7 +12,7 @@ import {
   KNOWN_FLAGS,
   l1EntriesFor,
 } from "./bitmap-entry.ts";
-import { type NamedSuccessor, scanExtraData } from "./extra-data.ts";
+import { type FlaggedRecords, scanExtraData } from "./extra-data.ts";
 
 /** The properties of the file and the table on which the rules of an entry depend. */
 export interface EntryContext {
@@ -24,8 +24,8 @@ export interface EntryContext {
 }
 
 /**
- * Applies the rules of the bytes of an entry, in the order of spec §7, up to the rule of l1_size. Returns the name of the successor in the
- * records, so that the records need not be walked again; undefined if the records cannot be walked to their end.
+ * Applies the rules of the bytes of an entry, in the order of spec §7, up to the rule of l1_size. Returns what the flags have to agree
+ * with in the records, so that these need not be walked again; undefined if the records cannot be walked to their end.
  * Reports BAD_FIELD, DUPLICATE_NAME, DUPLICATE_TYPE, UNSUPPORTED_FEATURE, RESERVED_NOT_ZERO, LIMIT.
  */
 export function validateEntry(
@@ -33,11 +33,11 @@ export function validateEntry(
   fields: EntryFields,
   context: EntryContext,
   report: Report,
-): NamedSuccessor | undefined {
+): FlaggedRecords | undefined {
   validateName(entry, fields.nameSize, context, report);
-  const successor = validateRecords(entry, fields.extraDataSize, report);
+  const flagged = validateRecords(entry, fields.extraDataSize, report);
   validateShape(entry, fields, context, report);
-  return successor;
+  return flagged;
 }
 
 function validateName(entry: BitmapEntry, nameSize: number, { doubleName }: EntryContext, report: Report): void {
@@ -54,8 +54,8 @@ function validateName(entry: BitmapEntry, nameSize: number, { doubleName }: Entr
   );
 }
 
-function validateRecords(entry: BitmapEntry, extraDataSize: number, report: Report): NamedSuccessor | undefined {
-  if (extraDataSize === 0) return { name: undefined };
+function validateRecords(entry: BitmapEntry, extraDataSize: number, report: Report): FlaggedRecords | undefined {
+  if (extraDataSize === 0) return { successor: undefined, hasSession: false };
   if (extraDataSize > MAX_EXTRA_DATA_SIZE) {
     const message = `extra_data_size is ${extraDataSize}, more than ${MAX_EXTRA_DATA_SIZE}`;
     report(entryProblem(entry, "extraDataSize", "BAD_FIELD", message));
