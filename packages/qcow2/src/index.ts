@@ -20,3 +20,5 @@ export { type DumpImageOptions, dumpQcow2 } from "./dump-image.ts";
 export { type CollectedBitmap, collectedBitmaps, sessionOf, shellSize, type WaitingBitmap } from "./shell/collect.ts";
 export { type NewShell, newShell } from "./shell/new-shell.ts";
 export type { SessionBitmap, ShellSession } from "./shell/session-extension.ts";
+export { compareDisks, type ReadableDisk } from "./guest/compare-disks.ts";
+export { GuestReader } from "./guest/guest-reader.ts";
