@@ -28,10 +28,13 @@ module.exports = Object.create(new Proxy({}, { get }));`,
 const rareParts = (folder) => ({
   name: "rare-parts",
   setup({ onResolve }) {
-    onResolve({ filter: /^cli-progress$|\/(repair|image|edit-image|export-image)-file\.ts$/ }, ({ kind, path }) => {
-      const file = path === "cli-progress" ? "progress-bars" : path.replace(/^.*\/|\.ts$/g, "");
-      return kind === "dynamic-import" ? { path: `${folder}/${file}.cjs`, external: true } : undefined;
-    });
+    onResolve(
+      { filter: /^cli-progress$|\/(repair|image|edit-image|export-image|collect-shell)-file\.ts$/ },
+      ({ kind, path }) => {
+        const file = path === "cli-progress" ? "progress-bars" : path.replace(/^.*\/|\.ts$/g, "");
+        return kind === "dynamic-import" ? { path: `${folder}/${file}.cjs`, external: true } : undefined;
+      },
+    );
   },
 });
 
@@ -103,6 +106,7 @@ for (const [entry, file] of [
   ["files/image-file", "image-file"],
   ["bitmap/edit-image-file", "edit-image-file"],
   ["export/export-image-file", "export-image-file"],
+  ["import/collect-shell-file", "collect-shell-file"],
 ])
   await build({ ...options, entryPoints: [`${here}src/${entry}.ts`], outfile: `${here}dist/${file}.cjs` });
 const bars = {

@@ -12,4 +12,6 @@ export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";
 export { openQcow2Store, Qcow2Store, type Qcow2StoreOptions, type QemuLocks } from "./files/qcow2-store.ts";
 export { reasonOf } from "./system/errors.ts";
 export type { FileIdentity } from "./system/file-status.ts";
+export { randomId } from "./system/random-id.ts";
+export { syncDirectory } from "./system/sync-directory.ts";
 export { requireWritableHost } from "./system/writable-host.ts";

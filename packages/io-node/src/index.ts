@@ -18,6 +18,7 @@ export {
   diskState,
   requireSameDisk,
 } from "./disk/disk-state.ts";
+export { isOfDisk, requireComparableTimes } from "./disk/same-disk.ts";
 export { FileSource, openFileSource } from "./files/file-source.ts";
 export { detectForeignImage } from "./disk/detect-foreign.ts";
 export { type LockHolder, type LockState, lockState } from "./system/lock-state.ts";

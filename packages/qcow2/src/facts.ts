@@ -1,5 +1,5 @@
 // What an image says beside its bitmaps, by name where there is one.
-import type { FeatureKind } from "@qdb/format/container";
+import { decodeUtf8, type FeatureKind } from "@qdb/format/container";
 import { FEATURE_KINDS, setBits } from "@qdb/format/internal";
 import { BITMAPS, type Extension, extensionsEnd, extensionsIn, featureNames } from "./extensions.ts";
 import type { Qcow2Index } from "./qcow2-index.ts";
@@ -47,4 +47,13 @@ export function* qcow2Extensions({ header, headerArea }: Qcow2Index): Generator<
 /** Returns the name of the type of a header extension; undefined if the qcow2 specification does not define the type. */
 export function qcow2ExtensionName(type: number): string | undefined {
   return EXTENSIONS.get(type);
+}
+
+/** Type of the header extension with the name of the external data file (qcow2: Header extensions). */
+const DATA_FILE_NAME = 0x44415441;
+
+/** Returns the name of the external data file in its header extension; undefined if there is none in UTF-8. */
+export function dataFileOf(index: Qcow2Index): string | undefined {
+  for (const { type, data } of qcow2Extensions(index)) if (type === DATA_FILE_NAME) return decodeUtf8(data);
+  return undefined;
 }

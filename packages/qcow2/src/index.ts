@@ -13,11 +13,19 @@ export { editQcow2, type Qcow2Disk, type Qcow2EditOptions } from "./write/edit-i
 export type { Qcow2CommitReport } from "./write/commit.ts";
 export { type DrawImageOptions, drawQcow2Bitmap, drawQcow2Bitmaps } from "./draw-image.ts";
 export { type AllBitsOptions, type CountedBitmaps, countQcow2Bitmaps } from "./visit-all.ts";
-export { type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";
+export { dataFileOf, type Qcow2Feature, qcow2ExtensionName, qcow2Extensions, qcow2Features } from "./facts.ts";
 export { type CheckImageOptions, checkQcow2 } from "./check-image.ts";
 export { type NewExtension, type NewImage, newImage } from "./create/new-image.ts";
 export { type DumpImageOptions, dumpQcow2 } from "./dump-image.ts";
-export { type CollectedBitmap, collectedBitmaps, sessionOf, shellSize, type WaitingBitmap } from "./shell/collect.ts";
+export {
+  type CollectedBitmap,
+  collectedBitmaps,
+  hasSession,
+  type ShellFile,
+  sessionOf,
+  shellSize,
+  type WaitingBitmap,
+} from "./shell/collect.ts";
 export { type NewShell, newShell } from "./shell/new-shell.ts";
 export type { SessionBitmap, ShellSession } from "./shell/session-extension.ts";
 export { compareDisks, type ReadableDisk } from "./guest/compare-disks.ts";

@@ -14,7 +14,7 @@ import {
 } from "../shell/command.ts";
 
 /** Formats that are images. What writes them is loaded for them only. */
-const IMAGE_FORMATS: readonly string[] = ["qcow2", "qcow2-bitmaps"];
+const IMAGE_FORMATS: readonly string[] = ["qcow2", "qcow2-bitmaps", "qcow2-shell"];
 
 /** `qdb export`: writes a bitmap in a format of another program. */
 export const command: CommandSpec = {
@@ -23,11 +23,13 @@ export const command: CommandSpec = {
   synopsis: [
     "--to raw-bits|extents -B NAME [--ignore-disk-change] [--ignore-header-damage] FILE [OUT]",
     "--to qcow2|qcow2-bitmaps [-B NAME]... [--ignore-disk-change] [--ignore-header-damage] FILE IMAGE",
+    "--to qcow2-shell --data-file DISK [--collected] FILE SHELL",
   ],
   description: [
     "Writes one bitmap to OUT, which must not exist, or to standard output. The formats of qcow2 write several bitmaps, those of -B or all of FILE, whose disk must be that of the image; ids and other records are not kept.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first, zero after the last one. extents: the JSON of qdb map, which is that of nbdinfo --map=qemu:dirty-bitmap:NAME --json.",
     "qcow2: adds the bitmaps to IMAGE, which no program may have open: see qdb bitmap --help. qcow2-bitmaps: makes IMAGE, a small image of the disk's length that holds nothing but bitmaps: what a running QEMU can merge from.",
+    "qcow2-shell: makes SHELL, a qcow2 image over the raw disk DISK in which QEMU collects for every enabled bitmap of DISK. Start the machine with SHELL in place of DISK, and take back what it collected with qdb import SHELL FILE. Until then the bitmaps are in use. DISK is not opened for writing, and stays raw; what writes to it by its own name is not collected: import refuses the shell if DISK is newer than it, but a QEMU that opens the shell once more hides such a write.",
     IMAGES,
     NO_DISK,
   ],
@@ -40,6 +42,11 @@ export const command: CommandSpec = {
       help: "format to write, see above",
     },
     { long: "bitmap", short: "B", value: "NAME", repeatable: true, help: "the bitmap; several for formats of qcow2" },
+    { long: "data-file", value: "DISK", help: "with qcow2-shell: the raw disk" },
+    {
+      long: "collected",
+      help: "with qcow2-shell: your word that all that wrote to DISK was collected, where no time of modification tells (devices, other file systems)",
+    },
     DISK_CHANGE,
     HEADER_DAMAGE,
     ...PROGRESS,
@@ -48,6 +55,7 @@ export const command: CommandSpec = {
     ["qdb export --to raw-bits -B daily vm.qdb daily.bits", "the bits as plain bytes"],
     ["qdb export --to extents -B daily vm.qdb | jq length", "extents for another program"],
     ["qdb export --to qcow2 -B daily vm.qdb vm.qcow2", "the bitmap is in the image too, for QEMU"],
+    ["qdb export --to qcow2-shell --data-file vm.img vm.qdb vm-shell.qcow2", "QEMU collects for vm.img in the shell"],
   ],
   run,
 };
@@ -58,8 +66,9 @@ async function run(call: Call): Promise<number> {
   if (IMAGE_FORMATS.includes(format)) {
     if (out === undefined) throw missing("IMAGE");
     requireFile(out);
-    const { exportBitmapImage, exportIntoImage } = await import("../export/export-image-file.ts");
-    await (format === "qcow2" ? exportIntoImage : exportBitmapImage)(path, out, call);
+    const { exportBitmapImage, exportIntoImage, exportShell } = await import("../export/export-image-file.ts");
+    if (format === "qcow2-shell") await exportShell(path, out, call);
+    else await (format === "qcow2" ? exportIntoImage : exportBitmapImage)(path, out, call);
     return 0;
   }
   await exportText(format, path, out ?? "-", call);

@@ -1,9 +1,14 @@
 import { QdbError } from "@qdb/format";
+import { hasSession, isQcow2 } from "@qdb/qcow2";
+import { firstBytes } from "../files/first-bytes.ts";
 import { newBitmapLine } from "../files/new-bitmaps.ts";
 import { type NameRule, storeBitmaps } from "../files/store-bitmaps.ts";
 import { detectFormat, IMPORTERS } from "../import/import-formats.ts";
 import { requestOf } from "../import/request.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
+
+/** Number of bytes in which header and extensions of a shell are looked for: more than those of a session of 500 bitmaps with long names take. */
+const SHELL_HEAD = 2 ** 20;
 
 /** `qdb import`: stores bitmaps and maps that other programs made. */
 export const command: CommandSpec = {
@@ -13,6 +18,7 @@ export const command: CommandSpec = {
   description: [
     "Reads bitmaps from SOURCE and stores them in FILE, all in one commit; FILE is made when it is missing. A bitmap of a name that is there already is refused, unless --merge or --replace says what to do. Nothing of SOURCE is changed.",
     "qcow2: the bitmaps of an image, without QEMU; all of them, or those of -B. Names, granularities and whether they are enabled stay. A bitmap that a program had in use, or did not keep, is inconsistent: it is listed, and its bits are refused, unless --inconsistent=mark-all makes it all dirty. A bitmap whose clusters are damaged, or belong to something else too, another bitmap for example, is refused (OVERLAP), and all dirty with --inconsistent=mark-all; that it was so cannot be seen any more once QEMU had the image open for writing. An image that keeps changing ends with SOURCE_CHANGED.",
+    "A shell that qdb export --to qcow2-shell made for FILE is taken whole, once, and only if all that wrote to its disk went through it as far as can be seen: what it collected is added to the bitmaps of its session, which can be used again, and SHELL is renamed. Anything else leaves them in use; qdb bitmap --mark-all is the way back. A program that opens the shell for writing renews its time of modification, and so hides a write past it.",
     "raw-bits: plain bytes, a bit for each granule, least significant bit first.",
     "extents: a JSON array as nbdinfo --map=qemu:dirty-bitmap:NAME --json, oVirt and qdb map print it. What no object describes as clean is dirty. Maps of what is allocated (qemu-img map, nbdinfo --map) need --dirty.",
     "--dirty=local: what an overlay holds itself, which is what changed since its backing file; zeros that the guest wrote too. The map is of qemu-img map or nbdinfo --map=qemu:allocation-depth. --dirty=data: what does not read as zeros, for a copy onto a target that holds nothing but zeros; over older data such a copy misses what was zeroed since. A warning says so if the map shows that the image itself holds zeros. --dirty=nodata: QEMU's inverted map of an x-dirty-bitmap.",
@@ -53,6 +59,10 @@ export const command: CommandSpec = {
       choices: ["data", "local", "nodata"],
       help: "what is dirty in extents that tell what is allocated; see above",
     },
+    {
+      long: "collected",
+      help: "for a shell: your word that all that wrote to its disk was collected, where no time of modification tells (devices, other file systems)",
+    },
     ...PROGRESS,
   ],
   examples: [
@@ -68,6 +78,7 @@ export const command: CommandSpec = {
     ],
     ["qdb import --from raw-bits -g 64K --size 16G -B daily bits.raw vm.qdb", "bits as plain bytes"],
     ["qdb import --merge -B daily vm.qcow2 vm.qdb", "what QEMU collected is added to the bitmap daily"],
+    ["qdb import vm-shell.qcow2 vm.qdb", "the machine has stopped: take what QEMU collected in the shell"],
   ],
   run,
 };
@@ -75,6 +86,16 @@ export const command: CommandSpec = {
 async function run(call: Call): Promise<number> {
   const [source = "", file = ""] = call.operands;
   const rule = nameRule(call);
+  if (isShell(source, call)) {
+    const { collectShell } = await import("../import/collect-shell-file.ts");
+    await collectShell(source, file, call);
+    return 0;
+  }
+  if (call.has("collected"))
+    throw new QdbError(
+      "USAGE",
+      "--collected is for a shell that qdb export --to qcow2-shell made; try: qdb import --help",
+    );
   const request = requestOf(call, source);
   const stored = await storeBitmaps(file, call, rule, async () => {
     const format = call.value("from") ?? detectFormat(source);
@@ -84,6 +105,14 @@ async function run(call: Call): Promise<number> {
   });
   for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
   return 0;
+}
+
+/** Whether SOURCE is a shell. */
+function isShell(source: string, call: Call): boolean {
+  const format = call.value("from");
+  if (source === "-" || (format !== undefined && format !== "qcow2")) return false;
+  const head = firstBytes(source, SHELL_HEAD);
+  return isQcow2(head) && hasSession(head);
 }
 
 function nameRule(call: Call): NameRule {

@@ -1,6 +1,5 @@
 // `qdb export` into qcow2 images. It is built into a file of its own, which is loaded for these formats only.
 import type { QdbEdit } from "@qdb/format";
-import type { SyncStore } from "@qdb/format/container";
 import { openQcow2Store, PreparedFile } from "@qdb/io-node/container";
 import { editQcow2, newImage } from "@qdb/qcow2";
 import { warnOfOpenImage } from "../files/image-warnings.ts";
@@ -8,6 +7,7 @@ import { requireNewOutput } from "../files/new-output.ts";
 import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import { ofOtherFiles } from "../shell/errors.ts";
+import { withoutClose, writeWhole } from "./new-image-file.ts";
 import { type ExportedBitmap, readBitmapsForImage } from "./read-bitmaps.ts";
 
 /** Bytes per cluster of an image that holds nothing but bitmaps, as QEMU has it by default. */
@@ -18,7 +18,7 @@ const CLUSTER_SIZE = 65536;
  * @throws {QdbError} ALREADY_EXISTS for a bitmap that the image has; SIZE_MISMATCH; as reading the bitmaps, `openQcow2Store` and `editQcow2`
  */
 export async function exportIntoImage(path: string, image: string, call: Call): Promise<void> {
-  const bitmaps = await readBitmapsForImage(path, call);
+  const { bitmaps } = await readBitmapsForImage(path, call);
   await ofOtherFiles(() =>
     about(image, async () => {
       const store = openQcow2Store(image);
@@ -34,8 +34,7 @@ export async function exportIntoImage(path: string, image: string, call: Call): 
  */
 export async function exportBitmapImage(path: string, out: string, call: Call): Promise<void> {
   requireNewOutput(out);
-  const bitmaps = await readBitmapsForImage(path, call);
-  const size = bitmaps[0]?.bits.size ?? 0n;
+  const { size, bitmaps } = await readBitmapsForImage(path, call);
   await ofOtherFiles(async () => {
     const image = newImage({ size, clusterSize: CLUSTER_SIZE });
     const file = new PreparedFile(out);
@@ -49,26 +48,9 @@ export async function exportBitmapImage(path: string, out: string, call: Call): 
   });
 }
 
-/** Writes a file image to an empty store. */
-export function writeWhole(store: SyncStore, image: ReturnType<typeof newImage>): void {
-  store.truncateSync(image.length);
-  for (const { offset, bytes } of image.chunks()) store.writeSync(offset, bytes);
-}
-
-/** The same store, which stays open when its edit ends. */
-export function withoutClose(store: SyncStore): SyncStore {
-  return {
-    get size() {
-      return store.size;
-    },
-    readSync: (offset, length) => store.readSync(offset, length),
-    writeSync: (offset, bytes) => store.writeSync(offset, bytes),
-    flushSync: () => store.flushSync(),
-    truncateSync: (length) => store.truncateSync(length),
-  };
-}
+export { exportShell } from "./export-shell.ts";
 
 /** Queues the addition of bitmaps. */
-export function addAll(edit: QdbEdit, bitmaps: readonly ExportedBitmap[]): void {
+function addAll(edit: QdbEdit, bitmaps: readonly ExportedBitmap[]): void {
   for (const { name, enabled, bits } of bitmaps) edit.add({ name, enabled, bits });
 }

@@ -18,29 +18,33 @@ export interface ExportedBitmap {
  * @throws {QdbError} NOT_FOUND; SIZE_MISMATCH if they are of disks of several lengths; the code of the first problem of a bitmap; WRONG_DISK;
  * as opening and reading the file
  */
-export async function readBitmapsForImage(path: string, call: Call): Promise<readonly ExportedBitmap[]> {
+export async function readBitmapsForImage(
+  path: string,
+  call: Call,
+): Promise<{ readonly size: bigint; readonly bitmaps: readonly ExportedBitmap[] }> {
   const file = await openFile(path, call, { ...mirrorOptions(call), ...diskOptions(call) });
   return closing(file, () =>
     about(path, async () => {
       const names = call.values("bitmap");
       const chosen = names.length > 0 ? names.map((name) => file.bitmap(name)) : [...file.bitmaps];
-      if (chosen.length === 0) throw new QdbError("NOT_FOUND", "the file has no bitmap");
       const [first] = chosen;
-      const other = chosen.find(({ size }) => size !== first?.size);
-      if (first !== undefined && other !== undefined) {
+      if (first === undefined) throw new QdbError("NOT_FOUND", "the file has no bitmap");
+      const other = chosen.find(({ size }) => size !== first.size);
+      if (other !== undefined) {
         const message = `${quote(first.label)} is of a disk of ${first.size} bytes, ${quote(other.label)} of one of ${other.size}; one image has one disk: name bitmaps with -B`;
         throw new QdbError("SIZE_MISMATCH", message, { bitmap: other.label });
       }
+      const size = shellSize(first.size);
       const read: ExportedBitmap[] = [];
       for (const bitmap of chosen) {
         const bits = await readBitmap(bitmap, { signal: call.signal });
         read.push({
           name: bitmap.label,
           enabled: bitmap.enabled,
-          bits: bits.resize(shellSize(bits.size), { newArea: "clean" }),
+          bits: bits.resize(size, { newArea: "clean" }),
         });
       }
-      return read;
+      return { size, bitmaps: read };
     }),
   );
 }

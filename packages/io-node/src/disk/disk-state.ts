@@ -138,7 +138,7 @@ function recordedStamp(records: DiskOfBitmap["records"]): DiskStamp | "broken" |
  * Returns the text of the record *disk* if it is an absolute path. A relative path cannot be looked up, since the directory that it is
  * relative to is not recorded.
  */
-function recordedPath(records: DiskOfBitmap["records"]): string | undefined {
+export function recordedPath(records: DiskOfBitmap["records"]): string | undefined {
   const item = records?.find(({ type }) => type === RECORD.disk);
   if (item === undefined) return undefined;
   const record = decodeRecord(item);

@@ -1,8 +1,9 @@
 // Which bits of a shell are those that a QDB file waits for.
-import { QdbError, quote } from "@qdb/format";
-import { equalBytes } from "@qdb/format/internal";
+import { isQdbError, QdbError, quote } from "@qdb/format";
 import type { Qcow2Bitmap } from "../bitmap.ts";
+import { extensionsEnd, extensionsIn } from "../extensions.ts";
 import { qcow2Extensions } from "../facts.ts";
+import { decodeHeader } from "../header.ts";
 import type { Qcow2Index } from "../qcow2-index.ts";
 import { decodeSession, SESSION_EXTENSION, type SessionBitmap, type ShellSession } from "./session-extension.ts";
 
@@ -12,19 +13,29 @@ const SECTOR = 512n;
 /** A bitmap of the QDB file, as far as a session concerns it. */
 export interface WaitingBitmap {
   readonly name: string;
-  /** Id in its chain of backups, 16 bytes; undefined if it has none. */
-  readonly id: Uint8Array | undefined;
+  /** Id in its chain of backups, a UUID; undefined if it has none. */
+  readonly id: string | undefined;
   /** Length of its disk in bytes. */
   readonly size: bigint;
   /** Whether the flag in_use is set. */
   readonly inUse: boolean;
-  /** Id of its session, 16 bytes; undefined if it has none. */
-  readonly session: Uint8Array | undefined;
+  /** Its session: the UUID, and the inode of the shell; undefined if it has none. */
+  readonly session: { readonly id: string; readonly file: bigint } | undefined;
+}
+
+/** The shell that is to be taken. */
+export interface ShellFile {
+  readonly index: Qcow2Index;
+  readonly session: ShellSession;
+  /** Inode of the file. */
+  readonly inode: bigint;
 }
 
 /** A bitmap of the QDB file, and the bitmap of the shell that collected for it. */
 export interface CollectedBitmap {
   readonly name: string;
+  /** Length of its disk in bytes, according to the QDB file. */
+  readonly size: bigint;
   readonly from: Qcow2Bitmap;
 }
 
@@ -44,6 +55,18 @@ export function sessionOf(index: Qcow2Index): ShellSession | undefined {
   return decodeSession(extension.data, extension.fileOffset);
 }
 
+/** Whether an image has a session extension, by its first bytes: then it is a shell. An image whose header is damaged has none. */
+export function hasSession(head: Uint8Array): boolean {
+  try {
+    const header = decodeHeader(head);
+    const end = Math.min(extensionsEnd(header), head.length);
+    return [...extensionsIn(head, header.headerLength, end)].some(({ type }) => type === SESSION_EXTENSION);
+  } catch (error) {
+    if (isQdbError(error)) return false;
+    throw error;
+  }
+}
+
 /**
  * Returns the bitmaps of a QDB file for which a shell has collected, all of its session. A bitmap that was removed from the file since is left
  * out. One doubt about one of them refuses all.
@@ -51,23 +74,23 @@ export function sessionOf(index: Qcow2Index): ShellSession | undefined {
  * a bitmap that is not in the shell any more; SIZE_MISMATCH; the code of the first problem of a bitmap of the shell
  */
 export function collectedBitmaps(
-  index: Qcow2Index,
-  session: ShellSession,
-  file: { readonly fileId: Uint8Array; readonly bitmaps: readonly WaitingBitmap[] },
+  shell: ShellFile,
+  file: { readonly fileId: string; readonly bitmaps: readonly WaitingBitmap[] },
 ): readonly CollectedBitmap[] {
-  if (!equalBytes(session.fileId, file.fileId)) throw refused("it was made for another QDB file");
-  const waiting = file.bitmaps.filter(
-    (bitmap) => bitmap.session !== undefined && equalBytes(bitmap.session, session.session),
-  );
+  const { session, inode } = shell;
+  if (session.fileId !== file.fileId) throw refused("it was made for another QDB file");
+  const waiting = file.bitmaps.filter((bitmap) => bitmap.session?.id === session.id);
   if (waiting.length === 0)
-    throw refused("no bitmap of the QDB file is in its session: it was collected before, or given up");
-  return waiting.map((bitmap) => ({ name: bitmap.name, from: bitmapOf(index, session, bitmap) }));
+    throw refused("no bitmap of the QDB file is in its session: it was taken before, or given up");
+  if (waiting.some((bitmap) => bitmap.session?.file !== inode))
+    throw refused("it is a copy: the session is that of another file, with another inode");
+  return waiting.map((bitmap) => ({ name: bitmap.name, size: bitmap.size, from: bitmapOf(shell, bitmap) }));
 }
 
-function bitmapOf(index: Qcow2Index, { bitmaps }: ShellSession, bitmap: WaitingBitmap): Qcow2Bitmap {
+function bitmapOf({ index, session }: ShellFile, bitmap: WaitingBitmap): Qcow2Bitmap {
   const { name, size, inUse } = bitmap;
   if (!inUse) throw refused(`the bitmap ${quote(name)} is not in use any more`);
-  const listed = bitmaps.find((other) => isSame(other, bitmap));
+  const listed = session.bitmaps.find((other) => isSame(other, bitmap));
   if (listed === undefined) throw refused(`its session does not list the bitmap ${quote(name)}`);
   const from = index.bitmaps.find((other) => other.name === listed.name);
   if (from === undefined)
@@ -81,10 +104,9 @@ function bitmapOf(index: Qcow2Index, { bitmaps }: ShellSession, bitmap: WaitingB
   throw new QdbError("SIZE_MISMATCH", message, { bitmap: name });
 }
 
-/** Whether a bitmap of the file is one of the session: by its id or, if it has none, by its name. */
+/** Whether a bitmap of the file is one of the session: a bitmap in a session keeps its name and its id. */
 function isSame(listed: SessionBitmap, { id, name }: WaitingBitmap): boolean {
-  if (id === undefined || listed.id === undefined) return id === listed.id && listed.name === name;
-  return equalBytes(listed.id, id);
+  return listed.name === name && listed.id === id;
 }
 
 function refused(why: string): QdbError {

@@ -1,7 +1,7 @@
 // The header extension of a shell: the session of a QDB file for which QEMU collects in it. QEMU keeps extensions that it does not know.
 import { QdbError, type Where } from "@qdb/format";
-import { align8, bytes, decodeUtf8, struct, toHex, u16, u32 } from "@qdb/format/container";
-import { encodeUtf8, equalBytes } from "@qdb/format/internal";
+import { align8, bytes, decodeUtf8, fromUuid, struct, toHex, toUuid, u16, u32 } from "@qdb/format/container";
+import { encodeUtf8 } from "@qdb/format/internal";
 import type { NewExtension } from "../create/new-image.ts";
 
 /** Type of the extension: "QDBS". */
@@ -35,29 +35,33 @@ export const SESSION_BITMAP = struct("session bitmap", 24, {
 export interface SessionBitmap {
   /** Name, the same in the shell and, unless it was renamed there, in the QDB file. */
   readonly name: string;
-  /** Id in its chain of backups, 16 bytes; undefined if it has none. */
-  readonly id: Uint8Array | undefined;
+  /** Id in its chain of backups, a UUID; undefined if it has none. */
+  readonly id: string | undefined;
 }
 
-/** The session of a QDB file for which a shell collects. Ids have 16 bytes. */
+/** The session of a QDB file for which a shell collects. Ids are UUIDs. */
 export interface ShellSession {
-  readonly fileId: Uint8Array;
-  readonly session: Uint8Array;
+  /** Id of the QDB file. */
+  readonly fileId: string;
+  /** Id of the session, that of the records *session*. */
+  readonly id: string;
   readonly bitmaps: readonly SessionBitmap[];
 }
 
-const NO_ID = new Uint8Array(16);
+/** What stands for no id. */
+const NO_ID = "00000000-0000-0000-0000-000000000000";
 
 /** Encodes a session as a header extension. */
-export function encodeSession({ fileId, session, bitmaps }: ShellSession): NewExtension {
+export function encodeSession({ fileId, id: session, bitmaps }: ShellSession): NewExtension {
   const names = bitmaps.map(({ name }) => encodeUtf8(name));
   const length = names.reduce((sum, name) => sum + align8(SESSION_BITMAP.size + name.length), SESSION_HEAD.size);
   const data = new Uint8Array(length);
-  SESSION_HEAD.encode({ fileId, session, count: bitmaps.length, reserved: 0 }, data);
+  const head = { fileId: fromUuid(fileId), session: fromUuid(session), count: bitmaps.length, reserved: 0 };
+  SESSION_HEAD.encode(head, data);
   let at = SESSION_HEAD.size;
   for (const [index, name] of names.entries()) {
     const id = bitmaps[index]?.id ?? NO_ID;
-    SESSION_BITMAP.encode({ id, nameSize: name.length, reserved: 0, reserved2: 0 }, data, at);
+    SESSION_BITMAP.encode({ id: fromUuid(id), nameSize: name.length, reserved: 0, reserved2: 0 }, data, at);
     data.set(name, at + SESSION_BITMAP.size);
     at += align8(SESSION_BITMAP.size + name.length);
   }
@@ -82,8 +86,9 @@ export function decodeSession(data: Uint8Array, offset: number): ShellSession {
     const nameBytes = data.subarray(at + SESSION_BITMAP.size, at + SESSION_BITMAP.size + nameSize);
     const name = decodeUtf8(nameBytes);
     if (name === undefined) throw bad(`the name ${toHex(nameBytes)} of bitmap ${index} is not UTF-8`);
-    bitmaps.push({ name, id: equalBytes(id, NO_ID) ? undefined : id });
+    const uuid = toUuid(id);
+    bitmaps.push({ name, id: uuid === NO_ID ? undefined : uuid });
     at = end;
   }
-  return { fileId, session, bitmaps };
+  return { fileId: toUuid(fileId), id: toUuid(session), bitmaps };
 }
