@@ -24,6 +24,7 @@ const runs = {
     "packages/qcow2/test/write-model.test.ts",
     "packages/qcow2/test/write-crash.test.ts",
     "packages/qcow2/test/write-hostile.test.ts",
+    "packages/cli/test/shell.test.ts",
   ],
   faults: [
     "packages/cli/test/faults.test.ts",

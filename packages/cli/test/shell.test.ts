@@ -88,8 +88,8 @@ function write(offset: number, length: number, pattern: number): void {
 }
 
 /** The dirty granules of a bitmap. */
-function dirtyGranules(name: string, granularity: number): number[] {
-  const extents = JSON.parse(qdb("map", "--output=json", file, name)) as {
+function dirtyGranules(name: string, granularity: number, ...options: readonly string[]): number[] {
+  const extents = JSON.parse(qdb("map", "--output=json", ...options, file, name)) as {
     offset: number;
     length: number;
     type: number;
@@ -176,7 +176,8 @@ describe("refused, and the bitmaps stay in use", () => {
     stays("INCONSISTENT");
     qdb("bitmap", "--mark-all", file, "daily");
     expect(infoOf()[0]?.flags).toEqual(["enabled"]);
-    expect(dirtyGranules("daily", 65536)).toHaveLength(16);
+    // The stamp is still that of the disk before QEMU wrote to it.
+    expect(dirtyGranules("daily", 65536, "--ignore-disk-change")).toHaveLength(16);
   });
 
   test("a disk that was written to after the stop", async () => {
