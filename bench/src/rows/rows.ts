@@ -3,6 +3,7 @@ import { COMPARE } from "./compare.ts";
 import { COSTS } from "./costs.ts";
 import { DAMAGE } from "./damage.ts";
 import { GROWTH } from "./growth.ts";
+import { IMAGES } from "./images.ts";
 import { IMPORT } from "./import.ts";
 import { CHECKSUM, KERNELS } from "./kernels.ts";
 import { LIBRARIES, RANDOM_ACCESS } from "./libraries.ts";
@@ -16,7 +17,7 @@ import { START } from "./start.ts";
 /** All rows, in the order in which they are measured. */
 const ROWS: readonly Row[] = [
   ...[COSTS, LIMITS, KERNELS, CHECKSUM, LIBRARIES, RANDOM_ACCESS, SAVE_LOAD, GROWTH],
-  ...[DAMAGE, START, COMMANDS, LISTING, IMPORT, COMPARE, MEMORY],
+  ...[DAMAGE, START, COMMANDS, LISTING, IMPORT, IMAGES, COMPARE, MEMORY],
 ];
 
 /** Rows that measure no time. */

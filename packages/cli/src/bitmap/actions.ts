@@ -70,6 +70,22 @@ export const ACTIONS: readonly ActionSpec[] = [
   },
   plain("mark-all", "make all of it dirty: the one way back for an inconsistent bitmap", (bitmap) => bitmap.markAll()),
   {
+    option: {
+      long: "salvage",
+      help: "of a qcow2 image, where a crash left BITMAP in use: dirty is what it had stored, and what differs from the backup of --base; both disks are read in full",
+    },
+    parse(_, { value: optionOf }) {
+      const base = optionOf("base");
+      if (base === undefined) throw new QdbError("USAGE", "--salvage needs --base IMAGE, the last backup, restored");
+      return async ({ edit, name, differenceFrom }) => {
+        if (differenceFrom === undefined)
+          throw new QdbError("NOT_SUPPORTED", "--salvage is for qcow2 images, which have the disk; use --mark-all");
+        const { granularity } = await edit.bitmap(name).facts();
+        edit.bitmap(name).recover(await differenceFrom(base, granularity));
+      };
+    },
+  },
+  {
     option: { long: "rename", value: "NEW", repeatable: true, help: "call it NEW; the actions that follow are on NEW" },
     parse(value) {
       const name = requireName(value);

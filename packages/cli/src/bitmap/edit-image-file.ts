@@ -1,5 +1,6 @@
 // `qdb bitmap` on a qcow2 image. It is built into a file of its own, which is loaded for an image only.
-import { QdbError } from "@qdb/format";
+import { type Bitmap, QdbError } from "@qdb/format";
+import type { LongCallOptions } from "@qdb/format/container";
 import { openQcow2Store } from "@qdb/io-node/container";
 import { editQcow2, type Qcow2CommitReport } from "@qdb/qcow2";
 import { warnOfImageCommit, warnOfOpenImage } from "../files/image-warnings.ts";
@@ -7,6 +8,7 @@ import { about } from "../files/open-qdb.ts";
 import type { Call } from "../shell/command.ts";
 import { ofOtherFiles } from "../shell/errors.ts";
 import { actionsOf, applyActions } from "./run-actions.ts";
+import { differenceOf } from "./salvage.ts";
 
 /**
  * Does the actions of a call on a bitmap of a qcow2 image, in one commit. Warns if nothing keeps QEMU out, of bitmaps that became all dirty,
@@ -23,7 +25,9 @@ export async function changeImage(path: string, name: string, call: Call): Promi
     return editQcow2(
       store,
       async (edit, { size }) => {
-        await applyActions(actions, { edit, name, diskSize: size }, call);
+        const differenceFrom = (base: string, granularity: number): Promise<Bitmap> =>
+          ofOtherFiles(() => comparing(call, (options) => differenceOf(base, path, store, granularity, options)));
+        await applyActions(actions, { edit, name, diskSize: size, differenceFrom }, call);
         await edit.apply();
         await ofOtherFiles(() => {
           if (call.signal.aborted) throw new QdbError("ABORTED", "the command was interrupted; nothing was changed");
@@ -32,4 +36,14 @@ export async function changeImage(path: string, name: string, call: Call): Promi
       { onCommit },
     );
   });
+}
+
+/** Runs a comparison, and shows its progress. */
+async function comparing<T>(call: Call, work: (options: LongCallOptions) => Promise<T>): Promise<T> {
+  const progress = call.progress("comparing");
+  try {
+    return await work({ signal: call.signal, onProgress: progress.onProgress });
+  } finally {
+    progress.end();
+  }
 }

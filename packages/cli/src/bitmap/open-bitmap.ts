@@ -1,4 +1,4 @@
-import { isQdbError, type QdbEdit, QdbError, quote } from "@qdb/format";
+import { type Bitmap, isQdbError, type QdbEdit, QdbError, quote } from "@qdb/format";
 import { ofOtherFiles } from "../shell/errors.ts";
 import type { SourceFile } from "./source-file.ts";
 
@@ -9,6 +9,11 @@ export interface OpenBitmap {
   readonly sources: SourceFile | undefined;
   /** Length in bytes of the disk of a qcow2 image; undefined for a QDB file. */
   readonly diskSize: bigint | undefined;
+  /**
+   * Compares the disk of a qcow2 image with the image of a backup, both read in full, and returns what differs; undefined for a QDB file, which has no
+   * disk.
+   */
+  readonly differenceFrom: ((base: string, granularity: number) => Promise<Bitmap>) | undefined;
   /** The current name of the bitmap; --rename changes it. */
   name: string;
 }

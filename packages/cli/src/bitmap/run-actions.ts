@@ -13,13 +13,14 @@ const GOES_WITH: readonly (readonly [option: string, actions: readonly string[]]
   ["size", ["add"]],
   ["disk", ["add"]],
   ["new-area", ["resize"]],
+  ["base", ["salvage"]],
   ["source-file", ["merge", "intersect", "subtract", "xor"]],
 ];
 
 /** Does actions on a bitmap, in order, and stops at the first one that fails. Nothing is committed here. @throws {QdbError} the error of that action; as opening the file of the sources */
 export async function applyActions(
   actions: readonly Action[],
-  target: Pick<OpenBitmap, "edit" | "name" | "diskSize">,
+  target: Pick<OpenBitmap, "edit" | "name" | "diskSize" | "differenceFrom">,
   call: Call,
 ): Promise<void> {
   const path = call.value("source-file");

@@ -2,7 +2,7 @@ import { ACTIONS } from "../bitmap/actions.ts";
 import { actionsOf, applyActions } from "../bitmap/run-actions.ts";
 import { byMagic } from "../files/bitmap-file.ts";
 import { diskOptions, editFile, mirrorOptions, requireFile } from "../files/open-qdb.ts";
-import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE } from "../shell/command.ts";
+import { type Call, type CommandSpec, DISK_CHANGE, HEADER_DAMAGE, PROGRESS } from "../shell/command.ts";
 
 /** `qdb bitmap`: changes one bitmap in one commit. */
 export const command: CommandSpec = {
@@ -32,9 +32,11 @@ export const command: CommandSpec = {
       choices: ["dirty", "clean"],
       help: "with --resize; clean is your word that no byte there changed since the bitmap began",
     },
+    { long: "base", value: "IMAGE", help: "with --salvage: the last backup, restored; raw or qcow2" },
     { long: "source-file", short: "b", value: "FILE", help: "the file that every SRC is in" },
     DISK_CHANGE,
     HEADER_DAMAGE,
+    ...PROGRESS,
   ],
   examples: [
     ["qdb bitmap --add -g 64K --disk vm.img vm.qdb daily", "a new bitmap for a disk"],
@@ -42,6 +44,7 @@ export const command: CommandSpec = {
     ["qdb bitmap --freeze daily-2 vm.qdb daily", "keep daily for a backup; daily-2 collects from now on"],
     ["qdb bitmap --release=done vm.qdb daily", "the backup is complete"],
     ["qdb bitmap --mark-all vm.qcow2 daily", "after a crash of QEMU: it can be used again, and all of it is dirty"],
+    ["qdb bitmap --salvage --base restored.raw vm.qcow2 daily", "the same, but only what changed since is dirty"],
   ],
   run,
 };
@@ -53,7 +56,12 @@ async function run(call: Call): Promise<number> {
   const options = { ...mirrorOptions(call), ...diskOptions(call) };
   await byMagic(path, {
     qdb: () =>
-      editFile(path, call, (edit) => applyActions(actions, { edit, name, diskSize: undefined }, call), options),
+      editFile(
+        path,
+        call,
+        (edit) => applyActions(actions, { edit, name, diskSize: undefined, differenceFrom: undefined }, call),
+        options,
+      ),
     async qcow2() {
       // It has all that it needs in a file of its own, and parses the actions anew.
       const { changeImage } = await import("../bitmap/edit-image-file.ts");
