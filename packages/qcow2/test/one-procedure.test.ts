@@ -23,9 +23,4 @@ test("each container calls it once for its commits, and decides nothing about cl
     expect(occurrences("qcow2", part), part).toEqual([]);
   const callers = occurrences("format", "storeBits(").filter(([file]) => file !== "bits/store-bits.ts");
   expect(callers.map(([file]) => file).sort()).toEqual(["commit/allocate-writes.ts", "commit/write-image.ts"]);
-  expect(
-    occurrences("format", "storedAs(")
-      .map(([file]) => file)
-      .sort(),
-  ).toEqual(["bits/cluster-bits.ts", "bits/store-bits.ts"]);
 });
