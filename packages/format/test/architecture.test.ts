@@ -76,6 +76,16 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     files: ["system", "blob", "http", "opfs"],
     ".": ["blob", "http", "opfs", "files"],
   },
+  qcow2: {
+    image: [],
+    bitmaps: ["image"],
+    files: ["image", "bitmaps"],
+    guest: ["image", "bitmaps"],
+    create: ["image"],
+    write: ["image", "bitmaps", "files"],
+    shell: ["image", "bitmaps", "files", "create"],
+    ".": ["image", "bitmaps", "files", "guest", "create", "write", "shell"],
+  },
   cli: {
     shell: [],
     info: ["shell", "files"],

@@ -4,7 +4,7 @@ import { isQdbError } from "@qdb/format";
 import type { FileChunk } from "@qdb/format/container";
 import { QCOW2_HEADER } from "@qdb/qcow2";
 import { describe, expect, test } from "vitest";
-import { findBitmapsExtension } from "../src/extensions.ts";
+import { findBitmapsExtension } from "../src/image/extensions.ts";
 import { HeaderArea } from "../src/write/header-area.ts";
 
 /** Length of the area: 2 KiB, four sectors. */

@@ -1,10 +1,10 @@
 import { QdbError } from "@qdb/format";
 import { align8, type FileChunk, type FileImage, TLV_HEAD } from "@qdb/format/container";
 import { encodeUtf8, isClusterBits, viewOf } from "@qdb/format/internal";
-import { AUTOCLEAR_RAW_DATA, INCOMPATIBLE, QCOW2_HEADER } from "../header.ts";
-import { MAX_L1_SIZE } from "../limits.ts";
-import { QCOW2_MAGIC } from "../magic.ts";
-import { REFCOUNT_TABLE_ENTRY_SIZE, setRefcount } from "../refcount-table.ts";
+import { AUTOCLEAR_RAW_DATA, INCOMPATIBLE, QCOW2_HEADER } from "../image/header.ts";
+import { MAX_L1_SIZE } from "../image/limits.ts";
+import { QCOW2_MAGIC } from "../image/magic.ts";
+import { REFCOUNT_TABLE_ENTRY_SIZE, setRefcount } from "../image/refcount-table.ts";
 
 /** A header extension: type and data. */
 export interface NewExtension {

@@ -1,10 +1,10 @@
 import { type AnySource, QdbError } from "@qdb/format";
 import { decodeUtf8, type RunOptions, readRange, run } from "@qdb/format/container";
-import { extensionsEnd, extensionsIn } from "../extensions.ts";
-import { INCOMPATIBLE, type Qcow2Header } from "../header.ts";
-import { MAX_L1_SIZE } from "../limits.ts";
-import { OffsetTable } from "../offset-table.ts";
-import { readQcow2Parts } from "../qcow2-index.ts";
+import { readQcow2Parts } from "../bitmaps/qcow2-index.ts";
+import { extensionsEnd, extensionsIn } from "../image/extensions.ts";
+import { INCOMPATIBLE, type Qcow2Header } from "../image/header.ts";
+import { MAX_L1_SIZE } from "../image/limits.ts";
+import { OffsetTable } from "../image/offset-table.ts";
 
 /** Type of the header extension with the name of the external data file (qcow2: Header extensions). */
 const DATA_FILE_NAME = 0x44415441;

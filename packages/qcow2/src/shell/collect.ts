@@ -1,10 +1,10 @@
 // Which bits of a shell are those that a QDB file waits for.
 import { isQdbError, QdbError, quote } from "@qdb/format";
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import { extensionsEnd, extensionsIn } from "../extensions.ts";
-import { qcow2Extensions } from "../facts.ts";
-import { decodeHeader } from "../header.ts";
-import type { Qcow2Index } from "../qcow2-index.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
+import { qcow2Extensions } from "../files/facts.ts";
+import { extensionsEnd, extensionsIn } from "../image/extensions.ts";
+import { decodeHeader } from "../image/header.ts";
 import { decodeSession, SESSION_EXTENSION, type SessionBitmap, type ShellSession } from "./session-extension.ts";
 
 /** Bytes of a sector: the length of the disk of an image is a multiple of it. */

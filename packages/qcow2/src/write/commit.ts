@@ -17,10 +17,10 @@ import {
   write,
 } from "@qdb/format/container";
 import { equalBytes, itemAt } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import { hasSameBytes, sourceChanged } from "../confirm-unchanged.ts";
-import { OffsetTable } from "../offset-table.ts";
-import { refcountTableRange } from "../refcount-table.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import { hasSameBytes, sourceChanged } from "../files/confirm-unchanged.ts";
+import { OffsetTable } from "../image/offset-table.ts";
+import { refcountTableRange } from "../image/refcount-table.ts";
 import { ClusterSpace } from "./cluster-space.ts";
 import { type DirectoryBitmap, encodeDirectory } from "./directory.ts";
 import type { EditableImage } from "./editable-image.ts";
@@ -183,12 +183,16 @@ function* writeAndFlush(chunks: readonly FileChunk[]): ChangePlan<void> {
   yield* flush();
 }
 
-/** Runs steps that change the image. `state` says in an error what the image has then. @throws {QdbError} POISONED */
+/**
+ * Runs steps that change the image. `state` says in an error what the image has then.
+ * @throws {QdbError} POISONED; LOCKED and SOURCE_CHANGED as the store throws them before it has written anything
+ */
 function* guarded<T>(state: string, steps: () => ChangePlan<T>): ChangePlan<T> {
   try {
     return yield* steps();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
+    if (state === UNCHANGED && isQdbError(error, "LOCKED", "SOURCE_CHANGED")) throw error;
     const where = isQdbError(error) ? error.where : {};
     throw new QdbError("POISONED", `${error.message}; ${state}`, where, { cause: error });
   }

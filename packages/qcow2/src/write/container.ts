@@ -2,7 +2,7 @@
 import type { BitmapShape, Problem } from "@qdb/format";
 import { type ClusterMap, type Container, type ContainerBitmap, type EntryContents, FLAG } from "@qdb/format/container";
 import { equalBytes } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "../bitmap.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
 import type { EditableImage } from "./editable-image.ts";
 
 /** What qcow2 cannot hold, and what to do instead. */

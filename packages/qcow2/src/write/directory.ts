@@ -1,9 +1,9 @@
 import { QdbError } from "@qdb/format";
 import { align8, type EntryContents, FLAG } from "@qdb/format/container";
 import { MAX_BITMAPS } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING } from "../directory-entry.ts";
-import { MAX_DIRECTORY_SIZE } from "../limits.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING } from "../bitmaps/directory-entry.ts";
+import { MAX_DIRECTORY_SIZE } from "../image/limits.ts";
 
 /** Where the table of a bitmap is, and the granularity of its bits. */
 export interface StoredTable {

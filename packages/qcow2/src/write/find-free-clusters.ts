@@ -1,8 +1,8 @@
 // Finds clusters that a commit may write: their refcount is 0. Whether nothing refers to them is checked with the owners.
 import type { Plan } from "@qdb/format/container";
 import { lowerBound, NumberList, numberAt, viewOf } from "@qdb/format/internal";
-import { getRefcount, type RefcountGeometry } from "../refcount-table.ts";
-import type { StructureReader } from "../structure-reader.ts";
+import { getRefcount, type RefcountGeometry } from "../image/refcount-table.ts";
+import type { StructureReader } from "../image/structure-reader.ts";
 
 /** The refcounts of an image. */
 export interface RefcountBlocks {

@@ -2,8 +2,8 @@
 import { QdbError } from "@qdb/format";
 import { align8, type FileChunk, TLV_HEAD } from "@qdb/format/container";
 import { equalBytes } from "@qdb/format/internal";
-import { BITMAPS, BITMAPS_EXTENSION, extensionsIn } from "../extensions.ts";
-import { AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, QCOW2_HEADER, type Qcow2Header } from "../header.ts";
+import { BITMAPS, BITMAPS_EXTENSION, extensionsIn } from "../image/extensions.ts";
+import { AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, QCOW2_HEADER, type Qcow2Header } from "../image/header.ts";
 
 /** Bytes that reach the disk whole or not at all. */
 const SECTOR = 512;

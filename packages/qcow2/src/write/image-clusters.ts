@@ -1,10 +1,10 @@
 import type { ByteRange } from "@qdb/format";
 import { byteAt, lowerBound } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import type { BitmapTables } from "../bitmap-tables.ts";
-import type { Owners } from "../judgement.ts";
-import { OffsetTable } from "../offset-table.ts";
-import { FINDING, type FindingKind } from "../watched-clusters.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import type { BitmapTables } from "../bitmaps/bitmap-tables.ts";
+import type { Owners } from "../bitmaps/judgement.ts";
+import { OffsetTable } from "../image/offset-table.ts";
+import { FINDING, type FindingKind } from "../image/watched-clusters.ts";
 
 /** Yields the numbers of the clusters that belong to a bitmap: those of its table, and those to which the table refers. */
 export function* clustersOf({ table }: Qcow2Bitmap, tables: BitmapTables, image: ImageSize): Generator<number, void> {

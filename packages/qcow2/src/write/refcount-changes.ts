@@ -1,8 +1,8 @@
 import { QdbError } from "@qdb/format";
 import { type ChangePlan, type FileChunk, flush, type Plan, readRange, write } from "@qdb/format/container";
 import { numberAt, viewOf } from "@qdb/format/internal";
-import { MAX_REFCOUNT_TABLE_SIZE } from "../limits.ts";
-import { getRefcount, REFCOUNT_TABLE_ENTRY_SIZE, type RefcountGeometry, setRefcount } from "../refcount-table.ts";
+import { MAX_REFCOUNT_TABLE_SIZE } from "../image/limits.ts";
+import { getRefcount, REFCOUNT_TABLE_ENTRY_SIZE, type RefcountGeometry, setRefcount } from "../image/refcount-table.ts";
 import type { ClusterSpace } from "./cluster-space.ts";
 import type { RefcountBlocks } from "./find-free-clusters.ts";
 

@@ -1,10 +1,10 @@
 import type { StoredBits } from "@qdb/format/container";
 import { lowerBound, NumberList } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import type { BitmapTables } from "../bitmap-tables.ts";
-import { OffsetTable } from "../offset-table.ts";
-import { refcountTableRange } from "../refcount-table.ts";
-import { FINDING } from "../watched-clusters.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import type { BitmapTables } from "../bitmaps/bitmap-tables.ts";
+import { OffsetTable } from "../image/offset-table.ts";
+import { refcountTableRange } from "../image/refcount-table.ts";
+import { FINDING } from "../image/watched-clusters.ts";
 import type { EditableImage } from "./editable-image.ts";
 import { clustersIn, clustersOf, findingOf } from "./image-clusters.ts";
 

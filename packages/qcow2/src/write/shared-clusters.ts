@@ -1,6 +1,6 @@
 // Which bitmaps a commit has to make all dirty, because a cluster of theirs is shared and would look as theirs alone afterwards.
-import type { Qcow2Bitmap } from "../bitmap.ts";
-import { FINDING, findingIn } from "../watched-clusters.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import { FINDING, findingIn } from "../image/watched-clusters.ts";
 import type { EditableImage } from "./editable-image.ts";
 import { clustersOf, findingOf } from "./image-clusters.ts";
 

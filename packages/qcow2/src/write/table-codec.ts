@@ -1,7 +1,7 @@
 // How qcow2 writes the table of a bitmap: the codec with which `storeBits` of @qdb/format stores one.
 import type { TableBuilder, TableCodec } from "@qdb/format/container";
 import { viewOf } from "@qdb/format/internal";
-import { BITMAP_TABLE_ENTRY, type OffsetTable, ONES_ENTRY } from "../offset-table.ts";
+import { BITMAP_TABLE_ENTRY, type OffsetTable, ONES_ENTRY } from "../image/offset-table.ts";
 
 /** Builds a bitmap table (qcow2: Bitmap table). @throws {RangeError} if an entry past the last one is set */
 export class BitmapTableBuilder implements TableBuilder {

@@ -1,7 +1,7 @@
 import type { RunOptions } from "@qdb/format/container";
 import { type BitmapFacts, Drawing, drawBits, pictureOf, type Space } from "@qdb/format/internal";
 import type { Picture } from "@qdb/format/picture";
-import type { Qcow2Bitmap } from "./bitmap.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
 import { findQcow2Bitmap, type Qcow2File } from "./qcow2-file.ts";
 import { type AllBitsOptions, visitAllBits } from "./visit-all.ts";
 

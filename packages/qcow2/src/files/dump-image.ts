@@ -20,13 +20,13 @@ import {
   structJson,
   typeJson,
 } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "./bitmap.ts";
-import { DIRECTORY_ENTRY } from "./directory-entry.ts";
-import { BITMAPS, BITMAPS_EXTENSION, type Extension } from "./extensions.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import { DIRECTORY_ENTRY } from "../bitmaps/directory-entry.ts";
+import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
+import { BITMAPS, BITMAPS_EXTENSION, type Extension } from "../image/extensions.ts";
+import { QCOW2_HEADER } from "../image/header.ts";
 import { qcow2Extensions } from "./facts.ts";
-import { QCOW2_HEADER } from "./header.ts";
 import type { Qcow2File } from "./qcow2-file.ts";
-import type { Qcow2Index } from "./qcow2-index.ts";
 
 /** Options of {@link dumpQcow2}. */
 export interface DumpImageOptions extends RunOptions, DumpOptions, StreamOptions {

@@ -1,8 +1,6 @@
 import { QdbError } from "@qdb/format";
 import { type Plan, readRange } from "@qdb/format/container";
 import { isClusterBits, MAX_NAME_SIZE, MIN_CLUSTER_BITS } from "@qdb/format/internal";
-import { type Directory, Qcow2Bitmap } from "./bitmap.ts";
-import { DIRECTORY_ENTRY, entryLength, entryName } from "./directory-entry.ts";
 import {
   type BitmapsExtension,
   checkFeatures,
@@ -10,9 +8,11 @@ import {
   extensionsEnd,
   findBitmapsExtension,
   findEncryptionHeader,
-} from "./extensions.ts";
-import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, validateHeader } from "./header.ts";
-import { type Image, imageOf, overlapProblem, placeProblem } from "./image.ts";
+} from "../image/extensions.ts";
+import { AUTOCLEAR_BITMAPS, decodeHeader, QCOW2_HEADER, type Qcow2Header, validateHeader } from "../image/header.ts";
+import { type Image, imageOf, overlapProblem, placeProblem } from "../image/image.ts";
+import { type Directory, Qcow2Bitmap } from "./bitmap.ts";
+import { DIRECTORY_ENTRY, entryLength, entryName } from "./directory-entry.ts";
 import { judge, type Surroundings } from "./judgement.ts";
 
 /** Bytes of the image that are compared later to detect a change. */

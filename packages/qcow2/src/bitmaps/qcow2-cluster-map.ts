@@ -1,6 +1,6 @@
 import type { BitmapShape } from "@qdb/format";
 import type { ClusterKind, ClusterMap } from "@qdb/format/container";
-import type { OffsetTable } from "./offset-table.ts";
+import type { OffsetTable } from "../image/offset-table.ts";
 
 /**
  * The cluster map of a bitmap, made of its bitmap table. Padding bits after the last bit are not checked, because QEMU accepts ones there

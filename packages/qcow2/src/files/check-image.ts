@@ -1,8 +1,8 @@
 import { type AnySource, type CheckSummary, type Finding, isQdbError } from "@qdb/format";
 import { mapPut, type Plan, put } from "@qdb/format/container";
 import { checkData, countFindings, findingOf, Scratch } from "@qdb/format/internal";
+import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
 import { Qcow2File, type Qcow2FileOptions } from "./qcow2-file.ts";
-import type { Qcow2Index } from "./qcow2-index.ts";
 import type { AllBitsOptions } from "./visit-all.ts";
 
 /** Options of {@link checkQcow2}. */

@@ -1,8 +1,8 @@
 // What an image says beside its bitmaps, by name where there is one.
 import { decodeUtf8, type FeatureKind } from "@qdb/format/container";
 import { FEATURE_KINDS, setBits } from "@qdb/format/internal";
-import { BITMAPS, type Extension, extensionsEnd, extensionsIn, featureNames } from "./extensions.ts";
-import type { Qcow2Index } from "./qcow2-index.ts";
+import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
+import { BITMAPS, type Extension, extensionsEnd, extensionsIn, featureNames } from "../image/extensions.ts";
 
 /** A feature bit that is set. */
 export interface Qcow2Feature {

@@ -1,15 +1,15 @@
 import { type ByteRange, isQdbError, type Problem, type QdbError } from "@qdb/format";
 import type { Plan } from "@qdb/format/container";
+import { pushClusters } from "../image/cluster-ranges.ts";
+import { markGuestClusters } from "../image/guest-clusters.ts";
+import type { Qcow2Header } from "../image/header.ts";
+import { type Image, type Owner, placeProblem } from "../image/image.ts";
+import { BITMAP_TABLE_ENTRY, OffsetTable } from "../image/offset-table.ts";
+import { Refcounts } from "../image/refcounts.ts";
+import { StructureReader } from "../image/structure-reader.ts";
+import { describeFinding, FINDING, type FoundClusters, findingIn, WatchedClusters } from "../image/watched-clusters.ts";
 import type { Judgement, Qcow2Bitmap } from "./bitmap.ts";
 import { BitmapTables } from "./bitmap-tables.ts";
-import { pushClusters } from "./cluster-ranges.ts";
-import { markGuestClusters } from "./guest-clusters.ts";
-import type { Qcow2Header } from "./header.ts";
-import { type Image, type Owner, placeProblem } from "./image.ts";
-import { BITMAP_TABLE_ENTRY, OffsetTable } from "./offset-table.ts";
-import { Refcounts } from "./refcounts.ts";
-import { StructureReader } from "./structure-reader.ts";
-import { describeFinding, FINDING, type FoundClusters, findingIn, WatchedClusters } from "./watched-clusters.ts";
 
 /** The structures against which the clusters of bitmaps are checked. */
 export interface Surroundings {

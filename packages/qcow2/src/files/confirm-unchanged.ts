@@ -1,7 +1,7 @@
 import { isQdbError, QdbError } from "@qdb/format";
 import { type Plan, read } from "@qdb/format/container";
 import { pieceAt } from "@qdb/format/internal";
-import type { Evidence, Qcow2Index } from "./qcow2-index.ts";
+import type { Evidence, Qcow2Index } from "../bitmaps/qcow2-index.ts";
 
 /**
  * Checks that header, extensions and bitmap directory have the same bytes as when the index was read. Call it after the bits were read and

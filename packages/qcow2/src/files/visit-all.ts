@@ -1,8 +1,8 @@
 import { type DirtyCount, isQdbError, type Problem } from "@qdb/format";
 import type { BitOptions, Plan } from "@qdb/format/container";
 import { type BitVisitor, Counts, visitBits } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "./bitmap.ts";
-import type { Qcow2Index } from "./qcow2-index.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
 
 /** Options of a plan that reads the bits of all bitmaps. */
 export type AllBitsOptions = Pick<BitOptions, "onProgress">;

@@ -1,10 +1,10 @@
 import { type ByteRange, QdbError } from "@qdb/format";
 import type { Plan } from "@qdb/format/container";
 import { itemAt, NumberList, numberAt } from "@qdb/format/internal";
-import { pushClusters } from "./cluster-ranges.ts";
-import { MAX_TABLES_SIZE } from "./limits.ts";
-import { OffsetTable } from "./offset-table.ts";
-import type { StructureReader } from "./structure-reader.ts";
+import { pushClusters } from "../image/cluster-ranges.ts";
+import { MAX_TABLES_SIZE } from "../image/limits.ts";
+import { OffsetTable } from "../image/offset-table.ts";
+import type { StructureReader } from "../image/structure-reader.ts";
 
 /** A range of the file that holds one bitmap table, or several tables that share a cluster. */
 interface Area extends ByteRange {

@@ -13,9 +13,9 @@ import {
   type Task,
   wait,
 } from "@qdb/format/internal";
-import type { Qcow2Bitmap } from "./bitmap.ts";
+import type { Qcow2Bitmap } from "../bitmaps/bitmap.ts";
+import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "../bitmaps/qcow2-index.ts";
 import { hasSameBytes, sourceChanged } from "./confirm-unchanged.ts";
-import { type Evidence, headEvidence, type Qcow2Index, readQcow2Head, readQcow2Index } from "./qcow2-index.ts";
 
 /** An image as it was at one time. */
 interface State {

@@ -1,10 +1,10 @@
 import { type BitmapShape, type BitmapState, type ByteRange, type Problem, QdbError } from "@qdb/format";
 import { bitsOf, type ClusterMap, type Decoded, decodeUtf8, specName, toHex } from "@qdb/format/container";
 import { bitmapState, hex32, isGranularity, MAX_BITS, MAX_NAME_SIZE, setBits } from "@qdb/format/internal";
+import { type Image, overlapProblem, placeProblem } from "../image/image.ts";
+import { GRANULARITY_BITS } from "../image/limits.ts";
+import { BITMAP_TABLE_ENTRY, type OffsetTable } from "../image/offset-table.ts";
 import { BITMAP_FLAG, DIRECTORY_ENTRY, DIRTY_TRACKING, entryLength, entryName, FLAG_NAMES } from "./directory-entry.ts";
-import { type Image, overlapProblem, placeProblem } from "./image.ts";
-import { GRANULARITY_BITS } from "./limits.ts";
-import { BITMAP_TABLE_ENTRY, type OffsetTable } from "./offset-table.ts";
 import { Qcow2ClusterMap } from "./qcow2-cluster-map.ts";
 
 /** The result of checking who owns the clusters of the bitmaps of an image. It is made by `judge`. */
