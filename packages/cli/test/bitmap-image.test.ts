@@ -98,3 +98,37 @@ async function holding(qemu: ChildProcess): Promise<void> {
   qemu.kill("SIGKILL");
   throw new Error("QEMU did not set in_use");
 }
+
+test("salvages a bitmap: what it had stored, and what differs from the backup", async () => {
+  const [base, raw] = [at("base.raw"), at("now.raw")];
+  bitmap("--add", "-g", "64K", image, "daily");
+  runPeer("qemu-io", ["-f", "qcow2", "-c", "write -P 1 1M 64k", image]);
+  runPeer("qemu-img", ["convert", "-O", "raw", image, base]);
+  // Written before the crash, but after the last backup: stored by QEMU when it closed the image.
+  runPeer("qemu-io", ["-f", "qcow2", "-c", "write -P 2 8M 64k", image]);
+  const qemu = spawn(
+    "qemu-io",
+    ["-f", "qcow2", "-c", "write -P 3 20M 128k", "-c", "write -z 1M 4k", "-c", "sleep 60000", image],
+    {
+      stdio: "ignore",
+    },
+  );
+  await holding(qemu);
+  await sleep(300);
+  refused("LOCKED", "--salvage", "--base", base, image, "daily");
+  qemu.kill("SIGKILL");
+  await new Promise((resolve) => qemu.once("exit", resolve));
+  runPeer("qemu-img", ["convert", "-U", "-O", "raw", image, raw]);
+  refused("USAGE", "--salvage", image, "daily");
+  bitmap("--salvage", "--base", base, image, "daily");
+  expect(dirty("daily")).toEqual([
+    [2 ** 20, 65536],
+    [8 * 2 ** 20, 65536],
+    [20 * 2 ** 20, 131072],
+  ]);
+  expect(check()).toMatch(/No errors/);
+  // Collects again.
+  runPeer("qemu-io", ["-f", "qcow2", "-c", "write 40M 4k", image]);
+  expect(dirty("daily")).toContainEqual([40 * 2 ** 20, 65536]);
+  refused("USAGE", "--salvage", "--base", base, image, "daily");
+});

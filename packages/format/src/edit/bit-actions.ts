@@ -35,6 +35,14 @@ export function* prepareChange(
   }
 }
 
+/** Prepares to make every bit clean. Nothing is read. */
+export function* prepareClear(bits: ClusterBits): Plan<Apply> {
+  return () => {
+    bits.fill("zeros");
+    return bits;
+  };
+}
+
 /** Bytes of a bitmap in memory that are combined at a time. */
 const SOURCE_CLUSTER = 64 * 1024;
 

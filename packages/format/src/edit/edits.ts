@@ -8,7 +8,15 @@ import { encodeUtf8 } from "../layout/text.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { BitmapSession, DiskStamp, ExtraRecord } from "../records/extra-data.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { addDirt, changeBits, combining, type Prepare, prepareChange, removeDirt } from "./bit-actions.ts";
+import {
+  addDirt,
+  changeBits,
+  combining,
+  type Prepare,
+  prepareChange,
+  prepareClear,
+  removeDirt,
+} from "./bit-actions.ts";
 import { BitmapList } from "./bitmap-list.ts";
 import { copyRecords, withRecord } from "./chain-records.ts";
 import { type Container, type PendingChange, requireAbility, requireHoldable } from "./container.ts";
@@ -26,7 +34,7 @@ import {
   usableEntry,
   usage,
 } from "./pending-bitmap.ts";
-import { beginSession, endSession, withoutSession } from "./session.ts";
+import { beginSession, endSession, recover, withoutSession } from "./session.ts";
 
 /**
  * Pending changes of the bitmaps of a file, in memory. Actions are done one after the other, and one commit writes all of them. An action
@@ -131,12 +139,7 @@ export class Edits {
 
   /** Makes every bit clean. Reads nothing. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
   clear(name: string): Plan<void> {
-    return this.#remove(name, function* (bits) {
-      return () => {
-        bits.fill("zeros");
-        return bits;
-      };
-    });
+    return this.#remove(name, prepareClear);
   }
 
   /** Makes dirty bits clean and clean bits dirty. @throws {QdbError} as {@link change}; USAGE for a frozen bitmap */
@@ -235,8 +238,7 @@ export class Edits {
   }
 
   /**
-   * Freezes a bitmap for a backup: from then on a new bitmap, its successor, collects writes (spec §3). `created` is the time in ns
-   * since the epoch.
+   * Freezes a bitmap for a backup: its successor, a new bitmap, collects writes (spec §3). `created` is in ns since the epoch.
    * @throws {QdbError} NOT_FOUND, ALREADY_EXISTS; the code of the bitmap's first problem; USAGE if the bitmap is frozen or a successor
    */
   freeze(name: string, successor: string, created?: bigint): void {
@@ -246,8 +248,7 @@ export class Edits {
   }
 
   /**
-   * Ends a freeze. `done`: the backup is complete, and the frozen bitmap is removed. `failed`: its dirty bits are merged into its
-   * successor, which takes its id and parent in the chain of backups.
+   * Ends a freeze. `done`: the frozen bitmap is removed. `failed`: its successor gets its dirty bits, and its id and parent in the chain.
    * @throws {QdbError} NOT_FOUND; USAGE if the bitmap is not frozen; the code of the first problem of either bitmap; for `failed`, BAD_CHECKSUM if the header was read from the mirror and that is not accepted
    */
   *release(name: string, outcome: "done" | "failed"): Plan<void> {
@@ -273,6 +274,11 @@ export class Edits {
    */
   endSession(name: string, session: BitmapSession, collected: EditSource, diskStamp?: DiskStamp): Plan<void> {
     return endSession(this.#list, name, { session, collected, diskStamp }, this.#options);
+  }
+
+  /** Makes a bitmap usable whose bits may be outdated: dirty is what it has in the file, and what `missed` has. @throws {QdbError} NOT_FOUND; USAGE if its bits can be used, or a shell has them; SIZE_MISMATCH; the code of its first other problem */
+  recover(name: string, missed: EditSource): Plan<void> {
+    return recover(this.#list, name, missed, this.#options);
   }
 
   /** Sets a record of a bitmap. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem */

@@ -45,22 +45,41 @@ export interface SessionEnd {
 /** Ends the session of a bitmap: adds the bits of the shell, and clears in_use. @throws {QdbError} as `Edits.endSession` */
 export function* endSession(list: BitmapList, name: string, end: SessionEnd, options: ChangeOptions): Plan<void> {
   const bitmap = list.find(name);
-  const prepare = combining("merge", end.collected);
+  const entry = yield* addToStored(bitmap, end.collected, () => sessionEntry(list, bitmap, end), options);
+  const { diskStamp: stamp } = end;
+  const extraData = stamp === undefined ? entry.extraData : withRecord(entry.extraData, { kind: "stamp", stamp });
+  list.setEntry(bitmap, { ...entry, extraData });
+}
+
+/** Makes a bitmap usable whose bits may be outdated: adds what it may miss to the bits in the file. @throws {QdbError} as `Edits.recover` */
+export function* recover(list: BitmapList, name: string, missed: EditSource, options: ChangeOptions): Plan<void> {
+  const bitmap = list.find(name);
+  list.setEntry(bitmap, yield* addToStored(bitmap, missed, () => outdatedEntry(list, bitmap, missed), options));
+}
+
+/**
+ * Adds bits to those that the file has of a bitmap, and returns its entry without in_use, which the caller sets. `accept` returns its entry,
+ * or refuses the bitmap.
+ */
+function* addToStored(
+  bitmap: PendingBitmap,
+  bits: EditSource,
+  accept: () => EntryContents,
+  options: ChangeOptions,
+): Plan<EntryContents> {
+  const prepare = combining("merge", bits);
   for (;;) {
-    sessionEntry(list, bitmap, end);
+    accept();
     const before = bitmap.bits;
-    // They become the bits of the bitmap with the session's end only: until then nobody may read them.
-    const bits = before ?? storedBits(bitmap, options);
-    const { version } = bits;
-    const apply = yield* prepare(bits);
-    const entry = withoutUse(sessionEntry(list, bitmap, end));
+    // They become the bits of the bitmap when it can be used again: until then nobody may read them.
+    const stored = before ?? storedBits(bitmap, options);
+    const { version } = stored;
+    const apply = yield* prepare(stored);
+    const entry = withoutUse(accept());
     // Another action may have changed the bitmap while its bits were read.
-    if (bitmap.bits !== before || bits.version !== version) continue;
-    const { diskStamp: stamp } = end;
-    const extraData = stamp === undefined ? entry.extraData : withRecord(entry.extraData, { kind: "stamp", stamp });
+    if (bitmap.bits !== before || stored.version !== version) continue;
     bitmap.bits = apply();
-    list.setEntry(bitmap, { ...entry, extraData });
-    return;
+    return entry;
   }
 }
 
@@ -85,6 +104,22 @@ function sessionEntry(list: BitmapList, bitmap: PendingBitmap, { session, collec
   const { size } = shapeOf(bitmap);
   if (collected.size === size) return entry;
   const message = `the shell covers a disk of ${collected.size} bytes, the bitmap one of ${size}; mark everything dirty, and resize the bitmap`;
+  throw new QdbError("SIZE_MISMATCH", message, { bitmap: name });
+}
+
+/** Returns the entry of a bitmap whose bits may be outdated. @throws {QdbError} as `Edits.recover` */
+function outdatedEntry(list: BitmapList, bitmap: PendingBitmap, missed: EditSource): EntryContents {
+  const { name, from } = bitmap;
+  list.requireListed(bitmap);
+  const entry = soundEntry(bitmap);
+  const isOutdated =
+    (entry.flags & FLAG.in_use) !== 0 || (bitmap.entry === undefined && from?.findProblem() !== undefined);
+  if (!isOutdated) throw usage("its bits are those in the file: there is nothing to recover", name);
+  if (sessionIn(entry.extraData) !== undefined)
+    throw usage("a shell has its bits: end its session, or mark everything dirty", name);
+  const { size } = shapeOf(bitmap);
+  if (missed.size === size) return entry;
+  const message = `the bits cover a disk of ${missed.size} bytes, the bitmap one of ${size}`;
   throw new QdbError("SIZE_MISMATCH", message, { bitmap: name });
 }
 

@@ -108,10 +108,7 @@ export class BitmapEdit {
     this.#plan((edits, name) => edits.invert(name));
   }
 
-  /**
-   * Adds the dirty bits of a source (OR): a `Bitmap`, or another bitmap of the file by its name. If its granularity is another one, its
-   * bits are rounded outward. A source of another disk size is SIZE_MISMATCH.
-   */
+  /** Adds the dirty bits of a source (OR): a `Bitmap`, or a bitmap of the file by its name. Another granularity is rounded outward, another disk size is SIZE_MISMATCH. */
   merge(source: Bitmap | string): void {
     this.#combine("merge", source);
   }
@@ -261,6 +258,12 @@ export class BitmapEdit {
     const stamp = diskStamp && copyStamp(diskStamp);
     const bits = collected.clone();
     this.#plan((edits, name) => edits.endSession(name, exact, bits, stamp));
+  }
+
+  /** Makes a bitmap usable whose bits may be outdated: what is dirty in the file or in `missed` is dirty. See `Edits.recover`. */
+  recover(missed: Bitmap): void {
+    const bits = missed.clone();
+    this.#plan((edits, name) => edits.recover(name, bits));
   }
 
   /** Returns the name. @throws {QdbError} NOT_FOUND if the bitmap was removed */

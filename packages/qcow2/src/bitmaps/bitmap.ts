@@ -192,6 +192,13 @@ export class Qcow2Bitmap {
   map(): ClusterMap {
     const { problem } = this;
     if (problem !== undefined) throw QdbError.from(problem);
+    return this.storedMap();
+  }
+
+  /** Returns the map of the bits as they were stored last, which may be outdated. @throws {QdbError} the code of {@link storageProblem} @internal */
+  storedMap(): ClusterMap {
+    const { storageProblem } = this;
+    if (storageProblem !== undefined) throw QdbError.from(storageProblem);
     const { judgement, image } = this.#directory;
     if (judgement === undefined) throw new RangeError(`the table of ${this.label} was not read`);
     return new Qcow2ClusterMap(this, judgement.entriesOf(this), image.clusterSize);

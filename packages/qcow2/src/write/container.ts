@@ -47,9 +47,9 @@ class EditableBitmap implements ContainerBitmap {
     return this.#bitmap.shape;
   }
 
-  /** The same object at each access: pending bits are compared with it. */
+  /** The bits as they were stored last. The same object at each access: pending bits are compared with it. */
   get map(): ClusterMap | undefined {
-    if (this.#map === undefined && this.#bitmap.problem === undefined) this.#map = this.#bitmap.map();
+    if (this.#map === undefined && this.#bitmap.storageProblem === undefined) this.#map = this.#bitmap.storedMap();
     return this.#map;
   }
 

@@ -62,8 +62,8 @@ export function replacedClusters(
 /** Returns the file offsets of the data clusters that the new table of a bitmap refers to as the old one does, in ascending order. */
 function keptClusters(bitmap: Qcow2Bitmap, { table }: StoredBits, tables: BitmapTables): Float64Array {
   const kept = new NumberList();
-  // A bitmap in error keeps no cluster: its bits are not read.
-  if (bitmap.problem !== undefined) return kept.array();
+  // A bitmap in error keeps no cluster: its bits are not read. Those of one in use can be.
+  if (bitmap.storageProblem !== undefined) return kept.array();
   const before = new OffsetTable(tables.bytesOf(bitmap.table));
   const after = new OffsetTable(table);
   for (let entry = 0; entry < Math.min(before.count, after.count); entry++) {
