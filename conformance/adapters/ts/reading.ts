@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import {
   type AnySource,
+  Bitmap,
   checkQdb,
   type Digests,
   dumpQdb,
@@ -99,7 +100,7 @@ export function canonicalOfJson(bytes: Uint8Array, digests: Digests): FileImage 
   }
   const [, writer = ""] = /"writer_id"\s*:\s*"([0-9a-fA-F-]{36})"/.exec(text) ?? [];
   const writerId = writer === "" ? randomId() : Buffer.from(writer.replaceAll("-", ""), "hex");
-  const loader = new JsonLoader({ fileId: randomId(), writerId, digests });
+  const loader = new JsonLoader({ fileId: randomId(), writerId, digests, newBits: Bitmap.clean });
   loader.push(text);
   return writeImage(loader.finish(), digests);
 }

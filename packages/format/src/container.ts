@@ -121,6 +121,8 @@ export type { EditOptions, EditSource, NewBitmap } from "./edit/edit-options.ts"
 export { Edits } from "./edit/edits.ts";
 export { type EditCallOptions, type EditStoreOptions, editStore } from "./edit-store.ts";
 export { type EditorOptions, QdbEditor, type RepairReport } from "./editor.ts";
+export type { BitmapLoadOptions } from "./json/load-bitmap.ts";
+export type { LoadedBits } from "./json/load-ranges.ts";
 export { JsonLoader, type LoadOptions } from "./json/loader.ts";
 export { type FileInit, newFile } from "./new-file.ts";
 export { bitmapChanges, editsOf, type WholeFileOptions, wholeContents } from "./qdb-container.ts";

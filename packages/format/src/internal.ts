@@ -2,15 +2,21 @@
 // public interface: names may change in any release, and the packages are released together.
 
 export { dirtyBytes, isShape } from "./bitmap/shape.ts";
+export { atGranularity } from "./bits/bit-source.ts";
 export type { BitsReader } from "./bits/bits-reader.ts";
 export type { BitVisitor } from "./bits/cluster-windows.ts";
 export { Counts, visitBits } from "./bits/read-bits.ts";
 export { Scratch } from "./bits/scratch.ts";
+export { Spool, type SpoolFile } from "./bits/spool.ts";
+export { SpooledBits } from "./bits/spooled-bits.ts";
+export { spoolSource, visitSource } from "./bits/visit-source.ts";
 export { countFindings } from "./check/check.ts";
 export { checkData } from "./check/check-data.ts";
 export { findingOf } from "./check/findings.ts";
+export { type ImagePlanOptions, imagePlan } from "./commit/image-plan.ts";
 export { Drawing, drawBits, type Space } from "./drawing.ts";
 export { bigintAt, byteAt, itemAt, numberAt, wordAt } from "./elements.ts";
+export { type FillableBits, readRawBitsInto } from "./extents/raw-bits.ts";
 export { BitsDump } from "./json/dump-bits.ts";
 export { featureJson, type JsonValue, structJson, text as jsonOnOneLine, typeJson } from "./json/dump-values.ts";
 export { JsonInput, JsonScanner, type Parse } from "./json-text/scanner.ts";
@@ -40,7 +46,7 @@ export { percent, shortSize } from "./picture/size-text.ts";
 export { closing, closingOnError, closingOnErrorSync, closingSync } from "./ports/closing.ts";
 export { drive } from "./ports/drivers.ts";
 export { checkSignal, LongCall } from "./ports/long-call.ts";
-export { pieceAt } from "./ports/plan.ts";
+export { nextPut, type Pieces, pieceAt } from "./ports/plan.ts";
 export { ASYNC, runTask, streamTask, type Task, wait } from "./ports/task.ts";
 export { printBits, printExtents, type TakeBytes } from "./print-stored.ts";
 export { requireName } from "./queue/bitmap-init.ts";

@@ -298,7 +298,7 @@ describe("lone surrogates, which UTF-8 cannot hold", () => {
   test("a whole-file writer refuses their bytes, and the JSON form their escapes", () => {
     const lone = Uint8Array.of(0xed, 0xa0, 0xbd);
     expect(errorOf(() => fileOf({}, { bitmaps: [{ nameBytes: lone, ...contents }] })).code).toBe("BAD_FIELD");
-    const loader = new JsonLoader({ fileId: rep(1, 16), writerId: rep(2, 16) });
+    const loader = new JsonLoader({ fileId: rep(1, 16), writerId: rep(2, 16), newBits: Bitmap.clean });
     const text = '{"format":"qdb","header":{"form":"full","version":1,"cluster_bits":9},"bitmaps":[{"name":"\\ud83d"';
     expect(errorOf(() => loader.push(text)).code).toBe("USAGE");
   });

@@ -164,7 +164,10 @@ describe("limits that are no number of bytes or things", () => {
         return runSync(readAllPlan(runSync(readIndex(source.size), source), {}, { maxBitmapBytes: limit }), source);
       },
     ],
-    ["maxBitmapBytes of JsonLoader", async (limit) => new JsonLoader({ ...ids, maxBitmapBytes: limit })],
+    [
+      "maxBitmapBytes of JsonLoader",
+      async (limit) => new JsonLoader({ ...ids, newBits: Bitmap.clean, maxBitmapBytes: limit }),
+    ],
     [
       "maxBitmapBytes of editStore",
       (limit) => {

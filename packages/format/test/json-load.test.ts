@@ -1,4 +1,4 @@
-import { QdbError } from "@qdb/format";
+import { Bitmap, QdbError } from "@qdb/format";
 import { imageBytes, JsonLoader, writeImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { validator } from "../../conformance/test/support/schema.ts";
@@ -227,7 +227,7 @@ describe("load refuses", () => {
 
 describe("load and its host", () => {
   test("a digest cannot be verified where the host brought no SHA-256", () => {
-    const loader = new JsonLoader({ ...IDS });
+    const loader = new JsonLoader({ ...IDS, newBits: Bitmap.clean });
     expectCode("NOT_SUPPORTED", () => loader.push(GOOD));
   });
 
@@ -252,11 +252,11 @@ describe("load and its host", () => {
   });
 
   test("a loader that has ended, well or badly, takes no more", () => {
-    const failed = new JsonLoader({ ...IDS });
+    const failed = new JsonLoader({ ...IDS, newBits: Bitmap.clean });
     expectCode("USAGE", () => failed.push("["));
     expectCode("USAGE", () => failed.push("{"));
     expectCode("USAGE", () => failed.finish());
-    const ended = new JsonLoader({ ...IDS, digests });
+    const ended = new JsonLoader({ ...IDS, digests, newBits: Bitmap.clean });
     ended.push(GOOD);
     const contents = ended.finish();
     expect(ended.finish()).toBe(contents);

@@ -4,8 +4,10 @@
  * @packageDocumentation
  */
 
-export { createFile, createOutput } from "./create/create-file.ts";
+export { createFile, createFileBy, createOutput } from "./create/create-file.ts";
+export type { NewFile, WriteFile } from "./create/new-file.ts";
 export { PreparedFile } from "./create/prepared-file.ts";
+export { type OpenSpoolFile, openSpoolFile } from "./create/spool-file.ts";
 export { FileStore, openFileStore } from "./files/file-store.ts";
 export type { LockedFile } from "./files/locked-file.ts";
 export { type EditorOpenOptions, openQdbEditor } from "./files/open-editor.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { errorOf } from "../../format/test/contract/errors.ts";
-import { createFile } from "../src/container.ts";
+import { createFile, createFileBy, type NewFile } from "../src/container.ts";
 import { bytesOf, fullImage, headerArea, imageOf, pattern } from "./support/images.ts";
 import { loopDevice } from "./support/root.ts";
 import { traced } from "./support/strace.ts";
@@ -62,8 +62,8 @@ describe("a file on a block device", () => {
       "fsync target",
       "pwrite64 target 4096@4096",
       "pwrite64 target 5000@8192",
-      "pwrite64 target 15480@13192",
       "pwrite64 target 4096@28672",
+      "pwrite64 target 15480@13192",
       "pwrite64 target 8192@32768",
       "fsync target",
       "pwrite64 target 4096@0",
@@ -92,6 +92,19 @@ describe("a device is left as it was", () => {
     } finally {
       closeSync(fd);
     }
+    expect(Buffer.compare(readFileSync(device), before)).toBe(0);
+  });
+
+  test("when the image throws while it is only looked at", async () => {
+    const { device, before } = oldDevice(2 ** 17);
+    const broken: FileImage = {
+      length: 40_960,
+      *chunks() {
+        yield { offset: 0, bytes: headerArea() };
+        throw new RangeError("no more");
+      },
+    };
+    await expect(createFile(device, broken)).rejects.toThrow(RangeError);
     expect(Buffer.compare(readFileSync(device), before)).toBe(0);
   });
 
@@ -132,15 +145,33 @@ describe("after a failure no header is left, neither new nor old", () => {
 
   test("aborted, or an image that throws", async () => {
     const { device } = oldDevice(4 * 2 ** 20);
+    let times = 0;
     const broken: FileImage = {
       length: 2 ** 20,
       *chunks() {
         yield { offset: 0, bytes: headerArea() };
         yield { offset: 4096, bytes: headerArea() };
-        throw new RangeError("no more");
+        // The first time, it is only looked at what will be written.
+        if (++times === 2) throw new RangeError("no more");
       },
     };
     await expect(createFile(device, broken)).rejects.toThrow(RangeError);
+    expect(isCleared(device)).toBe(true);
+  });
+
+  test.each([
+    ["writes", 36_864, 4097],
+    ["gets a length", 36_864, 4096],
+  ])("a file that %s past the end that it had the first time", async (_name, offset, length) => {
+    const { device } = oldDevice(4 * 2 ** 20);
+    let times = 0;
+    const changing = async (file: NewFile): Promise<void> => {
+      const isFirst = ++times === 1;
+      file.write(pattern(isFirst ? 4096 : length), isFirst ? 28_672 : offset);
+      file.write(headerArea(), 0);
+      file.truncate(isFirst || length > 4096 ? 40_960 : 40_961);
+    };
+    expect((await errorOf(() => createFileBy(device, changing))).code).toBe("SOURCE_CHANGED");
     expect(isCleared(device)).toBe(true);
   });
 });

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import type { FileImage } from "@qdb/format/container";
 import { describe, expect, test } from "vitest";
 import { errorOf } from "../../format/test/contract/errors.ts";
-import { createFile, requireWritableHost } from "../src/container.ts";
+import { createFile, createFileBy, type NewFile, openSpoolFile, requireWritableHost } from "../src/container.ts";
 import { ioError, replaceInFs } from "./support/fake-fs.ts";
 import { bytesOf, fullImage, headerArea, imageOf, pattern } from "./support/images.ts";
-import { asOrdinaryUser, pipe, readOnlyDirectory, tinyFileSystem } from "./support/root.ts";
+import { asOrdinaryUser, loopDevice, pipe, readOnlyDirectory, tinyFileSystem } from "./support/root.ts";
 import { traced } from "./support/strace.ts";
 import { temporaryDirectory } from "./support/temp.ts";
 
@@ -100,6 +100,72 @@ describe("a new file", () => {
     expect(told.length).toBeGreaterThan(1);
     expect(told.at(-1)).toEqual([image.length, image.length]);
     expect(told.map(([done]) => done)).toEqual(told.map(([done]) => done).sort((a, b) => a - b));
+  });
+});
+
+describe("a file whose bytes come as they are found", () => {
+  const chunks = [...fullImage().chunks()];
+  /** Writes the chunks from the last to the first, after a first try of which nothing may be left. */
+  const backwards = async (file: NewFile): Promise<void> => {
+    file.write(pattern(30_000, 8), 0);
+    file.write(pattern(10_000, 8), 30_000);
+    file.truncate(0);
+    for (const { offset, bytes } of chunks.toReversed()) file.write(bytes, offset);
+    file.truncate(fullImage().length);
+  };
+
+  test.each([false, true])("has them in their places, without links: %s", async (isWithoutLinks) => {
+    const directory = temporaryDirectory();
+    const path = join(directory, "new.qdb");
+    if (isWithoutLinks) {
+      replaceInFs("linkSync", () => () => {
+        throw Object.assign(new Error("EPERM"), { code: "EPERM", errno: -1 });
+      });
+    }
+    await createFileBy(path, backwards);
+    expect(Buffer.compare(readFileSync(path), bytesOf(fullImage()))).toBe(0);
+    expect(readdirSync(directory)).toEqual(["new.qdb"]);
+  });
+
+  test("has them on a device too", async () => {
+    const disk = join(temporaryDirectory(), "disk");
+    writeFileSync(disk, pattern(2 ** 20, 9));
+    const device = loopDevice(disk);
+    await createFileBy(device, backwards);
+    const found = readFileSync(device).subarray(0, fullImage().length);
+    expect(Buffer.compare(found, bytesOf(fullImage()))).toBe(0);
+  });
+
+  test("is not there if writing fails or is aborted", async () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, "new.qdb");
+    const failing = async (file: NewFile): Promise<void> => {
+      await backwards(file);
+      throw new RangeError("no more");
+    };
+    await expect(createFileBy(path, failing)).rejects.toThrow(RangeError);
+    const controller = new AbortController();
+    const aborting = async (file: NewFile): Promise<void> => {
+      await backwards(file);
+      controller.abort();
+    };
+    expect((await errorOf(() => createFileBy(path, aborting, { signal: controller.signal }))).code).toBe("ABORTED");
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
+describe("a temporary file without a name", () => {
+  test("has what was written, and is in no directory", async () => {
+    const directory = temporaryDirectory();
+    const file = openSpoolFile(directory);
+    file.writeSync(65_536, pattern(1000));
+    expect(readdirSync(directory)).toEqual([]);
+    const found = new Uint8Array(1000);
+    file.readIntoSync(65_536, found);
+    expect(found).toEqual(pattern(1000));
+    expect((await errorOf(() => file.readIntoSync(66_000, found))).code).toBe("SHORT_READ");
+    file.close();
+    expect((await errorOf(() => openSpoolFile(join(directory, "none")))).code).toBe("NOT_FOUND");
   });
 });
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type {
+  Bitmap,
   BitmapInit,
   ByteSource,
   CallOptions,
@@ -70,7 +71,7 @@ test("no option refuses undefined", () => {
   expectTypeOf<Refusing<{ readonly signal?: AbortSignal }>>().toEqualTypeOf<"signal">();
   expectTypeOf<Refusing<OpenOptions & CallOptions & ReadOptions & Digests & BitmapInit>>().toBeNever();
   expectTypeOf<Refusing<Limits & LongCallOptions & MirrorOptions & RunOptions & StreamOptions>>().toBeNever();
-  expectTypeOf<Refusing<DumpOptions & LoadOptions & FileInit>>().toBeNever();
+  expectTypeOf<Refusing<DumpOptions & LoadOptions<Bitmap> & FileInit>>().toBeNever();
   expectTypeOf<Refusing<EditCallOptions & EditorOptions & EditStoreOptions>>().toBeNever();
   expectTypeOf<Refusing<SessionOptions & WholeFileOptions>>().toBeNever();
   expectTypeOf<Refusing<Parameters<ExtentSink["write"]>[2]>>().toBeNever();

@@ -1,7 +1,7 @@
 import type { Bitmap } from "@qdb/format";
 import { DEFAULT_GRANULARITY, requireName } from "@qdb/format/internal";
 import { type DiffOptions, diffImages, lookAtDisk } from "@qdb/io-node";
-import { granularityOf, newBitmapLine } from "../files/new-bitmaps.ts";
+import { granularityOf, newBitmapLine, readBitmaps } from "../files/new-bitmaps.ts";
 import { IMAGE_FORMAT, requireRawImages } from "../files/raw-images.ts";
 import { storeBitmaps } from "../files/store-bitmaps.ts";
 import { type Call, type CommandSpec, PROGRESS } from "../shell/command.ts";
@@ -41,7 +41,7 @@ async function run(call: Call): Promise<number> {
     requireRawImages([base, current], call);
     const disk = lookAtDisk(current);
     const bits = await compare(base, current, { granularity, stamp: disk.diskStamp }, call);
-    return [{ name, bits, enabled: false, ...disk }];
+    return readBitmaps([{ name, bits, enabled: false, ...disk }], call);
   });
   for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
   return 0;

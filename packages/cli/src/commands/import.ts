@@ -97,11 +97,11 @@ async function run(call: Call): Promise<number> {
       "--collected is for a shell that qdb export --to qcow2-shell made; try: qdb import --help",
     );
   const request = requestOf(call, source);
-  const stored = await storeBitmaps(file, call, rule, async () => {
+  const stored = await storeBitmaps(file, call, rule, async (_, spool) => {
     const format = call.value("from") ?? detectFormat(source);
     const importer = IMPORTERS.get(format);
     if (importer === undefined) throw new QdbError("USAGE", `--from ${format} is not known`);
-    return importer(request);
+    return importer(request, spool);
   });
   for (const bitmap of stored) call.output.line(newBitmapLine(bitmap));
   return 0;

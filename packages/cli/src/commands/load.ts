@@ -1,11 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { isQdbError, QdbError } from "@qdb/format";
-import { type FileContents, fromUuid, JsonLoader, writeImage } from "@qdb/format/container";
+import { type FileContents, fromUuid, JsonLoader, run } from "@qdb/format/container";
+import { type Spool, SpooledBits } from "@qdb/format/internal";
 import { nodeDigests } from "@qdb/io-node";
-import { createFile } from "@qdb/io-node/container";
-import { requireNewFile, writing } from "../files/new-file.ts";
+import { createFileBy } from "@qdb/io-node/container";
+import { NOTHING } from "../files/new-bitmaps.ts";
+import { fillFile, requireNewFile, writing } from "../files/new-file.ts";
 import { inputName, readText } from "../files/read-input.ts";
+import { withSpool } from "../files/spool.ts";
 import { type Call, type CommandSpec, OUTPUT, PROGRESS } from "../shell/command.ts";
+import { isComplete } from "../shell/errors.ts";
 
 /** `qdb load`: creates a file from the JSON form. */
 export const command: CommandSpec = {
@@ -28,24 +32,29 @@ export const command: CommandSpec = {
   async run(call) {
     const [json = "", path = ""] = call.operands;
     requireNewFile(path);
-    const image = writeImage(await read(json, call), nodeDigests);
-    await writing(call, (options) => createFile(path, image, options));
+    await withSpool(path, async (spool) => {
+      const contents = await read(json, call, spool);
+      await writing(call, ({ signal, onProgress }) =>
+        createFileBy(path, (file) => run(fillFile(file, contents, { onProgress }), NOTHING, { signal }), { signal }),
+      );
+    });
     return 0;
   },
 };
 
-async function read(json: string, call: Call): Promise<FileContents> {
+async function read(json: string, call: Call, spool: Spool): Promise<FileContents<SpooledBits>> {
   const loader = new JsonLoader({
     draft: call.has("draft"),
     fileId: fromUuid(randomUUID()),
     writerId: fromUuid(randomUUID()),
     digests: nodeDigests,
+    newBits: (shape) => new SpooledBits(spool, shape),
   });
   try {
     for await (const text of readText(json, call.signal)) loader.push(text);
     return loader.finish();
   } catch (error) {
-    if (!isQdbError(error) || error.message.includes(inputName(json))) throw error;
+    if (!isQdbError(error) || isComplete(error) || error.message.includes(inputName(json))) throw error;
     throw new QdbError(error.code, `${inputName(json)}: ${error.message}`, error.where, { cause: error });
   }
 }

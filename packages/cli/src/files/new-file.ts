@@ -1,8 +1,11 @@
 import { lstatSync } from "node:fs";
-import { QdbError, quote } from "@qdb/format";
-import type { LongCallOptions } from "@qdb/format/container";
-
+import { type Bitmap, QdbError, quote } from "@qdb/format";
+import type { BitSource, FileChunk, FileContents, LongCallOptions, Plan, ReadStep } from "@qdb/format/container";
+import { type ImagePlanOptions, imagePlan, nextPut, type Pieces } from "@qdb/format/internal";
+import { nodeDigests } from "@qdb/io-node";
+import type { NewFile } from "@qdb/io-node/container";
 import type { Call } from "../shell/command.ts";
+import { ofOtherFilesSync } from "../shell/errors.ts";
 import { requireFile } from "./open-qdb.ts";
 
 /** Refuses a target that exists, before any work is done. Creating the file checks again. @throws {QdbError} ALREADY_EXISTS, USAGE */
@@ -27,5 +30,27 @@ export async function writing(call: Call, work: (options: LongCallOptions) => Pr
     await work({ signal: call.signal, onProgress: progress.onProgress });
   } finally {
     progress.end();
+  }
+}
+
+/**
+ * Writes a new QDB file, in windows: bits are read as they are stored. The plan can be run again; the file then begins anew.
+ * @throws {QdbError} as `imagePlan`; what the file throws
+ */
+export function* fillFile(
+  file: NewFile,
+  contents: FileContents<Bitmap | BitSource>,
+  options: Omit<ImagePlanOptions, "digests"> = {},
+): Plan<void> {
+  const change = (work: () => void): void => ofOtherFilesSync(work);
+  change(() => file.truncate(0));
+  const chunks = imagePlan(contents, { ...options, digests: nodeDigests });
+  for (;;) {
+    const step = yield* nextPut<ReadStep, FileChunk, number, Pieces>(chunks);
+    if (step.done === true) return change(() => file.truncate(step.value));
+    const { offset, bytes } = step.value;
+    change(() => file.write(bytes, offset));
+    // A step in which nothing is read: between two steps the driver looks at the signal, and gives other work a turn.
+    yield { read: [] };
   }
 }

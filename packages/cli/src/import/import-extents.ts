@@ -1,5 +1,6 @@
 import { isQdbError, QdbError, readExtentMap } from "@qdb/format";
 import { requireName } from "@qdb/format/internal";
+import { readBitmaps } from "../files/new-bitmaps.ts";
 import { inputName, readInput } from "../files/read-input.ts";
 import { warn } from "../shell/output.ts";
 import { aboutSource, type Importer, onlyName, refuseOptions } from "./request.ts";
@@ -25,7 +26,7 @@ export const importExtents: Importer = async (request) => {
     );
   }
   const bits = extents.toBitmap({ size, granularity: request.granularity });
-  return [{ name, bits, enabled: false, ...disk }];
+  return readBitmaps([{ name, bits, enabled: false, ...disk }], call);
 };
 
 /** Names the option `dirty` of the library as the command's, in the messages of errors. @throws {QdbError} as `reading` */

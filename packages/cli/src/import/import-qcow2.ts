@@ -1,49 +1,53 @@
 import { Bitmap, QdbError, quote } from "@qdb/format";
-import { bitmapPlan, type Plan } from "@qdb/format/container";
-import { closing, requireName } from "@qdb/format/internal";
+import { type BitSource, ClusterBits } from "@qdb/format/container";
+import { atGranularity, closing, requireName } from "@qdb/format/internal";
 import { openFileSource } from "@qdb/io-node";
 import { type Qcow2Bitmap, Qcow2File, type Qcow2Index } from "@qdb/qcow2";
 import type { NewBitmap } from "../files/new-bitmaps.ts";
 import { errorLine } from "../shell/errors.ts";
 import { warn } from "../shell/output.ts";
-import type { ProgressReporter } from "../shell/progress.ts";
 import { aboutSource, type Importer, type ImportRequest, refuseOptions } from "./request.ts";
 
-/** Maximum number of bytes of bits that one import reads. A small hostile image can claim 512 MiB for each of 65,535 bitmaps. */
+/** Maximum number of bytes of bits that one import stores. A small hostile image can claim 512 MiB for each of 65,535 bitmaps. */
 const MAX_TOTAL_BYTES = 2 ** 30;
 
 /** Imports the bitmaps of a qcow2 image: all of them in the order of the image, or those given with -B in the order given. */
 export const importQcow2: Importer = async (request) => {
   refuseOptions(request, "qcow2", ["dirty"]);
   if (request.source === "-") throw new QdbError("USAGE", "a qcow2 image cannot come from standard input; name a file");
-  const source = openFileSource(request.source);
   const { signal } = request.call;
-  return closing(source, async () => {
-    const progress = request.call.progress("reading");
-    try {
-      const read = await aboutSource(request, async () => {
-        const file = await Qcow2File.open(source, { signal });
-        return file.run((index) => readBitmaps(index, request, progress), { signal });
-      });
-      for (const { warning } of read) if (warning !== undefined) warn(warning);
-      return read.map(({ bitmap }) => bitmap);
-    } finally {
-      progress.end();
-    }
-  });
+  const said = new Set<string>();
+  return {
+    run: (plan) =>
+      aboutSource(request, async () => {
+        const source = openFileSource(request.source);
+        let found: readonly FoundBitmap[] = [];
+        const result = await closing(source, async () => {
+          const file = await Qcow2File.open(source, { signal });
+          return file.run(
+            (index) => {
+              found = findBitmaps(index, request);
+              return plan(found.map(({ bitmap }) => bitmap));
+            },
+            { signal },
+          );
+        });
+        for (const { warning } of found) {
+          if (warning !== undefined && !said.has(warning)) warn(warning);
+          if (warning !== undefined) said.add(warning);
+        }
+        return result;
+      }),
+  };
 };
 
-/** A bitmap that was read. `warning` is set if all of it is dirty because its bits could not be used. */
-interface ReadBitmap {
+/** A bitmap of an image. `warning` is set if all of it is dirty because its bits could not be used. */
+interface FoundBitmap {
   readonly bitmap: NewBitmap;
   readonly warning?: string;
 }
 
-function* readBitmaps(
-  index: Qcow2Index,
-  request: ImportRequest,
-  progress: ProgressReporter,
-): Plan<readonly ReadBitmap[]> {
+function findBitmaps(index: Qcow2Index, request: ImportRequest): readonly FoundBitmap[] {
   if (request.size !== undefined && request.size !== index.virtualSize) {
     throw new QdbError(
       "SIZE_MISMATCH",
@@ -59,14 +63,7 @@ function* readBitmaps(
       `the bits of ${chosen.length} bitmaps take ${total / 8} bytes, at most ${MAX_TOTAL_BYTES} are imported at once; choose some of them with -B`,
     );
   }
-  const result: ReadBitmap[] = [];
-  let done = 0;
-  for (const { bitmap, name } of chosen) {
-    const before = done;
-    result.push(yield* readBitmap(bitmap, name, request, (bits) => progress.onProgress(before + bits, total)));
-    done += bitmap.bitCount;
-  }
-  return result;
+  return chosen.map(({ bitmap, name }) => foundBitmap(bitmap, name, request));
 }
 
 /** Refuses a bitmap whose size or granularity cannot be relied on. @throws {QdbError} the code of the first such problem (see `shapeProblem`) */
@@ -75,32 +72,38 @@ function requireShape({ shapeProblem }: Qcow2Bitmap): void {
 }
 
 /**
- * Reads the bits of a bitmap. If they cannot be used, it is returned all dirty: as in use if it is INCONSISTENT, and as a usable bitmap
- * with --inconsistent=mark-all.
+ * Returns a bitmap of an image, whose bits are read as they are needed. If they cannot be used, it is all dirty: as in use if it is
+ * INCONSISTENT, and as a usable bitmap with --inconsistent=mark-all.
  * @throws {QdbError} the code of the bitmap's first problem, if that is not INCONSISTENT and --inconsistent=mark-all is not given
  */
-function* readBitmap(
+function foundBitmap(
   bitmap: Qcow2Bitmap,
   name: string,
   { granularity, disk, markInconsistent }: ImportRequest,
-  onProgress: (bits: number) => void,
-): Plan<ReadBitmap> {
+): FoundBitmap {
   const { problem } = bitmap;
   const isInconsistent = problem?.code === "INCONSISTENT";
   if (problem !== undefined && !isInconsistent && !markInconsistent) {
     const message = `${problem.message}; --inconsistent=mark-all takes all of it for dirty`;
     throw new QdbError(problem.code, message, problem.where);
   }
-  const bits = problem === undefined ? yield* bitmapPlan(bitmap.map(), { onProgress }) : Bitmap.dirty(bitmap.shape);
-  const read = {
+  const found = {
     name,
-    bits: bits.regranulate(granularity ?? bits.granularity),
+    bits: problem === undefined ? bitsOf(bitmap, granularity) : allDirty(bitmap, granularity),
     enabled: bitmap.enabled,
     inUse: isInconsistent && !markInconsistent,
     ...disk,
   };
-  if (problem === undefined || isInconsistent) return { bitmap: read };
-  return { bitmap: read, warning: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
+  if (problem === undefined || isInconsistent) return { bitmap: found };
+  return { bitmap: found, warning: `all of ${quote(name)} is dirty: ${errorLine(problem)}` };
+}
+
+function bitsOf(bitmap: Qcow2Bitmap, granularity = bitmap.granularity): BitSource {
+  return atGranularity(ClusterBits.over(bitmap.map()), granularity, false);
+}
+
+function allDirty({ shape }: Qcow2Bitmap, granularity = shape.granularity): Bitmap {
+  return Bitmap.dirty(shape).regranulate(granularity);
 }
 
 interface Choice {

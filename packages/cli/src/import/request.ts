@@ -1,10 +1,12 @@
 import { isQdbError, QdbError } from "@qdb/format";
 import type { AllocationRule } from "@qdb/format/container";
+import type { Spool } from "@qdb/format/internal";
 import { lookAtDisk, type StampedDisk } from "@qdb/io-node";
-import { granularityOf, type NewBitmap } from "../files/new-bitmaps.ts";
+import { granularityOf, type NewBitmaps } from "../files/new-bitmaps.ts";
 import { requireRaw } from "../files/raw-images.ts";
 import { inputName } from "../files/read-input.ts";
 import type { Call } from "../shell/command.ts";
+import { isComplete } from "../shell/errors.ts";
 import { parseSize } from "../shell/size.ts";
 
 /** The options of an import, in one form for all formats. */
@@ -25,8 +27,8 @@ export interface ImportRequest {
   readonly markInconsistent: boolean;
 }
 
-/** Reads a source in one format, and returns the bitmaps to store. */
-export type Importer = (request: ImportRequest) => Promise<readonly NewBitmap[]>;
+/** Reads a source in one format, and returns the bitmaps to store. A source that cannot be read again is read into the spool. */
+export type Importer = (request: ImportRequest, spool: Spool) => Promise<NewBitmaps>;
 
 /**
  * Returns the options of a call as an import request.
@@ -82,7 +84,7 @@ export async function aboutSource<T>({ source }: Pick<ImportRequest, "source">, 
     return await work();
   } catch (error) {
     const name = inputName(source);
-    if (!isQdbError(error) || error.message.includes(name)) throw error;
+    if (!isQdbError(error) || isComplete(error) || error.message.includes(name)) throw error;
     throw new QdbError(error.code, `${name}: ${error.message}`, error.where, { cause: error });
   }
 }

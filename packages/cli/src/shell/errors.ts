@@ -78,6 +78,11 @@ export function ofOtherFilesSync<T>(work: () => T): T {
   }
 }
 
+/** Whether the message of an error says all that there is to say, as those of {@link ofOtherFiles}. */
+export function isComplete(error: unknown): boolean {
+  return typeof error === "object" && error !== null && complete.has(error);
+}
+
 /** Returns an error whose message also has the name of the file, and what can be done about it. */
 export function inFile(path: string, error: unknown): unknown {
   if (!isQdbError(error) || complete.has(error)) return error;

@@ -1,5 +1,5 @@
 import { GranularityChange } from "../bitmap/granularity-change.ts";
-import type { Page, PageKind } from "../bitmap/page.ts";
+import { type Page, type PageKind, wordsOfPage } from "../bitmap/page.ts";
 import type { BitmapShape, BitRange } from "../bitmap/shape.ts";
 import type { Plan } from "../ports/plan.ts";
 import type { Scratch } from "./scratch.ts";
@@ -21,6 +21,9 @@ export interface BitSource extends BitmapShape {
   page(range: BitRange, scratch: Scratch): Plan<Page>;
 }
 
+/** Number of bits of a source that are read at a time to make coarser ones of them: 1 MiB. */
+const SOURCE_BITS = 2 ** 23;
+
 /**
  * Returns the bits of a source at another granularity. They are rounded outward, so that every dirty byte stays dirty, or with `inward` so
  * that a bit is dirty only if all of its granule is. Ranges begin at a multiple of a power of two that is not less than their length.
@@ -29,13 +32,30 @@ export interface BitSource extends BitmapShape {
 export function atGranularity(source: BitSource, granularity: number, inward: boolean): BitSource {
   if (source.granularity === granularity) return source;
   const change = new GranularityChange(source, granularity, inward);
+  // The source of a part has about as many bits as a round, although its granularity is finer.
+  const most = Math.max(32, SOURCE_BITS / Math.max(1, granularity / source.granularity));
   return {
     size: source.size,
     granularity,
     bitCount: change.bitCount,
     kind: (range) => source.kind(change.sourceOf(range)),
     *page(range, scratch) {
-      return change.convert(yield* source.page(change.sourceOf(range), scratch), range);
+      const convert = function* (part: BitRange): Plan<Page> {
+        return change.convert(yield* source.page(change.sourceOf(part), scratch.part(0)), part);
+      };
+      if (range.end - range.first <= most) return yield* convert(range);
+      const words = wordsIn(scratch, range.end - range.first);
+      for (let first = range.first; first < range.end; first += most) {
+        const part = { first, end: Math.min(first + most, range.end) };
+        words.set(wordsOfPage(yield* convert(part), part.end - first), (first - range.first) / 32);
+      }
+      return words;
     },
   };
+}
+
+/** Returns the words of a scratch for a number of bits. */
+function wordsIn(scratch: Scratch, bitCount: number): Uint32Array {
+  const bytes = scratch.bytes(Math.ceil(bitCount / 32) * 4);
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }

@@ -84,29 +84,14 @@ export function* prepareCombination(bits: ClusterBits, how: Combination, given: 
   }
   return yield* change.prepare(function* (first, end, into, scratch) {
     yield* before.readInto(first, end, into, scratch.part(0));
-    for (const [from, to] of partsOf(first, end, given.granularity, bits.granularity)) {
-      const range = runOf(before, from, to);
-      const page = yield* source.page(range, scratch.part(1));
-      const part = into.subarray((from - first) * bits.clusterSize, (to - first) * bits.clusterSize);
-      combineBytes(how, part, page, range.end - range.first);
-    }
+    const range = runOf(before, first, end);
+    combineBytes(how, into, yield* source.page(range, scratch.part(1)), range.end - range.first);
   }, work);
 }
 
 /** Returns the bits of the clusters [first, end). */
 function runOf(bits: ClusterBits, first: number, end: number): BitRange {
   return { first: bits.rangeOf(first).first, end: bits.rangeOf(end - 1).end };
-}
-
-/** Splits a run of clusters, so that its source has about as many bits as a run at most, although its granularity is finer. */
-function* partsOf(
-  first: number,
-  end: number,
-  from: number,
-  to: number,
-): Generator<readonly [first: number, end: number], void> {
-  const length = Math.max(1, Math.ceil((end - first) / Math.max(1, to / from)));
-  for (let at = first; at < end; at += length) yield [at, Math.min(at + length, end)];
 }
 
 /** Prepares to invert every bit. @throws {QdbError} BAD_CHECKSUM, unless the bits are read later */
@@ -142,11 +127,8 @@ export function* prepareGranularity(bits: ClusterBits, granularity: number, opti
     else if (kind === "ones") change.set(cluster, kind);
   }
   return yield* change.prepare(function* (first, end, into, scratch) {
-    for (const [from, to] of partsOf(first, end, bits.granularity, granularity)) {
-      const range = runOf(result, from, to);
-      const part = into.subarray((from - first) * result.clusterSize, (to - first) * result.clusterSize);
-      putPage(yield* source.page(range, scratch), range.end - range.first, part);
-    }
+    const range = runOf(result, first, end);
+    putPage(yield* source.page(range, scratch), range.end - range.first, into);
   }, work);
 }
 

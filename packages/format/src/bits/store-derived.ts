@@ -5,6 +5,7 @@ import { isQdbError } from "../errors.ts";
 import { equalBytes } from "../layout/bytes.ts";
 import type { FileChunk } from "../ports/file-image.ts";
 import type { ChangePlan, Plan } from "../ports/plan.ts";
+import { ChunkList } from "./chunk-list.ts";
 import type { ClusterBits } from "./cluster-bits.ts";
 import { roundsOf } from "./cluster-rounds.ts";
 import { addToRuns, type ClusterRun } from "./fill-clusters.ts";
@@ -98,7 +99,7 @@ function* storeDerived(
     yield* bits.readInto(first, end, bytes, scratch.part(0));
     const run = new ComputedRun(bits, first, bytes, checksum);
     const same = yield* run.findSame(scratch.part(1));
-    const chunks = new Chunks();
+    const chunks = new ChunkList();
     for (let cluster = first; cluster < end; cluster++) {
       const kind = run.kind(cluster);
       if (kind !== "data") stored.set(cluster, kind);
@@ -174,26 +175,5 @@ class ComputedRun {
     }
     for (const cluster of same) if (!equalBytes(this.part(cluster), partOf(cluster, cluster + 1))) same.delete(cluster);
     return same;
-  }
-}
-
-/** Chunks to write. Those that follow each other, both in memory and in the file, are one. */
-class Chunks {
-  readonly list: FileChunk[] = [];
-
-  add(offset: number, bytes: Uint8Array): void {
-    const last = this.list.at(-1);
-    if (
-      last !== undefined &&
-      last.offset + last.bytes.length === offset &&
-      last.bytes.buffer === bytes.buffer &&
-      last.bytes.byteOffset + last.bytes.length === bytes.byteOffset
-    ) {
-      const length = last.bytes.length + bytes.length;
-      this.list[this.list.length - 1] = {
-        offset: last.offset,
-        bytes: new Uint8Array(bytes.buffer, last.bytes.byteOffset, length),
-      };
-    } else this.list.push({ offset, bytes });
   }
 }

@@ -1,3 +1,4 @@
+import type { BitmapShape } from "../bitmap/shape.ts";
 import { QdbError, throwFirst } from "../errors.ts";
 import { specName } from "../layout/struct.ts";
 import {
@@ -29,7 +30,7 @@ import type { FileContents } from "./file-contents.ts";
  * @throws {QdbError} BAD_FIELD for an impossible cluster_bits or an id that is not 16 bytes long; LIMIT for too many bitmaps; NOT_SUPPORTED
  * for all-ones clusters in draft form
  */
-export function newHeader(contents: FileContents): Header {
+export function newHeader(contents: FileContents<BitmapShape>): Header {
   const { clusterBits, bitmaps, form, allOnes } = contents;
   if (!isClusterBits(clusterBits)) {
     throw new QdbError(

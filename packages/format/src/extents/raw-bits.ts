@@ -1,6 +1,6 @@
 import { wordsOfBytes } from "../bitmap/bit-bytes.ts";
 import { Bitmap } from "../bitmap/bitmap.ts";
-import { bitsOfShape, type ShapeInput } from "../bitmap/shape.ts";
+import type { BitmapShape, ShapeInput } from "../bitmap/shape.ts";
 import { QdbError } from "../errors.ts";
 import { type ByteChunks, type ChunkOptions, eachChunk } from "../ports/chunks.ts";
 
@@ -19,7 +19,24 @@ const BLOCK = 64 * 1024;
  */
 export async function readRawBits(chunks: ByteChunks, shape: ShapeInput, options: ChunkOptions = {}): Promise<Bitmap> {
   const bitmap = Bitmap.clean(shape);
-  const length = Math.ceil(bitsOfShape(shape) / 8);
+  await readRawBitsInto(bitmap, chunks, options);
+  return bitmap;
+}
+
+/** Bits that are clean at first, and are filled part by part: a `Bitmap`, or `SpooledBits`. */
+export interface FillableBits extends BitmapShape {
+  readonly bitCount: number;
+  /** Merges words of bits (OR), from bit `base` on, which is a multiple of 32. Bits past the last one are ignored. */
+  mergeWordsAt(base: number, words: Uint32Array): void;
+}
+
+/** Reads plain bits as {@link readRawBits} does, into bits of their shape. @throws {QdbError} as {@link readRawBits} */
+export async function readRawBitsInto(
+  bitmap: FillableBits,
+  chunks: ByteChunks,
+  options: ChunkOptions = {},
+): Promise<void> {
+  const length = Math.ceil(bitmap.bitCount / 8);
   const block = new Uint8Array(Math.min(BLOCK, Math.ceil(length / 4) * 4));
   let used = 0;
   let done = 0;
@@ -42,10 +59,9 @@ export async function readRawBits(chunks: ByteChunks, shape: ShapeInput, options
   });
   if (done < length) throw mismatch(`${done}`, done, bitmap);
   if (used > 0) flush();
-  return bitmap;
 }
 
-function mismatch(found: string, offset: number, { size, granularity, bitCount }: Bitmap): QdbError {
+function mismatch(found: string, offset: number, { size, granularity, bitCount }: FillableBits): QdbError {
   const length = Math.ceil(bitCount / 8);
   const message = `there are ${found} bytes of bits, those of a disk of ${size} bytes at granularity ${granularity} take ${length}; are size and granularity right?`;
   return new QdbError("SIZE_MISMATCH", message, { structure: "raw bits", offset });

@@ -1,4 +1,3 @@
-import { itemAt } from "../elements.ts";
 import { QdbError } from "../errors.ts";
 import { hasLoneSurrogate } from "../layout/text.ts";
 import { quote } from "../quote.ts";
@@ -88,12 +87,13 @@ export class JsonScanner {
   }
 
   #position(): { readonly line: number; readonly column: number } {
-    const lines = this.#text.slice(0, this.#at).split("\n");
-    const last = itemAt(lines, lines.length - 1);
-    return {
-      line: this.#line + lines.length - 1,
-      column: (lines.length === 1 ? this.#column : 1) + last.length,
-    };
+    let line = this.#line;
+    let column = this.#column + this.#at;
+    for (let end = this.#text.indexOf("\n"); end >= 0 && end < this.#at; end = this.#text.indexOf("\n", end + 1)) {
+      line++;
+      column = this.#at - end;
+    }
+    return { line, column };
   }
 
   /** Waits for the next part of the text, and drops the part that was read. Returns false at the end of the input. */
@@ -135,15 +135,23 @@ export class JsonScanner {
 
   /**
    * Consumes what a sticky regular expression matches at the current position, and returns the match. Returns undefined and consumes
-   * nothing if there is no match in the text that has arrived, or if `accept` refuses it. Faster than reading token by token, for long
-   * lists.
+   * nothing if there is no match in the text that has arrived. Faster than reading token by token, for long lists.
    */
-  takeMatch(sticky: RegExp, accept?: (match: RegExpExecArray) => boolean): RegExpExecArray | undefined {
+  takeMatch(sticky: RegExp): RegExpExecArray | undefined {
     sticky.lastIndex = this.#at;
     const match = sticky.exec(this.#text);
-    if (match === null || accept?.(match) === false) return undefined;
+    if (match === null) return undefined;
     this.#at = sticky.lastIndex;
     return match;
+  }
+
+  /**
+   * Consumes what `read` reads at the current position. It gets the text that has arrived and the position in it, and returns the position
+   * after what it read; a negative number if it reads nothing. As {@link takeMatch}, without an array for each match.
+   */
+  takeBy(read: (text: string, at: number) => number): void {
+    const end = read(this.#text, this.#at);
+    if (end >= 0) this.#at = end;
   }
 
   /**

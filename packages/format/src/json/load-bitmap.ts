@@ -1,4 +1,3 @@
-import { Bitmap } from "../bitmap/bitmap.ts";
 import { type BitmapShape, bitsOfShape } from "../bitmap/shape.ts";
 import type { BitmapContents } from "../commit/file-contents.ts";
 import { QdbError } from "../errors.ts";
@@ -9,44 +8,46 @@ import type { Digests } from "../ports/digest.ts";
 import { FLAG } from "../records/bitmap-entry.ts";
 import { isBitmapName } from "../records/extra-data.ts";
 import { type Tlv, tlvSize } from "../records/tlv.ts";
+import { type LoadedBits, markRanges } from "./load-ranges.ts";
 import { hexBytes, recordObject, u64Text } from "./load-values.ts";
 
-/** Number of bytes that are hashed at once. */
-const HASH_BLOCK = 1024 * 1024;
+/** Number of bytes that are hashed at once: those of a page. */
+const HASH_BLOCK = 64 * 1024;
 
-/**
- * Matches an `[offset, length]` pair in its usual form, with the comma after it, if another pair follows: both numbers are quoted and have
- * at most 15 digits, so they are exact as JavaScript numbers. A large JSON form consists mostly of such pairs.
- */
-const PAIR =
-  /[ \t\n\r]*\[[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*,[ \t\n\r]*"(0|[1-9][0-9]{0,14})"[ \t\n\r]*\][ \t\n\r]*,(?=[ \t\n\r]*\[)/y;
+/** What a {@link BitmapLoader} needs. */
+export interface BitmapLoadOptions<B extends LoadedBits> extends Limits {
+  /** Needed to verify `bits_sha256`. */
+  readonly digests?: Digests | undefined;
+  /** Makes the bits of a bitmap, which are all clean: `Bitmap.clean`, or spooled ones. */
+  readonly newBits: (shape: BitmapShape) => B;
+}
 
 /** The values of the keys of a bitmap object; undefined for a key that was not read. */
-interface BitmapFields {
+interface BitmapFields<B> {
   nameBytes?: Uint8Array;
   size?: bigint;
   granularity?: number;
   flags: number;
   readonly extraData: Tlv[];
-  bits?: Bitmap;
+  bits?: B;
   dirtyBytes?: bigint;
   sha256?: string;
 }
 
 /** Loads the bitmap objects of a JSON form, one by one. */
-export class BitmapLoader {
+export class BitmapLoader<B extends LoadedBits> {
   /** The bitmaps that were loaded, in the order of the input. */
-  readonly loaded: BitmapContents[] = [];
+  readonly loaded: BitmapContents<B>[] = [];
   readonly #scanner: JsonScanner;
-  readonly #options: Limits & { readonly digests?: Digests | undefined };
+  readonly #options: BitmapLoadOptions<B>;
   readonly #maxBitmapBytes: number;
   /** Names of the loaded bitmaps, as hex digits. */
   readonly #names = new Set<string>();
-  /** Bytes that the bits of all bitmaps take in memory. */
+  /** Bytes that the bits of all bitmaps take. */
   #bytes = 0;
 
   /** @throws {QdbError} USAGE for a limit that is no whole number */
-  constructor(scanner: JsonScanner, options: Limits & { readonly digests?: Digests | undefined }) {
+  constructor(scanner: JsonScanner, options: BitmapLoadOptions<B>) {
     this.#scanner = scanner;
     this.#options = options;
     this.#maxBitmapBytes = maxBitmapBytesOf(options);
@@ -54,8 +55,8 @@ export class BitmapLoader {
 
   /**
    * Loads a bitmap object. `path` is its place in the JSON form.
-   * @throws {QdbError} USAGE with the place in the JSON form if the bitmap is not valid; LIMIT if all bitmaps together take too much
-   * memory; NOT_SUPPORTED if `bits_sha256` cannot be verified
+   * @throws {QdbError} USAGE with the place in the JSON form if the bitmap is not valid; LIMIT if the bits of all bitmaps are more
+   * than `maxBitmapBytes`; NOT_SUPPORTED if `bits_sha256` cannot be verified
    */
   *load(path: string): Parse<void> {
     const scanner: JsonScanner = this.#scanner;
@@ -77,9 +78,9 @@ export class BitmapLoader {
    * Reads the keys of a bitmap object. Keys whose values follow from the contents, such as `l1_size`, must have the right syntax but are
    * not used.
    */
-  *#fields(path: string): Parse<BitmapFields> {
+  *#fields(path: string): Parse<BitmapFields<B>> {
     const scanner: JsonScanner = this.#scanner;
-    const fields: BitmapFields = { flags: 0, extraData: [] };
+    const fields: BitmapFields<B> = { flags: 0, extraData: [] };
     const allocate = this.#allocate.bind(this);
     yield* scanner.object(path, {
       *name(place) {
@@ -134,9 +135,9 @@ export class BitmapLoader {
 
   /**
    * Makes a clean bitmap.
-   * @throws {QdbError} USAGE if the size or granularity is not allowed; LIMIT if all bitmaps together take too much memory
+   * @throws {QdbError} USAGE if the size or granularity is not allowed; LIMIT if the bits of all bitmaps are more than `maxBitmapBytes`
    */
-  #allocate(path: string, shape: BitmapShape): Bitmap {
+  #allocate(path: string, shape: BitmapShape): B {
     try {
       this.#bytes += Math.ceil(bitsOfShape(shape) / 8);
     } catch (error) {
@@ -147,20 +148,20 @@ export class BitmapLoader {
     if (this.#bytes > maxBitmapBytes) {
       throw new QdbError(
         "LIMIT",
-        `${path}: the bitmaps take ${this.#bytes} bytes in memory, at most ${maxBitmapBytes} are allowed; raise maxBitmapBytes`,
+        `${path}: the bits of the bitmaps take ${this.#bytes} bytes, at most ${maxBitmapBytes} are allowed; raise maxBitmapBytes`,
       );
     }
-    return Bitmap.clean(shape);
+    return this.#options.newBits(shape);
   }
 
-  #verifyHash(path: string, bits: Bitmap, sha256: string): void {
+  #verifyHash(path: string, bits: B, sha256: string): void {
     const make = this.#options.digests?.sha256;
     if (make === undefined)
       throw new QdbError("NOT_SUPPORTED", `${path}: bits_sha256 cannot be verified: this host brought no SHA-256`);
     const hash = make();
     const length = Math.ceil(bits.bitCount / 8);
     for (let start = 0; start < length; start += HASH_BLOCK)
-      hash.update(bits.bytesAt(start, Math.min(HASH_BLOCK, length - start)));
+      hash.update(bits.viewAt(start, Math.min(HASH_BLOCK, length - start)));
     if (hash.hex() !== sha256) this.#scanner.fail(path, "the ranges do not match bits_sha256");
   }
 }
@@ -176,36 +177,4 @@ function* flagsArray(scanner: JsonScanner, path: string): Parse<number> {
     flags |= bit;
   });
   return flags;
-}
-
-/** Reads an array of `[offset, length]` pairs, and marks these ranges of the disk as dirty. */
-function* markRanges(scanner: JsonScanner, path: string, bits: Bitmap): Parse<void> {
-  const { size } = bits;
-  // PAIR matches numbers below 2^50 only, and the sum of two of them is exact. A size above 2^53 is rounded, but stays larger than any such
-  // sum.
-  const sizeNumber = Number(size);
-  const isInside = ([, offset, length]: RegExpExecArray): boolean => Number(offset) + Number(length) <= sizeNumber;
-  yield* scanner.expect("[", path);
-  if ((yield* scanner.peek()) !== "]") {
-    for (let index = 0; ; index++) {
-      const pair = scanner.takeMatch(PAIR, isInside);
-      if (pair !== undefined) {
-        bits.mark({ offset: Number(pair[1]), length: Number(pair[2]) });
-        continue;
-      }
-      const place = `${path}[${index}]`;
-      const numbers: bigint[] = [];
-      yield* scanner.array(place, function* (item) {
-        numbers.push(yield* u64Text(scanner, item));
-      });
-      const [offset, length] = numbers;
-      if (offset === undefined || length === undefined || numbers.length !== 2)
-        scanner.fail(place, "[offset, length] expected");
-      if (offset + length > size) scanner.fail(place, `the range ${offset}+${length} ends past the size ${size}`);
-      bits.mark({ offset, length });
-      if ((yield* scanner.peek()) !== ",") break;
-      yield* scanner.expect(",", path);
-    }
-  }
-  yield* scanner.expect("]", path);
 }

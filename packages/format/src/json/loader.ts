@@ -3,22 +3,19 @@ import { validateContents } from "../commit/write-image.ts";
 import { QdbError } from "../errors.ts";
 import { JsonInput, type JsonKind, JsonScanner, type Parse } from "../json-text/scanner.ts";
 import { decodeUtf8 } from "../layout/text.ts";
-import type { Limits } from "../limits.ts";
-import type { Digests } from "../ports/digest.ts";
 import type { Tlv } from "../records/tlv.ts";
-import { BitmapLoader } from "./load-bitmap.ts";
+import { BitmapLoader, type BitmapLoadOptions } from "./load-bitmap.ts";
 import { extensionObject, type HeaderValues, headerObject } from "./load-header.ts";
+import type { LoadedBits } from "./load-ranges.ts";
 
 /** What a loader needs beside the JSON form. */
-export interface LoadOptions extends Limits {
+export interface LoadOptions<B extends LoadedBits> extends BitmapLoadOptions<B> {
   /** Whether to make a file in draft form even if the JSON form says full. */
   readonly draft?: boolean | undefined;
   /** 16 random bytes. They become the file id if the JSON form has none. */
   readonly fileId: Uint8Array;
   /** 16 random bytes, which become the writer id of the new file. */
   readonly writerId: Uint8Array;
-  /** Needed to verify `bits_sha256` if the JSON form has it. */
-  readonly digests?: Digests | undefined;
 }
 
 /**
@@ -44,19 +41,19 @@ const FORM: JsonKind = {
  * whose values follow from the contents must have the right syntax but are not used; only `dirty_bytes` and `bits_sha256` must match the
  * bits.
  */
-export class JsonLoader {
+export class JsonLoader<B extends LoadedBits> {
   readonly #scanner = new JsonScanner(FORM);
-  readonly #options: LoadOptions;
-  readonly #input: JsonInput<FileContents>;
+  readonly #options: LoadOptions<B>;
+  readonly #input: JsonInput<FileContents<B>>;
 
-  constructor(options: LoadOptions) {
+  constructor(options: LoadOptions<B>) {
     this.#options = options;
     this.#input = new JsonInput(this.#file());
   }
 
   /**
    * Reads the next part of the text.
-   * @throws {QdbError} USAGE with the place in the JSON form if the text is not valid; LIMIT if the bitmaps take too much memory;
+   * @throws {QdbError} USAGE with the place in the JSON form if the text is not valid; LIMIT if the bits of all bitmaps are more than `maxBitmapBytes`;
    * NOT_SUPPORTED if `bits_sha256` cannot be verified
    */
   push(text: string): void {
@@ -64,11 +61,11 @@ export class JsonLoader {
   }
 
   /** Ends the input and returns the contents of the file. @throws {QdbError} USAGE if the JSON form is not complete; else as {@link push} */
-  finish(): FileContents {
+  finish(): FileContents<B> {
     return this.#input.finish();
   }
 
-  *#file(): Parse<FileContents> {
+  *#file(): Parse<FileContents<B>> {
     const scanner: JsonScanner = this.#scanner;
     const header: HeaderValues = { fileId: this.#options.fileId, allOnes: false };
     const extensions: Tlv[] = [];
@@ -92,7 +89,7 @@ export class JsonLoader {
     if (header.form === undefined || header.clusterBits === undefined)
       scanner.fail("header", "form and cluster_bits are needed");
     const form = this.#options.draft === true ? "draft" : header.form;
-    const contents: FileContents = {
+    const contents: FileContents<B> = {
       form,
       clusterBits: header.clusterBits,
       fileId: header.fileId,
@@ -106,7 +103,7 @@ export class JsonLoader {
   }
 
   /** Applies the rules of the format to the contents. @throws {QdbError} USAGE with the place in the JSON form */
-  #validate(contents: FileContents): void {
+  #validate(contents: FileContents<B>): void {
     try {
       validateContents(contents);
     } catch (error) {

@@ -1,5 +1,8 @@
 // Copies of what the caller of an action may change before the action is done.
+
+import { Bitmap } from "../bitmap/bitmap.ts";
 import type { DiskRange } from "../bitmap/shape.ts";
+import type { EditSource } from "../edit/edit-options.ts";
 import { exactInteger } from "../integers.ts";
 import { type BitmapSession, type DiskStamp, encodeRecord } from "../records/extra-data.ts";
 
@@ -20,4 +23,9 @@ export function copySession({ id, file }: BitmapSession): BitmapSession {
 export function copyStamp({ length, mtime, file }: DiskStamp): DiskStamp {
   encodeRecord({ kind: "stamp", stamp: { length, mtime, file } });
   return { length, mtime, file };
+}
+
+/** Copies a bitmap, which the caller may change before it is used. Other sources must not change. */
+export function copySource(source: EditSource): EditSource {
+  return source instanceof Bitmap ? source.clone() : source;
 }

@@ -1,6 +1,7 @@
 import type { Bitmap } from "../bitmap/bitmap.ts";
 import type { Combination } from "../bitmap/combination.ts";
 import type { DiskRange } from "../bitmap/shape.ts";
+import type { EditSource } from "../edit/edit-options.ts";
 import type { Edits } from "../edit/edits.ts";
 import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
@@ -8,7 +9,7 @@ import type { Plan } from "../ports/plan.ts";
 import { quote } from "../quote.ts";
 import { type BitmapSession, type DiskStamp, encodeRecord } from "../records/extra-data.ts";
 import type { ActionQueue } from "./action-queue.ts";
-import { copyRange, copySession, copyStamp } from "./arguments.ts";
+import { copyRange, copySession, copySource, copyStamp } from "./arguments.ts";
 import {
   type BitmapRecords,
   type NewBitmapHost,
@@ -19,8 +20,8 @@ import {
   type UnnamedBitmapInit,
 } from "./bitmap-init.ts";
 import { type BitmapNames, notFound } from "./bitmap-names.ts";
-import { combineNamed } from "./combine-named.ts";
-import { type BitmapFacts, type EditTarget, factsOf } from "./edit-target.ts";
+import { combineWith } from "./combine-with.ts";
+import { type BitmapFacts, dirtyBytesOf, type EditTarget, factsOf } from "./edit-target.ts";
 
 /** What the bitmaps of one edit share. @internal */
 export interface EditContext {
@@ -75,6 +76,13 @@ export class BitmapEdit {
     return queue.ask(() => factsOf(target.edits, name));
   }
 
+  /** Returns the number of dirty bytes of the disk, with all changes queued so far. Holds no bits in memory. @throws {QdbError} as {@link read} */
+  dirtyBytes(): Promise<bigint> {
+    const { target, queue } = this.#context;
+    const name = this.#current();
+    return queue.ask(async () => target.read(dirtyBytesOf(await target.source(name))));
+  }
+
   /** Marks every bit dirty that a range of the disk, in bytes, touches. A range that does not lie inside the disk is USAGE. */
   mark(range: DiskRange): void {
     const exact = copyRange(range);
@@ -108,23 +116,23 @@ export class BitmapEdit {
     this.#plan((edits, name) => edits.invert(name));
   }
 
-  /** Adds the dirty bits of a source (OR): a `Bitmap`, or a bitmap of the file by its name. Another granularity is rounded outward, another disk size is SIZE_MISMATCH. */
-  merge(source: Bitmap | string): void {
+  /** Adds the dirty bits of a source (OR): bits, or a bitmap of the file by its name. Another granularity is rounded outward, another disk size is SIZE_MISMATCH. */
+  merge(source: EditSource | string): void {
     this.#combine("merge", source);
   }
 
   /** Keeps the bits that are dirty in a source too (AND). Rounds the source outward if its granularity is another one; see {@link merge}. */
-  intersect(source: Bitmap | string): void {
+  intersect(source: EditSource | string): void {
     this.#combine("intersect", source);
   }
 
   /** Clears the bits that are dirty in a source (AND NOT). Rounds the source inward if its granularity is another one; see {@link merge}. */
-  subtract(source: Bitmap | string): void {
+  subtract(source: EditSource | string): void {
     this.#combine("subtract", source);
   }
 
   /** Keeps the bits that are dirty in exactly one of bitmap and source (XOR). A source of another granularity is USAGE; see {@link merge}. */
-  xor(source: Bitmap | string): void {
+  xor(source: EditSource | string): void {
     this.#combine("xor", source);
   }
 
@@ -197,7 +205,6 @@ export class BitmapEdit {
   /**
    * Freezes the bitmap for a backup: it stays as it is, and a new bitmap, its successor, collects writes from now on. A frozen bitmap and a
    * successor are USAGE; a name that is taken is ALREADY_EXISTS.
-   *
    * A bitmap is frozen until {@link release}, also after a crash. If the program finds one frozen when it starts, the backup did not end:
    * release it as `failed`, then back up again.
    * @example
@@ -286,15 +293,11 @@ export class BitmapEdit {
     queue.add(() => target.read(action(target.edits, name)));
   }
 
-  #combine(how: Combination, source: Bitmap | string): void {
+  #combine(how: Combination, source: EditSource | string): void {
     const { target, queue, names } = this.#context;
     const name = this.#current();
-    if (typeof source !== "string") {
-      const bits = source.clone();
-      this.#plan((edits) => edits[how](name, bits));
-      return;
-    }
-    if (names.get(source) === undefined) throw notFound(source);
-    queue.add(() => combineNamed(target, how, name, source));
+    if (typeof source === "string" && names.get(source) === undefined) throw notFound(source);
+    const exact = typeof source === "string" ? source : copySource(source);
+    queue.add(() => combineWith(target, how, name, exact));
   }
 }

@@ -1,5 +1,7 @@
-import type { Bitmap } from "../bitmap/bitmap.ts";
+import { Bitmap } from "../bitmap/bitmap.ts";
 import type { BitmapShape } from "../bitmap/shape.ts";
+import { Counts } from "../bits/read-bits.ts";
+import { visitSource } from "../bits/visit-source.ts";
 import type { EditSource } from "../edit/edit-options.ts";
 import type { Edits } from "../edit/edits.ts";
 import type { Plan } from "../ports/plan.ts";
@@ -37,6 +39,14 @@ export interface BitmapFacts extends BitmapShape, BitmapRecords {
   readonly successor?: string | undefined;
   /** The session that the bitmap is in, so that another program has its bits. */
   readonly session?: BitmapSession | undefined;
+}
+
+/** Counts the dirty bytes of a source. @throws {QdbError} as reading the source */
+export function* dirtyBytesOf(source: EditSource): Plan<bigint> {
+  if (source instanceof Bitmap) return source.dirtyBytes();
+  const counts = new Counts(1);
+  yield* visitSource(source, counts.visitor(0, { first: 0, end: source.bitCount }));
+  return counts.total(source, 0).bytes;
 }
 
 /** Returns the facts of a bitmap with the changes so far. @throws {QdbError} NOT_FOUND; the code of the bitmap's first problem if its records cannot be parsed */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { bytesSource, type Digests } from "@qdb/format";
+import { Bitmap, bytesSource, type Digests } from "@qdb/format";
 import {
   type DumpOptions,
   dumpPlan,
@@ -47,8 +47,8 @@ export function dump(
 export const IDS = { fileId: new Uint8Array(16).fill(0xf1), writerId: new Uint8Array(16).fill(0x31) };
 
 /** Loads a JSON form that comes in pieces of so many characters. */
-export function load(text: string, size = text.length, options: Partial<LoadOptions> = {}): FileContents {
-  const loader = new JsonLoader({ ...IDS, digests, ...options });
+export function load(text: string, size = text.length, options: Partial<LoadOptions<Bitmap>> = {}): FileContents {
+  const loader = new JsonLoader({ ...IDS, digests, newBits: Bitmap.clean, ...options });
   for (let at = 0; at < text.length; at += size) loader.push(text.slice(at, at + size));
   return loader.finish();
 }

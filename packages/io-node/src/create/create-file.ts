@@ -9,7 +9,7 @@ import { lockedError } from "../system/lock-state.ts";
 import { syncDirectory } from "../system/sync-directory.ts";
 import { requireWritableHost } from "../system/writable-host.ts";
 import { createOnDevice } from "./create-device.ts";
-import { primaryOf, writeFrom } from "./image-writer.ts";
+import { WithoutHeader, type WriteFile, writerOf } from "./new-file.ts";
 import { createTemporary, withoutNames } from "./temporary.ts";
 
 /**
@@ -26,70 +26,68 @@ import { createTemporary, withoutNames } from "./temporary.ts";
  * place is kept
  */
 export async function createFile(path: string, image: FileImage, options: LongCallOptions = {}): Promise<void> {
-  requireWritableHost();
-  const existing = statusIfThere(path);
-  if (existing?.kind === "file") throw alreadyExists(path);
   const call = new LongCall(options);
-  call.checkSignal();
-  if (existing?.kind === "block") await createOnDevice(path, image, call);
-  else if (!(await createByLink(path, (file) => fillByLink(file, image, call), call)))
-    await createInPlace(path, (file) => fillInPlace(file, image, call));
+  await create(path, writerOf(image, call), call);
   call.finish(image.length);
 }
 
 /**
- * Creates a file of plain bytes completely or not at all, as {@link createFile} does, for bytes whose number is not known before. `write`
- * passes them on, in order. It is called once more, from the beginning, if the file system has no hard links; on such a file system the file
- * is incomplete until the call returns.
+ * Creates a file as {@link createFile} does, whose bytes come in any order, as they are found. `write` is called once more, from the
+ * beginning, for a block device and if the file system has no hard links; on such a file system the file is incomplete until the call
+ * returns.
+ *
+ * @throws {QdbError} as {@link createFile}; what `write` throws
+ */
+export async function createFileBy(
+  path: string,
+  write: WriteFile,
+  options: Pick<LongCallOptions, "signal"> = {},
+): Promise<void> {
+  await create(path, write, new LongCall(options));
+}
+
+/**
+ * Creates a file of plain bytes as {@link createFileBy} does. `put` appends bytes to it.
  *
  * @throws {QdbError} ALREADY_EXISTS, also for a device; else as {@link createFile}; what `write` throws
  */
 export async function createOutput(
   path: string,
   write: (put: (bytes: Uint8Array) => void) => Promise<void>,
-  options: LongCallOptions = {},
+  options: Pick<LongCallOptions, "signal"> = {},
 ): Promise<void> {
-  requireWritableHost();
   if (statusIfThere(path) !== undefined) throw alreadyExists(path);
-  const call = new LongCall(options);
+  await createFileBy(
+    path,
+    (file) => {
+      let at = 0;
+      return write((bytes) => {
+        file.write(bytes, at);
+        at += bytes.length;
+      });
+    },
+    options,
+  );
+}
+
+async function create(path: string, write: WriteFile, call: LongCall): Promise<void> {
+  requireWritableHost();
+  const existing = statusIfThere(path);
+  if (existing?.kind === "file") throw alreadyExists(path);
   call.checkSignal();
-  const fill = (file: Handle): Promise<void> => {
-    let at = 0;
-    return write((bytes) => {
-      file.write(bytes, at);
-      at += bytes.length;
-    });
-  };
-  if (!(await createByLink(path, fill, call))) await createInPlace(path, fill);
+  if (existing?.kind === "block") await createOnDevice(path, write, call);
+  else if (!(await createByLink(path, write, call))) await createInPlace(path, write);
 }
-
-/** Writes an image to a file that has another name yet. */
-async function fillByLink(file: Handle, image: FileImage, call: LongCall): Promise<void> {
-  file.truncate(image.length);
-  await writeFrom(file, image, 0, "holes", call);
-}
-
-/** Writes an image to a file that has its own name already: the header last, in one write. */
-async function fillInPlace(file: Handle, image: FileImage, call: LongCall): Promise<void> {
-  const primary = primaryOf(image);
-  file.truncate(image.length);
-  await writeFrom(file, image, primary.length, "holes", call);
-  file.sync();
-  file.write(primary, 0);
-}
-
-/** Writes the contents of a new file. */
-type Fill = (file: Handle) => Promise<void>;
 
 /**
  * Creates the file under a temporary name and links it to its own. Returns false, and leaves no file behind, if the file system has no hard
  * links.
  */
-async function createByLink(path: string, fill: Fill, call: LongCall): Promise<boolean> {
+async function createByLink(path: string, write: WriteFile, call: LongCall): Promise<boolean> {
   const { name, file, key } = createTemporary(path, (temporary) => Handle.create(temporary, path));
   const made = [name];
   return making(file, key, made, async () => {
-    await fill(file);
+    await write(file);
     file.sync();
     call.checkSignal();
     // A network file system can report a failure although the link was made, so the name is removed after an error too.
@@ -101,12 +99,16 @@ async function createByLink(path: string, fill: Fill, call: LongCall): Promise<b
   });
 }
 
-async function createInPlace(path: string, fill: Fill): Promise<void> {
+/** Creates the file under its own name, and writes the header last, in one write. */
+async function createInPlace(path: string, write: WriteFile): Promise<void> {
   const file = Handle.create(path, path);
   const key = keyInPlace(file);
   await making(file, key, [path], async () => {
     if (!file.lock()) throw lockedError(path, key);
-    await fill(file);
+    const rest = new WithoutHeader(file);
+    await write(rest);
+    file.sync();
+    file.write(rest.header, 0);
     file.sync();
     confirmName(file);
   });

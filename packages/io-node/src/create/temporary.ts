@@ -9,7 +9,8 @@ import { Handle } from "../system/handle.ts";
 
 /** Matches the names of temporary files. Files that killed processes left behind are recognized by it. */
 const NAME = /^\.qdb-[0-9a-f]{16}\.tmp$/;
-const newName = (): string => `.qdb-${randomBytes(8).toString("hex")}.tmp`;
+/** Returns a new name of a temporary file. */
+export const newTemporaryName = (): string => `.qdb-${randomBytes(8).toString("hex")}.tmp`;
 
 /** Maximum number of attempts to create a temporary file. Another process can remove it before it is locked. */
 const MAX_ATTEMPTS = 8;
@@ -36,7 +37,7 @@ export function createTemporary(target: string, open: (name: string) => Handle):
   const directory = dirname(target);
   removeAbandoned(directory);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const name = join(directory, newName());
+    const name = join(directory, newTemporaryName());
     const file = open(name);
     const temporary = closingOnErrorSync(file, () => {
       const key = keyOfNew(file, name);

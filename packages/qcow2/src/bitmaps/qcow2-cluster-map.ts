@@ -32,6 +32,15 @@ export class Qcow2ClusterMap implements ClusterMap {
     return this.#entries.offset(cluster);
   }
 
+  runEnd(cluster: number, end: number): number {
+    const kind = this.kind(cluster);
+    const step = kind === "data" ? this.clusterSize : 0;
+    const first = this.offset(cluster);
+    let next = cluster + 1;
+    while (next < end && this.kind(next) === kind && this.offset(next) === first + (next - cluster) * step) next++;
+    return next;
+  }
+
   /** Always undefined, because qcow2 has no checksums to verify. */
   verify(): undefined {
     return undefined;
