@@ -1,10 +1,13 @@
-// Copies of what the caller of an action may change before the action is done.
+// Arguments of actions: copies of what the caller may change before the action is done, and refusals.
 
 import { Bitmap } from "../bitmap/bitmap.ts";
 import type { DiskRange } from "../bitmap/shape.ts";
 import type { EditSource } from "../edit/edit-options.ts";
+import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
+import { quote } from "../quote.ts";
 import { type BitmapSession, type DiskStamp, encodeRecord } from "../records/extra-data.ts";
+import { type BitmapNames, notFound } from "./bitmap-names.ts";
 
 /** Copies a range. @throws {QdbError} USAGE if a value is not exact */
 export function copyRange({ offset, length }: DiskRange): DiskRange {
@@ -25,7 +28,15 @@ export function copyStamp({ length, mtime, file }: DiskStamp): DiskStamp {
   return { length, mtime, file };
 }
 
-/** Copies a bitmap, which the caller may change before it is used. Other sources must not change. */
-export function copySource(source: EditSource): EditSource {
-  return source instanceof Bitmap ? source.clone() : source;
+/** Copies a source, unless it is the name of a bitmap. A source that is no `Bitmap` must not change. @throws {QdbError} NOT_FOUND for a name that no bitmap has */
+export function copySource<T>(source: EditSource | string, names: BitmapNames<T>): EditSource | string {
+  if (source instanceof Bitmap) return source.clone();
+  if (typeof source === "string" && names.get(source) === undefined) throw notFound(source);
+  return source;
+}
+
+/** Refuses what is no outcome of a backup. @throws {QdbError} USAGE */
+export function requireOutcome(outcome: unknown): void {
+  if (outcome !== "done" && outcome !== "failed")
+    throw new QdbError("USAGE", `${quote(String(outcome))} is no outcome of a backup; it is "done" or "failed"`);
 }

@@ -3,13 +3,11 @@ import type { Combination } from "../bitmap/combination.ts";
 import type { DiskRange } from "../bitmap/shape.ts";
 import type { EditSource } from "../edit/edit-options.ts";
 import type { Edits } from "../edit/edits.ts";
-import { QdbError } from "../errors.ts";
 import { exactInteger } from "../integers.ts";
 import type { Plan } from "../ports/plan.ts";
-import { quote } from "../quote.ts";
 import { type BitmapSession, type DiskStamp, encodeRecord } from "../records/extra-data.ts";
 import type { ActionQueue } from "./action-queue.ts";
-import { copyRange, copySession, copySource, copyStamp } from "./arguments.ts";
+import { copyRange, copySession, copySource, copyStamp, requireOutcome } from "./arguments.ts";
 import {
   type BitmapRecords,
   type NewBitmapHost,
@@ -205,6 +203,7 @@ export class BitmapEdit {
   /**
    * Freezes the bitmap for a backup: it stays as it is, and a new bitmap, its successor, collects writes from now on. A frozen bitmap and a
    * successor are USAGE; a name that is taken is ALREADY_EXISTS.
+   *
    * A bitmap is frozen until {@link release}, also after a crash. If the program finds one frozen when it starts, the backup did not end:
    * release it as `failed`, then back up again.
    * @example
@@ -235,8 +234,7 @@ export class BitmapEdit {
    * that the next backup copies it. A bitmap that is not frozen is USAGE.
    */
   release(outcome: "done" | "failed"): void {
-    if (outcome !== "done" && outcome !== "failed")
-      throw new QdbError("USAGE", `${quote(String(outcome))} is no outcome of a backup; it is "done" or "failed"`);
+    requireOutcome(outcome);
     this.#plan((edits, name) => edits.release(name, outcome));
     this.#context.names.remove(this.#name);
   }
@@ -296,8 +294,7 @@ export class BitmapEdit {
   #combine(how: Combination, source: EditSource | string): void {
     const { target, queue, names } = this.#context;
     const name = this.#current();
-    if (typeof source === "string" && names.get(source) === undefined) throw notFound(source);
-    const exact = typeof source === "string" ? source : copySource(source);
+    const exact = copySource(source, names);
     queue.add(() => combineWith(target, how, name, exact));
   }
 }
