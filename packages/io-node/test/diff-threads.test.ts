@@ -154,7 +154,8 @@ describe("the same bits as one thread finds", () => {
 describe("an error, never fewer bits", () => {
   test.each([
     ["ends with a part that it has taken", `${TAKES} process.exit(0)`, "IO", /has not reported all/],
-    ["is killed by an error", `${TAKES} throw new Error("out of order")`, "IO", /out of order/],
+    // On a busy machine the end of a thread can be seen before its error.
+    ["is killed by an error", `${TAKES} throw new Error("out of order")`, "IO", /out of order|has not reported all/],
     [
       "ends, with a part reported",
       `${TAKES} ${TAKES.slice(TAKES.indexOf(" Atomics"))} parentPort.postMessage({ kind: "part", part: 0, differing: new Float64Array(0) })`,

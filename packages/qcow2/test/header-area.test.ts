@@ -110,6 +110,30 @@ describe.each(FILLERS)("with %i bytes of another extension before it", (filler) 
   });
 });
 
+test.each([0, 8, 40, 300, 320, 328, 336, 344, 352, 360, 368, 400])(
+  "the name of a backing file behind %i bytes of an extension makes room, and is there in every state",
+  (filler) => {
+    const name = Buffer.from("the name of a backing file.qcow2");
+    const before = areaOf(filler, { bitmaps: false });
+    const end = filler === 0 ? 104 : 112 + Math.ceil(filler / 8) * 8;
+    const at = end + 8;
+    before.set(name, at);
+    const view = new DataView(before.buffer);
+    view.setBigUint64(8, BigInt(at));
+    view.setUint32(16, name.length);
+    const groups = new HeaderArea(before).setDirectory(PLACE);
+    let last = "";
+    for (const bytes of cuts(before, groups)) {
+      last = seen(bytes);
+      expect(["none", "inconsistent", NEW]).toContain(last);
+      const { backingFileOffset, backingFileSize } = QCOW2_HEADER.decode(bytes);
+      const from = Number(backingFileOffset);
+      expect(Buffer.from(bytes.subarray(from, from + backingFileSize)).equals(name)).toBe(true);
+    }
+    expect(last).toBe(NEW);
+  },
+);
+
 test("unknown autoclear bits are cleared, the known ones stay", () => {
   const before = areaOf(0);
   new DataView(before.buffer).setBigUint64(88, UNKNOWN_AUTOCLEAR | 3n);

@@ -21,6 +21,14 @@ export interface MadeScript {
   readonly operations: readonly Operation[];
 }
 
+/** Makes a backing file. */
+function makeBase(image: string, size: number): string {
+  const path = `${image}.base`;
+  runPeer("qemu-img", ["create", "-q", "-f", "raw", path, `${size}`]);
+  runPeer("qemu-io", ["-f", "raw", "-c", `write -P 77 0 ${Math.min(size, 4096)}`, path]);
+  return path;
+}
+
 /** Names an external data file. Long names move the bitmaps extension across the border of a sector. */
 function dataFileName(image: string, random: Random): string {
   const name = `${basename(image)}.data`;
@@ -38,7 +46,9 @@ export function makeImage(path: string, random: Random): MadeScript {
   const dataFile =
     cluster >= 4096 && random(2) === 0 ? `,data_file=${dataFileName(path, random)},data_file_raw=on` : "";
   const options = `cluster_size=${cluster},refcount_bits=${bits}${extended}${preallocated}${dataFile}`;
-  runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", options, path, `${size}`]);
+  const backing =
+    preallocated === "" && dataFile === "" && random(3) === 0 ? ["-b", makeBase(path, size), "-F", "raw"] : [];
+  runPeer("qemu-img", ["create", "-q", "-f", "qcow2", "-o", options, ...backing, path, `${size}`]);
   const names = ["a", "b", "c"].slice(0, random(4));
   for (const name of names) runPeer("qemu-img", ["bitmap", "--add", "-g", `${2 ** (9 + random(8))}`, path, name]);
   const writes: string[] = [];

@@ -52,6 +52,19 @@ function withWritten(file: Uint8Array, offset: number, chunk: Uint8Array): Uint8
   return result;
 }
 
+/** Returns the file after writes, as long as they make it. */
+function withAll(
+  file: Uint8Array,
+  parts: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
+): Uint8Array {
+  const result = new Uint8Array(
+    parts.reduce((end, { offset, bytes }) => Math.max(end, offset + bytes.length), file.length),
+  );
+  result.set(file);
+  for (const { offset, bytes } of parts) result.set(bytes, offset);
+  return result;
+}
+
 /**
  * Yields `count` states for each flush of a recording: everything before the flush before it is on the disk, and of what was written since
  * then a random part of the sectors, in any order. The first states of each are: nothing of it, and all of it.
@@ -78,13 +91,10 @@ export function* crashStates(
     if (pending.length > 0) {
       for (const percent of parts) {
         const chosen = pending.filter(() => random(100) < percent);
-        yield {
-          step,
-          bytes: chosen.reduce<Uint8Array>((file, part) => withWritten(file, part.offset, part.bytes), stable.slice()),
-        };
+        yield { step, bytes: withAll(stable, chosen) };
       }
     }
-    for (const { offset, bytes } of pending) stable = withWritten(stable, offset, bytes);
+    stable = withAll(stable, pending);
     pending = [];
     step++;
   }

@@ -10,7 +10,7 @@ import { checkImage, listBitmaps, qemuDigests } from "./qemu-digest.ts";
 import { crashStates, recordingStore } from "./recording-store.ts";
 
 /** Number of commits whose states are looked at, and of states for each flush of a commit. */
-const [COMMITS, STATES] = process.env.QDB_SOAK === "1" ? [80, 6] : [12, 4];
+const [COMMITS, STATES] = process.env.QDB_SOAK === "1" ? [80, 6] : [10, 3];
 
 let directory: string;
 beforeAll(() => {

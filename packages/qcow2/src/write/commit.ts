@@ -72,7 +72,7 @@ interface StoredOutput extends Omit<Output, "bits"> {
 export function* commitQcow2(image: EditableImage, changes: readonly PendingChange[]): ChangePlan<Qcow2CommitReport> {
   const { outputs, doubted } = outputsOf(image, changes);
   const space = new ClusterSpace(image.free, image.image.clusterSize);
-  const area = new HeaderArea(image.area);
+  const area = new HeaderArea(image.firstCluster);
   yield* confirm();
   if (!(yield* hasSameBytes(image.evidence))) throw writtenMeanwhile();
   const autoclear = area.clearUnknownAutoclear();
@@ -146,6 +146,11 @@ function storeOutput(
 ): StoredOutput {
   if (bits === undefined) return { ...output, data: undefined, granularity: undefined };
   const { from } = output;
+  if (bits.count === 0) {
+    const message =
+      "the disk of the image has 0 bytes, and QEMU opens no image with a bitmap of it; resize it first with qemu-img resize";
+    throw new QdbError("NOT_SUPPORTED", message);
+  }
   const keep: KeepClusters<BitmapTableBuilder> = (builder, first, end) => {
     if (from === undefined) throw new Error("an unread cluster is in no image");
     builder.copy(new OffsetTable(owners.tables.bytesOf(from.table)), first, end);

@@ -1,6 +1,6 @@
 // Opens an image for changes: refuses what is not safe, and looks for the owners of all clusters that a commit may free or write.
 import { QdbError } from "@qdb/format";
-import type { Plan } from "@qdb/format/container";
+import { type Plan, readRange } from "@qdb/format/container";
 import { lowerBound } from "@qdb/format/internal";
 import { ClusterJudgement, findOwners, type Owners, readTables } from "../bitmaps/judgement.ts";
 import { type Qcow2Parts, readQcow2Parts, surroundingsOf } from "../bitmaps/qcow2-index.ts";
@@ -23,6 +23,8 @@ export interface EditableImage extends Qcow2Parts {
   readonly owners: Owners;
   readonly refcounts: RefcountBlocks;
   readonly free: FreeClusters;
+  /** The bytes of the first cluster: header, extensions, and the name of the backing file. */
+  readonly firstCluster: Uint8Array;
   /** The numbers of all clusters to which bitmaps, their tables and the directory refer, in ascending order; a shared one more than once. */
   readonly named: Float64Array;
 }
@@ -45,6 +47,7 @@ export function* readEditableImage({ size, fixedSize = false }: FileFacts): Plan
   refuseUnsafe(parts);
   const { header, image, bitmaps, directory = { offset: 0, bytes: new Uint8Array(0) } } = parts;
   const { clusterSize } = image;
+  const firstCluster = yield* readRange(0, clusterSize);
   const scan = new StructureReader(size, size);
   const geometry = refcountGeometry(header);
   const offsets = yield* readBlockOffsets(header, scan);
@@ -68,7 +71,7 @@ export function* readEditableImage({ size, fixedSize = false }: FileFacts): Plan
     throw new QdbError("OUT_OF_BOUNDS", message, { structure: "file" });
   }
   const free = { inside, end, limit, named: named.subarray(lowerBound(named, end)) };
-  return { ...parts, owners, refcounts, free, named };
+  return { ...parts, owners, refcounts, free, named, firstCluster };
 }
 
 function refuseUnsafe({ header }: Qcow2Parts): void {

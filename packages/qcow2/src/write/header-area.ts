@@ -2,7 +2,7 @@
 import { QdbError } from "@qdb/format";
 import { align8, type FileChunk, TLV_HEAD } from "@qdb/format/container";
 import { equalBytes } from "@qdb/format/internal";
-import { BITMAPS, BITMAPS_EXTENSION, extensionsIn } from "../image/extensions.ts";
+import { BITMAPS, BITMAPS_EXTENSION, extensionsEnd, extensionsIn } from "../image/extensions.ts";
 import { AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, QCOW2_HEADER, type Qcow2Header } from "../image/header.ts";
 
 /** Bytes that reach the disk whole or not at all. */
@@ -23,7 +23,7 @@ export interface DirectoryPlace {
 export class HeaderArea {
   #bytes: Uint8Array;
 
-  /** `bytes` are those of the file, up to where extensions must end. */
+  /** `bytes` are those of the first cluster of the file. */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes.slice();
   }
@@ -54,6 +54,7 @@ export class HeaderArea {
    * Sets the place of the bitmap directory, or removes the bitmaps extension if there are no bitmaps any more. Returns the writes in groups;
    * each group must be on the disk before the next one. If power is cut in between, the image opens: with the old bitmaps, with the new
    * ones, or with bitmaps that are not consistent.
+   * The name of the backing file, which follows the extensions, moves up if the extension needs its place.
    * @throws {QdbError} NOT_SUPPORTED if there is no room for the extension, or if it cannot be removed without moving another one
    */
   setDirectory(place: DirectoryPlace | undefined): readonly (readonly FileChunk[])[] {
@@ -80,7 +81,8 @@ export class HeaderArea {
 
 /**
  * Returns the bytes after the change, and before them the states that lead there. Between two states more than one sector changes only where
- * no program looks: in the data of the bitmaps extension while autoclear bit 0 is clear, and behind the end of the extensions.
+ * no program looks: in the data of the bitmaps extension while autoclear bit 0 is clear, behind the end of the extensions, and behind the
+ * name of the backing file.
  */
 function pathTo(before: Uint8Array, place: DirectoryPlace | undefined): [target: Uint8Array, ...path: Uint8Array[]] {
   const autoclear = QCOW2_HEADER.decode(before).autoclearFeatures & KNOWN_AUTOCLEAR & ~AUTOCLEAR_BITMAPS;
@@ -92,20 +94,41 @@ function pathTo(before: Uint8Array, place: DirectoryPlace | undefined): [target:
     if (changedSectors(cleared(before), target).length > 1) throw cannotMove();
     return [target, cleared(before)];
   }
-  const after = withExtension(before, start ?? end, place, start === undefined);
+  const moves = start === undefined ? movesOfName(before, end) : [];
+  const after = withExtension(moves.at(-1) ?? before, start ?? end, place, start === undefined);
   const target = withFields(after, { autoclearFeatures: autoclear | AUTOCLEAR_BITMAPS });
   if (start !== undefined) return [target, cleared(before), cleared(after)];
   // The extensions still end where they ended, and the new one is behind their end.
   const behind = after.slice();
   behind.fill(0, end, end + TLV_HEAD.size);
-  return [target, cleared(behind), cleared(after)];
+  return [target, ...moves, cleared(behind), cleared(after)];
+}
+
+/**
+ * Returns the states in which the name of the backing file moves up, so that an extension of bitmaps fits in at `end`: first a copy of it,
+ * where nothing is, then the field that refers to it. Empty if there is room.
+ * @throws {QdbError} NOT_SUPPORTED if there is no room in the first cluster
+ */
+function movesOfName(before: Uint8Array, end: number): Uint8Array[] {
+  const { backingFileOffset, backingFileSize } = QCOW2_HEADER.decode(before);
+  const from = Number(backingFileOffset);
+  const needed = end + TLV_HEAD.size + BITMAPS_EXTENSION.size + TLV_HEAD.size;
+  if (from === 0 || needed <= from) return [];
+  const to = align8(Math.max(needed, from + backingFileSize));
+  // Without the head of zeros that ends the extensions, the old name would be taken for one.
+  const isEnded = end + TLV_HEAD.size <= from && before.subarray(end, end + TLV_HEAD.size).every((byte) => byte === 0);
+  if (!isEnded || to + backingFileSize > before.length) throw noRoom(end, before.length - from);
+  const copied = before.slice();
+  copied.copyWithin(to, from, from + backingFileSize);
+  return [copied, withFields(copied, { backingFileOffset: BigInt(to) })];
 }
 
 /** Returns where the bitmaps extension begins, if there is one, and where the last extension ends. Both are file offsets in bytes. */
 function findExtension(bytes: Uint8Array): { readonly start: number | undefined; readonly end: number } {
-  let end = QCOW2_HEADER.decode(bytes).headerLength;
+  const header = QCOW2_HEADER.decode(bytes);
+  let end = header.headerLength;
   let start: number | undefined;
-  for (const { type, data, fileOffset } of extensionsIn(bytes, end, bytes.length)) {
+  for (const { type, data, fileOffset } of extensionsIn(bytes, end, extensionsEnd(header))) {
     if (type === BITMAPS) start = fileOffset - TLV_HEAD.size;
     end = fileOffset + align8(data.length);
   }
@@ -117,10 +140,8 @@ function withExtension(before: Uint8Array, start: number, place: DirectoryPlace,
   const after = before.slice();
   const data = start + TLV_HEAD.size;
   const end = data + BITMAPS_EXTENSION.size;
-  if (end > before.length) {
-    const message = `the extensions of the image end at ${start}, which leaves ${before.length - start} bytes in the first cluster; the bitmaps extension needs ${end - start}`;
-    throw new QdbError("NOT_SUPPORTED", message, { structure: BITMAPS_EXTENSION.name, offset: start });
-  }
+  const limit = extensionsEnd(QCOW2_HEADER.decode(before));
+  if (end > limit) throw noRoom(start, limit - start);
   TLV_HEAD.encode({ type: BITMAPS, length: BITMAPS_EXTENSION.size }, after, start);
   const { count, offset, length } = place;
   const fields = {
@@ -130,7 +151,7 @@ function withExtension(before: Uint8Array, start: number, place: DirectoryPlace,
     bitmapDirectoryOffset: BigInt(offset),
   };
   BITMAPS_EXTENSION.encode(fields, after, data);
-  if (isNew) after.fill(0, end, Math.min(end + TLV_HEAD.size, after.length));
+  if (isNew) after.fill(0, end, Math.min(end + TLV_HEAD.size, limit));
   return after;
 }
 
@@ -160,6 +181,11 @@ function changedSectors(before: Uint8Array, after: Uint8Array): FileChunk[] {
     if (!equalBytes(bytes, before.subarray(offset, offset + SECTOR))) chunks.push({ offset, bytes });
   }
   return chunks;
+}
+
+function noRoom(start: number, left: number): QdbError {
+  const message = `the extensions of the image end at ${start}, and ${left} bytes of the first cluster are left; the bitmaps extension needs ${TLV_HEAD.size + BITMAPS_EXTENSION.size}`;
+  return new QdbError("NOT_SUPPORTED", message, { structure: BITMAPS_EXTENSION.name, offset: start });
 }
 
 function cannotMove(): QdbError {
