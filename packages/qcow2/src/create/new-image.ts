@@ -1,6 +1,7 @@
 import { QdbError } from "@qdb/format";
 import { align8, type FileChunk, type FileImage, TLV_HEAD } from "@qdb/format/container";
 import { encodeUtf8, isClusterBits, viewOf } from "@qdb/format/internal";
+import { DATA_FILE_NAME } from "../image/extensions.ts";
 import { AUTOCLEAR_RAW_DATA, INCOMPATIBLE, QCOW2_HEADER } from "../image/header.ts";
 import { MAX_L1_SIZE } from "../image/limits.ts";
 import { QCOW2_MAGIC } from "../image/magic.ts";
@@ -27,8 +28,6 @@ export interface NewImage {
   readonly extensions?: readonly NewExtension[] | undefined;
 }
 
-/** Type of the header extension with the name of the external data file (qcow2: Header extensions). */
-const DATA_FILE_NAME = 0x44415441;
 /** Bit 63 of L1 and L2 entries: the cluster is referred to once (qcow2: Cluster mapping). */
 const COPIED_HIGH = 0x80000000;
 /** Refcounts of 16 bits, as QEMU makes them. */

@@ -2,7 +2,14 @@
 import { decodeUtf8, type FeatureKind } from "@qdb/format/container";
 import { FEATURE_KINDS, setBits } from "@qdb/format/internal";
 import type { Qcow2Index } from "../bitmaps/qcow2-index.ts";
-import { BITMAPS, type Extension, extensionsEnd, extensionsIn, featureNames } from "../image/extensions.ts";
+import {
+  BITMAPS,
+  DATA_FILE_NAME,
+  type Extension,
+  extensionsEnd,
+  extensionsIn,
+  featureNames,
+} from "../image/extensions.ts";
 
 /** A feature bit that is set. */
 export interface Qcow2Feature {
@@ -24,7 +31,7 @@ const EXTENSIONS: ReadonlyMap<number, string> = new Map([
   [0x6803f857, "feature name table"],
   [BITMAPS, "bitmaps"],
   [0x0537be77, "full disk encryption header"],
-  [0x44415441, "external data file"],
+  [DATA_FILE_NAME, "external data file"],
 ]);
 
 /** Returns the feature bits that are set, in ascending order. */
@@ -48,9 +55,6 @@ export function* qcow2Extensions({ header, headerArea }: Qcow2Index): Generator<
 export function qcow2ExtensionName(type: number): string | undefined {
   return EXTENSIONS.get(type);
 }
-
-/** Type of the header extension with the name of the external data file (qcow2: Header extensions). */
-const DATA_FILE_NAME = 0x44415441;
 
 /** Returns the name of the external data file in its header extension; undefined if there is none in UTF-8. */
 export function dataFileOf(index: Qcow2Index): string | undefined {

@@ -1,13 +1,11 @@
 import { type AnySource, QdbError } from "@qdb/format";
 import { decodeUtf8, type RunOptions, readRange, run } from "@qdb/format/container";
 import { readQcow2Parts } from "../bitmaps/qcow2-index.ts";
-import { extensionsEnd, extensionsIn } from "../image/extensions.ts";
-import { INCOMPATIBLE, type Qcow2Header } from "../image/header.ts";
+import { DATA_FILE_NAME, extensionsEnd, extensionsIn } from "../image/extensions.ts";
+import { AUTOCLEAR_RAW_DATA, INCOMPATIBLE, type Qcow2Header } from "../image/header.ts";
 import { MAX_L1_SIZE } from "../image/limits.ts";
 import { OffsetTable } from "../image/offset-table.ts";
 
-/** Type of the header extension with the name of the external data file (qcow2: Header extensions). */
-const DATA_FILE_NAME = 0x44415441;
 /** Bit 62 of an L2 entry: the cluster is compressed. */
 const COMPRESSED_HIGH = 0x40000000;
 /** Bit 0 of an L2 entry: the cluster reads as zeros, whatever its offset. */
@@ -139,7 +137,8 @@ function refuseUnreadable(header: Qcow2Header): void {
   const { incompatibleFeatures, autoclearFeatures } = header;
   if ((incompatibleFeatures & INCOMPATIBLE.extendedL2) !== 0n) throw refuse("extended L2 entries");
   const isExternal = (incompatibleFeatures & INCOMPATIBLE.externalDataFile) !== 0n;
-  if (isExternal && (autoclearFeatures & 2n) === 0n) throw refuse("an external data file that is not raw");
+  if (isExternal && (autoclearFeatures & AUTOCLEAR_RAW_DATA) === 0n)
+    throw refuse("an external data file that is not raw");
 }
 
 function nameOfDataFile(header: Qcow2Header, area: Uint8Array): string {

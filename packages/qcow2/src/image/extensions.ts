@@ -33,6 +33,8 @@ export interface BitmapsExtension extends Decoded<typeof BITMAPS_EXTENSION.field
 
 /** Type of the bitmaps extension (qcow2: Header extensions). */
 export const BITMAPS = 0x23852875;
+/** Type of the extension with the name of the external data file (qcow2: Header extensions). */
+export const DATA_FILE_NAME = 0x44415441;
 /** Type of the full disk encryption header pointer. Its data is an offset and a length, each a u64 (qcow2: Full disk encryption header pointer). */
 const ENCRYPTION_HEADER = 0x0537be77;
 
